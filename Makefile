@@ -1,0 +1,38 @@
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install check format-check lint types test format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Make .venv and install the suite into it with every extra
+	python3 -m venv .venv
+	.venv/bin/pip install -e '.[all]'
+
+check: format-check lint types test ## Everything that CI runs, in its order
+
+format-check: ## Fail if a file is not formatted
+	$(PYTHON) -m ruff format --check .
+
+lint: ## Look for mistakes that can be seen without running
+	$(PYTHON) -m ruff check .
+
+types: ## Check types, strictly
+	$(PYTHON) -m mypy
+
+test: ## Run the tests; ARGS="-k name" picks some
+	$(PYTHON) -m pytest $(ARGS)
+
+format: ## Format every file and mend what can be mended
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
+	$(PYTHON) benchmarks/throughput.py $(ARGS)
+
+clean: ## Remove caches and build leftovers, never results
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

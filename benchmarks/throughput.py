@@ -1,0 +1,322 @@
+"""Speed of whole runs, side by side with Stable-Baselines3 (SB3) A2C, in agent steps per second.
+
+    python benchmarks/throughput.py [--quick] [--out FILE.json]
+
+Candidates take turns, so that a machine that drifts drifts for all of them; medians are reported. Each measurement runs
+in a process of its own. SB3 is timed from the start of `learn()`; ours from the first proposal to the end of the run,
+with evaluation, final test, checkpoints and ledger inside. `train` counts training steps alone, as SB3 does;
+`train+eval` also those of evaluation between intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("rl-pbt", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+SB3_ENVS = 16
+CEILING_ENVS = 32
+CEILING_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One environment and how much to run of it; `frames` are for each member, as on the command line."""
+
+    env: str
+    population: int
+    workers: int
+    frames: int
+    interval: int
+    sb3_steps: int
+    ceiling_s: float | None = None
+
+
+SETTINGS = (
+    Setting(env="CartPole-v1", population=16, workers=2, frames=150_000, interval=50_000, sb3_steps=72_000),
+    Setting(env="Pacman", population=8, workers=2, frames=24_000, interval=8_000, sb3_steps=12_800, ceiling_s=15.0),
+)
+QUICK_SHARE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What one run of ours did and how long it took.
+
+    `interval_worker_s` are the seconds of all its intervals, summed over workers; `command_wall_s` also holds start-up
+    and the report.
+    """
+
+    train_frames: int
+    eval_frames: int
+    frame_skip: int
+    wall_s: float
+    workers: int
+    interval_worker_s: float
+    command_wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Median, least and greatest of the repeats."""
+
+    median: float
+    min: float
+    max: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(median=statistics.median(values), min=min(values), max=max(values))
+
+
+def steps_per_second(frames: int, frame_skip: int, wall_s: float) -> float:
+    """Agent steps per second: one agent step is `frame_skip` frames."""
+    if frame_skip < 1 or wall_s <= 0:
+        raise ValueError(f"a rate needs a frame skip of 1 at least and time above 0, but has {frame_skip} and {wall_s}")
+    return frames / frame_skip / wall_s
+
+
+def overhead_share(wall_s: float, workers: int, interval_worker_s: float) -> float:
+    """The share of the workers' time without an interval: controller, start of processes, waiting, final test."""
+    if workers < 1 or not 0 <= interval_worker_s <= wall_s * workers or wall_s == 0:
+        raise ValueError(f"intervals took {interval_worker_s} s of {workers} x {wall_s} s: they must fit in the run")
+    return 1.0 - interval_worker_s / (wall_s * workers)
+
+
+def receipt_of(
+    summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_skip: int, command_wall_s: float
+) -> Receipt:
+    """The receipt of a run from its `summary.json`, over all methods and seeds, and the "overhead" of its manifest."""
+    costs = [seed["cost"] for method in summary["methods"].values() for seed in method["seeds"].values()]
+    return Receipt(
+        train_frames=sum(cost["train_frames"] for cost in costs),
+        eval_frames=sum(cost["eval_frames"] for cost in costs),
+        frame_skip=frame_skip,
+        wall_s=overhead["wall_s"],
+        workers=overhead["workers"],
+        interval_worker_s=sum(cost["wall_s"] for cost in costs),
+        command_wall_s=command_wall_s,
+    )
+
+
+def rates(receipt: Receipt) -> dict[str, float]:
+    """Both rates of a run of ours, and what it spends beside intervals."""
+    frames = receipt.train_frames + receipt.eval_frames
+    return {
+        "train": steps_per_second(receipt.train_frames, receipt.frame_skip, receipt.wall_s),
+        "train+eval": steps_per_second(frames, receipt.frame_skip, receipt.wall_s),
+        "overhead": overhead_share(receipt.wall_s, receipt.workers, receipt.interval_worker_s),
+        "start-up and report, s": receipt.command_wall_s - receipt.wall_s,
+    }
+
+
+def compare(runs: Sequence[Mapping[str, float]], sb3: Sequence[float], ceiling: Sequence[float]) -> dict[str, Any]:
+    """The figures of one environment from those of its repeats; ratios are of medians, `ceiling` may be empty."""
+    spreads = {name: spread([run[name] for run in runs]) for name in runs[0]}
+    peer = spread(sb3)
+    figures = {name: asdict(one) for name, one in {**spreads, "sb3": peer}.items()}
+    figures["ratios"] = {f"{name}/sb3": spreads[name].median / peer.median for name in ("train", "train+eval")}
+    if ceiling:
+        figures["ceiling"] = asdict(spread(ceiling))
+        for name in ("train", "train+eval"):
+            figures["ratios"][f"{name}/ceiling"] = spreads[name].median / figures["ceiling"]["median"]
+    return figures
+
+
+def shortened(setting: Setting, share: int) -> Setting:
+    """The same setting with `1/share` of the work."""
+    return replace(
+        setting,
+        frames=setting.frames // share,
+        interval=setting.interval // share,
+        sb3_steps=setting.sb3_steps // share,
+        ceiling_s=None if setting.ceiling_s is None else setting.ceiling_s / share,
+    )
+
+
+def bench_command(setting: Setting, out: Path) -> list[str]:
+    """The command line of a run of ours."""
+    return [
+        *(sys.executable, "-m", "rl_pbt.bench", "--env", setting.env, "--methods", "pbt", "--out", str(out)),
+        *("--population", str(setting.population), "--workers", str(setting.workers)),
+        *("--frames", str(setting.frames), "--interval", str(setting.interval), "--seeds", "0"),
+    ]
+
+
+def run_ours(setting: Setting) -> dict[str, float]:
+    import envs
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        start = time.perf_counter()
+        done = subprocess.run(bench_command(setting, out), cwd=ROOT, capture_output=True, text=True, check=False)
+        command_wall_s = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(f"the run on {setting.env} failed:\n{done.stderr or done.stdout}")
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        overhead = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["overhead"]
+    return rates(receipt_of(summary, overhead, envs.resolve(setting.env).frame_skip, command_wall_s))
+
+
+def run_sb3(setting: Setting) -> float:
+    """Agent steps per second of SB3's A2C with its defaults on 16 environments."""
+    from stable_baselines3 import A2C
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack
+
+    atari = setting.env == "Pacman"
+    vector: VecEnv = DummyVecEnv([_sb3_pacman if atari else _sb3_cartpole] * SB3_ENVS)
+    if atari:
+        vector = VecFrameStack(vector, n_stack=4)
+    model = A2C("CnnPolicy" if atari else "MlpPolicy", vector, device="cpu", seed=0)
+    start = time.perf_counter()
+    model.learn(setting.sb3_steps)
+    wall_s = time.perf_counter() - start
+    vector.close()
+    return steps_per_second(model.num_timesteps, 1, wall_s)
+
+
+def _sb3_cartpole() -> Any:
+    import gymnasium
+    from stable_baselines3.common.monitor import Monitor
+
+    return Monitor(gymnasium.make("CartPole-v1"))
+
+
+def _sb3_pacman() -> Any:
+    import ale_py
+    import gymnasium
+    from stable_baselines3.common.atari_wrappers import AtariWrapper
+    from stable_baselines3.common.monitor import Monitor
+
+    gymnasium.register_envs(ale_py)
+    # The id skips four frames by itself; SB3's wrapper wants to do that.
+    return AtariWrapper(Monitor(gymnasium.make("ALE/Pacman-v5", frameskip=1)))
+
+
+def run_ceiling(setting: Setting) -> float:
+    """Agent steps per second of our vector environment alone, with random actions."""
+    import envs
+
+    vector = envs.make_vector(envs.resolve(setting.env), CEILING_ENVS, threads=CEILING_THREADS)
+    vector.reset(seed=0)
+    vector.action_space.seed(0)
+    actions = [vector.action_space.sample() for _ in range(64)]
+    for warm_up in actions:
+        vector.step(warm_up)
+    calls, start = 0, time.perf_counter()
+    while (wall_s := time.perf_counter() - start) < (setting.ceiling_s or 0):
+        vector.step(actions[calls % len(actions)])
+        calls += 1
+    vector.close()
+    return steps_per_second(calls * CEILING_ENVS, 1, wall_s)
+
+
+def alone(measure: Callable[[Setting], Any], setting: Setting) -> Any:
+    """The measurement in a fresh process, so that none inherits another's threads or caches."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, setting).result()
+
+
+def measure(setting: Setting, repeats: int) -> dict[str, Any]:
+    """All candidates of one environment in turn, `repeats` times."""
+    runs, sb3, ceiling = [], [], []
+    for repeat in range(repeats):
+        print(f"{setting.env}: repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+        runs.append(alone(run_ours, setting))
+        sb3.append(alone(run_sb3, setting))
+        if setting.ceiling_s is not None:
+            ceiling.append(alone(run_ceiling, setting))
+    return {"setting": asdict(setting), **compare(runs, sb3, ceiling)}
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures as a Markdown table."""
+    rows = {
+        "train": "rl_pbt, training steps",
+        "train+eval": "rl_pbt, training and evaluation steps",
+        "sb3": f"SB3 A2C, {SB3_ENVS} environments",
+        "ceiling": f"our environments alone, {CEILING_ENVS} on {CEILING_THREADS} threads",
+    }
+    lines = ["| environment | what | steps/s, median | min | max | against SB3 | of the ceiling |"]
+    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for env, figures in results.items():
+        for key, label in rows.items():
+            if key not in figures:
+                continue
+            against, share = (figures["ratios"].get(f"{key}/{other}") for other in ("sb3", "ceiling"))
+            cells = [env, label, *(f"{figures[key][name]:,.0f}" for name in ("median", "min", "max"))]
+            cells += [f"{against:.2f}x" if against else "", f"{share:.0%}" if share else ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    lines += [f"{env}: {one['overhead']['median']:.1%} of worker time is no interval" for env, one in results.items()]
+    return "\n".join(lines)
+
+
+def provenance() -> dict[str, Any]:
+    """Where, when and with what the figures were made."""
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": git.stdout.strip() or None,
+        "cpu_count": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Agent steps per second, side by side with Stable-Baselines3 A2C.")
+    parser.add_argument("--quick", action="store_true", help=f"one repeat of 1/{QUICK_SHARE} of the work")
+    parser.add_argument("--repeats", type=int, help="measurements of each candidate (default 3)")
+    parser.add_argument("--env", choices=[one.env for one in SETTINGS], help="this environment only")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, write the file."""
+    options = parse_arguments(arguments)
+    repeats = options.repeats or (1 if options.quick else 3)
+    results = {
+        one.env: measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
+        for one in SETTINGS
+        if options.env in (None, one.env)
+    }
+    print(table(results))
+    if options.out:
+        report = {**provenance(), "quick": options.quick, "repeats": repeats, "results": results}
+        options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

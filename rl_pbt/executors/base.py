@@ -1,0 +1,51 @@
+"""What an executor runs, and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rl_pbt.records import Proposal, Result, Test
+from rl_pbt.store import Checkpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalJob:
+    """A group of proposals trained together. `lineage_frames` is the age of each proposal's parent, 0 without one."""
+
+    proposals: tuple[Proposal, ...]
+    lineage_frames: tuple[int, ...]
+    root_seed: int
+    checkpoints: Checkpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestJob:
+    """Play the checkpoint of a finished proposal on the test seeds."""
+
+    id: int
+    root_seed: int
+    checkpoints: Checkpoints
+
+    __test__ = False
+
+
+class Task(Protocol):
+    """The work itself: a pure function of its job, apart from the checkpoints it reads and writes. It can be pickled."""
+
+    def interval(self, job: IntervalJob) -> list[Result]:
+        """Results in the order of the proposals; each one's checkpoint is durable when this returns (none for a failure)."""
+        ...
+
+    def test(self, job: TestJob) -> Test: ...
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere. Outcomes come in the order of the jobs, whatever order they end in."""
+
+    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]: ...
+
+    def test(self, job: TestJob) -> Test: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,26 @@
+"""Everything in this process, one job after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import final
+
+from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.records import Result, Test
+
+
+@final
+class InlineExecutor:
+    """The simplest executor: no other process, nothing to clean up."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
+        return map(self._task.interval, jobs)
+
+    def test(self, job: TestJob) -> Test:
+        return self._task.test(job)
+
+    def close(self) -> None:
+        """Nothing is held."""

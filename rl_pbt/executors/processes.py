@@ -1,0 +1,148 @@
+"""Worker processes on this machine. A worker that dies is replaced and its job run again: an interval is a pure function."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, final
+
+from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.records import Result, Test, UserError
+
+ATTEMPTS = 3
+
+
+class TaskError(RuntimeError):
+    """The task raised something that is not the user's to mend; carries the worker's traceback."""
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the parent is gone: an orphan would go on writing into a folder that a resumed run owns."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _serve(task: Task, connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_attempt(task, job))
+
+
+def _attempt(task: Task, job: IntervalJob | TestJob) -> tuple[str, Any]:
+    try:
+        return "done", task.test(job) if isinstance(job, TestJob) else task.interval(job)
+    except UserError as error:
+        return "user error", str(error)
+    except Exception:
+        return "error", traceback.format_exc()
+
+
+class _Worker:
+    """One process and what it is working on."""
+
+    def __init__(self, task: Task) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.job: int | None = None
+
+    def give(self, index: int, job: IntervalJob | TestJob) -> None:
+        self.job = index
+        try:
+            self.connection.send(job)
+        except OSError:
+            pass  # it died while idle: the sentinel says so, and the job is given to its replacement
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+
+@final
+class ProcessExecutor:
+    """`workers` processes, started when first needed and kept."""
+
+    def __init__(self, task: Task, workers: int) -> None:
+        self._task = task
+        self._size = workers
+        self._workers: list[_Worker] = []
+
+    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
+        return self._run(jobs)
+
+    def test(self, job: TestJob) -> Test:
+        test: Test = next(self._run([job]))
+        return test
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
+
+    @property
+    def pids(self) -> list[int]:
+        """The live workers' process ids."""
+        return [worker.process.pid or 0 for worker in self._workers]
+
+    def _run(self, jobs: Sequence[IntervalJob] | Sequence[TestJob]) -> Iterator[Any]:
+        todo = deque(range(len(jobs)))
+        attempts = [0] * len(jobs)
+        outcomes: dict[int, Any] = {}
+        while len(self._workers) < min(self._size, len(jobs)):
+            self._workers.append(_Worker(self._task))
+        for index in range(len(jobs)):
+            while index not in outcomes:
+                for worker in self._workers:
+                    if worker.job is None and todo:
+                        job = todo.popleft()
+                        attempts[job] += 1
+                        worker.give(job, jobs[job])
+                self._collect(outcomes, todo, attempts)
+            yield outcomes.pop(index)
+
+    def _collect(self, outcomes: dict[int, Any], todo: deque[int], attempts: list[int]) -> None:
+        """Wait until a worker answers or dies, and take note of each that did."""
+        busy = [worker for worker in self._workers if worker.job is not None]
+        ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy]))
+        for worker in busy:
+            if worker.connection not in ready and worker.process.sentinel not in ready:
+                continue
+            index, worker.job = worker.job, None
+            assert index is not None
+            try:
+                outcomes[index] = _unpack(worker.connection.recv())
+            except (EOFError, OSError):
+                if attempts[index] == ATTEMPTS:
+                    raise UserError(
+                        f"a worker process died {ATTEMPTS} times on the same job (out of memory?): "
+                        "resume with fewer --workers"
+                    ) from None
+                todo.appendleft(index)
+                worker.stop()
+                self._workers[self._workers.index(worker)] = _Worker(self._task)
+
+
+def _unpack(answer: tuple[str, Any]) -> Any:
+    kind, content = answer
+    if kind == "user error":
+        raise UserError(content)
+    if kind == "error":
+        raise TaskError(content)
+    return content

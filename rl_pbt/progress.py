@@ -1,0 +1,127 @@
+"""What a person sees while a run goes on: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TextIO, final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from rl_pbt.records import Hyper, Proposal, Result, Test
+
+
+def readable(count: float) -> str:
+    """1234567 -> "1.23M"."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return f"{count:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """75 -> "1m15s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def value_text(value: Hyper) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+@final
+class Progress:
+    """An observer of all searches of a run, one after another; `total_frames` is the budget of all together."""
+
+    def __init__(self, total_frames: int, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._total = total_frames
+        self._spent = 0
+        self._spent_here = 0  # without what a resumed run found in its ledgers
+        self._started = time.monotonic()
+        self._title = ""
+        self._rows: dict[int, tuple[Proposal, Result | None]] = {}
+        self._before: dict[int, Proposal] = {}
+        self._members: dict[int, int] = {}  # proposal id -> member
+        self._live: Live | None = None
+
+    def begin(self, title: str) -> None:
+        """A new search starts."""
+        self._title = title
+        self._rows, self._before, self._members = {}, {}, {}
+        if self._console.is_terminal and self._live is None:
+            self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
+            self._live.start()
+
+    def say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False)
+
+    def proposed(self, proposals: Sequence[Proposal]) -> None:
+        self._before = {member: proposal for member, (proposal, _) in self._rows.items()}
+        for proposal in proposals:
+            self._members[proposal.id] = proposal.member
+            self._rows[proposal.member] = (proposal, None)
+
+    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        self._rows[proposal.member] = (proposal, result)
+        self._spent += result.cost.frames
+        self._spent_here += 0 if replayed else result.cost.frames
+        if self._live is None and not replayed and all(r is not None for _, r in self._rows.values()):
+            self.say(self._line())
+
+    def tested(self, test: Test) -> None:
+        mean = sum(test.returns) / len(test.returns)
+        self.say(f"{self._title}: winner member {self._members[test.id]}, test return {mean:.2f} ({len(test.returns)} episodes)")
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _left(self) -> str:
+        elapsed = time.monotonic() - self._started
+        if not self._spent_here:
+            return f"{duration(elapsed)} gone, time left: after the first interval"
+        remaining = max(0, self._total - self._spent) * elapsed / self._spent_here
+        return f"{duration(elapsed)} gone, about {duration(remaining)} left"
+
+    def _used(self) -> str:
+        return f"{min(100.0, 100 * self._spent / self._total):.0f}% of the budget ({readable(self._spent)} frames), {self._left()}"
+
+    def _line(self) -> str:
+        rows = sorted(self._rows.items())
+        generation = max(proposal.generation for _, (proposal, _) in rows)
+        fitness = sorted(r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None)
+        copied = [f"{m}<-{self._donor(p)}" for m, (p, _) in rows if p.hypers_from is not None and p.generation == generation]
+        judged = f"best {fitness[-1]:.2f}, median {fitness[len(fitness) // 2]:.2f}" if fitness else "all failed"
+        copies = f"; copied {' '.join(copied)}" if copied else ""
+        return f"{self._title} generation {generation + 1}: {judged}{copies}; {self._used()}"
+
+    def _donor(self, proposal: Proposal) -> str:
+        return "" if proposal.hypers_from is None else str(self._members[proposal.hypers_from])
+
+    def _table(self) -> Table:
+        names = list(next(iter(self._rows.values()))[0].hypers) if self._rows else []
+        table = Table(title=self._title, caption=self._used(), title_justify="left", caption_justify="left")
+        for heading in ("member", "copied", "fitness", *names):
+            table.add_column(heading, justify="right")
+        for member, (proposal, result) in sorted(self._rows.items()):
+            table.add_row(str(member), self._donor(proposal), _fitness_text(result), *self._hyper_cells(member, proposal))
+        return table
+
+    def _hyper_cells(self, member: int, proposal: Proposal) -> list[str]:
+        """Current values; those that changed in this generation stand out."""
+        before = self._before.get(member)
+        return [
+            f"[bold yellow]{value_text(value)}[/]" if before and before.hypers[name] != value else value_text(value)
+            for name, value in proposal.hypers.items()
+        ]
+
+
+def _fitness_text(result: Result | None) -> str:
+    if result is None:
+        return "[dim]training[/]"
+    return "[red]failed[/]" if result.fitness is None else f"{result.fitness:.2f}"

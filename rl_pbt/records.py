@@ -1,0 +1,129 @@
+"""The nouns that cross module borders. Each is frozen, checks itself, and turns to plain JSON and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+Hyper: TypeAlias = float | int | str
+Hypers: TypeAlias = dict[str, Hyper]
+
+
+class UserError(Exception):
+    """Something the user can put right. Its message is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Work a method asks for: train `member` with `hypers` for `frames` frames from the checkpoint of proposal `parent`.
+
+    `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); None else.
+    """
+
+    id: int
+    member: int
+    generation: int
+    hypers: Hypers
+    parent: int | None
+    frames: int
+    hypers_from: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.id, self.member, self.generation) < 0 or self.frames <= 0:
+            raise ValueError(f"a proposal counts from 0 and trains for at least a frame: {self}")
+
+    def to_json(self) -> dict[str, JSON]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Proposal:
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What was spent. Frames are environment frames; `cpu_s` and `wall_s` are this proposal's share of its group's seconds."""
+
+    train_frames: int = 0
+    eval_frames: int = 0
+    updates: int = 0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+    @property
+    def frames(self) -> int:
+        return self.train_frames + self.eval_frames
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            train_frames=self.train_frames + other.train_frames,
+            eval_frames=self.eval_frames + other.eval_frames,
+            updates=self.updates + other.updates,
+            cpu_s=self.cpu_s + other.cpu_s,
+            wall_s=self.wall_s + other.wall_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a proposal: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN.
+
+    `returns` are the true returns of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
+    `lineage_frames` is the training age of the checkpoint: frames along its chain of parents.
+    """
+
+    id: int
+    fitness: float | None
+    failure: str | None = None
+    returns: tuple[float, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    lineage_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.fitness is None) == (self.failure is None):
+            raise ValueError(f"result {self.id} needs a fitness or a failure, and not both")
+        if self.fitness is not None and not math.isfinite(self.fitness):
+            raise ValueError(f"result {self.id} has a fitness of {self.fitness}: report a failure instead")
+
+    @property
+    def rank_key(self) -> float:
+        """Fitness for ranking; a failure ranks below everything."""
+        return -math.inf if self.fitness is None else self.fitness
+
+    def to_json(self) -> dict[str, JSON]:
+        return {**asdict(self), "returns": list(self.returns), "metrics": dict(self.metrics)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Result:
+        return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A proposal with what came of it, as reports and plots read it from a ledger."""
+
+    proposal: Proposal
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """The chosen proposal's true returns on the test seeds, which nothing was selected on."""
+
+    id: int
+    returns: tuple[float, ...]
+    frames: int
+    capped: int = 0
+
+    __test__ = False  # a noun of the field, not a test case for pytest to collect
+
+    def to_json(self) -> dict[str, JSON]:
+        return {**asdict(self), "returns": list(self.returns)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Test:
+        return cls(**{**fields, "returns": tuple(fields["returns"])})

@@ -1,0 +1,217 @@
+"""The search space: where hypers are drawn from, how they are perturbed, and the bounds they never leave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+import numpy as np
+
+from rl_pbt.records import Hyper, Hypers, UserError
+
+
+class Dimension(Protocol):
+    """One hyper's prior, and its neighbourhood."""
+
+    def sample(self, rng: np.random.Generator) -> Hyper: ...
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> Hyper:
+        """`value` moved by `factor` on the dimension's own scale, inside the bounds."""
+        ...
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        """How much of the dimension the values cover: standard deviation on its scale over its width, 0 to about 0.5."""
+        ...
+
+    def describe(self) -> str:
+        """The text that `parse` reads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interval:
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise UserError(f"bounds must be finite with low < high, but are {self.low:g} and {self.high:g}")
+
+    def _clip(self, value: float) -> float:
+        return min(max(value, self.low), self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log(_Interval):
+    """Log-uniform on [low, high]; perturbed by multiplication."""
+
+    def __post_init__(self) -> None:
+        _Interval.__post_init__(self)
+        if self.low <= 0:
+            raise UserError(f"a log scale needs bounds above 0, but low is {self.low:g}: use linear:{self.low:g}:{self.high:g}")
+
+    def sample(self, rng: np.random.Generator) -> float:
+        return self._clip(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+        return self._clip(float(value) * factor)
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        return float(np.std([math.log(float(value)) for value in values]) / math.log(self.high / self.low))
+
+    def describe(self) -> str:
+        return f"log:{self.low:g}:{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear(_Interval):
+    """Uniform on [low, high]; perturbed by multiplication, as the paper does with every hyper."""
+
+    def sample(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(self.low, self.high))
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+        # 0 is a fixed point of multiplication (papers on the quadratic trip over it): step off by a part of the range.
+        value = float(value)
+        moved = value * factor if value else (factor - 1.0) * (self.high - self.low)
+        return self._clip(moved)
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        return float(np.std([float(value) for value in values]) / (self.high - self.low))
+
+    def describe(self) -> str:
+        return f"linear:{self.low:g}:{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integer(_Interval):
+    """Uniform on the whole numbers low..high; a perturbation moves by one at least, so small numbers are not stuck."""
+
+    def __post_init__(self) -> None:
+        _Interval.__post_init__(self)
+        if self.low != int(self.low) or self.high != int(self.high):
+            raise UserError(f"integer bounds must be whole numbers, but are {self.low:g} and {self.high:g}")
+
+    def sample(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(int(self.low), int(self.high) + 1))
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> int:
+        value = int(value)
+        moved = round(value * factor)
+        if moved == value:
+            moved = value + (1 if factor > 1 else -1)
+        return int(self._clip(moved))
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        return float(np.std([float(value) for value in values]) / (self.high - self.low))
+
+    def describe(self) -> str:
+        return f"int:{self.low:g}:{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon(_Interval):
+    """A discount, log-uniform and perturbed on the scale of 1-discount (the horizon is its inverse).
+
+    Multiplying a discount of 0.99 by 1.2 leaves [0, 1); on this scale a perturbation makes the horizon longer or shorter by the factor.
+    """
+
+    def __post_init__(self) -> None:
+        _Interval.__post_init__(self)
+        if self.low < 0 or self.high >= 1:
+            raise UserError(f"discounts lie in [0, 1), but the bounds are {self.low:g} and {self.high:g}")
+
+    def sample(self, rng: np.random.Generator) -> float:
+        return self._clip(1.0 - math.exp(rng.uniform(math.log(1.0 - self.high), math.log(1.0 - self.low))))
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+        return self._clip(1.0 - (1.0 - float(value)) / factor)
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        width = math.log((1.0 - self.low) / (1.0 - self.high))
+        return float(np.std([math.log(1.0 - float(value)) for value in values]) / width)
+
+    def describe(self) -> str:
+        return f"horizon:{self.low:g}:{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Categorical:
+    """One of a few choices in their given order; a perturbation moves to a neighbour."""
+
+    choices: tuple[Hyper, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.choices) < 2 or len(set(self.choices)) != len(self.choices):
+            raise UserError("a choice needs two different values at least, as in choice:0.1:0.01")
+
+    def sample(self, rng: np.random.Generator) -> Hyper:
+        return self.choices[int(rng.integers(len(self.choices)))]
+
+    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> Hyper:
+        index = self.choices.index(value) + (1 if factor > 1 else -1)
+        return self.choices[min(max(index, 0), len(self.choices) - 1)]
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        indices = [self.choices.index(value) for value in values]
+        return float(np.std(indices) / (len(self.choices) - 1))
+
+    def describe(self) -> str:
+        return "choice:" + ":".join(f"{choice:g}" if isinstance(choice, int | float) else choice for choice in self.choices)
+
+
+SCALES = {"log": Log, "linear": Linear, "int": Integer, "horizon": Horizon}
+
+
+def parse_dimension(text: str) -> Dimension:
+    """`log:1e-5:1e-2`, `linear:0:1`, `int:1:8`, `horizon:0.9:0.999` or `choice:a:b:c`.
+
+    Raises UserError: one line that quotes the text.
+    """
+    scale, _, rest = text.partition(":")
+    if scale == "choice":
+        return Categorical(choices=tuple(_number_or_text(word) for word in rest.split(":")))
+    if scale not in SCALES:
+        near = get_close_matches(scale, [*SCALES, "choice"], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join([*SCALES, 'choice'])}"
+        raise UserError(f"unknown scale {scale!r} in {text!r}: {hint}")
+    try:
+        low, high = (float(word) for word in rest.split(":"))
+    except ValueError:
+        raise UserError(f"cannot read {text!r}: write {scale}:LOW:HIGH, as in log:1e-5:1e-2") from None
+    try:
+        return SCALES[scale](low=low, high=high)
+    except UserError as error:
+        raise UserError(f"cannot use {text!r}: {error}") from None
+
+
+def _number_or_text(word: str) -> Hyper:
+    try:
+        return float(word)
+    except ValueError:
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The dimensions by name, in a fixed order."""
+
+    dimensions: Mapping[str, Dimension]
+
+    def __post_init__(self) -> None:
+        if not self.dimensions:
+            raise UserError("the search space is empty: give at least one --search NAME=SCALE:LOW:HIGH")
+
+    def sample(self, rng: np.random.Generator) -> Hypers:
+        """One draw from the prior, each hyper independently."""
+        return {name: dimension.sample(rng) for name, dimension in self.dimensions.items()}
+
+    def describe(self) -> dict[str, str]:
+        return {name: dimension.describe() for name, dimension in self.dimensions.items()}
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Space:
+        return cls({name: parse_dimension(text) for name, text in texts.items()})

@@ -1,0 +1,219 @@
+"""What the numbers of a run say: descent and curves of one population, estimates and their intervals over several.
+
+The independent unit is a population run, one seed of one method: members of a population share ancestors, so they are
+no sample, and test episodes of one winner say nothing about another seed. Where there are too few seeds for an interval
+over seeds, an interval over test episodes is given instead, and its unit says so.
+
+Definitions follow rliable (Agarwal et al. 2021, arXiv 2108.13264): the interquartile mean is the mean trimmed by a
+quarter on each side, intervals are percentiles of a stratified bootstrap, and the probability of improvement counts
+ties as a half. Departure: the generator has a fixed seed, so the same ledger gives the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rl_pbt.records import JSON, Cost, Proposal, Test, Trial
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test returns of each seed's winner
+Unit: TypeAlias = Literal["seeds", "episodes"]
+
+LEAST_SEEDS = 3  # for an interval over seeds at all
+REPETITIONS = 10_000
+REPETITIONS_OF_PAIRS = 2_000  # as in rliable's own example; each costs a sort
+LEVEL = 95.0  # percent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed."""
+
+    trials: tuple[Trial, ...] = ()
+    pending: tuple[Proposal, ...] = ()
+    chosen: int | None = None
+    test: Test | None = None
+    ended: bool = False
+
+    @property
+    def cost(self) -> Cost:
+        """Training and evaluation; testing is not charged, as nothing is learnt from it."""
+        return sum((trial.result.cost for trial in self.trials), Cost())
+
+    @property
+    def by_id(self) -> dict[int, Trial]:
+        return {trial.proposal.id: trial for trial in self.trials}
+
+    @property
+    def generations(self) -> list[list[Trial]]:
+        """Trials by generation; a generation that is still going on is left out."""
+        unfinished = {proposal.generation for proposal in self.pending}
+        whole = sorted({trial.proposal.generation for trial in self.trials} - unfinished)
+        grouped: dict[int, list[Trial]] = {generation: [] for generation in whole}
+        for trial in self.trials:
+            if trial.proposal.generation in grouped:
+                grouped[trial.proposal.generation].append(trial)
+        return [grouped[generation] for generation in whole]
+
+
+def line_of_descent(history: History, proposal: int) -> list[int]:
+    """Proposal ids from the founder to `proposal`, across every copy on the way. Raises KeyError for an unknown id."""
+    trials = history.by_id
+    line = [proposal]
+    while (parent := trials[line[-1]].proposal.parent) is not None:
+        line.append(parent)
+    return line[::-1]
+
+
+def founders(history: History, generation: int) -> int:
+    """How many proposals without a parent still have a living descendant in `generation`."""
+    founder: dict[int, int] = {}  # parents come before their children in a ledger
+    for trial in history.trials:
+        parent = trial.proposal.parent
+        founder[trial.proposal.id] = trial.proposal.id if parent is None else founder[parent]
+    living = (t.proposal for t in history.trials if t.result.failure is None)
+    return len({founder[proposal.id] for proposal in living if proposal.generation == generation})
+
+
+def frames_spent(history: History) -> list[int]:
+    """Frames the whole population had spent, evaluation included, at the end of each whole generation."""
+    costs = [sum(trial.result.cost.frames for trial in generation) for generation in history.generations]
+    return [int(total) for total in np.cumsum(costs)]
+
+
+def best_fitness_curve(history: History) -> list[tuple[int, float]]:
+    """(frames spent, best fitness of that generation); a generation in which every member failed has no point."""
+    best = [[t.result.fitness for t in trials if t.result.fitness is not None] for trials in history.generations]
+    return [(frames, max(values)) for frames, values in zip(frames_spent(history), best, strict=True) if values]
+
+
+def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
+    """(lineage frames, fitness) along the line of descent: one agent's own life, stitched through its donors."""
+    trials = history.by_id
+    results = [trials[ancestor].result for ancestor in line_of_descent(history, proposal)]
+    return [(result.lineage_frames, result.fitness) for result in results if result.fitness is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its 95 % interval over `unit`; None where there is too little to draw one from."""
+
+    value: float
+    interval: tuple[float, float] | None
+    unit: Unit
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the whole interval lies on that side of 0, else 0."""
+        if self.interval is None:
+            return 0
+        return int(self.interval[0] > 0) - int(self.interval[1] < 0)
+
+    def to_json(self) -> dict[str, JSON]:
+        interval: JSON = None if self.interval is None else list(self.interval)
+        return {"value": self.value, "interval": interval, "unit": self.unit}
+
+
+def iqm(values: npt.ArrayLike) -> Floats:
+    """Mean of what a quarter cut off at either end leaves, along the last axis."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    cut = ordered.shape[-1] // 4
+    trimmed: Floats = np.mean(ordered[..., cut : ordered.shape[-1] - cut], axis=-1)
+    return trimmed
+
+
+def probability_of_improvement(first: Floats, second: Floats) -> float:
+    """P(X > Y) + P(X = Y) / 2 for X of `first` and Y of `second`: Mann-Whitney's U over the number of pairs."""
+    ordered = np.sort(second)
+    below = np.searchsorted(ordered, first, side="left")
+    not_above = np.searchsorted(ordered, first, side="right")
+    return float(np.mean(below + not_above) / (2 * len(second)))
+
+
+def _strata(returns: ReturnsBySeed) -> tuple[list[Floats], Unit]:
+    """What is resampled, each stratum in itself: the seeds' means, or each seed's episodes where seeds are few."""
+    episodes = [np.asarray(values, dtype=np.float64) for values in returns]
+    if len(episodes) >= LEAST_SEEDS:
+        return [np.array([values.mean() for values in episodes])], "seeds"
+    return episodes, "episodes"
+
+
+def _generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _resampled(values: Floats, rng: np.random.Generator, repetitions: int = REPETITIONS) -> Floats:
+    """`values` drawn with replacement: [repetitions, len(values)]."""
+    return values[rng.integers(len(values), size=(repetitions, len(values)))]
+
+
+def _interval(draws: Floats, *strata: Floats) -> tuple[float, float] | None:
+    if min(len(values) for values in strata) < 2:
+        return None  # a single value never varies when it is resampled
+    low, high = np.percentile(draws, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def mean_of(returns: ReturnsBySeed) -> Estimate:
+    """Mean over seeds of the mean test return."""
+    strata, unit = _strata(returns)
+    rng = _generator()
+    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
+    value = float(np.mean([values.mean() for values in strata]))
+    return Estimate(value=value, interval=_interval(draws, *strata), unit=unit)
+
+
+def iqm_of(returns: ReturnsBySeed) -> Estimate:
+    """Interquartile mean over seeds of the mean test return; over all test episodes where seeds are few."""
+    strata, unit = _strata(returns)
+    rng = _generator()
+    draws = iqm(np.concatenate([_resampled(values, rng) for values in strata], axis=1))
+    return Estimate(value=float(iqm(np.concatenate(strata))), interval=_interval(draws, *strata), unit=unit)
+
+
+def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
+    """Mean over seeds of `first` minus `second`, paired by seed: position i of both is the same seed."""
+    if len(first) != len(second):
+        raise ValueError(f"pairs need the same seeds, but there are {len(first)} and {len(second)}")
+    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
+    if unit == "seeds":
+        differences = strata_1[0] - strata_2[0]
+        draws = _resampled(differences, _generator()).mean(axis=1)
+        return Estimate(value=float(differences.mean()), interval=_interval(draws, differences), unit=unit)
+    rng = _generator()
+    pairs = list(zip(strata_1, strata_2, strict=True))
+    draws = np.mean([_resampled(x, rng).mean(axis=1) - _resampled(y, rng).mean(axis=1) for x, y in pairs], axis=0)
+    value = float(np.mean([x.mean() - y.mean() for x, y in pairs]))
+    return Estimate(value=value, interval=_interval(draws, *strata_1, *strata_2), unit=unit)
+
+
+def improvement_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
+    """Probability that a seed of `first` beats one of `second`; where seeds are few, an episode, seed by seed."""
+    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
+    pairs = list(zip(strata_1, strata_2, strict=True))
+    rng = _generator()
+    draws = np.mean([_resampled_improvement(x, y, rng) for x, y in pairs], axis=0)
+    value = float(np.mean([probability_of_improvement(x, y) for x, y in pairs]))
+    return Estimate(value=value, interval=_interval(draws, *strata_1, *strata_2), unit=unit)
+
+
+def _resampled_improvement(first: Floats, second: Floats, rng: np.random.Generator) -> Floats:
+    drawn_1 = _resampled(first, rng, REPETITIONS_OF_PAIRS)
+    drawn_2 = _resampled(second, rng, REPETITIONS_OF_PAIRS)
+    return np.array([probability_of_improvement(x, y) for x, y in zip(drawn_1, drawn_2, strict=True)])
+
+
+def margin_of(returns: ReturnsBySeed, reference: Sequence[float]) -> Estimate:
+    """Mean test return above that of `reference`, the episodes of one fixed policy, whose sampling error counts too."""
+    strata, unit = _strata(returns)
+    fixed = np.asarray(reference, dtype=np.float64)
+    rng = _generator()
+    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
+    draws = draws - _resampled(fixed, rng).mean(axis=1)
+    value = float(np.mean([values.mean() for values in strata]) - fixed.mean())
+    return Estimate(value=value, interval=_interval(draws, *strata, fixed), unit=unit)

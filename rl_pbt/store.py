@@ -1,0 +1,194 @@
+"""A run on disk: the manifest, one ledger and one checkpoint folder for each method and seed.
+
+The ledger is the truth: append-only JSON lines; the checkpoint a line speaks of is durable before the line is. A torn last
+line is dropped, any other bad line is an error that names file and line. Checkpoints are safetensors files: numbers with
+names, so opening a run that someone sent you cannot run their code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from rl_pbt.records import JSON, UserError
+
+Event: TypeAlias = dict[str, Any]
+State: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
+
+
+@contextmanager
+def _disk_errors_in_one_line(path: Path) -> Any:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another folder with --out, then resume"
+        ) from error
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write to a temporary name, fsync, rename: readers see the old file or the new one, never a part."""
+    with _disk_errors_in_one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable (POSIX; Windows has no such call)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: Path, value: Mapping[str, JSON]) -> None:
+    write_durably(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises UserError where the file is absent or no JSON object."""
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object")
+    return value
+
+
+class Ledger:
+    """The append-only event log of one method and seed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[Event]:
+        """All whole events. Raises UserError, naming file and line, where a line that is not the last is bad."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[list[Event], int]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], 0
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror}") from None
+        events: list[Event] = []
+        whole = 0
+        lines = content.splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            if number == len(lines) and not line.endswith(b"\n"):
+                break  # torn: the process died while writing it
+            try:
+                event = json.loads(line)
+                if not isinstance(event, dict) or "event" not in event:
+                    raise ValueError("no event")
+            except ValueError:
+                raise UserError(f"{self.path}, line {number} is damaged: restore the file from a copy") from None
+            events.append(event)
+            whole += len(line)
+        return events, whole
+
+    def repair(self) -> list[Event]:
+        """`read`, and cut a torn last line off the file so that the next append starts a line."""
+        events, whole = self._read()
+        if self.path.exists() and self.path.stat().st_size != whole:
+            with _disk_errors_in_one_line(self.path), open(self.path, "r+b") as file:
+                file.truncate(whole)
+                file.flush()
+                os.fsync(file.fileno())
+        return events
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Durable when this returns; several events cost one fsync."""
+        lines = "".join(json.dumps(event, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n" for event in events)
+        with _disk_errors_in_one_line(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            existed = self.path.exists()
+            with open(self.path, "ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            if not existed:
+                _sync_folder(self.path.parent)
+
+
+class Checkpoints:
+    """One safetensors file a proposal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, proposal: int) -> Path:
+        return self.folder / f"{proposal:06d}.safetensors"
+
+    def save(self, proposal: int, state: State) -> None:
+        """Durable when this returns."""
+        write_durably(self.path(proposal), save({name: np.ascontiguousarray(array) for name, array in state.items()}))
+
+    def load(self, proposal: int) -> State:
+        """Raises UserError where the file is absent or damaged: never a fresh start in silence."""
+        path = self.path(proposal)
+        try:
+            return dict(load_file(path))
+        except FileNotFoundError:
+            raise UserError(f"checkpoint {path} is missing: restore it, or start a new run in another folder") from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UserError(f"checkpoint {path} is damaged ({error}): restore it, or start a new run") from None
+
+    def keep_only(self, proposals: Iterable[int]) -> None:
+        """Delete every checkpoint, and every leftover of an interrupted write, that is not of these proposals."""
+        kept = {self.path(proposal).name for proposal in proposals}
+        if self.folder.is_dir():
+            for path in self.folder.iterdir():
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
+
+
+class Run:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.folder / "manifest.json"
+
+    def method_folder(self, method: str, seed: int) -> Path:
+        return self.folder / method / f"seed-{seed}"
+
+    def ledger(self, method: str, seed: int) -> Ledger:
+        return Ledger(self.method_folder(method, seed) / "ledger.jsonl")
+
+    def checkpoints(self, method: str, seed: int) -> Checkpoints:
+        return Checkpoints(self.method_folder(method, seed) / "checkpoints")
+
+    def manifest(self) -> dict[str, Any]:
+        if not self.manifest_path.exists():
+            raise UserError(f"{self.folder} is not a run: it has no manifest.json")
+        return read_json(self.manifest_path)
+
+    def write_manifest(self, manifest: Mapping[str, JSON]) -> None:
+        write_json(self.manifest_path, manifest)

@@ -1,0 +1,289 @@
+"""The reinforcement-learning interval: the one place where an agent meets environments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from agents import HYPERS, A2C, A2CConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from envs import EnvSpec, make_vector
+from rl_pbt import seeds
+from rl_pbt.actors import Actors, Array, Episodes
+from rl_pbt.executors.base import IntervalJob, TestJob
+from rl_pbt.records import Cost, Proposal, Result, Test, UserError
+
+# SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
+METRIC_TAGS = {
+    "policy_loss": "train/policy_gradient_loss",
+    "value_loss": "train/value_loss",
+    "entropy": "train/entropy_loss",
+    "explained_variance": "train/explained_variance",
+    "grad_norm": "train/grad_norm",
+}
+NOISE_CHUNK = 32  # action noise is drawn for so many steps at a time while playing
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RLTask:
+    """Train and judge A2C members on one environment.
+
+    `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
+    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `held` are
+    the hypers that the search leaves alone.
+    """
+
+    env: EnvSpec
+    agent_config: A2CConfig
+    held: Mapping[str, float] = field(default_factory=dict)
+    eval_episodes: int = 8
+    test_episodes: int = 32
+    fitness: Literal["evaluation", "training"] = "evaluation"
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def quantum(self) -> int:
+        """Frames of one step of a member's environments: the least it can train for."""
+        return self.agent_config.envs_per_member * self.env.frame_skip
+
+    def interval(self, job: IntervalJob) -> list[Result]:
+        torch.set_num_threads(self.threads)
+        wall, cpu = time.perf_counter(), time.process_time()
+        agent = self._agent(job)
+        episodes, metrics, updates = self._train(agent, job)
+        train_frames = job.proposals[0].frames // self.quantum * self.quantum
+        healthy = [bool(ok) for ok in agent.healthy()]
+        judged, eval_frames = self._judge(agent, job, healthy, episodes)
+        results = []
+        for index, proposal in enumerate(job.proposals):
+            if healthy[index]:
+                job.checkpoints.save(proposal.id, agent.state(index))
+            share = len(job.proposals)
+            cost = Cost(
+                train_frames=train_frames,
+                eval_frames=eval_frames[index],
+                updates=updates,
+                cpu_s=(time.process_time() - cpu) / share,
+                wall_s=(time.perf_counter() - wall) / share,
+            )
+            own_metrics = _metrics(metrics, index, episodes[index], judged[index] if self.fitness == "evaluation" else None)
+            results.append(
+                _result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_frames[index])
+            )
+        return results
+
+    def test(self, job: TestJob) -> Test:
+        torch.set_num_threads(self.threads)
+        agent = self._new_agent([0])
+        agent.load_state(0, job.checkpoints.load(job.id))
+        seed = seeds.environment_seed(job.root_seed, split="test")
+        generator = _generator(seeds.seed(job.root_seed, purpose="test actions"))
+        (episodes,), (frames,) = _play(self.env, agent, self.test_episodes, [seed], [generator], [0])
+        return Test(id=job.id, returns=tuple(episodes.returns), frames=frames, capped=episodes.truncated)
+
+    def random_policy(self, root_seed: int) -> Test:
+        """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
+        seed = seeds.environment_seed(root_seed, split="test")
+        actors = Actors(self.env, self.test_episodes, [seed])
+        probe = make_vector(self.env, self.test_episodes)
+        probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
+        episodes, frames = _first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
+        actors.close()
+        probe.close()
+        return Test(id=0, returns=tuple(episodes[0].returns), frames=frames[0], capped=episodes[0].truncated)
+
+    def _new_agent(self, weight_seeds: Sequence[int]) -> A2C:
+        probe = make_vector(self.env, 1)
+        try:
+            return A2C(
+                self.agent_config,
+                probe.single_observation_space,
+                probe.single_action_space,
+                seeds=weight_seeds,
+                device=self.device,
+            )
+        except UnsupportedSpace as error:
+            raise UserError(f"{self.env.id}: {error}") from error
+        finally:
+            probe.close()
+
+    def _agent(self, job: IntervalJob) -> A2C:
+        """Weights, optimiser moments and normaliser of the parents first; then the hypers of the proposals, live."""
+        agent = self._new_agent(
+            [
+                seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
+                for p in job.proposals
+            ]
+        )
+        for index, proposal in enumerate(job.proposals):
+            if proposal.parent is not None:
+                try:
+                    agent.load_state(index, job.checkpoints.load(proposal.parent))
+                except CheckpointMismatch as error:
+                    raise UserError(f"checkpoint {job.checkpoints.path(proposal.parent)}: {error}") from error
+        hypers = [{**self.held, **proposal.hypers} for proposal in job.proposals]
+        agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
+        return agent
+
+    def _train(self, agent: A2C, job: IntervalJob) -> tuple[list[Episodes], dict[str, Array], int]:
+        keys = [(p.member, p.generation) for p in job.proposals]
+        actors = Actors(
+            self.env,
+            self.agent_config.envs_per_member,
+            [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
+        )
+        generators = [
+            _generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys
+        ]
+        metrics: list[dict[str, torch.Tensor]] = []
+        steps = job.proposals[0].frames // self.quantum
+        while steps > 0:
+            length = min(steps, self.agent_config.unroll_length)
+            metrics.append(agent.learn(_collect(agent, actors, generators, length)))
+            steps -= length
+        actors.close()
+        means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in metrics[0]}
+        return actors.episodes, means, len(metrics)
+
+    def _judge(
+        self, agent: A2C, job: IntervalJob, healthy: Sequence[bool], trained: Sequence[Episodes]
+    ) -> tuple[list[Episodes], list[int]]:
+        if self.fitness == "training":
+            return list(trained), [0] * len(trained)
+        seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
+        generators = [
+            _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))
+            for p in job.proposals
+        ]
+        playing = [index for index, ok in enumerate(healthy) if ok]
+        return _play(self.env, agent, self.eval_episodes, [seed] * len(healthy), generators, playing)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _collect(agent: A2C, actors: Actors, generators: Sequence[torch.Generator], length: int) -> Rollout:
+    """`length` steps of every member's environments as one rollout, [T, P, B, ...]."""
+    noise = agent.sample_noise(generators, length, actors.valid.shape[1])
+    observations, actions, rewards, terminated, valid = [actors.observations], [], [], [], []
+    for t in range(length):
+        chosen = agent.act(torch.from_numpy(observations[-1]), noise[t])
+        valid.append(actors.valid)
+        reward, end, _ = actors.step(agent.environment_actions(chosen))
+        observations.append(actors.observations)
+        actions.append(chosen)
+        rewards.append(reward)
+        terminated.append(end)
+    rollout = Rollout(
+        observations=torch.from_numpy(np.stack(observations)),
+        actions=torch.stack(actions),
+        rewards=torch.from_numpy(np.stack(rewards)),
+        terminated=torch.from_numpy(np.stack(terminated)),
+        valid=torch.from_numpy(np.stack(valid)),
+    )
+    agent.observe(rollout.observations[:-1], rollout.valid)
+    return rollout
+
+
+def _play(
+    spec: EnvSpec,
+    agent: A2C,
+    num_episodes: int,
+    environment_seeds: Sequence[int],
+    generators: Sequence[torch.Generator],
+    playing: Sequence[int],
+) -> tuple[list[Episodes], list[int]]:
+    """The agent's sampled policy, one episode in each of `num_episodes` environments of each member."""
+    actors = Actors(spec, num_episodes, environment_seeds)
+    noise: list[torch.Tensor] = []
+
+    def policy(observations: Array) -> Array:
+        if not noise:
+            noise.extend(agent.sample_noise(generators, NOISE_CHUNK, num_episodes).flip(0))
+        return agent.environment_actions(agent.act(torch.from_numpy(observations), noise.pop()))
+
+    outcome = _first_episodes(actors, policy, playing)
+    actors.close()
+    return outcome
+
+
+def _first_episodes(actors: Actors, policy: Any, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
+    """The first whole episode of every environment of the members in `playing`, and the frames emulated for each member.
+
+    Taking whichever episodes end first would favour short ones. A member's environments step on until the last of them has
+    ended; what they play after their first episode is not looked at, but it is emulated, so it is charged.
+    """
+    frames = [0] * len(actors.episodes)
+    first = [Episodes() for _ in actors.episodes]
+    returns = np.zeros(actors.valid.shape)
+    lengths = np.zeros(actors.valid.shape, np.int64)
+    open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
+    open_[list(playing)] = True
+    while still := [member for member in playing if open_[member].any()]:
+        rewards, terminated, ended = actors.step(policy(actors.observations), still)
+        returns += np.where(open_, rewards, 0.0)
+        lengths += open_
+        for member in still:
+            frames[member] += open_.shape[1] * actors.spec.frame_skip
+            first[member].truncated += int((open_ & ended & ~terminated)[member].sum())
+        open_ &= ~ended
+    for member in playing:
+        first[member].returns = [float(value) for value in returns[member]]
+        first[member].lengths = [int(value) for value in lengths[member]]
+    return first, frames
+
+
+def _metrics(
+    learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None
+) -> dict[str, float]:
+    """Finite scalars under SB3's names."""
+    metrics = {METRIC_TAGS.get(name, f"train/{name}"): float(values[index]) for name, values in learned.items()}
+    metrics["train/entropy_loss"] *= -1.0
+    for prefix, episodes in (("rollout/ep_rew_mean", trained), ("eval/mean_reward", evaluated)):
+        if episodes is not None and episodes.returns:
+            metrics[prefix] = float(np.mean(episodes.returns))
+    for prefix, episodes in (("rollout/ep_len_mean", trained), ("eval/mean_ep_length", evaluated)):
+        if episodes is not None and episodes.lengths:
+            metrics[prefix] = float(np.mean(episodes.lengths))
+    if evaluated is not None:
+        metrics["eval/capped_episodes"] = float(evaluated.truncated)
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _result(
+    proposal: Proposal, healthy: bool, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_frames: int
+) -> Result:
+    failure = None
+    if not healthy:
+        failure = "diverged: a loss or a weight is not finite"
+    elif not judged.returns:
+        failure = "no training episode ended in the interval: make --interval longer, or use --fitness evaluation"
+    elif not np.isfinite(judged.returns).all():
+        failure = "an episode's return is not finite"
+    return Result(
+        id=proposal.id,
+        fitness=None if failure else float(np.mean(judged.returns)),
+        failure=failure,
+        returns=() if failure else tuple(judged.returns),
+        cost=cost,
+        metrics=metrics,
+        lineage_frames=parent_frames + cost.train_frames,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentEntry:
+    """An agent's structural configuration, and the hypers that may change while it trains."""
+
+    config: type[A2CConfig]
+    changeable: tuple[str, ...]
+
+
+AGENTS: dict[str, AgentEntry] = {"a2c": AgentEntry(config=A2CConfig, changeable=HYPERS)}

@@ -1,0 +1,113 @@
+"""The arithmetic of the throughput script; nothing here asserts a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import throughput
+from rl_pbt import bench
+
+RECEIPT = throughput.Receipt(
+    train_frames=8_000,
+    eval_frames=2_000,
+    frame_skip=4,
+    wall_s=10.0,
+    workers=2,
+    interval_worker_s=18.0,
+    command_wall_s=14.0,
+)
+
+
+def test_an_agent_step_is_frame_skip_frames() -> None:
+    assert throughput.steps_per_second(8_000, 4, 10.0) == 200.0
+
+
+@pytest.mark.parametrize(("frame_skip", "wall_s"), [(0, 1.0), (4, 0.0)])
+def test_a_rate_needs_sense(frame_skip: int, wall_s: float) -> None:
+    with pytest.raises(ValueError, match="a rate needs"):
+        throughput.steps_per_second(1, frame_skip, wall_s)
+
+
+def test_overhead_is_what_the_intervals_leave() -> None:
+    assert throughput.overhead_share(10.0, 2, 18.0) == pytest.approx(0.1)
+    assert throughput.overhead_share(10.0, 1, 10.0) == 0.0
+    with pytest.raises(ValueError, match="fit in the run"):
+        throughput.overhead_share(10.0, 1, 18.0)
+
+
+def test_rates_count_evaluation_only_where_they_say_so() -> None:
+    wanted = {"train": 200.0, "train+eval": 250.0, "overhead": 0.1, "start-up and report, s": 4.0}
+    assert throughput.rates(RECEIPT) == pytest.approx(wanted)
+
+
+def test_a_receipt_sums_methods_and_seeds() -> None:
+    def seed(train: int, evaluation: int) -> dict[str, Any]:
+        return {"cost": {"train_frames": train, "eval_frames": evaluation, "updates": 1, "cpu_s": 1.0, "wall_s": 6.0}}
+
+    summary = {
+        "methods": {
+            "a": {"seeds": {"0": seed(1_000, 10), "1": seed(2_000, 20)}},
+            "b": {"seeds": {"0": seed(5_000, 1_970)}},
+        }
+    }
+    overhead = {"wall_s": 10.0, "workers": 2}
+    assert throughput.receipt_of(summary, overhead, frame_skip=4, command_wall_s=14.0) == RECEIPT
+
+
+def test_ratios_are_of_medians() -> None:
+    runs = [{"train": value, "train+eval": 2 * value, "overhead": 0.1} for value in (90.0, 100.0, 400.0)]
+    figures = throughput.compare(runs, sb3=[50.0, 10.0, 60.0], ceiling=[200.0, 200.0, 1.0])
+    assert figures["train"] == {"median": 100.0, "min": 90.0, "max": 400.0}
+    assert figures["sb3"] == {"median": 50.0, "min": 10.0, "max": 60.0}
+    assert figures["ratios"] == {
+        "train/sb3": 2.0,
+        "train+eval/sb3": 4.0,
+        "train/ceiling": 0.5,
+        "train+eval/ceiling": 1.0,
+    }
+
+
+def test_without_a_ceiling_there_is_no_share_of_it() -> None:
+    figures = throughput.compare([{"train": 1.0, "train+eval": 1.0, "overhead": 0.0}], sb3=[1.0], ceiling=[])
+    assert "ceiling" not in figures
+    assert set(figures["ratios"]) == {"train/sb3", "train+eval/sb3"}
+    assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.table(
+        {"CartPole-v1": figures}
+    )
+
+
+@pytest.mark.parametrize("setting", throughput.SETTINGS, ids=lambda setting: setting.env)
+def test_the_command_line_is_one_that_the_suite_takes(setting: throughput.Setting) -> None:
+    command = throughput.bench_command(throughput.shortened(setting, 8), Path("out"))
+    arguments = bench.build_parser().parse_args(command[command.index("rl_pbt.bench") + 1 :])
+    assert arguments.env == setting.env
+    assert arguments.population == setting.population
+
+
+def test_the_script_measures_every_candidate_in_turn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = []
+
+    def instead(measure: Any, setting: throughput.Setting) -> Any:
+        turns.append(measure.__name__)
+        return throughput.rates(RECEIPT) if measure is throughput.run_ours else 100.0
+
+    monkeypatch.setattr(throughput, "alone", instead)
+    throughput.main(["--repeats", "2", "--env", "Pacman", "--out", str(tmp_path / "figures.json")])
+    assert turns == ["run_ours", "run_sb3", "run_ceiling"] * 2
+    assert "2.00x | 200% |" in capsys.readouterr().out
+    report = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert report["repeats"] == 2
+    assert report["results"]["Pacman"]["ratios"]["train/sb3"] == 2.0
+    assert {"date", "commit", "cpu_count", "versions"} <= set(report)
+
+
+def test_sb3_runs_with_a_handful_of_steps() -> None:
+    setting = replace(throughput.SETTINGS[0], sb3_steps=80)
+    assert throughput.run_sb3(setting) > 0

@@ -1,0 +1,102 @@
+"""The README's commands are the ones that CI and the command line really have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rl_pbt import bench
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+FLAG = r"(?<![\w-])--[a-z][a-z-]*"
+
+# Stands in for python3 and, once "python3 -m venv .venv" ran, for all in .venv/bin: it only notes how it was called.
+RECORDER = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$*" in *"$FAIL_ON"*) exit 3 ;; esac
+mkdir -p .venv/bin && cp "$0" .venv/bin/pip 2>/dev/null; cp "$0" .venv/bin/python 2>/dev/null
+exit 0
+"""
+
+
+def marked(name: str) -> str:
+    """The line between two `<!-- name -->` markers of the README, without its code fence."""
+    parts = README.split(f"<!-- {name} -->")
+    assert len(parts) == 3, f"README.md needs two <!-- {name} --> markers"
+    lines = [line for line in parts[1].splitlines() if line.strip() and not line.startswith("```")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def run_ci(folder: Path, *, fail_on: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    recorder = folder / "bin" / "python3"
+    recorder.parent.mkdir()
+    recorder.write_text(RECORDER, encoding="utf-8")
+    recorder.chmod(recorder.stat().st_mode | stat.S_IXUSR)
+    calls = folder / "calls"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment |= {"PATH": f"{recorder.parent}:{os.environ['PATH']}", "CALLS": str(calls), "FAIL_ON": fail_on}
+    done = subprocess.run([ROOT / ".ci" / "run"], env=environment, capture_output=True, text=True, check=False)
+    return done, calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+
+
+@pytest.fixture(scope="module")
+def checkout() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("only a checkout has the list of its files that .ci/run copies")
+
+
+@pytest.mark.usefixtures("checkout")
+def test_ci_runs_the_readmes_test_command(tmp_path: Path) -> None:
+    done, calls = run_ci(tmp_path, fail_on="nothing")
+    assert done.returncode == 0, done.stderr
+    assert f"+ {marked('test-command')}" in done.stdout
+    assert calls == [
+        "python3 -m venv .venv",
+        "pip install -e .[all]",
+        "python -m ruff format --check .",
+        "python -m ruff check .",
+        "python -m mypy",
+        "python -m pytest",
+    ]
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("stage", ["venv", "install", "ruff format", "ruff check", "mypy", "pytest"])
+def test_ci_fails_where_a_stage_fails(tmp_path: Path, stage: str) -> None:
+    done, calls = run_ci(tmp_path, fail_on=stage)
+    assert done.returncode != 0
+    assert stage in calls[-1]
+
+
+@pytest.fixture(scope="module")
+def parser() -> argparse.ArgumentParser:
+    return bench.build_parser()
+
+
+def test_the_main_command_parses(parser: argparse.ArgumentParser) -> None:
+    words = shlex.split(marked("main-command"))
+    arguments = parser.parse_args(words[words.index("rl_pbt.bench") + 1 :])
+    assert arguments.env == "Pacman"
+
+
+def test_readme_and_parser_know_the_same_flags(parser: argparse.ArgumentParser) -> None:
+    own = [line for line in README.splitlines() if not re.search(r"tensorboard --|throughput\.py --|git ", line)]
+    mentioned = set(re.findall(FLAG, "\n".join(own)))
+    existing = set(re.findall(FLAG, parser.format_help())) - {"--help"}
+    assert mentioned - existing == set(), "README.md mentions flags that rl_pbt.bench does not have"
+    assert existing - mentioned == set(), "README.md does not mention these flags"
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
+    assert [target for target in targets if not (ROOT / target).exists()] == []
