@@ -1,4 +1,4 @@
-"""Four figures of a run, drawn from histories, in the colours of Okabe and Ito: colour-blind readers tell them apart."""
+"""Four figures of a run, drawn from histories, in the colours of Okabe and Ito: the colour-blind tell them apart."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _draw_hyper(axes: Axes, history: History, winning: list[int], name: str, sca
     _clean(axes)
     if choices:
         axes.set_yticks(range(len(choices)), choices)
-    if scale.startswith(("log", "horizon")):
+    if living and scale.startswith(("log", "horizon")):  # an empty log scale has no limits
         axes.set_yscale("log")
     axes.set_ylabel(f"1 − {name}" if scale.startswith("horizon") else name)
 
@@ -190,7 +190,7 @@ def family_tree(history: History, *, title: str) -> Figure:
     widest = 1 + max((x for x, _ in places.values()), default=0.0)
     figure = Figure(figsize=(2.2 + min(9.0, 0.34 * widest), 1.8 + min(12.0, 0.32 * generations)), layout="constrained")
     axes = figure.add_subplot()
-    size = min(46.0, 4200 / max(widest, generations) ** 1.45)
+    size = min(46.0, 4 + 4200 / max(widest, generations) ** 1.45)
     _draw_branches(axes, history, places, generations, size)
     _draw_nodes(axes, history, places, generations, size)
     axes.set_ylim(generations - 0.4, -0.6)
@@ -314,7 +314,7 @@ def _draw_branches(
     living = _living(history)
     winning = set() if history.chosen is None else set(line_of_descent(history, history.chosen))
     bend = np.linspace(0, 1, 16)
-    width = max(0.6, size**0.5 / 4.2)
+    width = max(0.9, size**0.5 / 4.2)
     for rank, wanted in enumerate(("faded", "living", "winning")):
         lines: list[Floats] = []
         colours: list[tuple[float, float, float]] = []
@@ -351,7 +351,7 @@ def _draw_nodes(
         shades = [colour(proposal) for proposal in winning[:-1]]
         axes.scatter(*_columns(places, winning[:-1]), size * 1.5, c=shades, edgecolors=INK, linewidths=rim, zorder=5)
         end = _columns(places, winning[-1:])
-        axes.scatter(*end, max(60.0, size * 7), c=INK, marker="*", edgecolors="white", linewidths=0.8, zorder=6)
+        axes.scatter(*end, max(120.0, size * 7), c=INK, marker="*", edgecolors="white", linewidths=0.8, zorder=6)
 
 
 def _columns(places: Mapping[int, tuple[float, int]], proposals: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -392,7 +392,8 @@ def winners_returns(histories: Mapping[str, Sequence[History]], *, random_policy
     axes.grid(False, axis="x")
     axes.set_ylabel("return of a test episode")
     axes.set_title("The winners on held-out test seeds", loc="left", fontweight="bold")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from rl_pbt import plots
 from rl_pbt.records import JSON, Cost, Hypers, Proposal, Result, Test, Trial, UserError
 from rl_pbt.statistics import (
@@ -297,7 +299,7 @@ def _verdict(first: str, second: str, difference: Estimate, seeds: int) -> str:
         chance = 2 ** (seeds - 1)
         return (
             f"{better} did better on these seeds: {measured}. {seeds} seeds are too few to claim it: two equal methods "
-            f"would differ in one direction on all of them in 1 of {chance} such comparisons. Run {SEEDS_TO_CLAIM} or more."
+            f"would differ in one direction on all of them in 1 of {chance} comparisons. Run {SEEDS_TO_CLAIM} or more."
         )
     return f"{better} is better: {measured}."
 
@@ -388,9 +390,9 @@ def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
     for method, of_method in summary["methods"].items():
         cost, seeds = of_method["cost"], of_method["seeds"].values()
         frames = [cost["train_frames"], cost["eval_frames"], cost["train_frames"] + cost["eval_frames"]]
-        counts = [sum(seed[name] for seed in seeds) for name in ("budget_frames",)]
+        budget = sum(seed["budget_frames"] for seed in seeds)
         events = [sum(seed[name] for seed in seeds) for name in ("exploits", "failures")]
-        numbers = [*counts, *frames, cost["updates"]]
+        numbers = [budget, *frames, cost["updates"]]
         rows.append(
             [method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)]
         )
@@ -403,14 +405,14 @@ def _measured(setting: Setting) -> str:
     how = (
         f"Fitness is the {setting.fitness_in_words}; it favours short episodes and costs no frames."
         if setting.fitness == "training"
-        else f"Fitness is the {setting.fitness_in_words}, played whole; every member of a generation meets the same seeds, "
+        else f"Fitness is the {setting.fitness_in_words}, played whole; a generation shares its seeds, "
         "and their frames are charged to the method."
     )
     text = (
         f"{how} The winner has the highest fitness at the end, so its fitness is too high an estimate; the test return "
         f"is the mean of {setting.test_episodes} episodes on seeds that nothing was selected on. One population run of "
         f"one seed is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. Frames are environment "
-        f"frames; one action lasts {setting.frame_skip}. Members are ready to copy every {setting.interval:,} frames of budget."
+        f"frames; one action lasts {setting.frame_skip}. Generations are {setting.interval:,} frames a member."
     )
     commit = f", commit `{setting.commit}`" if setting.commit else ""
     return f"## How it was measured\n\n{text}\n\nMade by `{setting.command}`{commit}."
@@ -459,7 +461,7 @@ def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
     by_method = {method: list(by_seed.values()) for method, by_seed in histories.items()}
     names: list[str] = []
 
-    def save(figure: plots.Figure, name: str) -> None:
+    def save(figure: Figure, name: str) -> None:
         names.append(f"plots/{name}.png")
         plots.save(figure, run.folder / names[-1])
 

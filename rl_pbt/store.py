@@ -145,7 +145,7 @@ class Checkpoints:
 
     def save(self, proposal: int, state: State) -> None:
         """Durable when this returns."""
-        write_durably(self.path(proposal), save({name: np.ascontiguousarray(array) for name, array in state.items()}))
+        write_durably(self.path(proposal), save({name: np.asarray(array, order="C") for name, array in state.items()}))
 
     def load(self, proposal: int) -> State:
         """Raises UserError where the file is absent or damaged: never a fresh start in silence."""

@@ -159,7 +159,7 @@ def listed_modules(page: str) -> set[str]:
     semicolon.
     """
     table = page.split("## Layers", 1)[1].split("\n## ", 1)[0]
-    listed = set()
+    listed: set[str] = set()
     for row in table.splitlines():
         if not row.startswith("|"):
             continue
@@ -265,7 +265,8 @@ def test_the_checker_sees_a_cycle() -> None:
 
 def test_the_page_reader_understands_files_and_folders() -> None:
     page = (
-        "## Layers (see `tests/this.py`)\n| module | what |\n| --- | --- |\n| `rl_pbt/space.py`, `records.py` | leaves, like `numpy` |\n"
+        "## Layers (see `tests/this.py`)\n| module | what |\n| --- | --- |\n"
+        "| `rl_pbt/space.py`, `records.py` | leaves, like `numpy` |\n"
         "| `rl_pbt/search/` | `pbt`, `operators`; no `torch` |\n| `envs/` | `atari` |\n\n## Next\n| `not.py` | here |\n"
     )
     assert listed_modules(page) == {

@@ -51,7 +51,7 @@ def test_checkpoints_keep_names_shapes_and_types(tmp_path: Path) -> None:
     loaded = checkpoints.load(7)
     assert loaded.keys() == state.keys()
     for name, array in state.items():
-        assert loaded[name].dtype == array.dtype
+        assert loaded[name].dtype == array.dtype and loaded[name].shape == array.shape
         np.testing.assert_array_equal(loaded[name], array)
 
 

@@ -1,0 +1,87 @@
+"""Executors on a task that can be told to misbehave."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.executors.processes import TaskError
+from rl_pbt.records import Proposal, Result, Test, UserError
+from rl_pbt.store import Checkpoints
+
+
+@dataclass(frozen=True)
+class Moody:
+    """Fitness is the proposal's id. Dies, once for each file name in `folder`, or always for id 13; complains for 14 and 15."""
+
+    folder: Path
+
+    def interval(self, job: IntervalJob) -> list[Result]:
+        first = job.proposals[0].id
+        marker = self.folder / f"die-{first}"
+        if marker.exists() or first == 13:
+            marker.unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if first == 14:
+            raise UserError("say it so")
+        if first == 15:
+            raise ZeroDivisionError("a bug")
+        return [Result(id=p.id, fitness=float(p.id)) for p in job.proposals]
+
+    def test(self, job: TestJob) -> Test:
+        return Test(id=job.id, returns=(1.0,), frames=1)
+
+
+def job(*ids: int) -> IntervalJob:
+    proposals = tuple(Proposal(id=i, member=i, generation=0, hypers={}, parent=None, frames=1) for i in ids)
+    return IntervalJob(
+        proposals=proposals, lineage_frames=(0,) * len(ids), root_seed=0, checkpoints=Checkpoints(Path("unused"))
+    )
+
+
+@pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 3)], ids=["inline", "processes"])
+def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_path: Path) -> None:
+    executor: Executor = make(Moody(tmp_path))
+    try:
+        for _ in range(2):
+            outcomes = list(executor.intervals([job(0, 1), job(2), job(3, 4), job(5)]))
+            assert [[r.id for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
+        assert list(executor.intervals([])) == []
+        test_job = TestJob(id=9, root_seed=0, checkpoints=Checkpoints(tmp_path))
+        assert executor.test(test_job) == Test(id=9, returns=(1.0,), frames=1)
+    finally:
+        executor.close()
+
+
+def test_a_killed_worker_is_replaced_and_its_job_run_again(tmp_path: Path) -> None:
+    (tmp_path / "die-1").touch()
+    executor = ProcessExecutor(Moody(tmp_path), 2)
+    try:
+        assert [r[0].id for r in executor.intervals([job(0), job(1), job(2)])] == [0, 1, 2]
+        assert not (tmp_path / "die-1").exists()
+        os.kill(executor.pids[0], signal.SIGKILL)  # while idle
+        assert [r[0].id for r in executor.intervals([job(3), job(4), job(5)])] == [3, 4, 5]
+    finally:
+        executor.close()
+
+
+def test_a_job_that_always_kills_its_worker_is_given_up_in_one_line(tmp_path: Path) -> None:
+    executor = ProcessExecutor(Moody(tmp_path), 1)
+    try:
+        with pytest.raises(UserError, match="died 3 times on the same job"):
+            list(executor.intervals([job(13)]))
+    finally:
+        executor.close()
+
+
+def test_what_the_task_raises_reaches_the_caller(tmp_path: Path) -> None:
+    for kind, number in ((UserError, 14), (TaskError, 15)):
+        executor = ProcessExecutor(Moody(tmp_path), 1)
+        try:
+            with pytest.raises(kind, match="say it so|a bug"):
+                list(executor.intervals([job(number)]))
+        finally:
+            executor.close()

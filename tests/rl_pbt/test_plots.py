@@ -1,0 +1,136 @@
+"""Figures are really drawn, from every shape of history, and family trees keep their promises."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rl_pbt import plots
+from rl_pbt.records import Cost, Hyper, Result, Test, Trial
+from rl_pbt.search import PBT, Plan, RandomSearch
+from rl_pbt.space import Space
+from rl_pbt.statistics import History
+
+SEARCH = {
+    "learning_rate": "log:1e-5:1e-2",
+    "discount": "horizon:0.9:0.999",
+    "layers": "choice:small:big",
+    "n": "int:1:9",
+}
+
+
+def made_up(lr: Hyper) -> float:
+    return -abs(np.log10(float(lr)) + 3.0)
+
+
+def history(
+    kind: type[PBT] | type[RandomSearch], *, population: int = 6, generations: int = 5, seed: int = 0, fail: float = 0.0
+) -> History:
+    plan = Plan(population=population, frames_per_member=1000 * generations, interval=1000)
+    method = kind(space=Space.parse(SEARCH), plan=plan, root_seed=seed)
+    rng = np.random.default_rng(seed)
+    age: dict[int | None, int] = {None: 0}
+    trials: list[Trial] = []
+    while proposals := method.ask():
+        for proposal in proposals:
+            age[proposal.id] = age[proposal.parent] + proposal.frames
+            failed = rng.random() < fail
+            result = Result(
+                id=proposal.id,
+                fitness=None if failed else made_up(proposal.hypers["learning_rate"]),
+                failure="diverged" if failed else None,
+                cost=Cost(train_frames=proposal.frames, eval_frames=20),
+                lineage_frames=age[proposal.id],
+            )
+            method.tell(result)
+            trials.append(Trial(proposal=proposal, result=result))
+    winner = method.winner()
+    test = None if winner is None else Test(id=winner, returns=(1.0, 2.0, 4.0), frames=3)
+    return History(trials=tuple(trials), chosen=winner, test=test, ended=True)
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    buffer.seek(0)
+    return np.asarray(matplotlib.image.imread(buffer, format="png"))
+
+
+def assert_drawn(figure: Figure) -> None:
+    picture = pixels(figure)
+    assert min(picture.shape[:2]) > 100
+    assert np.mean(picture[..., :3].min(axis=2) < 0.9) > 0.003, "the picture is blank"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("fail", [0.0, 0.2])
+def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
+    histories = {
+        "pbt": [history(PBT, seed=seed, fail=fail) for seed in range(seeds)],
+        "random": [history(RandomSearch, seed=seed, fail=fail) for seed in range(seeds)],
+    }
+    assert_drawn(plots.learning_curves(histories))
+    assert_drawn(plots.winners_returns(histories, random_policy=[0.5, 1.0]))
+    for of_method in histories.values():
+        assert_drawn(plots.schedules(of_method[0], SEARCH, title="schedules"))
+        assert_drawn(plots.family_tree(of_method[0], title="tree"))
+
+
+def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
+    for scarce in (History(), history(PBT, fail=1.0), History(trials=history(PBT).trials[:4])):
+        for figure in (
+            plots.learning_curves({"pbt": [scarce]}),
+            plots.winners_returns({"pbt": [scarce]}),
+            plots.schedules(scarce, SEARCH, title=""),
+            plots.family_tree(scarce, title=""),
+        ):
+            assert pixels(figure).size > 0
+
+
+def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
+    for population, generations in ((2, 1), (8, 5), (32, 100)):
+        figure = plots.family_tree(history(PBT, population=population, generations=generations), title="tree")
+        width, height = figure.get_size_inches()
+        assert 2 < width < 13 and 1.5 < height < 15
+
+
+@pytest.mark.parametrize("kind", [PBT, RandomSearch])
+@pytest.mark.parametrize("fail", [0.0, 0.1])
+def test_branches_of_the_family_tree_never_cross(kind: type[PBT] | type[RandomSearch], fail: float) -> None:
+    family = history(kind, population=12, generations=12, fail=fail)
+    places = plots.tree_layout(family)
+    assert set(places) == set(family.by_id)
+    for trials in family.generations:
+        row = sorted(trials, key=lambda trial: places[trial.proposal.id][0])
+        assert all(places[b.proposal.id][0] - places[a.proposal.id][0] > 1 - 1e-6 for a, b in pairwise(row))
+        parents = [places[t.proposal.parent][0] for t in row if t.proposal.parent is not None]
+        assert parents == sorted(parents)
+
+
+def test_lines_without_copies_are_straight() -> None:
+    family = history(RandomSearch, population=5, generations=6)
+    places = plots.tree_layout(family)
+    for trial in family.trials:
+        if trial.proposal.parent is not None:
+            assert places[trial.proposal.id][0] == pytest.approx(places[trial.proposal.parent][0])
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [(0, "0"), (999, "999"), (250_000, "250k"), (1_200_000, "1.2M"), (2e9, "2G"), (12_345, "12.3k")],
+)
+def test_frames_are_told_to_people(frames: float, text: str) -> None:
+    assert plots.human(frames) == text
+
+
+def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        plots.save(plots.family_tree(history(PBT), title="tree"), tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
