@@ -1,7 +1,7 @@
 """Advantage actor-critic, synchronous (Mnih 2016), for a whole population at once.
 
-The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hypers carry over; Mnih 2016 and
-Espeholt 2018 sum over batch and time. RMSProp cancels that scale but for its epsilon and the gradient clip.
+The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hypers carry over;
+Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale but for its epsilon and the gradient clip.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class A2C:
         value_loss = (weights * flat.square()).sum(1)
         entropy = (weights * entropies).sum(1)
         loss = policy_loss + self._config.value_cost * value_loss - self._hypers["entropy_cost"] * entropy
-        loss.sum().backward()  # members share no weight, so the gradient of the sum is each member's own
+        loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
         grad_norm = self._optimiser.step(self._hypers["learning_rate"], self._config.max_grad_norm)
         self._updates += 1
         self._finite &= torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)

@@ -28,7 +28,8 @@ def orthogonal(shape: Sequence[int], gain: float, generator: torch.Generator) ->
     normal = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
     q, r = torch.linalg.qr(normal)
     q = q * torch.sign(torch.diagonal(r))
-    return gain * (q if rows >= columns else q.T).reshape(*shape)
+    matrix: Tensor = q if rows >= columns else q.T
+    return matrix.reshape(*shape) * gain
 
 
 def dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ def conv(weights: Weights, name: str, inputs: Tensor, stride: int) -> Tensor:
         return torch.stack([F.conv2d(inputs[p], kernels[p], biases[p], stride) for p in range(len(kernels))])
     grouped = inputs.transpose(0, 1).flatten(1, 2)
     outputs = F.conv2d(grouped, kernels.flatten(0, 1), biases.flatten(), stride, groups=len(kernels))
-    return outputs.unflatten(1, (len(kernels), -1)).transpose(0, 1)
+    return outputs.view(len(outputs), len(kernels), -1, *outputs.shape[2:]).transpose(0, 1)
 
 
 class Torso(Protocol):
@@ -115,9 +116,11 @@ class ConvTorso:
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(observations.device.type, torch.bfloat16, enabled=self._autocast):
-            hidden = observations.to(torch.bfloat16 if self._autocast else torch.float32) / 255.0
+            hidden = observations.to(torch.bfloat16 if self._autocast else torch.float32)
+            # Scaling the first kernel to pixels of 0..255 is the same as scaling the images, and far less work.
+            scaled = weights | {"torso.0.weight": weights["torso.0.weight"] / 255.0}
             for layer, (_, _, stride) in enumerate(self._layers):
-                hidden = torch.relu(conv(weights, f"torso.{layer}", hidden, stride))
+                hidden = torch.relu(conv(scaled, f"torso.{layer}", hidden, stride))
             features = torch.relu(dense(weights, "torso.dense", hidden.flatten(2)))
         features = features.to(torch.float32)
         return features, features

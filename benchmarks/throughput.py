@@ -99,9 +99,7 @@ def overhead_share(wall_s: float, workers: int, interval_worker_s: float) -> flo
     return 1.0 - interval_worker_s / (wall_s * workers)
 
 
-def receipt_of(
-    summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_skip: int, command_wall_s: float
-) -> Receipt:
+def receipt_of(summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_skip: int, command_wall_s: float) -> Receipt:
     """The receipt of a run from its `summary.json`, over all methods and seeds, and the "overhead" of its manifest."""
     costs = [seed["cost"] for method in summary["methods"].values() for seed in method["seeds"].values()]
     return Receipt(

@@ -4,8 +4,9 @@ The protocol is Machado 2018, "Revisiting the Arcade Learning Environment": stic
 episodes, true scores. Reward clipping and the like are the learner's business. There is no fire on reset: it is part of no
 published protocol with sticky actions, and an agent learns to press FIRE.
 
-Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four, so an agent that
-acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are pooled, not the last two.
+Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of
+four, so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped
+frames are pooled, not the last two.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         self._inner = inner
         self.num_envs = inner.num_envs
         self.metadata = {**inner.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
-        height, width = inner.single_observation_space.shape[1:]
+        height, width = (inner.single_observation_space.shape or ())[1:]
         self.single_observation_space = Box(0, 255, (STACK, height, width), np.uint8)
         self.single_action_space = inner.single_action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

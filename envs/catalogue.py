@@ -138,7 +138,7 @@ def _unknown(name: str, games: list[str]) -> str:
     )
     ids = [*games, *others]
     plain = {_plain(gymnasium.registry[id_].name): id_ for id_ in sorted(ids)}
-    near = get_close_matches(_plain(re.sub(r"-v\d+$", "", name.split("/")[-1])), list(plain), n=3, cutoff=0.6)
+    near = get_close_matches(_plain(re.sub(r"-v\d+$", "", name.rsplit("/", maxsplit=1)[-1])), list(plain), n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(plain[word] for word in near)}?" if near else "see the names in the README"
     return f"unknown environment {name!r}: {hint}"
 

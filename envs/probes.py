@@ -103,8 +103,10 @@ class Continuous(Probe):
         return -float((action[0] - 0.5) ** 2), True
 
 
-PROBES = (Value, Observation, Discount, Action, Policy, Truncation, Continuous)
-TIME_LIMITS = {Truncation: 10}
+PROBES: tuple[type[Probe], ...] = (Value, Observation, Discount, Action, Policy, Truncation, Continuous)
+TIME_LIMITS: dict[type[Probe], int] = {Truncation: 10}
 
 for probe in PROBES:
-    gymnasium.register(f"probe/{probe.__name__}", entry_point=probe, max_episode_steps=TIME_LIMITS.get(probe, 100))
+    gymnasium.register(
+        f"probe/{probe.__name__}", entry_point=f"{__name__}:{probe.__name__}", max_episode_steps=TIME_LIMITS.get(probe, 100)
+    )

@@ -53,7 +53,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--agent", help=f"one of: {', '.join(AGENTS)}")
     add("--methods", nargs="+", help=f"any of: {', '.join(METHODS)} (default: all); 'help' lists them")
     add("--population", type=int, help="members of the population")
-    add("--frames", type=_count, help="budget of each member in environment frames, evaluation included (200000, 200k, 1.5M)")
+    add(
+        "--frames",
+        type=_count,
+        help="budget of each member in environment frames, evaluation included (200000, 200k, 1.5M)",
+    )
     add("--interval", type=_count, help="frames of a generation")
     add("--seeds", type=int, nargs="+", help="root seeds; each is one run of every method (default: 0)")
     add("--search", nargs="+", metavar="NAME=RANGE", help="lr=log:1e-5:1e-2, or lr=7e-4 to hold it there")
@@ -67,7 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--group-size", type=int, help="members trained together in one tensor (default: half the population)")
     add("--envs-per-member", type=int, help="copies of the environment a member acts in")
     add("--device", help="cpu or cuda (default: cpu)")
-    add("--workers", type=int, help="worker processes (default: one a group, at most one a core); never changes a result")
+    add(
+        "--workers",
+        type=int,
+        help="worker processes (default: one a group, at most one a core); never changes a result",
+    )
     add("--out", type=Path, help="the run's own folder (default: results/ENV/TIME)")
     add("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     add("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
@@ -164,9 +172,7 @@ def make_task(config: RunConfig) -> RLTask:
 
 
 def make_method(name: str, config: RunConfig, seed: int, quantum: int) -> Method:
-    plan = Plan(
-        population=config.population, frames_per_member=config.frames, interval=config.interval, quantum=quantum
-    )
+    plan = Plan(population=config.population, frames_per_member=config.frames, interval=config.interval, quantum=quantum)
     pbt = PBTConfig(
         fraction=config.fraction,
         factors=config.factors,
@@ -274,12 +280,12 @@ def _same(config: RunConfig, recorded: RunConfig, run: Run) -> None:
 
 
 def manifest_of(config: RunConfig, argv: Sequence[str]) -> dict[str, JSON]:
+    versions: dict[str, JSON] = {"rl_pbt": version("rl-pbt"), "python": platform.python_version()}
     return {
         "status": "running",
         "command": shlex.join(["python", "-m", "rl_pbt.bench", *argv]),
         "config": config.to_json(),
-        "versions": {"rl_pbt": version("rl-pbt"), "python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        "versions": versions | {package: version(package) for package in PACKAGES},
         "commit": _commit(),
         "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
     }
@@ -290,7 +296,11 @@ def _commit() -> str | None:
     here = Path(__file__).parent
     try:
         shown = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -318,9 +328,7 @@ def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: d
     run.write_manifest(manifest)
 
 
-def _search(
-    run: Run, config: RunConfig, task: RLTask, executor: Executor, progress: Progress, name: str, seed: int
-) -> None:
+def _search(run: Run, config: RunConfig, task: RLTask, executor: Executor, progress: Progress, name: str, seed: int) -> None:
     board = TensorBoard(run.method_folder(name, seed), make_space(config))
     progress.begin(f"{name}, seed {seed}")
     try:
@@ -356,7 +364,10 @@ def bench(argv: Sequence[str]) -> None:
     if manifest["status"] == "finished":
         print(f"{run.folder} is finished: rebuilding its report")
     else:
-        print(f"run {run.folder}; stop it with Ctrl-C, go on with: python -m rl_pbt.bench --resume {run.folder}", flush=True)
+        print(
+            f"run {run.folder}; stop it with Ctrl-C, go on with: python -m rl_pbt.bench --resume {run.folder}",
+            flush=True,
+        )
         try:
             execute(run, config, task, workers, {**manifest, "status": "running"})
         except KeyboardInterrupt:

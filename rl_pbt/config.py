@@ -59,7 +59,8 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        return cls(**plain)
 
     def difference(self, other: RunConfig) -> list[str]:
         """`name: ours, not theirs` for each field that differs."""
@@ -85,7 +86,7 @@ class Defaults:
 # the low end of the learning rate is left out, where nothing is learnt in the budgets of a laptop.
 ATARI = Defaults(
     population=8,
-    frames=320_000,
+    frames=200_000,
     interval=40_000,
     eval_episodes=4,
     test_episodes=32,

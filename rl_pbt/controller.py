@@ -115,9 +115,7 @@ def _groups(proposals: Sequence[Proposal], size: int) -> list[tuple[Proposal, ..
     return [tuple(proposals[start : start + size]) for start in range(0, len(proposals), size)]
 
 
-def _outcomes(
-    jobs: Sequence[IntervalJob], executor: Executor, journal: Journal
-) -> Iterator[tuple[Proposal, Result, bool]]:
+def _outcomes(jobs: Sequence[IntervalJob], executor: Executor, journal: Journal) -> Iterator[tuple[Proposal, Result, bool]]:
     """Each proposal with its result and whether that was in the ledger. A group of which one result is missing is run again."""
     missing = [job for job in jobs if not all(journal.holds(p.id) for p in job.proposals)]
     fresh = executor.intervals(missing)

@@ -308,9 +308,7 @@ def _faded(colour: tuple[float, ...], lives: bool) -> tuple[float, float, float]
     return red, green, blue
 
 
-def _draw_branches(
-    axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float
-) -> None:
+def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
     living = _living(history)
     winning = set() if history.chosen is None else set(line_of_descent(history, history.chosen))
     bend = np.linspace(0, 1, 16)
@@ -320,9 +318,7 @@ def _draw_branches(
         colours: list[tuple[float, float, float]] = []
         for trial in history.trials:
             child, parent = trial.proposal.id, trial.proposal.parent
-            if parent is None or wanted != (
-                "winning" if child in winning else "living" if child in living else "faded"
-            ):
+            if parent is None or wanted != ("winning" if child in winning else "living" if child in living else "faded"):
                 continue
             (x_0, y_0), (x_1, y_1) = places[parent], places[child]
             x = x_0 + (x_1 - x_0) * bend**2 * (3 - 2 * bend)
@@ -333,9 +329,7 @@ def _draw_branches(
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=thick, capstyle="round", zorder=1 + rank))
 
 
-def _draw_nodes(
-    axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float
-) -> None:
+def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
     living = _living(history)
     winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
     whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
@@ -364,9 +358,7 @@ def _tree_legend(history: History) -> list[Line2D]:
 
     handles = [node("#f7a1c4", "first generation"), node("#2a62c9", "last generation"), node("#dcdce6", "died out")]
     if history.chosen is not None:
-        handles.append(
-            node(INK, "the winner and its ancestors", marker="*", markersize=10, linestyle="-", linewidth=2.4)
-        )
+        handles.append(node(INK, "the winner and its ancestors", marker="*", markersize=10, linestyle="-", linewidth=2.4))
     if any(trial.result.failure is not None for trial in history.trials):
         handles.append(node("#6b7280", "failed", marker="x"))
     return handles

@@ -89,7 +89,9 @@ class Progress:
         return f"{duration(elapsed)} gone, about {duration(remaining)} left"
 
     def _used(self) -> str:
-        return f"{min(100.0, 100 * self._spent / self._total):.0f}% of the budget ({readable(self._spent)} frames), {self._left()}"
+        return (
+            f"{min(100.0, 100 * self._spent / self._total):.0f}% of the budget ({readable(self._spent)} frames), {self._left()}"
+        )
 
     def _line(self) -> str:
         rows = sorted(self._rows.items())

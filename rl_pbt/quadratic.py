@@ -1,8 +1,8 @@
 """The toy problem of Jaderberg 2017, Fig. 2: the method's known-answer test, through the same controller as everything else.
 
-Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogate, 1.2 - (h0 theta0^2 + h1 theta1^2), with h = (1, 0)
-for one and (0, 1) for the other: neither can get there alone. Without exploit and explore each is stuck at 1.2 - 0.9^2 = 0.39.
-A frame is a gradient step here.
+Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogate, 1.2 - (h0 theta0^2 + h1 theta1^2), with
+h = (1, 0) for one and (0, 1) for the other: neither can get there alone. Without exploit and explore each is stuck at
+1.2 - 0.9^2 = 0.39. A frame is a gradient step here.
 """
 
 from __future__ import annotations

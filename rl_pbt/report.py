@@ -89,9 +89,7 @@ class Setting:
                 random_returns=tuple((manifest.get("random_policy") or {}).get("returns", ())),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{run.manifest_path} is damaged or of another version: {error} is missing or wrong"
-            ) from None
+            raise UserError(f"{run.manifest_path} is damaged or of another version: {error} is missing or wrong") from None
 
     @property
     def fitness_in_words(self) -> str:
@@ -261,9 +259,7 @@ def _comparison(setting: Setting, histories: Histories, first: str, second: str)
         "difference": difference.to_json(),
         "probability_of_improvement": improvement_of(returns[first], returns[second]).to_json(),
         "iqm": {method: iqm_of(returns[method]).to_json() for method in returns},
-        "verdict": " ".join(
-            [_verdict(first, second, difference, len(setting.seeds)), *_caveats(setting, histories, returns)]
-        ),
+        "verdict": " ".join([_verdict(first, second, difference, len(setting.seeds)), *_caveats(setting, histories, returns)]),
     }
 
 
@@ -340,9 +336,7 @@ def _interval(estimate: Any) -> str:
 
 
 def _page(setting: Setting, summary: Mapping[str, Any], histories: Histories, figures: Sequence[str]) -> str:
-    unfinished = (
-        "" if setting.status == "finished" else f"**This run is {setting.status}: what follows is what there is.**"
-    )
+    unfinished = "" if setting.status == "finished" else f"**This run is {setting.status}: what follows is what there is.**"
     parts = [
         f"# {setting.agent} on {setting.env}",
         unfinished,
@@ -393,9 +387,7 @@ def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
         budget = sum(seed["budget_frames"] for seed in seeds)
         events = [sum(seed[name] for seed in seeds) for name in ("exploits", "failures")]
         numbers = [budget, *frames, cost["updates"]]
-        rows.append(
-            [method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)]
-        )
+        rows.append([method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)])
     header = ["method", "budget, frames", "training frames", "evaluation frames", "frames spent", "updates"]
     header += ["CPU seconds", "wall seconds", "copies", "failures"]
     return f"## Receipts, all {len(setting.seeds)} seed(s) together\n\n" + _table(header, rows)

@@ -12,7 +12,11 @@ _SPLIT_SHIFT = 29
 
 
 def _sequence(root: int, purpose: str, member: int | None, generation: int | None) -> np.random.SeedSequence:
-    key = (zlib.crc32(purpose.encode()), 0 if member is None else member + 1, 0 if generation is None else generation + 1)
+    key = (
+        zlib.crc32(purpose.encode()),
+        0 if member is None else member + 1,
+        0 if generation is None else generation + 1,
+    )
     return np.random.SeedSequence(entropy=root, spawn_key=key)
 
 

@@ -116,7 +116,7 @@ class Integer(_Interval):
 class Horizon(_Interval):
     """A discount, log-uniform and perturbed on the scale of 1-discount (the horizon is its inverse).
 
-    Multiplying a discount of 0.99 by 1.2 leaves [0, 1); on this scale a perturbation makes the horizon longer or shorter by the factor.
+    Multiplying a discount of 0.99 by 1.2 leaves [0, 1); here a perturbation makes the horizon longer or shorter by the factor.
     """
 
     def __post_init__(self) -> None:
@@ -163,7 +163,12 @@ class Categorical:
         return "choice:" + ":".join(f"{choice:g}" if isinstance(choice, int | float) else choice for choice in self.choices)
 
 
-SCALES = {"log": Log, "linear": Linear, "int": Integer, "horizon": Horizon}
+SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
+    "log": Log,
+    "linear": Linear,
+    "int": Integer,
+    "horizon": Horizon,
+}
 
 
 def parse_dimension(text: str) -> Dimension:

@@ -42,16 +42,17 @@ class TensorBoard:
         for proposal in proposals:
             if proposal.hypers_from is not None:
                 donor = self._trials[proposal.hypers_from][0]
-                moved = ", ".join(
-                    f"{name} {donor.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items())
-                )
+                moved = ", ".join(f"{name} {donor.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items()))
                 text = f"member {proposal.member} copies member {donor.member}: {moved}"
                 self._writer("population").add_text("exploit", text, frames)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
         self._trials[proposal.id] = (proposal, result)
         writer = self._writer(f"member-{proposal.member:02d}")
-        scalars = {**result.metrics, **{f"hypers/{name}": v for name, v in proposal.hypers.items() if not isinstance(v, str)}}
+        scalars = {
+            **result.metrics,
+            **{f"hypers/{name}": v for name, v in proposal.hypers.items() if not isinstance(v, str)},
+        }
         if result.fitness is not None:
             scalars["fitness"] = result.fitness
         if result.cost.wall_s > 0:
@@ -95,8 +96,8 @@ class TensorBoard:
             f"last/{n}": v for n, v in line[-1].hypers.items()
         }
         metrics = {"test/mean_return": statistics.fmean(test.returns)}
-        for summary in hparams(first_and_last, metrics):
-            writer.file_writer.add_summary(summary)
+        for summary in hparams(first_and_last, metrics):  # type: ignore[no-untyped-call]
+            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         self._scalars(writer, metrics, self._trials[test.id][1].lineage_frames)
 
     def close(self) -> None:

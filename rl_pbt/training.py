@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 import torch
 
-from agents import HYPERS, A2C, A2CConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from agents import A2C, HYPERS, A2CConfig, CheckpointMismatch, Rollout, UnsupportedSpace
 from envs import EnvSpec, make_vector
 from rl_pbt import seeds
 from rl_pbt.actors import Actors, Array, Episodes
@@ -73,9 +73,7 @@ class RLTask:
                 wall_s=(time.perf_counter() - wall) / share,
             )
             own_metrics = _metrics(metrics, index, episodes[index], judged[index] if self.fitness == "evaluation" else None)
-            results.append(
-                _result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_frames[index])
-            )
+            results.append(_result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_frames[index]))
         return results
 
     def test(self, job: TestJob) -> Test:
@@ -116,10 +114,7 @@ class RLTask:
     def _agent(self, job: IntervalJob) -> A2C:
         """Weights, optimiser moments and normaliser of the parents first; then the hypers of the proposals, live."""
         agent = self._new_agent(
-            [
-                seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
-                for p in job.proposals
-            ]
+            [seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation) for p in job.proposals]
         )
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
@@ -138,9 +133,7 @@ class RLTask:
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
         )
-        generators = [
-            _generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys
-        ]
+        generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
         metrics: list[dict[str, torch.Tensor]] = []
         steps = job.proposals[0].frames // self.quantum
         while steps > 0:
@@ -240,9 +233,7 @@ def _first_episodes(actors: Actors, policy: Any, playing: Sequence[int]) -> tupl
     return first, frames
 
 
-def _metrics(
-    learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None
-) -> dict[str, float]:
+def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
     """Finite scalars under SB3's names."""
     metrics = {METRIC_TAGS.get(name, f"train/{name}"): float(values[index]) for name, values in learned.items()}
     metrics["train/entropy_loss"] *= -1.0

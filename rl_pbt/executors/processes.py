@@ -10,6 +10,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
@@ -64,10 +65,8 @@ class _Worker:
 
     def give(self, index: int, job: IntervalJob | TestJob) -> None:
         self.job = index
-        try:
+        with suppress(OSError):  # it died while idle: the sentinel says so, and the job is given to its replacement
             self.connection.send(job)
-        except OSError:
-            pass  # it died while idle: the sentinel says so, and the job is given to its replacement
 
     def stop(self) -> None:
         self.connection.close()
@@ -131,8 +130,7 @@ class ProcessExecutor:
             except (EOFError, OSError):
                 if attempts[index] == ATTEMPTS:
                     raise UserError(
-                        f"a worker process died {ATTEMPTS} times on the same job (out of memory?): "
-                        "resume with fewer --workers"
+                        f"a worker process died {ATTEMPTS} times on the same job (out of memory?): resume with fewer --workers"
                     ) from None
                 todo.appendleft(index)
                 worker.stop()

@@ -26,7 +26,9 @@ class Plan:
                 f"--interval {self.interval} is longer than the budget --frames {self.frames_per_member}: make it shorter"
             )
         if self.interval < self.quantum:
-            raise UserError(f"--interval {self.interval} is shorter than one round of the environments: use {self.quantum} or more")
+            raise UserError(
+                f"--interval {self.interval} is shorter than one round of the environments: use {self.quantum} or more"
+            )
 
     @property
     def generations(self) -> int:

@@ -25,6 +25,4 @@ class RandomSearch(Generational):
         if not members:
             return []
         frames = self.account.allowance(self.generation, len(members))
-        return [
-            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=frames) for member in members
-        ]
+        return [self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=frames) for member in members]

@@ -1,8 +1,8 @@
 """Exploit in turn: one member after the other compares itself with the best of the others, copies already made included.
 
-It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous decisions and a
-strict comparison they tie for ever and PBT equals grid search; here a member copies from one that is *at least* as good (every
-other method of ours wants strictly better).
+It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous
+decisions and a strict comparison they tie for ever and PBT equals grid search; here a member copies from one that is
+*at least* as good (every other method of ours wants strictly better).
 """
 
 from __future__ import annotations

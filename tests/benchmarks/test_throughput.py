@@ -76,9 +76,7 @@ def test_without_a_ceiling_there_is_no_share_of_it() -> None:
     figures = throughput.compare([{"train": 1.0, "train+eval": 1.0, "overhead": 0.0}], sb3=[1.0], ceiling=[])
     assert "ceiling" not in figures
     assert set(figures["ratios"]) == {"train/sb3", "train+eval/sb3"}
-    assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.table(
-        {"CartPole-v1": figures}
-    )
+    assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.table({"CartPole-v1": figures})
 
 
 @pytest.mark.parametrize("setting", throughput.SETTINGS, ids=lambda setting: setting.env)

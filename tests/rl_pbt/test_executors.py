@@ -37,9 +37,7 @@ class Moody:
 
 def job(*ids: int) -> IntervalJob:
     proposals = tuple(Proposal(id=i, member=i, generation=0, hypers={}, parent=None, frames=1) for i in ids)
-    return IntervalJob(
-        proposals=proposals, lineage_frames=(0,) * len(ids), root_seed=0, checkpoints=Checkpoints(Path("unused"))
-    )
+    return IntervalJob(proposals=proposals, lineage_frames=(0,) * len(ids), root_seed=0, checkpoints=Checkpoints(Path("unused")))
 
 
 @pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 3)], ids=["inline", "processes"])
@@ -81,7 +79,7 @@ def test_what_the_task_raises_reaches_the_caller(tmp_path: Path) -> None:
     for kind, number in ((UserError, 14), (TaskError, 15)):
         executor = ProcessExecutor(Moody(tmp_path), 1)
         try:
-            with pytest.raises(kind, match="say it so|a bug"):
+            with pytest.raises(kind, match=r"say it so|a bug"):
                 list(executor.intervals([job(number)]))
         finally:
             executor.close()
