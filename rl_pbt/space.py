@@ -202,13 +202,14 @@ def _number_or_text(word: str) -> Hyper:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The dimensions by name, in a fixed order."""
+    """The dimensions by name. Their order is alphabetical, whatever it was where they were written, so draws do not hang on it."""
 
     dimensions: Mapping[str, Dimension]
 
     def __post_init__(self) -> None:
         if not self.dimensions:
             raise UserError("the search space is empty: give at least one --search NAME=SCALE:LOW:HIGH")
+        object.__setattr__(self, "dimensions", dict(sorted(self.dimensions.items())))
 
     def sample(self, rng: np.random.Generator) -> Hypers:
         """One draw from the prior, each hyper independently."""

@@ -94,3 +94,10 @@ def test_environment_seeds_of_the_three_splits_cannot_meet() -> None:
     }
     for low, split in enumerate(seeds.SPLITS):
         assert all(low << 29 <= seed < ((low + 1) << 29) - 4096 for seed in ranges[split])
+
+
+def test_draws_do_not_hang_on_the_order_in_which_hypers_were_written() -> None:
+    """A manifest read back may list them in another order."""
+    texts = {"b": "log:1:9", "a": "linear:0:1"}
+    backwards = dict(reversed(texts.items()))
+    assert Space.parse(texts).sample(np.random.default_rng(0)) == Space.parse(backwards).sample(np.random.default_rng(0))

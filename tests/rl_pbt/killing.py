@@ -1,0 +1,85 @@
+"""Run as a script: kill a real run with SIGKILL after every ledger event in turn, resume each, and print what differs.
+
+Loading torch takes seconds and a kill takes milliseconds, so everything is loaded once and each run is a fork.
+
+    python killing.py FOLDER ARGUMENTS OF rl_pbt.bench
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rl_pbt import bench, store
+
+TIMES = ("cpu_s", "wall_s", "time")
+
+
+def forked_run(arguments: list[str], life: int | None) -> int:
+    """Wait status of a run that dies after `life` events; None for one that may live."""
+    pid = os.fork()
+    if pid == 0:
+        _child(arguments, life)
+    return os.waitpid(pid, 0)[1]
+
+
+def _child(arguments: list[str], life: int | None) -> None:
+    append = store.Ledger.append
+    left = [life]
+
+    def mortal(self: store.Ledger, events: Iterable[store.Event]) -> None:
+        for event in events:
+            append(self, [event])
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+    store.Ledger.append = mortal  # type: ignore[method-assign]
+    status = 1
+    with contextlib.redirect_stdout(io.StringIO()):
+        bench.bench(arguments)
+        status = 0
+    os._exit(status)
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if key not in TIMES}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Ledgers and summary without times, checkpoints byte for byte."""
+    found: dict[str, Any] = {"summary": timeless(json.loads((folder / "summary.json").read_text()))}
+    for path in sorted(folder.rglob("*.jsonl")):
+        found[str(path.relative_to(folder))] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+    for path in sorted(folder.rglob("checkpoints/*")):
+        found[str(path.relative_to(folder))] = path.read_bytes().hex()
+    return found
+
+
+def main() -> None:
+    root, arguments = Path(sys.argv[1]), sys.argv[2:]
+    assert forked_run([*arguments, "--out", str(root / "whole")], None) == 0
+    whole = contents(root / "whole")
+    events = sum(len(ledger) for name, ledger in whole.items() if name.endswith(".jsonl"))
+    for life in range(1, events + 1):
+        folder = root / f"killed-{life}"
+        status = forked_run([*arguments, "--out", str(folder)], life)
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, life
+        assert forked_run(["--resume", str(folder)], None) == 0, life
+        resumed = contents(folder)
+        for name in whole.keys() | resumed.keys():
+            if whole.get(name) != resumed.get(name):
+                print(f"killed after event {life}: {name} differs")
+    print(f"{events} kills")
+
+
+if __name__ == "__main__":
+    main()

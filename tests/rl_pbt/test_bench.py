@@ -1,0 +1,178 @@
+"""The command line: bad input in one line and status 2, a run from end to end, resume, kills."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rl_pbt import bench
+from rl_pbt.records import UserError
+
+SMALL = [
+    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--envs-per-member", "4",
+    "--eval-episodes", "2", "--test-episodes", "2", "--group-size", "1",
+]  # fmt: skip
+
+
+def command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *arguments],
+        capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+BAD = [
+    (["--env", "Pacmann"], "did you mean ALE/Pacman-v5"),
+    (["--env", "CartPole-v1", "--methods", "pbtt"], "did you mean 'pbt'"),
+    (["--env", "CartPole-v1", "--agent", "a3c"], "did you mean 'a2c'"),
+    (["--env", "CartPole-v1", "--frame", "10"], "--frame"),
+    (["--env", "CartPole-v1", "--search", "lr=log:1e-2:1e-5"], "low < high"),
+    (["--env", "CartPole-v1", "--search", "lr=log:"], "LOW:HIGH"),
+    (["--env", "CartPole-v1", "--search", "momentum=log:1:2"], "unknown hyper 'momentum'"),
+    (["--env", "CartPole-v1", "--search", "lr=1e-3", "entropy=0", "gamma=0.99"], "search space is empty"),
+    (["--env", "CartPole-v1", "--population", "1"], "--population must be 2 or more"),
+    (["--env", "CartPole-v1", "--frames", "1000", "--interval", "2000"], "longer than the budget"),
+    (["--env", "CartPole-v1", "--frames", "-5"], "above 0"),
+    (["--env", "CartPole-v1", "--frames", "many"], "no number of frames"),
+    (["--env", "CartPole-v1", "--interval", "3"], "shorter than one round"),
+    (["--env", "CartPole-v1", "--workers", "0"], "--workers must be 1 or more"),
+    (["--env", "CartPole-v1", "--seeds", "-1"], "--seeds"),
+    (["--env", "CartPole-v1", "--seeds", "1", "1"], "twice"),
+    (["--env", "CartPole-v1", "--device", "cuda:99"], "use --device cpu"),
+    (["--env", "no_such_module:Env-v0"], "cannot import 'no_such_module'"),
+    ([], "say which environment"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD, ids=[" ".join(a) or "nothing" for a, _ in BAD])
+def test_bad_input_is_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(UserError) as error:
+        bench.bench([*arguments, "--out", str(out)])
+    assert says in str(error.value) and "\n" not in str(error.value)
+    assert not out.exists(), "half a run was left behind"
+
+
+def test_an_error_is_status_2_and_one_line_without_a_traceback(tmp_path: Path) -> None:
+    done = command("--env", "Pacmann", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"error: unknown environment 'Pacmann': .*\n", done.stderr)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of both methods with two workers, through the real command."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    done = command(*SMALL, "--out", str(out), "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "left" in done.stdout and "mean test return" in done.stdout and "report:" in done.stdout
+    return out
+
+
+def ledger(folder: Path, method: str) -> list[dict[str, object]]:
+    events = [json.loads(line) for line in (folder / method / "seed-0" / "ledger.jsonl").read_text().splitlines()]
+    for event in events:
+        event.pop("time", None)
+        for times in ("cpu_s", "wall_s"):
+            event.get("result", {}).get("cost", {}).pop(times, None)
+    return events
+
+
+def test_a_run_leaves_what_the_readme_says(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["env"] == "CartPole-v1" and set(summary["methods"]) == {"pbt", "random"}
+    for method in ("pbt", "random"):
+        seed = summary["methods"][method]["seeds"]["0"]
+        spent = seed["cost"]["train_frames"] + seed["cost"]["eval_frames"]
+        assert seed["budget_frames"] == 1600 and spent > 0 and len(seed["test_returns"]) == 2
+        assert len(list((finished / method / "seed-0" / "checkpoints").iterdir())) == 1
+        assert list((finished / method / "seed-0" / "tensorboard").rglob("events.out.tfevents.*"))
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["status"] == "finished" and manifest["config"]["env"] == "CartPole-v1"
+    assert (finished / "summary.md").exists() and list((finished / "plots").glob("*.png"))
+
+
+def test_one_and_two_workers_write_the_same_ledger(finished: Path, tmp_path: Path) -> None:
+    bench.bench([*SMALL, "--out", str(tmp_path / "run"), "--workers", "1"])
+    for method in ("pbt", "random"):
+        assert ledger(tmp_path / "run", method) == ledger(finished, method)
+
+
+def test_methods_start_from_the_same_members(finished: Path) -> None:
+    first = [[e for e in ledger(finished, m) if e["event"] == "finished"][:2] for m in ("pbt", "random")]
+    assert first[0] == first[1]
+
+
+def test_a_finished_run_is_not_run_again_and_another_configuration_is_refused(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes()
+    bench.bench(["--resume", str(finished)])
+    assert "is finished" in capsys.readouterr().out
+    for arguments in ([*SMALL[:3], "3", *SMALL[4:], "--out", str(finished)], ["--resume", str(finished), "--frames", "1200"]):
+        with pytest.raises(UserError, match="another configuration") as error:
+            bench.bench(arguments)
+        assert "\n" not in str(error.value) and "not " in str(error.value)
+    assert (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="is no run"):
+        bench.bench([*SMALL, "--out", str(tmp_path)])
+    with pytest.raises(UserError, match="is not a run"):
+        bench.bench(["--resume", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write|is no run"):
+        bench.bench([*SMALL, "--out", str(tmp_path / "file" / "run")])
+
+
+def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.bench([*SMALL, "--out", str(tmp_path / "run"), "--dry-run"])
+    out = capsys.readouterr().out
+    for word in ("budget", "checkpoints", "time", "generations"):
+        assert word in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_methods_help(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.bench(["--methods", "help"])
+    assert "Jaderberg 2017" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    long = [*SMALL, "--frames", "400k", "--interval", "2k", "--out", str(out), "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *long], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "pbt" / "seed-0" / "ledger.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said
+    assert f"--resume {out}" in said
+    assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killing.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, "--workers", "1"],
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "22 kills\n"

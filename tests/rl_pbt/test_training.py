@@ -1,0 +1,196 @@
+"""The interval on real A2C members: the PBT semantics that public implementations get wrong, and the pure function it must be."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from agents import A2CConfig
+from envs import EnvSpec, resolve
+from rl_pbt.executors import IntervalJob, TestJob
+from rl_pbt.records import Hypers, Proposal, Result, UserError
+from rl_pbt.store import Checkpoints
+from rl_pbt.training import RLTask
+
+HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97}
+TASK = RLTask(
+    env=resolve("CartPole-v1"),
+    agent_config=A2CConfig(unroll_length=5, envs_per_member=4, hidden=(16, 16), normalise_observations=True),
+    eval_episodes=3,
+    test_episodes=5,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def proposal(id_: int, parent: int | None = None, hypers: Hypers = HYPERS, **fields: int) -> Proposal:
+    member = fields.pop("member", id_ % 2)
+    return Proposal(
+        id=id_, member=member, generation=fields.pop("generation", id_ // 2), hypers=hypers, parent=parent, frames=400, **fields
+    )
+
+
+def run(checkpoints: Checkpoints, *proposals: Proposal, task: RLTask = TASK, root: int = 0) -> list[Result]:
+    job = IntervalJob(
+        proposals=proposals,
+        lineage_frames=tuple(0 if p.parent is None else 400 for p in proposals),
+        root_seed=root,
+        checkpoints=checkpoints,
+    )
+    return task.interval(job)
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    """The folder after a first generation of two members."""
+    folder = Checkpoints(tmp_path)
+    run(folder, proposal(0), proposal(1))
+    return folder
+
+
+def weights_differ(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return any(not np.array_equal(a[name], b[name]) for name in a if name.startswith("weights"))
+
+
+def test_an_interval_is_a_pure_function(checkpoints: Checkpoints) -> None:
+    def once() -> tuple[list[object], bytes]:
+        results = run(checkpoints, proposal(2, 0), proposal(3, 1))
+        timeless = [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0)) for r in results]
+        return list(timeless), checkpoints.path(2).read_bytes() + checkpoints.path(3).read_bytes()
+
+    first = once()
+    np.random.seed(1)  # noqa: NPY002 - global generators must not matter
+    torch.manual_seed(1)
+    torch.rand(10)
+    assert once() == first
+
+
+def test_other_root_seed_other_result(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    other = Checkpoints(tmp_path / "other")
+    run(other, proposal(0), proposal(1), root=1)
+    assert weights_differ(checkpoints.load(0), other.load(0))
+
+
+def test_after_exploit_all_that_was_learnt_is_the_donors_and_the_random_streams_are_not(checkpoints: Checkpoints) -> None:
+    """A learning rate of 0 keeps the loaded weights, so that they can be looked at after the interval."""
+    frozen: Hypers = {**HYPERS, "learning_rate": 0.0}
+    donor = checkpoints.load(0)
+    copy, original = run(checkpoints, proposal(3, 0, frozen, hypers_from=0), proposal(2, 0, frozen))
+    child = checkpoints.load(3)
+    for name, array in donor.items():
+        if name.startswith("weights"):
+            np.testing.assert_array_equal(child[name], array)
+    assert int(child["updates"]) == int(donor["updates"]) + 20
+    assert float(child["normaliser.count"]) > float(donor["normaliser.count"])
+    trained = [result.metrics["train/value_loss"] for result in (copy, original)]
+    assert trained[0] != trained[1], "the clone repeats its donor's random stream"
+    assert copy.lineage_frames == 800
+
+
+def test_optimiser_moments_are_the_donors(checkpoints: Checkpoints) -> None:
+    """One update's moments are decay * parent's + the rest: without the parent's they would be far smaller."""
+    run(checkpoints, proposal(3, 0))
+    parent, child = checkpoints.load(0), checkpoints.load(3)
+    name = "rmsprop.value.weight"
+    assert (child[name] >= parent[name] * 0.99**20 * 0.999).all() and parent[name].max() > 0
+
+
+@pytest.mark.parametrize("name", list(HYPERS))
+def test_each_hyper_is_live_after_loading(checkpoints: Checkpoints, name: str) -> None:
+    run(checkpoints, proposal(2, 0))
+    base = checkpoints.load(2)
+    run(checkpoints, proposal(2, 0, {**HYPERS, name: float(HYPERS[name]) * 0.5}))
+    assert weights_differ(base, checkpoints.load(2))
+
+
+def test_neighbours_in_a_group_do_not_touch_each_other(checkpoints: Checkpoints) -> None:
+    run(checkpoints, proposal(2, 0), proposal(3, 1))
+    together = checkpoints.load(2)
+    run(checkpoints, proposal(2, 0), proposal(3, 1, {**HYPERS, "learning_rate": 0.05}))
+    for name, array in checkpoints.load(2).items():
+        np.testing.assert_array_equal(array, together[name])
+
+
+def test_a_diverged_member_is_a_failure_and_its_neighbour_goes_on(checkpoints: Checkpoints) -> None:
+    run(checkpoints, proposal(2, 0), proposal(3, 1))
+    healthy = checkpoints.load(2)
+    checkpoints.path(3).unlink()
+    fine, failed = run(checkpoints, proposal(2, 0), proposal(3, 1, {**HYPERS, "learning_rate": 1e38}))
+    assert failed.fitness is None and "diverged" in (failed.failure or "") and not checkpoints.path(3).exists()
+    assert failed.cost.train_frames == fine.cost.train_frames and failed.cost.eval_frames == 0
+    assert fine.fitness is not None
+    for name, array in checkpoints.load(2).items():
+        np.testing.assert_array_equal(array, healthy[name])
+
+
+def test_every_member_of_a_generation_meets_the_same_evaluation_and_the_frames_are_charged(checkpoints: Checkpoints) -> None:
+    still: Hypers = {**HYPERS, "learning_rate": 0.0}
+    results = run(checkpoints, proposal(2, 0, still), proposal(3, 0, still))
+    for result in results:
+        assert len(result.returns) == 3
+        assert result.fitness == pytest.approx(np.mean(result.returns))
+        assert result.cost.train_frames == 400 and result.cost.updates == 20
+        # CartPole pays 1 a step: the longest first episode is how long all three environments were stepped.
+        assert result.cost.eval_frames == 3 * max(result.returns)
+
+
+def test_training_fitness_costs_nothing_and_needs_an_episode(tmp_path: Path) -> None:
+    task = replace(TASK, fitness="training")
+    result = run(Checkpoints(tmp_path), proposal(0), task=task)[0]
+    assert result.fitness is not None and result.cost.eval_frames == 0
+    endless = replace(task, env=resolve("probe/Truncation"))
+    short = replace(proposal(0), frames=20)
+    assert "make --interval longer" in (run(Checkpoints(tmp_path), short, task=endless)[0].failure or "")
+
+
+def test_the_test_is_repeatable_and_on_its_own_seeds(checkpoints: Checkpoints) -> None:
+    job = TestJob(id=0, root_seed=0, checkpoints=checkpoints)
+    assert TASK.test(job) == TASK.test(job)
+    assert len(TASK.test(job).returns) == 5
+    assert TASK.test(job).returns != TASK.test(replace(job, root_seed=1)).returns
+    assert len(TASK.random_policy(0).returns) == 5 and max(TASK.random_policy(0).returns) < 150
+
+
+class Broken(gymnasium.Env[np.ndarray, int]):
+    """Raises in its fifth step."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space: gymnasium.spaces.Space[int] = gymnasium.spaces.Discrete(2)  # type: ignore[assignment]
+    steps = 0
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[np.ndarray, dict[str, object]]:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, object]]:
+        self.steps += 1
+        if self.steps == 5:
+            raise ZeroDivisionError("the wheel came off\nand more")
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+def test_an_environment_that_raises_is_one_line(tmp_path: Path) -> None:
+    gymnasium.register("test/Broken-v0", entry_point=Broken)  # type: ignore[arg-type]
+    try:
+        spec = EnvSpec(id="test/Broken-v0", family="gymnasium", options={"vectorization_mode": "sync"})
+        with pytest.raises(UserError, match=r"test/Broken-v0 failed in step: ZeroDivisionError: the wheel came off$"):
+            run(Checkpoints(tmp_path), proposal(0), task=replace(TASK, env=spec))
+    finally:
+        del gymnasium.registry["test/Broken-v0"]
+
+
+def test_probes_have_their_known_answers(tmp_path: Path) -> None:
+    """Action and policy: the best return is 1; what a constant policy gets is 0 or less."""
+    for name in ("probe/Action", "probe/Policy"):
+        task = replace(TASK, env=resolve(name), eval_episodes=32, agent_config=A2CConfig(unroll_length=5, envs_per_member=8))
+        hypers: Hypers = {"learning_rate": 5e-3, "entropy_cost": 0.0, "discount": 0.9}
+        result = run(Checkpoints(tmp_path), replace(proposal(0, hypers=hypers), frames=12_000), task=task)[0]
+        assert result.fitness is not None and result.fitness > 0.9, name
