@@ -137,6 +137,9 @@ def dense_weights(name: str, rows: int, columns: int, gain: float, generator: to
 class UnsupportedSpace(ValueError):
     """A space that no torso or head can handle; one line that names it."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # gymnasium prints the bounds of a Box over many lines
+
 
 # Mnih 2016 (A3C) and Mnih 2015 (Nature DQN).
 CONV_LAYERS = {

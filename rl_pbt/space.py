@@ -202,7 +202,7 @@ def _number_or_text(word: str) -> Hyper:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The dimensions by name. Their order is alphabetical, whatever it was where they were written, so draws do not hang on it."""
+    """The dimensions by name, in alphabetical order wherever they were written: draws must not hang on it."""
 
     dimensions: Mapping[str, Dimension]
 

@@ -15,9 +15,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rl_pbt import bench, store
+from rl_pbt import bench, report, store
 
-TIMES = ("cpu_s", "wall_s", "time")
+DIFFERENT = ("cpu_s", "wall_s", "time", "command")  # times, and the folder's own name
+
+
+def summary_alone(run: store.Run) -> Path:
+    """The report without its plots, which take longer than all the rest."""
+    path = run.folder / "summary.json"
+    store.write_json(path, report.summarise(run))
+    return path
 
 
 def forked_run(arguments: list[str], life: int | None) -> int:
@@ -41,6 +48,7 @@ def _child(arguments: list[str], life: int | None) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
 
     store.Ledger.append = mortal  # type: ignore[method-assign]
+    report.write_report = summary_alone
     status = 1
     with contextlib.redirect_stdout(io.StringIO()):
         bench.bench(arguments)
@@ -50,7 +58,7 @@ def _child(arguments: list[str], life: int | None) -> None:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in TIMES}
+        return {key: timeless(inner) for key, inner in value.items() if key not in DIFFERENT}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 

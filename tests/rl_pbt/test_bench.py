@@ -133,7 +133,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write|is no run"):
+    with pytest.raises(UserError, match=r"cannot write|is no run"):
         bench.bench([*SMALL, "--out", str(tmp_path / "file" / "run")])
 
 

@@ -68,7 +68,7 @@ def test_an_interval_is_a_pure_function(checkpoints: Checkpoints) -> None:
         return list(timeless), checkpoints.path(2).read_bytes() + checkpoints.path(3).read_bytes()
 
     first = once()
-    np.random.seed(1)  # noqa: NPY002 - global generators must not matter
+    np.random.seed(1)  # global generators must not matter
     torch.manual_seed(1)
     torch.rand(10)
     assert once() == first
