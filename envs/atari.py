@@ -1,12 +1,12 @@
 """Atari through ale_py's own C++ vector environment, with every option set and recorded.
 
-The protocol is Machado 2018, "Revisiting the Arcade Learning Environment": sticky actions with probability 0.25, five-minute
-episodes, true scores. Reward clipping and the like are the learner's business. There is no fire on reset: it is part of no
-published protocol with sticky actions, and an agent learns to press FIRE.
+The protocol is Machado 2018, "Revisiting the Arcade Learning Environment": sticky actions with probability 0.25,
+five-minute episodes, true scores. Reward clipping and the like are the learner's business. There is no fire on reset:
+it is no part of that protocol. Games such as Breakout stand still until FIRE is pressed; that is the agent's to learn.
 
-Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of
-four, so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped
-frames are pooled, not the last two.
+Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
+so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are
+pooled, not the last two.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ FLICKER_PERIOD = {"pacman": 4}
 
 
 def options_of(game: str) -> Options:
-    """Every keyword argument of AtariVectorEnv but the number of environments and threads, for a game in snake case."""
+    """Every keyword argument of AtariVectorEnv, for a game in snake case, and `pool_all_frames`.
+
+    The numbers of environments and threads are not among them: they are the caller's, and change no result.
+    """
     pooled = game in FLICKER_PERIOD
     return {
         "game": game,
@@ -68,57 +71,68 @@ def make(options: Options, num_envs: int, threads: int) -> VectorEnv[Any, Any, A
 class PoolAllFrames(VectorEnv[Any, Any, Any]):
     """Two inner steps of two frames for each agent step; their maximum, and a frame stack of its own.
 
-    NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the inner
-    environment would be reset in the second; so, whichever it was, environments that have ended run on unseen through the next
-    agent step and are then reset by mask, which is what that step shows. An inner reset without a seed goes on with the
-    emulator's own random stream, so the whole is deterministic.
+    NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the
+    inner environment is reset in the second; so, whichever it was, environments that have ended run on unseen through
+    the next agent step and are then reset by mask, which is what that step shows. An inner reset without a seed goes on
+    with the emulator's own random stream, so the whole is deterministic.
     """
 
     def __init__(self, inner: AtariVectorEnv) -> None:
         self._inner = inner
         self.num_envs = inner.num_envs
         self.metadata = {**inner.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
-        height, width = (inner.single_observation_space.shape or ())[1:]
-        self.single_observation_space = Box(0, 255, (STACK, height, width), np.uint8)
+        self._frame_shape = tuple((inner.single_observation_space.shape or ())[1:])
+        self.single_observation_space = Box(0, 255, (STACK, *self._frame_shape), np.uint8)
         self.single_action_space = inner.single_action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = inner.action_space
-        self._stack = np.zeros((self.num_envs, STACK, height, width), np.uint8)
+        self._frames: list[Array] = []  # the last four, oldest first, each [B, height, width]; never handed out
+        self._ended = np.zeros(self.num_envs, bool)  # [B]: episodes that ended in the last agent step
+
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Array, Options]:
+        """Reset every environment; sub-environment i is seeded with seed + i. Takes no options (ValueError)."""
+        if options:
+            raise ValueError(f"pooled environments are reset together, without options; got {sorted(options)}")
+        first, info = self._inner.reset(seed=seed)
         self._ended = np.zeros(self.num_envs, bool)
+        black = np.zeros((self.num_envs, *self._frame_shape), np.uint8)
+        self._frames = [*(black.copy() for _ in range(STACK - 1)), np.array(first[:, 0])]
+        return np.stack(self._frames, axis=1), info
 
-    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Reset every environment; sub-environment i is seeded with seed + i."""
-        frames, info = self._inner.reset(seed=seed)
-        self._ended[:] = False
-        self._stack = self._pushed(frames[:, 0], np.ones(self.num_envs, bool))
-        return self._stack, info
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
+        """One agent step of four frames, actions [B]. The caller owns the arrays returned.
 
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """One agent step of four frames. The arrays returned are not written to again."""
-        first, reward, terminated, truncated, info = self._inner.step(actions)
-        ended = terminated | truncated
-        second, reward_2, terminated_2, truncated_2, info = self._inner.step(actions)
-        frames = np.maximum(first, second)[:, 0]
-        frames[ended] = first[ended, 0]  # the second step has reset these
-        rewards = reward + np.where(ended, 0, reward_2)
-        terminated, truncated = terminated | (terminated_2 & ~ended), truncated | (truncated_2 & ~ended)
-        was_ended = self._ended
-        if was_ended.any():
-            fresh, _ = self._inner.reset(options={"reset_mask": was_ended})
-            frames[was_ended] = fresh[was_ended, 0]
-            for array in (rewards, terminated, truncated):
-                array[was_ended] = 0
+        Returns observations [B, 4, height, width] uint8, true rewards, terminated, truncated, and ale_py's information.
+        """
+        first, reward, terminated, truncated, first_info = self._inner.step(actions)
+        second, second_reward, second_terminated, second_truncated, info = self._inner.step(actions)
+        early = terminated | truncated  # these the second inner step has reset
+        frame = np.maximum(first[:, 0], second[:, 0])
+        frame[early] = first[early, 0]
+        reward = np.where(early, reward, reward + second_reward)
+        terminated = np.where(early, terminated, second_terminated)
+        truncated = np.where(early, truncated, second_truncated)
+        info = _chosen(early, first_info, info)
+        fresh = self._ended
+        if fresh.any():
+            shown, shown_info = self._inner.reset(options={"reset_mask": fresh})
+            frame[fresh] = shown[fresh, 0]
+            reward[fresh], terminated[fresh], truncated[fresh] = 0, False, False
+            info = _chosen(fresh, shown_info, info)
         self._ended = terminated | truncated
-        self._stack = self._pushed(frames, was_ended)
-        return self._stack, rewards, terminated, truncated, info
+        return self._pushed(frame, fresh), reward, terminated, truncated, info
 
-    def _pushed(self, frames: Array, cleared: Array) -> Array:
-        """A new stack with `frames` last; earlier frames are black where the episode has just begun, as in ale_py."""
-        stack = np.empty_like(self._stack)
-        stack[:, :-1] = self._stack[:, 1:]
-        stack[cleared, :-1] = 0
-        stack[:, -1] = frames
-        return stack
+    def _pushed(self, frame: Array, fresh: Array) -> Array:
+        """The stack with `frame` last; what went before is black where the episode has just begun, as in ale_py."""
+        self._frames = [*self._frames[1:], frame]
+        if fresh.any():
+            for older in self._frames[:-1]:
+                older[fresh] = 0
+        return np.stack(self._frames, axis=1)
 
     def close_extras(self, **kwargs: Any) -> None:
         self._inner.close()
+
+
+def _chosen(mask: Array, where: Options, elsewhere: Options) -> Options:
+    return {name: np.where(mask, where[name], elsewhere[name]) for name in elsewhere}

@@ -81,14 +81,14 @@ class Action(Probe):
 
 
 class Policy(Observation):
-    """Shows -1 or 1 and pays 1 for the action of that sign, else -1. The best return is 1, the best constant action's is 0."""
+    """Shows -1 or 1 and pays 1 for the action of that sign, else -1. The best return is 1, a constant action's is 0."""
 
     def outcome(self, action: Any) -> tuple[float, bool]:
         return (1.0 if (action == 1) == (self._shown > 0) else -1.0), True
 
 
 class Truncation(Probe):
-    """Reward 1 for ever; a time limit of 10 steps cuts it. The value is 1/(1 - discount) only where truncation bootstraps."""
+    """Reward 1 for ever, cut by a time limit of 10 steps. The value is 1/(1 - discount) only if cuts bootstrap."""
 
     def outcome(self, action: Any) -> tuple[float, bool]:
         return 1.0, False
@@ -108,5 +108,7 @@ TIME_LIMITS: dict[type[Probe], int] = {Truncation: 10}
 
 for probe in PROBES:
     gymnasium.register(
-        f"probe/{probe.__name__}", entry_point=f"{__name__}:{probe.__name__}", max_episode_steps=TIME_LIMITS.get(probe, 100)
+        f"probe/{probe.__name__}",
+        entry_point=f"{__name__}:{probe.__name__}",
+        max_episode_steps=TIME_LIMITS.get(probe, 100),
     )

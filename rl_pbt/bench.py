@@ -378,9 +378,14 @@ def bench(argv: Sequence[str]) -> None:
     print(report.terminal_summary(run))
 
 
+def _interrupt(*_: object) -> NoReturn:
+    """A polite kill is a Ctrl-C, also for a background job, which a shell starts with SIGINT ignored."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     if os.name == "posix":
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a polite kill is a Ctrl-C
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         bench(sys.argv[1:])
     except UserError as error:
