@@ -155,14 +155,20 @@ def test_methods_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     long = [*SMALL, "--frames", "400k", "--interval", "2k", "--out", str(out), "--workers", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *long], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not (out / "pbt" / "seed-0" / "ledger.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *long],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell starts background jobs, and so perhaps this test, with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 60
+            while not (out / "pbt" / "seed-0" / "ledger.jsonl").exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130 and "Traceback" not in said
     assert f"--resume {out}" in said
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
