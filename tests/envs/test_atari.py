@@ -1,0 +1,157 @@
+"""Atari: every option said, exact NEXT_STEP resets in the pooled environment, and the ghosts of Pacman."""
+
+import inspect
+import json
+from typing import Any
+
+import ale_py
+import numpy as np
+import pytest
+from ale_py.vector_env import AtariVectorEnv
+
+from envs import atari, make_vector, resolve
+
+Array = np.ndarray[Any, Any]
+
+
+def quiet(**changes: Any) -> dict[str, Any]:
+    """Pacman's options without randomness, so that one can say what must be seen."""
+    return atari.options_of("pacman") | {"repeat_action_probability": 0.0, "noop_max": 0} | changes
+
+
+@pytest.mark.parametrize("game", ["pacman", "breakout"])
+def test_every_option_of_ale_py_is_set_and_recorded(game: str) -> None:
+    known = set(inspect.signature(AtariVectorEnv.__init__).parameters) - {"self", "num_envs", "num_threads"}
+    options = atari.options_of(game)
+    assert set(options) - {"pool_all_frames"} == known
+    assert json.loads(json.dumps(options)) == options
+    assert options["repeat_action_probability"] == 0.25 and options["max_num_frames_per_episode"] == 18_000
+    assert not (options["reward_clipping"] or options["episodic_life"] or options["use_fire_reset"])
+
+
+@pytest.mark.parametrize("name", ["Pacman", "Breakout"])
+def test_same_seed_same_everything_other_seed_other(name: str) -> None:
+    def play(seed: int) -> list[Array]:
+        env = make_vector(resolve(name), 3)
+        actions = np.random.default_rng(0).integers(0, 4, (60, 3))
+        seen = [env.reset(seed=seed)[0]]
+        for row in actions:
+            seen += env.step(row)[:4]
+        env.close()
+        return seen
+
+    first, second, other = play(1), play(1), play(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("cap", [398, 400, 402])
+def test_pooled_episodes_end_on_either_inner_step_and_reset_exactly(cap: int) -> None:
+    """A cap of 402 frames ends an episode after the first inner step of agent step 101, the others after the second."""
+    env = atari.make(quiet(max_num_frames_per_episode=cap), 2, 1)
+    first, _ = env.reset(seed=0)
+    assert (first[:, :3] == 0).all() and first[:, 3].any()
+    for _ in range(3):
+        for step in range(1, -(-cap // 4) + 1):
+            shown, _, terminated, truncated, _ = env.step(np.zeros(2, np.int64))
+            assert not terminated.any() and (truncated == (step == -(-cap // 4))).all()
+        assert shown[:, :3].any(), "the true last observation, not that of the reset"
+        shown, reward, terminated, truncated, _ = env.step(np.full(2, 2))
+        assert np.array_equal(shown, first) and not (reward.any() or terminated.any() or truncated.any())
+    env.close()
+
+
+@pytest.mark.parametrize("name", ["Pacman", "Breakout", "CartPole-v1"])
+def test_what_was_returned_is_not_written_to_again(name: str) -> None:
+    env = make_vector(resolve(name), 2)
+    kept = [env.reset(seed=0)[0]]
+    copies = [kept[0].copy()]
+    for _ in range(40):
+        kept.append(env.step(env.action_space.sample())[0])
+        copies.append(kept[-1].copy())
+    env.close()
+    assert all(np.array_equal(a, b) for a, b in zip(kept, copies, strict=True))
+
+
+def test_sticky_actions_are_effective_and_rewards_are_not_clipped() -> None:
+    def play(**changes: Any) -> tuple[Array, float]:
+        env = atari.make(quiet(**changes), 4, 2)
+        env.reset(seed=0)
+        actions, best = np.random.default_rng(1).integers(0, 5, (150, 4)), 0.0
+        for row in actions:
+            shown, reward, *_ = env.step(row)
+            best = max(best, float(reward.max()))
+        env.close()
+        return shown, best
+
+    plain, sticky = play(), play(repeat_action_probability=0.25)
+    assert not np.array_equal(plain[0], sticky[0])
+    unclipped, clipped = play(reward_clipping=False)[1], play(reward_clipping=True)[1]
+    assert unclipped >= clipped > 0
+
+
+def area(frame: Array) -> Array:
+    """An image shrunk to 84x84 by averaging areas, as OpenCV's INTER_AREA."""
+
+    def weights(size: int) -> Array:
+        edges = np.arange(85) * size / 84
+        pixels = np.arange(size)
+        overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+        return np.clip(overlap, 0, None) * 84 / size
+
+    return weights(frame.shape[0]) @ frame @ weights(frame.shape[1]).T
+
+
+GHOST = 110  # the ghosts' colour in the emulator's palette
+
+
+def ghosts(raw: list[Array], grey: list[Array], observations: list[Array]) -> list[list[bool]]:
+    """For each raw frame with a ghost of its own, apart from those of the other frames: which observations show it.
+
+    An observation shows it where the ghost's brightest spot, shrunk, is nearer to the ghost than to what is behind it.
+    """
+    behind = area(np.minimum.reduce(grey).astype(float))
+    rows = []
+    for frame, shade in zip(raw, grey, strict=True):
+        own = (frame == GHOST) & (np.sum([other == GHOST for other in raw], axis=0) == 1)
+        extra = np.where(area(own.astype(float)) > 0.9, area(shade.astype(float)) - behind, 0.0)
+        if own.sum() >= 30 and extra.max() > 5:
+            spot = np.unravel_index(np.argmax(extra), extra.shape)
+            rows.append([bool(shown[spot] - behind[spot] > 0.5 * extra[spot]) for shown in observations])
+    return rows
+
+
+def watch(seed: int) -> list[list[bool]]:
+    """Random play in the emulator itself, and side by side in the pooled and the plain environment."""
+    raw_game = ale_py.ALEInterface()
+    raw_game.setInt("random_seed", seed)
+    raw_game.setFloat("repeat_action_probability", 0.0)
+    raw_game.loadROM(ale_py.roms.get_rom_path("pacman"))
+    raw_game.reset_game()
+    pooled = atari.make(quiet(), 1, 1)
+    plain = atari.make(quiet(pool_all_frames=False, frameskip=4, stack_num=4), 1, 1)
+    pooled.reset(seed=seed)
+    plain.reset(seed=seed)
+    actions = raw_game.getMinimalActionSet()
+    found = []
+    for step, action in enumerate(np.random.default_rng(seed).integers(0, 5, 120)):
+        raw, grey = [], []
+        for _ in range(4):
+            raw_game.act(actions[action])
+            raw.append(raw_game.getScreen().copy())
+            grey.append(raw_game.getScreenGrayscale())
+        shown = [env.step(np.array([action]))[0][0, -1].astype(float) for env in (pooled, plain)]
+        if step >= 40:  # before that the ghosts sit in their house, one upon the other
+            found += ghosts(raw, grey, shown)
+    pooled.close()
+    plain.close()
+    return found
+
+
+def test_pooled_frames_show_every_ghost_and_plain_ones_do_not() -> None:
+    """In some games the ghosts sit in their house, one upon the other, nearly all the time: judge five games together."""
+    found = [row for seed in range(5) for row in watch(seed)]
+    in_pooled, in_plain = np.mean(found, axis=0)
+    assert len(found) > 150
+    assert in_pooled > 0.97
+    assert in_plain < 0.7, "if plain frame skip shows them too, the pooling can go"
