@@ -6,7 +6,6 @@ import argparse
 import os
 import platform
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from rl_pbt import quadratic, report
 from rl_pbt.config import DEFAULTS, Defaults, RunConfig, did_you_mean, parse_search, split_search
 from rl_pbt.controller import Journal, search
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor
+from rl_pbt.executors.interrupts import heard, held
 from rl_pbt.progress import Progress, duration, readable
 from rl_pbt.records import JSON, Proposal, UserError
 from rl_pbt.search import METHODS, Method, PBTConfig, Plan
@@ -322,7 +322,8 @@ def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: d
         progress.close()
         executor.close()
     manifest["overhead"] = {"wall_s": time.perf_counter() - started, "workers": workers}
-    random_policy = task.random_policy(config.seeds[0])
+    with heard():
+        random_policy = task.random_policy(config.seeds[0])
     manifest["random_policy"] = {"returns": list(random_policy.returns), "frames": random_policy.frames}
     manifest["status"] = "finished"
     run.write_manifest(manifest)
@@ -369,7 +370,8 @@ def bench(argv: Sequence[str]) -> None:
             flush=True,
         )
         try:
-            execute(run, config, task, workers, {**manifest, "status": "running"})
+            with held():
+                execute(run, config, task, workers, {**manifest, "status": "running"})
         except KeyboardInterrupt:
             run.write_manifest({**manifest, "status": "interrupted"})
             print(f"\nstopped; go on with: python -m rl_pbt.bench --resume {run.folder}", file=sys.stderr)
@@ -378,16 +380,12 @@ def bench(argv: Sequence[str]) -> None:
     print(report.terminal_summary(run))
 
 
-def _interrupt(*_: object) -> NoReturn:
-    """A polite kill is a Ctrl-C, also for a background job, which a shell starts with SIGINT ignored."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
-    if os.name == "posix":
-        signal.signal(signal.SIGTERM, _interrupt)
     try:
         bench(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(130) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import final
 
 from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.executors.interrupts import heard
 from rl_pbt.records import Result, Test
 
 
@@ -17,10 +18,14 @@ class InlineExecutor:
         self._task = task
 
     def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
-        return map(self._task.interval, jobs)
+        for job in jobs:
+            with heard():
+                results = self._task.interval(job)
+            yield results
 
     def test(self, job: TestJob) -> Test:
-        return self._task.test(job)
+        with heard():
+            return self._task.test(job)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
 from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.executors.interrupts import heard
 from rl_pbt.records import Result, Test, UserError
 
 ATTEMPTS = 3
@@ -32,8 +35,22 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
+@contextmanager
+def _children_deaf_to_interrupts() -> Iterator[None]:
+    """A Ctrl-C at the terminal reaches the children too, from their first instruction; it is the parent's to handle."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # else it is started with the first child, and unblocks signals when it has
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(task: Task, connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     while True:
         try:
@@ -59,7 +76,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(task, theirs), daemon=True)
-        self.process.start()
+        with _children_deaf_to_interrupts():
+            self.process.start()
         theirs.close()
         self.job: int | None = None
 
@@ -119,7 +137,8 @@ class ProcessExecutor:
     def _collect(self, outcomes: dict[int, Any], todo: deque[int], attempts: list[int]) -> None:
         """Wait until a worker answers or dies, and take note of each that did."""
         busy = [worker for worker in self._workers if worker.job is not None]
-        ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy]))
+        with heard():
+            ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy]))
         for worker in busy:
             if worker.connection not in ready and worker.process.sentinel not in ready:
                 continue
