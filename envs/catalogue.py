@@ -53,6 +53,15 @@ class EnvSpec:
         if self.frame_skip < 1:
             raise ValueError(f"{self.id}: frame_skip is {self.frame_skip}, not positive")
 
+    @property
+    def copies_are_independent(self) -> bool:
+        """Whether copy i of a vector environment reset with seed s plays as one copy alone reset with seed s + i.
+
+        True of Atari and of Gymnasium's sync vector environment; vector environments of the NumPy kind have one random
+        stream for all copies.
+        """
+        return self.options.get("vectorization_mode") != "vector_entry_point"
+
 
 def resolve(name: str) -> EnvSpec:
     """`Pacman`, `ms_pacman`, `ALE/Pong-v5`, `CartPole-v1`, `cartpole`, `probe/Discount` or `module:Id`.

@@ -45,36 +45,41 @@ class Actors:
     """`num_envs` copies of the environment for each member, all fresh. Not reused: an interval is a pure function.
 
     Each member has a vector environment of its own, because some of them share one random stream among their copies.
+    `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
+    `frames` counts what was emulated for each member.
     """
 
-    def __init__(self, spec: EnvSpec, num_envs: int, environment_seeds: Sequence[int]) -> None:
+    def __init__(self, spec: EnvSpec, num_envs: int, environment_seeds: Sequence[int], *, separate: bool = False) -> None:
         self.spec = spec
+        size = 1 if separate and spec.copies_are_independent else num_envs
+        parts = [(member, start) for member in range(len(environment_seeds)) for start in range(0, num_envs, size)]
         with _environment_errors_in_one_line(spec, "its constructor"):
-            self._envs = [make_vector(spec, num_envs) for _ in environment_seeds]
-        shape = (len(self._envs), num_envs)
-        self.episodes = [Episodes() for _ in self._envs]
+            self._parts = [(member, slice(start, start + size), make_vector(spec, size)) for member, start in parts]
+        shape = (len(environment_seeds), num_envs)
+        self.episodes = [Episodes() for _ in environment_seeds]
+        self.frames = [0] * len(environment_seeds)
         self.valid = np.ones(shape, bool)  # [P, B]: whether the next step is a true transition
         self._returns = np.zeros(shape)
         self._lengths = np.zeros(shape, np.int64)
         with _environment_errors_in_one_line(spec, "reset"):
-            first = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, environment_seeds, strict=True)]
-        self.observations: Array = np.stack(first)  # [P, B, *observation]
-        self._dtype = self.observations.dtype
+            first = [env.reset(seed=environment_seeds[member] + copies.start)[0] for member, copies, env in self._parts]
+        self.observations: Array = np.concatenate(first).reshape(*shape, *first[0].shape[1:])  # [P, B, *observation]
 
-    def step(self, actions: Array, playing: Sequence[int] | None = None) -> tuple[Array, Array, Array]:
-        """Step the members in `playing` (all by default) with actions [P, B, ...].
+    def step(self, actions: Array, playing: Array | None = None) -> tuple[Array, Array, Array]:
+        """Step every copy with actions [P, B, ...]; with `playing` [P, B], only vector environments with a copy in it.
 
         Returns rewards, terminated and ended, each [P, B]; the new observations are in `observations`, freshly allocated.
         """
-        members = range(len(self._envs)) if playing is None else playing
         rewards = np.zeros(self.valid.shape, np.float32)
         terminated = np.zeros(self.valid.shape, bool)
         truncated = np.zeros(self.valid.shape, bool)
         observations = np.empty_like(self.observations) if playing is None else self.observations.copy()
         with _environment_errors_in_one_line(self.spec, "step"):
-            for member in members:
-                outcome = self._envs[member].step(actions[member])
-                observations[member], rewards[member], terminated[member], truncated[member] = outcome[:4]
+            for member, copies, env in self._parts:
+                if playing is None or playing[member, copies].any():
+                    at = member, copies
+                    observations[at], rewards[at], terminated[at], truncated[at] = env.step(actions[at])[:4]
+                    self.frames[member] += env.num_envs * self.spec.frame_skip
         self.observations = observations
         ended = terminated | truncated
         self._count(rewards, ended, truncated & ~terminated)
@@ -93,5 +98,5 @@ class Actors:
         self._lengths[ended] = 0
 
     def close(self) -> None:
-        for env in self._envs:
+        for _, _, env in self._parts:
             env.close()

@@ -88,7 +88,7 @@ class RLTask:
     def random_policy(self, root_seed: int) -> Test:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
         seed = seeds.environment_seed(root_seed, split="test")
-        actors = Actors(self.env, self.test_episodes, [seed])
+        actors = Actors(self.env, self.test_episodes, [seed], separate=True)
         probe = make_vector(self.env, self.test_episodes)
         probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
         episodes, frames = _first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
@@ -194,7 +194,7 @@ def _play(
     playing: Sequence[int],
 ) -> tuple[list[Episodes], list[int]]:
     """The agent's sampled policy, one episode in each of `num_episodes` environments of each member."""
-    actors = Actors(spec, num_episodes, environment_seeds)
+    actors = Actors(spec, num_episodes, environment_seeds, separate=True)
     noise: list[torch.Tensor] = []
 
     def policy(observations: Array) -> Array:
@@ -210,27 +210,25 @@ def _play(
 def _first_episodes(actors: Actors, policy: Any, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
     """The first whole episode of every environment of the members in `playing`, and the frames emulated for each member.
 
-    Taking whichever episodes end first would favour short ones. A member's environments step on until the last of them has
-    ended; what they play after their first episode is not looked at, but it is emulated, so it is charged.
+    Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it
+    must step on with others that have not; what it plays then is not looked at, but it is emulated, so it is charged.
     """
-    frames = [0] * len(actors.episodes)
     first = [Episodes() for _ in actors.episodes]
     returns = np.zeros(actors.valid.shape)
     lengths = np.zeros(actors.valid.shape, np.int64)
     open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
     open_[list(playing)] = True
-    while still := [member for member in playing if open_[member].any()]:
-        rewards, terminated, ended = actors.step(policy(actors.observations), still)
+    while open_.any():
+        rewards, terminated, ended = actors.step(policy(actors.observations), open_)
         returns += np.where(open_, rewards, 0.0)
         lengths += open_
-        for member in still:
-            frames[member] += open_.shape[1] * actors.spec.frame_skip
+        for member in playing:
             first[member].truncated += int((open_ & ended & ~terminated)[member].sum())
         open_ &= ~ended
     for member in playing:
         first[member].returns = [float(value) for value in returns[member]]
         first[member].lengths = [int(value) for value in lengths[member]]
-    return first, frames
+    return first, actors.frames
 
 
 def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:

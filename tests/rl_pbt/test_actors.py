@@ -1,0 +1,48 @@
+"""Members' environments stepped together: what rests, what is charged, and that neither changes what is played."""
+
+import numpy as np
+import pytest
+
+from envs import resolve
+from rl_pbt.actors import Actors
+
+SEEDS = [11, 700]
+COPIES = 3
+
+
+def first_episodes(env: str, *, separate: bool, steps: int) -> tuple[list[np.ndarray], np.ndarray, list[int]]:
+    """Random play by fixed actions: what each copy saw up to the end of its first episode, its length, frames charged."""
+    actors = Actors(resolve(env), COPIES, SEEDS, separate=separate)
+    actions = np.random.default_rng(0).integers(2, size=(steps, len(SEEDS), COPIES))
+    playing = np.ones((len(SEEDS), COPIES), bool)
+    lengths = np.zeros_like(playing, int)
+    seen = [actors.observations]
+    for chosen in actions:
+        if not playing.any():
+            break
+        _, _, ended = actors.step(chosen, playing)
+        seen.append(np.where(playing.reshape(*playing.shape, *[1] * (seen[0].ndim - 2)), actors.observations, 0))
+        lengths += playing
+        playing &= ~ended
+    actors.close()
+    return seen, lengths, actors.frames
+
+
+@pytest.mark.parametrize(("env", "steps"), [("FrozenLake-v1", 100), ("Pacman", 700), ("Breakout", 250)])
+def test_separate_copies_play_the_same_first_episodes_and_rest_afterwards(env: str, steps: int) -> None:
+    together, together_lengths, together_frames = first_episodes(env, separate=False, steps=steps)
+    apart, lengths, frames = first_episodes(env, separate=True, steps=steps)
+    np.testing.assert_array_equal(lengths, together_lengths)
+    assert lengths.min() < lengths.max()  # some rest while others play
+    assert len(together) == len(apart)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+    skip = resolve(env).frame_skip
+    assert frames == [int(of_member.sum()) * skip for of_member in lengths]
+    assert together_frames == [int(of_member.max()) * COPIES * skip for of_member in lengths]
+
+
+def test_copies_with_one_random_stream_stay_together() -> None:
+    _, lengths, frames = first_episodes("CartPole-v1", separate=True, steps=500)
+    assert len(set(lengths.ravel().tolist())) > 1
+    assert frames == [int(of_member.max()) * COPIES for of_member in lengths]
