@@ -62,6 +62,13 @@ class EnvSpec:
         """
         return self.options.get("vectorization_mode") != "vector_entry_point"
 
+    @property
+    def reusable(self) -> bool:
+        """Whether a seeded reset leaves nothing of what was played before. True of Atari, which then loads its ROM anew;
+        of others nobody can know.
+        """
+        return self.family == "atari"
+
 
 def resolve(name: str) -> EnvSpec:
     """`Pacman`, `ms_pacman`, `ALE/Pong-v5`, `CartPole-v1`, `cartpole`, `probe/Discount` or `module:Id`.

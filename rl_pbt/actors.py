@@ -6,17 +6,20 @@ observation. This module marks that transition as not valid; `agents.returns` ex
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from envs import EnvironmentUnavailable, EnvSpec, make_vector
 from rl_pbt.records import UserError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
+Vector: TypeAlias = VectorEnv[Any, Any, Any]
 
 
 @dataclass(slots=True)
@@ -41,8 +44,21 @@ def _environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]
         raise UserError(f"environment {spec.id} failed in {doing}: {type(error).__name__}: {first_line}") from error
 
 
+# Environments of this process that rest until the next Actors of their kind: making Atari's takes as long as a hundred steps.
+_idle: defaultdict[str, list[Vector]] = defaultdict(list)
+
+
+def _kind(spec: EnvSpec, size: int) -> str:
+    return repr((spec, size))
+
+
+def _vector(spec: EnvSpec, size: int) -> Vector:
+    idle = _idle[_kind(spec, size)]
+    return idle.pop() if idle else make_vector(spec, size)
+
+
 class Actors:
-    """`num_envs` copies of the environment for each member, all fresh. Not reused: an interval is a pure function.
+    """`num_envs` copies of the environment for each member, all as good as fresh: an interval is a pure function.
 
     Each member has a vector environment of its own, because some of them share one random stream among their copies.
     `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
@@ -54,7 +70,7 @@ class Actors:
         size = 1 if separate and spec.copies_are_independent else num_envs
         parts = [(member, start) for member in range(len(environment_seeds)) for start in range(0, num_envs, size)]
         with _environment_errors_in_one_line(spec, "its constructor"):
-            self._parts = [(member, slice(start, start + size), make_vector(spec, size)) for member, start in parts]
+            self._parts = [(member, slice(start, start + size), _vector(spec, size)) for member, start in parts]
         shape = (len(environment_seeds), num_envs)
         self.episodes = [Episodes() for _ in environment_seeds]
         self.frames = [0] * len(environment_seeds)
@@ -98,5 +114,9 @@ class Actors:
         self._lengths[ended] = 0
 
     def close(self) -> None:
-        for _, _, env in self._parts:
-            env.close()
+        """To be called once, and not after an error: an environment that failed does not serve again."""
+        for _, copies, env in self._parts:
+            if self.spec.reusable:
+                _idle[_kind(self.spec, copies.stop - copies.start)].append(env)
+            else:
+                env.close()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from envs import resolve
-from rl_pbt.actors import Actors
+from envs import EnvSpec, make_vector, resolve
+from rl_pbt import actors as actors_module
+from rl_pbt.actors import Actors, Vector
 
 SEEDS = [11, 700]
 COPIES = 3
@@ -46,3 +47,22 @@ def test_copies_with_one_random_stream_stay_together() -> None:
     _, lengths, frames = first_episodes("CartPole-v1", separate=True, steps=500)
     assert len(set(lengths.ravel().tolist())) > 1
     assert frames == [int(of_member.max()) * COPIES for of_member in lengths]
+
+
+@pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("CartPole-v1", 4)])
+def test_an_environment_that_serves_again_plays_as_a_fresh_one(
+    env: str, made_in_all: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Vector] = []
+
+    def counting(spec: EnvSpec, size: int) -> Vector:
+        made.append(make_vector(spec, size))
+        return made[-1]
+
+    monkeypatch.setattr(actors_module, "make_vector", counting)
+    monkeypatch.setattr(actors_module, "_idle", type(actors_module._idle)(list))
+    fresh, again = (first_episodes(env, separate=False, steps=600) for _ in range(2))
+    assert len(made) == made_in_all  # two members, once or twice
+    for one, other in zip(fresh[0], again[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert fresh[2] == again[2]
