@@ -6,6 +6,7 @@ Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
@@ -32,7 +33,10 @@ class CheckpointMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class A2CConfig:
-    """What is fixed while training. Defaults are Stable-Baselines3's, but for the number of environments."""
+    """What is fixed while training. Defaults are Stable-Baselines3's, but for the number of environments.
+
+    Raises ValueError, one line, for a value out of its range.
+    """
 
     unroll_length: int = 5
     envs_per_member: int = 16
@@ -45,6 +49,22 @@ class A2CConfig:
     reward_clip: float | None = None
     normalise_observations: bool = False
     autocast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("unroll_length", self.unroll_length), ("envs_per_member", self.envs_per_member)):
+            if value < 1:
+                raise ValueError(f"{name} must be 1 or more, but is {value}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must be layers of 1 or more units, but is {self.hidden}")
+        if not 0 <= self.rmsprop_decay < 1:
+            raise ValueError(f"rmsprop_decay must be from 0 to below 1, but is {self.rmsprop_decay}")
+        for name, limit in (("rmsprop_epsilon", self.rmsprop_epsilon), ("max_grad_norm", self.max_grad_norm)):
+            if not limit > 0:
+                raise ValueError(f"{name} must be above 0, but is {limit}")
+        if not 0 <= self.value_cost < math.inf:
+            raise ValueError(f"value_cost must be 0 or more, but is {self.value_cost}")
+        if self.reward_clip is not None and not self.reward_clip > 0:
+            raise ValueError(f"reward_clip must be above 0 or none, but is {self.reward_clip:g}")
 
 
 @final

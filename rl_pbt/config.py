@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from rl_pbt.records import JSON, UserError
-
-ALIASES = {"lr": "learning_rate", "ent_coef": "entropy_cost", "entropy": "entropy_cost", "gamma": "discount"}
+from rl_pbt.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,77 +65,19 @@ class RunConfig:
         ours, theirs = self.to_json(), other.to_json()
         return [f"{name}: {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name]]
 
+    @property
+    def held(self) -> dict[str, float]:
+        """The hypers that have one value, not a range."""
+        held: dict[str, float] = {}
+        for name, text in self.search.items():
+            try:
+                held[name] = float(text)
+            except ValueError:
+                continue
+        return held
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """What a newcomer gets for a family of environments. Sized for two cores: minutes, not days."""
-
-    population: int
-    frames: int
-    interval: int
-    eval_episodes: int
-    test_episodes: int
-    search: Mapping[str, str]
-    agent_options: Mapping[str, Any]
-
-
-# Espeholt 2018, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
-# RMSProp. RMSProp cancels the scale of the loss and the ratio of its terms is the same for our mean, so the ranges carry over;
-# the low end of the learning rate is left out, where nothing is learnt in the budgets of a laptop.
-ATARI = Defaults(
-    population=8,
-    frames=200_000,
-    interval=40_000,
-    eval_episodes=4,
-    test_episodes=32,
-    search={"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"},
-    agent_options={
-        "unroll_length": 20,  # Espeholt 2018, Table G.1
-        "envs_per_member": 16,
-        "torso": "shallow",
-        "max_grad_norm": 0.5,
-        "reward_clip": 1.0,
-        "autocast": True,
-    },
-)
-CONTROL = Defaults(
-    population=8,
-    frames=200_000,
-    interval=20_000,
-    eval_episodes=8,
-    test_episodes=32,
-    search={"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"},
-    agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "auto"},
-)
-DEFAULTS = {"atari": ATARI, "gymnasium": CONTROL, "probe": CONTROL}
-
-
-def did_you_mean(kind: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> UserError:
-    near = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    return UserError(f"unknown {kind} {name!r}: {hint}")
-
-
-def parse_search(words: list[str], changeable: tuple[str, ...], defaults: Mapping[str, str]) -> dict[str, str]:
-    """`lr=log:1e-5:1e-2` replaces that hyper's default range; a plain number, `lr=7e-4`, holds it there."""
-    space = dict(defaults)
-    for word in words:
-        name, equals, text = word.partition("=")
-        name = ALIASES.get(name, name)
-        if name not in changeable:
-            raise did_you_mean("hyper", name, changeable)
-        if not equals or not text:
-            raise UserError(f"cannot read --search {word}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
-        space[name] = text
-    return space
-
-
-def split_search(search: Mapping[str, str]) -> tuple[dict[str, str], dict[str, float]]:
-    """The hypers that are searched, with their ranges, and those that are held, with their values."""
-    held: dict[str, float] = {}
-    for name, text in search.items():
-        try:
-            held[name] = float(text)
-        except ValueError:
-            continue
-    return {name: text for name, text in search.items() if name not in held}, held
+    @property
+    def space(self) -> Space:
+        """The hypers that are searched. Raises UserError."""
+        held = self.held
+        return Space.parse({name: text for name, text in self.search.items() if name not in held})

@@ -18,17 +18,17 @@ PACKAGES = ("rl_pbt", "agents", "envs")
 
 # Lowest first. A module (or a package directly under rl_pbt) may import what lies in a lower layer.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "records", "seeds", "space", "config"}),
+    frozenset({"__init__", "records", "seeds", "space", "config", "defaults"}),
     frozenset({"statistics", "store"}),
     frozenset({"search", "executors"}),
     frozenset({"controller", "tracking", "actors"}),
     frozenset({"training", "quadratic"}),
     frozenset({"report", "plots", "progress"}),
-    frozenset({"bench", "__main__"}),
+    frozenset({"bench", "arguments", "estimate", "__main__"}),
 )
 # Within these layers a module may also import its neighbours; elsewhere neighbours do not know one another.
 NEIGHBOURLY = (LAYERS[0], LAYERS[5], LAYERS[6])
-MEETS_ENVIRONMENTS = frozenset({"actors", "training", "bench"})  # the interval, and the composition root
+MEETS_ENVIRONMENTS = frozenset({"actors", "training", "arguments", "bench"})  # the interval, and the composition root
 FORBIDDEN_THIRD_PARTY = {"agents": {"ale_py"}, "envs": {"torch"}}
 HEAVY = ("torch", "gymnasium", "matplotlib")
 
@@ -224,7 +224,7 @@ def test_methods_and_controller_load_no_heavy_package(modules: dict[str, str]) -
         ("rl_pbt.search.pbt", "from .. import report", "report lies above search"),
         ("rl_pbt.search.pbt", "from ..executors.inline import Inline", "do not know one another"),
         ("rl_pbt.controller", "def late():\n    import rl_pbt.bench", "bench lies above controller"),
-        ("rl_pbt.report", "import envs.atari", "only actors, bench, training may"),
+        ("rl_pbt.report", "import envs.atari", "only actors, arguments, bench, training may"),
         ("rl_pbt.novelty", "import rl_pbt.records", "novelty has no layer"),
         (
             "rl_pbt.records",

@@ -15,7 +15,7 @@ from rl_pbt import bench
 from rl_pbt.records import UserError
 
 SMALL = [
-    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--envs-per-member", "4",
+    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
     "--eval-episodes", "2", "--test-episodes", "2", "--group-size", "1",
 ]  # fmt: skip
 
@@ -46,6 +46,11 @@ BAD = [
     (["--env", "CartPole-v1", "--seeds", "1", "1"], "twice"),
     (["--env", "CartPole-v1", "--device", "cuda:99"], "use --device cpu"),
     (["--env", "no_such_module:Env-v0"], "cannot import 'no_such_module'"),
+    (["--env", "CartPole-v1", "--agent-options", "torso_=nature"], "did you mean 'torso'"),
+    (["--env", "CartPole-v1", "--agent-options", "envs_per_member=many"], "envs_per_member is a whole number"),
+    (["--env", "CartPole-v1", "--agent-options", "autocast=yes"], "true or false"),
+    (["--env", "CartPole-v1", "--agent-options", "unroll_length=0"], "unroll_length must be 1 or more, but is 0"),
+    (["--env", "CartPole-v1", "--agent-options", "reward_clip=-1"], "reward_clip must be above 0 or none, but is -1"),
     ([], "say which environment"),
 ]
 
