@@ -99,7 +99,8 @@ def search(
                 root_seed=root_seed,
                 checkpoints=checkpoints,
             )
-            for group in _groups(proposals, group_size)
+            # Judging again trains nothing, so there is no tensor to share: each alone, and all workers have work.
+            for group in _groups(proposals, group_size if proposals[0].trains else 1)
         ]
         for proposal, result, replayed in _outcomes(jobs, executor, journal):
             lineage_frames[result.id] = result.lineage_frames

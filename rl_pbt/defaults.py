@@ -31,8 +31,9 @@ ATARI = Defaults(
     test_episodes=32,
     search={"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"},
     agent_options={
-        "unroll_length": 20,  # Espeholt 2018, Table G.1
-        "envs_per_member": 16,
+        # 8 x 10 steps an update, as many as the 16 x 5 of Mnih 2016, and on two cores the fastest of seven pairs measured.
+        "unroll_length": 10,
+        "envs_per_member": 8,
         "torso": "shallow",
         "max_grad_norm": 0.5,
         "reward_clip": 1.0,

@@ -46,6 +46,7 @@ class Progress:
         self._rows: dict[int, tuple[Proposal, Result | None]] = {}
         self._before: dict[int, Proposal] = {}
         self._members: dict[int, int] = {}  # proposal id -> member
+        self._newest: set[int] = set()  # proposals
         self._live: Live | None = None
 
     def begin(self, title: str) -> None:
@@ -61,6 +62,7 @@ class Progress:
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
         self._before = {member: proposal for member, (proposal, _) in self._rows.items()}
+        self._newest = {proposal.id for proposal in proposals}
         for proposal in proposals:
             self._members[proposal.id] = proposal.member
             self._rows[proposal.member] = (proposal, None)
@@ -95,6 +97,8 @@ class Progress:
 
     def _line(self) -> str:
         rows = sorted(self._rows.items())
+        if again := [f"member {m} {_fitness_text(r)}" for m, (p, r) in rows if p.id in self._newest and not p.trains]:
+            return f"{self._title} play-off: {', '.join(again)}; {self._used()}"
         generation = max(proposal.generation for _, (proposal, _) in rows)
         fitness = sorted(r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None)
         copied = [f"{m}<-{self._donor(p)}" for m, (p, _) in rows if p.hypers_from is not None and p.generation == generation]

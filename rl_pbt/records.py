@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
@@ -21,6 +21,7 @@ class Proposal:
     """Work a method asks for: train `member` with `hypers` for `frames` frames from the checkpoint of proposal `parent`.
 
     `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); None else.
+    With `frames` 0 nothing is trained: the parent's checkpoint is judged again, on other episodes.
     """
 
     id: int
@@ -32,8 +33,14 @@ class Proposal:
     hypers_from: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.id, self.member, self.generation) < 0 or self.frames <= 0:
-            raise ValueError(f"a proposal counts from 0 and trains for at least a frame: {self}")
+        if min(self.id, self.member, self.generation, self.frames) < 0:
+            raise ValueError(f"a proposal counts from 0: {self}")
+        if self.frames == 0 and self.parent is None:
+            raise ValueError(f"a proposal that does not train needs a parent to judge: {self}")
+
+    @property
+    def trains(self) -> bool:
+        return self.frames > 0
 
     def to_json(self) -> dict[str, JSON]:
         return asdict(self)
@@ -100,6 +107,14 @@ class Result:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Result:
         return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
+
+
+def pooled(first: Result, again: Result) -> Result:
+    """`first` with the episodes of a later evaluation of the same checkpoint too; failed if either is."""
+    if first.fitness is None or again.fitness is None:
+        return first if first.fitness is None else replace(again, id=first.id)
+    returns = first.returns + again.returns
+    return replace(first, fitness=math.fsum(returns) / len(returns), returns=returns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from rl_pbt.statistics import (
     founders,
     improvement_of,
     iqm_of,
+    judged,
     line_of_descent,
     margin_of,
     mean_of,
@@ -113,7 +114,13 @@ def read_history(run: Run, method: str, seed: int) -> History:
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{ledger.path}, line {line} is damaged ({error}): restore the file from a copy") from None
     pending = tuple(proposal for proposal in proposed.values() if proposal.id not in trials)
-    return History(trials=tuple(trials.values()), pending=pending, **fields)
+    done = trials.values()
+    return History(
+        trials=tuple(trial for trial in done if trial.proposal.trains),
+        play_off=tuple(trial for trial in done if not trial.proposal.trains),
+        pending=pending,
+        **fields,
+    )
 
 
 def _take(event: Event, proposed: dict[int, Proposal], trials: dict[int, Trial], fields: dict[str, Any]) -> None:
@@ -214,12 +221,14 @@ def _winner(history: History) -> dict[str, JSON] | None:
     if history.chosen is None:
         return None
     trial = history.by_id[history.chosen]
+    result = judged(history, history.chosen)
     return {
         "id": trial.proposal.id,
         "member": trial.proposal.member,
         "generation": trial.proposal.generation,
         "hypers": dict(trial.proposal.hypers),
-        "fitness": trial.result.fitness,
+        "fitness": result.fitness,
+        "fitness_episodes": len(result.returns),
         "lineage_frames": trial.result.lineage_frames,
     }
 

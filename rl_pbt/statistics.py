@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rl_pbt.records import JSON, Cost, Proposal, Test, Trial
+from rl_pbt.records import JSON, Cost, Proposal, Result, Test, Trial, pooled
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test returns of each seed's winner
@@ -32,9 +33,13 @@ LEVEL = 95.0  # percent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed."""
+    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
+
+    `trials` trained; `play_off` judged the best of them again.
+    """
 
     trials: tuple[Trial, ...] = ()
+    play_off: tuple[Trial, ...] = ()
     pending: tuple[Proposal, ...] = ()
     chosen: int | None = None
     test: Test | None = None
@@ -43,7 +48,7 @@ class History:
     @property
     def cost(self) -> Cost:
         """Training and evaluation; testing is not charged, as nothing is learnt from it."""
-        return sum((trial.result.cost for trial in self.trials), Cost())
+        return sum((trial.result.cost for trial in self.trials + self.play_off), Cost())
 
     @property
     def by_id(self) -> dict[int, Trial]:
@@ -52,13 +57,19 @@ class History:
     @property
     def generations(self) -> list[list[Trial]]:
         """Trials by generation; a generation that is still going on is left out."""
-        unfinished = {proposal.generation for proposal in self.pending}
+        unfinished = {proposal.generation for proposal in self.pending if proposal.trains}
         whole = sorted({trial.proposal.generation for trial in self.trials} - unfinished)
         grouped: dict[int, list[Trial]] = {generation: [] for generation in whole}
         for trial in self.trials:
             if trial.proposal.generation in grouped:
                 grouped[trial.proposal.generation].append(trial)
         return [grouped[generation] for generation in whole]
+
+
+def judged(history: History, proposal: int) -> Result:
+    """The result that the winner was chosen by: with the episodes of the play-off."""
+    again = [trial.result for trial in history.play_off if trial.proposal.parent == proposal]
+    return reduce(pooled, again, history.by_id[proposal].result)
 
 
 def line_of_descent(history: History, proposal: int) -> list[int]:

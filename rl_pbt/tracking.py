@@ -36,6 +36,8 @@ class TensorBoard:
         self._frames = 0  # the age that the members of the current generation reach
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
+        if not proposals[0].trains:
+            return
         self._generation = list(proposals)
         frames = self._frames
         self._frames += proposals[0].frames
@@ -47,6 +49,8 @@ class TensorBoard:
                 self._writer("population").add_text("exploit", text, frames)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        if not proposal.trains:
+            return
         self._trials[proposal.id] = (proposal, result)
         writer = self._writer(f"member-{proposal.member:02d}")
         scalars = {

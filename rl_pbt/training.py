@@ -62,7 +62,7 @@ class RLTask:
         judged, eval_frames = self._judge(agent, job, healthy, episodes)
         results = []
         for index, proposal in enumerate(job.proposals):
-            if healthy[index]:
+            if healthy[index] and proposal.trains:
                 job.checkpoints.save(proposal.id, agent.state(index))
             share = len(job.proposals)
             cost = Cost(
@@ -127,6 +127,8 @@ class RLTask:
         return agent
 
     def _train(self, agent: A2C, job: IntervalJob) -> tuple[list[Episodes], dict[str, Array], int]:
+        if not job.proposals[0].trains:
+            return [Episodes() for _ in job.proposals], {}, 0
         keys = [(p.member, p.generation) for p in job.proposals]
         actors = Actors(
             self.env,
@@ -234,7 +236,8 @@ def _first_episodes(actors: Actors, policy: Any, playing: Sequence[int]) -> tupl
 def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
     """Finite scalars under SB3's names."""
     metrics = {METRIC_TAGS.get(name, f"train/{name}"): float(values[index]) for name, values in learned.items()}
-    metrics["train/entropy_loss"] *= -1.0
+    if learned:
+        metrics["train/entropy_loss"] *= -1.0
     for prefix, episodes in (("rollout/ep_rew_mean", trained), ("eval/mean_reward", evaluated)):
         if episodes is not None and episodes.returns:
             metrics[prefix] = float(np.mean(episodes.returns))

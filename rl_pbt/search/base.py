@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from rl_pbt import seeds
-from rl_pbt.records import Hypers, Proposal, Result
-from rl_pbt.search.budget import Account, Plan
+from rl_pbt.records import Hypers, Proposal, Result, pooled
+from rl_pbt.search.budget import Account, Plan, affordable
 from rl_pbt.search.operators import ranking
 from rl_pbt.space import Space
 
@@ -44,6 +44,30 @@ class Generational:
         self.results: dict[int, Result] = {}  # by member, of that proposal
         self._outstanding: dict[int, Proposal] = {}
         self._next_id = 0
+        self._play_off_limit = plan.population
+
+    def next_generation(self) -> list[Proposal]:
+        """What a method is: who trains on from where, with which hypers. Empty: nobody can go on."""
+        raise NotImplementedError
+
+    def ask(self) -> list[Proposal]:
+        if self._outstanding:
+            raise RuntimeError(f"ask came before proposals {sorted(self._outstanding)} were told")
+        return self.next_generation() if self.generation < self.plan.generations else self._play_off()
+
+    def _play_off(self) -> list[Proposal]:
+        """What is left of the budget goes to judging the best again, ever fewer of them: a winner by luck is found out.
+
+        The budget is met to half an evaluation of one member, whatever the episodes' lengths in the last generation.
+        """
+        self._play_off_limit = max(2, self._play_off_limit // 2)
+        best_first = ranking(self.fitness, seeds.rng(self.root_seed, purpose="play-off", generation=self.generation))[::-1]
+        costs = {member: self.results[member].cost.eval_frames for member in self.alive() if self.results[member].returns}
+        contenders = [member for member in best_first if member in costs][: self._play_off_limit]
+        return [
+            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0)
+            for member in affordable(contenders, costs, self.plan.total - self.account.spent.frames)
+        ]
 
     def initial_hypers(self, member: int) -> Hypers:
         """The same for every method with this root seed, so that comparisons are paired."""
@@ -76,17 +100,14 @@ class Generational:
         if result.id not in self._outstanding:
             raise KeyError(f"proposal {result.id} is unknown or was told already")
         proposal = self._outstanding.pop(result.id)
-        self.last[proposal.member] = proposal
-        self.results[proposal.member] = result
+        if proposal.trains:
+            self.last[proposal.member] = proposal
+            self.results[proposal.member] = result
+        else:
+            self.results[proposal.member] = pooled(self.results[proposal.member], result)
         self.account.charge(result.cost)
         if not self._outstanding:
             self.generation += 1
-
-    @property
-    def finished(self) -> bool:
-        if self._outstanding:
-            raise RuntimeError(f"ask came before proposals {sorted(self._outstanding)} were told")
-        return self.generation >= self.plan.generations
 
     @property
     def fitness(self) -> dict[int, float]:

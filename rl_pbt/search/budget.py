@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rl_pbt.records import Cost, UserError
@@ -46,7 +47,6 @@ class Account:
         self.plan = plan
         self.spent = Cost()
         self._eval_frames_of_generation = 0
-        self._predicted_eval_frames = 0
 
     def charge(self, cost: Cost) -> None:
         self.spent = self.spent + cost
@@ -55,10 +55,22 @@ class Account:
     def allowance(self, generation: int, live: int) -> int:
         """Training frames for each of `live` members in `generation`; call it once a generation, in order.
 
-        All members of a generation get the same, so they are ranked at equal age. The evaluation to come is predicted by
-        the last one, and every error of the prediction is made good in the next generation.
+        All members of a generation get the same, so they are ranked at equal age. Evaluation is predicted to cost what it
+        cost in the last generation; what is left is shared equally by the generations to come, and one evaluation more is
+        kept back for the play-off.
         """
-        self._predicted_eval_frames, self._eval_frames_of_generation = self._eval_frames_of_generation, 0
-        target = self.plan.total * (generation + 1) // self.plan.generations
-        available = target - self.spent.frames - self._predicted_eval_frames
-        return max(1, round(available / live / self.plan.quantum)) * self.plan.quantum
+        predicted, self._eval_frames_of_generation = self._eval_frames_of_generation, 0
+        to_come = self.plan.generations - generation
+        available = self.plan.total - self.spent.frames - predicted * (to_come + 1)
+        return max(1, round(available / to_come / live / self.plan.quantum)) * self.plan.quantum
+
+
+def affordable(contenders: Sequence[int], costs: Mapping[int, int], frames: int) -> list[int]:
+    """The first of `contenders` whose evaluations, by their expected `costs`, fit in `frames` better than not."""
+    chosen: list[int] = []
+    for member in contenders:
+        if not 0 < costs[member] <= 2 * frames:
+            break
+        chosen.append(member)
+        frames -= costs[member]
+    return chosen

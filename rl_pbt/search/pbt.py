@@ -49,9 +49,7 @@ class PBT(Generational):
         super().__init__(space=space, plan=plan, root_seed=root_seed)
         self.config = config or PBTConfig()
 
-    def ask(self) -> list[Proposal]:
-        if self.finished:
-            return []
+    def next_generation(self) -> list[Proposal]:
         if self.generation == 0:
             return self.first_generation()
         frames = self.account.allowance(self.generation, self.plan.population)

@@ -16,9 +16,7 @@ from rl_pbt.search.base import Generational
 class RandomSearch(Generational):
     """Every member trains on from its own last checkpoint."""
 
-    def ask(self) -> list[Proposal]:
-        if self.finished:
-            return []
+    def next_generation(self) -> list[Proposal]:
         if self.generation == 0:
             return self.first_generation()
         members = self.alive()

@@ -40,9 +40,7 @@ class Turns(Generational):
         self._arm = arm
         self._hypers = list(initial)
 
-    def ask(self) -> list[Proposal]:
-        if self.finished:
-            return []
+    def next_generation(self) -> list[Proposal]:
         standing = self.fitness  # what each member's weights are worth by now, copies included
         parents: dict[int, int | None] = {m: self.last[m].id if self.last else None for m in range(self.plan.population)}
         if self.generation > 0:

@@ -47,6 +47,7 @@ def write_ledger(
                 id=proposal.id,
                 fitness=None if failed else fitness,
                 failure="diverged" if failed else None,
+                returns=() if failed else (fitness - 0.1, fitness + 0.1),
                 cost=cost,
                 lineage_frames=age[proposal.id],
             )
@@ -106,8 +107,11 @@ def test_the_receipts_are_the_sum_of_the_ledger(tmp_path: Path) -> None:
         seed = summary["methods"][method]["seeds"]["0"]
         assert seed["cost"] == {name: sum(cost[name] for cost in costs) for name in costs[0]}
         assert seed["budget_frames"] == POPULATION * FRAMES
-        assert seed["best_fitness_curve"][-1][0] == seed["cost"]["train_frames"] + seed["cost"]["eval_frames"]
+        spent_before_the_play_off = sum(c["train_frames"] + c["eval_frames"] for c in costs if c["train_frames"])
+        assert seed["best_fitness_curve"][-1][0] == spent_before_the_play_off
         assert len(seed["test_returns"]) == 12 and seed["winner"]["generation"] == 4
+        assert seed["cost"]["train_frames"] + seed["cost"]["eval_frames"] > spent_before_the_play_off
+        assert seed["winner"]["fitness_episodes"] > 2, "the winner was judged again"
     assert summary["methods"]["pbt"]["seeds"]["0"]["exploits"] > 0
     assert summary["methods"]["random"]["seeds"]["0"]["exploits"] == 0
     assert summary["methods"]["random"]["seeds"]["0"]["surviving_founders"] == POPULATION

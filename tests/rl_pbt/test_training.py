@@ -194,3 +194,14 @@ def test_probes_have_their_known_answers(tmp_path: Path) -> None:
         hypers: Hypers = {"learning_rate": 5e-3, "entropy_cost": 0.0, "discount": 0.9}
         result = run(Checkpoints(tmp_path), replace(proposal(0, hypers=hypers), frames=12_000), task=task)[0]
         assert result.fitness is not None and result.fitness > 0.9, name
+
+
+def test_judging_again_trains_nothing_and_plays_other_episodes(checkpoints: Checkpoints) -> None:
+    before = {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()}
+    again = replace(proposal(9, parent=0, generation=5), frames=0)
+    result, other = run(checkpoints, again, replace(again, id=10, generation=6))
+    assert result.cost.train_frames == result.cost.updates == 0 and result.lineage_frames == 400
+    assert result.cost.eval_frames == 3 * max(result.returns) and result.fitness == np.mean(result.returns)
+    assert set(result.metrics) == {"eval/mean_reward", "eval/mean_ep_length", "eval/capped_episodes"}
+    assert result.returns != other.returns or result.cost.eval_frames == 1500
+    assert {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()} == before
