@@ -122,8 +122,8 @@ def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: d
     """Every method on every seed, then the random policy, then the report."""
     run.write_manifest(manifest)
     total = config.population * config.frames * len(config.methods) * len(config.seeds)
-    progress = Progress(total, sys.stdout)
     executor = make_executor(task, workers)
+    progress = Progress(total, sys.stdout, lambda: executor.frames_underway)
     started = time.perf_counter()
     try:
         for seed in config.seeds:

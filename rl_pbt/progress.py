@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO, final
 
 from rich.console import Console
@@ -11,6 +12,9 @@ from rich.live import Live
 from rich.table import Table
 
 from rl_pbt.records import Hyper, Proposal, Result, Test
+
+FIRST_WORD_S = 10.0
+MURMUR_S = 300.0
 
 
 def readable(count: float) -> str:
@@ -34,11 +38,16 @@ def value_text(value: Hyper) -> str:
 
 @final
 class Progress:
-    """An observer of all searches of a run, one after another; `total_frames` is the budget of all together."""
+    """An observer of all searches of a run, one after another; `total_frames` is the budget of all together.
 
-    def __init__(self, total_frames: int, stream: TextIO) -> None:
+    `underway` tells the frames of intervals that are going on, so that the time left is known from the first seconds.
+    """
+
+    def __init__(self, total_frames: int, stream: TextIO, underway: Callable[[], int] = lambda: 0) -> None:
         self._console = Console(file=stream, highlight=False)
         self._total = total_frames
+        self._underway = underway
+        self._closed = threading.Event()
         self._spent = 0
         self._spent_here = 0  # without what a resumed run found in its ledgers
         self._started = time.monotonic()
@@ -48,6 +57,7 @@ class Progress:
         self._members: dict[int, int] = {}  # proposal id -> member
         self._newest: set[int] = set()  # proposals
         self._live: Live | None = None
+        self._murmur: threading.Thread | None = None
 
     def begin(self, title: str) -> None:
         """A new search starts."""
@@ -56,6 +66,16 @@ class Progress:
         if self._console.is_terminal and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
             self._live.start()
+        elif not self._console.is_terminal and self._murmur is None:
+            self._murmur = threading.Thread(target=self._say_at_times, daemon=True)
+            self._murmur.start()
+
+    def _say_at_times(self) -> None:
+        """Between the lines of whole generations, which may be far apart: soon after the start, then now and then."""
+        wait = FIRST_WORD_S
+        while not self._closed.wait(wait):
+            self.say(f"{self._title}: {self._used()}")
+            wait = MURMUR_S
 
     def say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, markup=False)
@@ -79,21 +99,23 @@ class Progress:
         self.say(f"{self._title}: winner member {self._members[test.id]}, test return {mean:.2f} ({len(test.returns)} episodes)")
 
     def close(self) -> None:
+        self._closed.set()
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _left(self) -> str:
         elapsed = time.monotonic() - self._started
-        if not self._spent_here:
-            return f"{duration(elapsed)} gone, time left: after the first interval"
-        remaining = max(0, self._total - self._spent) * elapsed / self._spent_here
+        underway = self._underway()
+        here = self._spent_here + underway
+        if not here:
+            return f"{duration(elapsed)} gone"
+        remaining = max(0, self._total - self._spent - underway) * elapsed / here
         return f"{duration(elapsed)} gone, about {duration(remaining)} left"
 
     def _used(self) -> str:
-        return (
-            f"{min(100.0, 100 * self._spent / self._total):.0f}% of the budget ({readable(self._spent)} frames), {self._left()}"
-        )
+        spent = self._spent + self._underway()
+        return f"{min(100.0, 100 * spent / self._total):.0f}% of the budget ({readable(spent)} frames), {self._left()}"
 
     def _line(self) -> str:
         rows = sorted(self._rows.items())

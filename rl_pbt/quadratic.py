@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor, IntervalJob, TestJob
+from rl_pbt.executors.base import Advance, unheeded
 from rl_pbt.records import Cost, Hypers, Result, Test, UserError
 from rl_pbt.search import Plan
 from rl_pbt.search.turns import Arm, Turns
@@ -50,7 +51,7 @@ def objective(theta: np.ndarray[Any, Any]) -> float:
 class QuadraticTask:
     """Gradient ascent on the surrogate; the weights are theta."""
 
-    def interval(self, job: IntervalJob) -> list[Result]:
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results = []
         for proposal, age in zip(job.proposals, job.lineage_frames, strict=True):
             theta = np.array(START) if proposal.parent is None else job.checkpoints.load(proposal.parent)["theta"]

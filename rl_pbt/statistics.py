@@ -1,4 +1,4 @@
-"""What the numbers of a run say: descent and curves of one population, estimates and their intervals over several.
+"""What the numbers of several runs say: estimates and their intervals.
 
 The independent unit is a population run, one seed of one method: members of a population share ancestors, so they are
 no sample, and test episodes of one winner say nothing about another seed. Where there are too few seeds for an interval
@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rl_pbt.records import JSON, Cost, Proposal, Result, Test, Trial, pooled
+from rl_pbt.records import JSON
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test returns of each seed's winner
@@ -29,85 +28,6 @@ LEAST_SEEDS = 3  # for an interval over seeds at all
 REPETITIONS = 10_000
 REPETITIONS_OF_PAIRS = 2_000  # as in rliable's own example; each costs a sort
 LEVEL = 95.0  # percent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
-
-    `trials` trained; `play_off` judged the best of them again.
-    """
-
-    trials: tuple[Trial, ...] = ()
-    play_off: tuple[Trial, ...] = ()
-    pending: tuple[Proposal, ...] = ()
-    chosen: int | None = None
-    test: Test | None = None
-    ended: bool = False
-
-    @property
-    def cost(self) -> Cost:
-        """Training and evaluation; testing is not charged, as nothing is learnt from it."""
-        return sum((trial.result.cost for trial in self.trials + self.play_off), Cost())
-
-    @property
-    def by_id(self) -> dict[int, Trial]:
-        return {trial.proposal.id: trial for trial in self.trials}
-
-    @property
-    def generations(self) -> list[list[Trial]]:
-        """Trials by generation; a generation that is still going on is left out."""
-        unfinished = {proposal.generation for proposal in self.pending if proposal.trains}
-        whole = sorted({trial.proposal.generation for trial in self.trials} - unfinished)
-        grouped: dict[int, list[Trial]] = {generation: [] for generation in whole}
-        for trial in self.trials:
-            if trial.proposal.generation in grouped:
-                grouped[trial.proposal.generation].append(trial)
-        return [grouped[generation] for generation in whole]
-
-
-def judged(history: History, proposal: int) -> Result:
-    """The result that the winner was chosen by: with the episodes of the play-off."""
-    again = [trial.result for trial in history.play_off if trial.proposal.parent == proposal]
-    return reduce(pooled, again, history.by_id[proposal].result)
-
-
-def line_of_descent(history: History, proposal: int) -> list[int]:
-    """Proposal ids from the founder to `proposal`, across every copy on the way. Raises KeyError for an unknown id."""
-    trials = history.by_id
-    line = [proposal]
-    while (parent := trials[line[-1]].proposal.parent) is not None:
-        line.append(parent)
-    return line[::-1]
-
-
-def founders(history: History, generation: int) -> int:
-    """How many proposals without a parent still have a living descendant in `generation`."""
-    founder: dict[int, int] = {}  # parents come before their children in a ledger
-    for trial in history.trials:
-        parent = trial.proposal.parent
-        founder[trial.proposal.id] = trial.proposal.id if parent is None else founder[parent]
-    living = (t.proposal for t in history.trials if t.result.failure is None)
-    return len({founder[proposal.id] for proposal in living if proposal.generation == generation})
-
-
-def frames_spent(history: History) -> list[int]:
-    """Frames the whole population had spent, evaluation included, at the end of each whole generation."""
-    costs = [sum(trial.result.cost.frames for trial in generation) for generation in history.generations]
-    return [int(total) for total in np.cumsum(costs)]
-
-
-def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(frames spent, best fitness of that generation); a generation in which every member failed has no point."""
-    best = [[t.result.fitness for t in trials if t.result.fitness is not None] for trials in history.generations]
-    return [(frames, max(values)) for frames, values in zip(frames_spent(history), best, strict=True) if values]
-
-
-def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
-    """(lineage frames, fitness) along the line of descent: one agent's own life, stitched through its donors."""
-    trials = history.by_id
-    results = [trials[ancestor].result for ancestor in line_of_descent(history, proposal)]
-    return [(result.lineage_frames, result.fitness) for result in results if result.fitness is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from agents import A2C, HYPERS, A2CConfig, CheckpointMismatch, Rollout, Unsuppor
 from envs import EnvSpec, make_vector
 from rl_pbt import seeds
 from rl_pbt.actors import Actors, Array, Episodes
-from rl_pbt.executors.base import IntervalJob, TestJob
+from rl_pbt.executors.base import Advance, IntervalJob, TestJob, unheeded
 from rl_pbt.records import Cost, Proposal, Result, Test, UserError
 
 # SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
@@ -52,11 +52,11 @@ class RLTask:
         """Frames of one step of a member's environments: the least it can train for."""
         return self.agent_config.envs_per_member * self.env.frame_skip
 
-    def interval(self, job: IntervalJob) -> list[Result]:
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         torch.set_num_threads(self.threads)
         wall, cpu = time.perf_counter(), time.process_time()
         agent = self._agent(job)
-        episodes, metrics, updates = self._train(agent, job)
+        episodes, metrics, updates = self._train(agent, job, advance)
         train_frames = job.proposals[0].frames // self.quantum * self.quantum
         healthy = [bool(ok) for ok in agent.healthy()]
         judged, eval_frames = self._judge(agent, job, healthy, episodes)
@@ -126,7 +126,7 @@ class RLTask:
         agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
         return agent
 
-    def _train(self, agent: A2C, job: IntervalJob) -> tuple[list[Episodes], dict[str, Array], int]:
+    def _train(self, agent: A2C, job: IntervalJob, advance: Advance) -> tuple[list[Episodes], dict[str, Array], int]:
         if not job.proposals[0].trains:
             return [Episodes() for _ in job.proposals], {}, 0
         keys = [(p.member, p.generation) for p in job.proposals]
@@ -142,6 +142,7 @@ class RLTask:
             length = min(steps, self.agent_config.unroll_length)
             metrics.append(agent.learn(_collect(agent, actors, generators, length)))
             steps -= length
+            advance(length * self.quantum * len(keys))
         actors.close()
         means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in metrics[0]}
         return actors.episodes, means, len(metrics)

@@ -20,10 +20,10 @@ PACKAGES = ("rl_pbt", "agents", "envs")
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "records", "seeds", "space", "config", "defaults"}),
     frozenset({"statistics", "store"}),
-    frozenset({"search", "executors"}),
+    frozenset({"search", "executors", "history"}),
     frozenset({"controller", "tracking", "actors"}),
     frozenset({"training", "quadratic"}),
-    frozenset({"report", "plots", "progress"}),
+    frozenset({"report", "summary", "page", "plots", "family_tree", "progress"}),
     frozenset({"bench", "arguments", "estimate", "__main__"}),
 )
 # Within these layers a module may also import its neighbours; elsewhere neighbours do not know one another.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rl_pbt.records import Proposal, Result, Test
 from rl_pbt.store import Checkpoints
@@ -31,10 +31,17 @@ class TestJob:
     __test__ = False
 
 
+Advance: TypeAlias = Callable[[int], None]  # told of frames as they are trained for; only for the eyes
+
+
+def unheeded(frames: int) -> None:
+    """Nobody watches."""
+
+
 class Task(Protocol):
     """The work itself: a pure function of its job, apart from the checkpoints it reads and writes. It can be pickled."""
 
-    def interval(self, job: IntervalJob) -> list[Result]:
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """Results in the order of the proposals; each one's checkpoint is durable when this returns (none for a failure)."""
         ...
 
@@ -43,6 +50,11 @@ class Task(Protocol):
 
 class Executor(Protocol):
     """Runs jobs somewhere. Outcomes come in the order of the jobs, whatever order they end in."""
+
+    @property
+    def frames_underway(self) -> int:
+        """Frames trained for in intervals that have not ended, by all their members; read by another thread."""
+        ...
 
     def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]: ...
 

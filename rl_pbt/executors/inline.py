@@ -16,11 +16,20 @@ class InlineExecutor:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._frames_underway = 0
+
+    @property
+    def frames_underway(self) -> int:
+        return self._frames_underway
+
+    def _advance(self, frames: int) -> None:
+        self._frames_underway += frames
 
     def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
         for job in jobs:
             with heard():
-                results = self._task.interval(job)
+                results = self._task.interval(job, self._advance)
+            self._frames_underway = 0
             yield results
 
     def test(self, job: TestJob) -> Test:

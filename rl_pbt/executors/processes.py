@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
-from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.executors.base import Advance, IntervalJob, Task, TestJob
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.records import Result, Test, UserError
 
@@ -49,7 +49,10 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(task: Task, connection: Connection) -> None:
+def _serve(task: Task, connection: Connection, frames: Any) -> None:
+    def advance(more: int) -> None:
+        frames.value += more
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     while True:
@@ -57,12 +60,12 @@ def _serve(task: Task, connection: Connection) -> None:
             job = connection.recv()
         except EOFError:
             return
-        connection.send(_attempt(task, job))
+        connection.send(_attempt(task, job, advance))
 
 
-def _attempt(task: Task, job: IntervalJob | TestJob) -> tuple[str, Any]:
+def _attempt(task: Task, job: IntervalJob | TestJob, advance: Advance) -> tuple[str, Any]:
     try:
-        return "done", task.test(job) if isinstance(job, TestJob) else task.interval(job)
+        return "done", task.test(job) if isinstance(job, TestJob) else task.interval(job, advance)
     except UserError as error:
         return "user error", str(error)
     except Exception:
@@ -75,7 +78,8 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+        self.frames: Any = context.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
+        self.process = context.Process(target=_serve, args=(task, theirs, self.frames), daemon=True)
         with _children_deaf_to_interrupts():
             self.process.start()
         theirs.close()
@@ -114,6 +118,10 @@ class ProcessExecutor:
         self._workers = []
 
     @property
+    def frames_underway(self) -> int:
+        return sum(worker.frames.value for worker in self._workers)
+
+    @property
     def pids(self) -> list[int]:
         """The live workers' process ids."""
         return [worker.process.pid or 0 for worker in self._workers]
@@ -143,6 +151,7 @@ class ProcessExecutor:
             if worker.connection not in ready and worker.process.sentinel not in ready:
                 continue
             index, worker.job = worker.job, None
+            worker.frames.value = 0
             assert index is not None
             try:
                 outcomes[index] = _unpack(worker.connection.recv())

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.executors.base import Advance, unheeded
 from rl_pbt.executors.processes import TaskError
 from rl_pbt.records import Proposal, Result, Test, UserError
 from rl_pbt.store import Checkpoints
@@ -19,7 +22,7 @@ class Moody:
 
     folder: Path
 
-    def interval(self, job: IntervalJob) -> list[Result]:
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         first = job.proposals[0].id
         marker = self.folder / f"die-{first}"
         if marker.exists() or first == 13:
@@ -50,6 +53,40 @@ def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_
         assert list(executor.intervals([])) == []
         test_job = TestJob(id=9, root_seed=0, checkpoints=Checkpoints(tmp_path))
         assert executor.test(test_job) == Test(id=9, returns=(1.0,), frames=1)
+    finally:
+        executor.close()
+
+
+@dataclass(frozen=True)
+class Slow(Moody):
+    """Says that it trained for 5 frames, and ends when told to."""
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        advance(2)
+        advance(3)
+        while not (self.folder / "end").exists():
+            time.sleep(0.01)
+        return [Result(id=p.id, fitness=0.0) for p in job.proposals]
+
+
+@pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 1)], ids=["inline", "processes"])
+def test_frames_underway_are_seen_before_the_interval_ends(make: type[InlineExecutor], tmp_path: Path) -> None:
+    executor: Executor = make(Slow(tmp_path))
+    seen: list[int] = []
+
+    def watch() -> None:
+        deadline = time.monotonic() + 60
+        while executor.frames_underway < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        seen.append(executor.frames_underway)
+        (tmp_path / "end").touch()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        list(executor.intervals([job(0)]))
+        watcher.join()
+        assert seen == [5] and executor.frames_underway == 0
     finally:
         executor.close()
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rl_pbt import plots
+from rl_pbt import family_tree, plots
+from rl_pbt.history import History
 from rl_pbt.records import Cost, Hyper, Result, Test, Trial
 from rl_pbt.search import PBT, Plan, RandomSearch
 from rl_pbt.space import Space
-from rl_pbt.statistics import History
 
 SEARCH = {
     "learning_rate": "log:1e-5:1e-2",
@@ -79,7 +79,7 @@ def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
     assert_drawn(plots.winners_returns(histories, random_policy=[0.5, 1.0]))
     for of_method in histories.values():
         assert_drawn(plots.schedules(of_method[0], SEARCH, title="schedules"))
-        assert_drawn(plots.family_tree(of_method[0], title="tree"))
+        assert_drawn(family_tree.family_tree(of_method[0], title="tree"))
 
 
 def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
@@ -88,14 +88,14 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
             plots.learning_curves({"pbt": [scarce]}),
             plots.winners_returns({"pbt": [scarce]}),
             plots.schedules(scarce, SEARCH, title=""),
-            plots.family_tree(scarce, title=""),
+            family_tree.family_tree(scarce, title=""),
         ):
             assert pixels(figure).size > 0
 
 
 def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
     for population, generations in ((2, 1), (8, 5), (32, 100)):
-        figure = plots.family_tree(history(PBT, population=population, generations=generations), title="tree")
+        figure = family_tree.family_tree(history(PBT, population=population, generations=generations), title="tree")
         width, height = figure.get_size_inches()
         assert 2 < width < 13 and 1.5 < height < 15
 
@@ -104,7 +104,7 @@ def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
 @pytest.mark.parametrize("fail", [0.0, 0.1])
 def test_branches_of_the_family_tree_never_cross(kind: type[PBT] | type[RandomSearch], fail: float) -> None:
     family = history(kind, population=12, generations=12, fail=fail)
-    places = plots.tree_layout(family)
+    places = family_tree.tree_layout(family)
     assert set(places) == set(family.by_id)
     for trials in family.generations:
         row = sorted(trials, key=lambda trial: places[trial.proposal.id][0])
@@ -115,7 +115,7 @@ def test_branches_of_the_family_tree_never_cross(kind: type[PBT] | type[RandomSe
 
 def test_lines_without_copies_are_straight() -> None:
     family = history(RandomSearch, population=5, generations=6)
-    places = plots.tree_layout(family)
+    places = family_tree.tree_layout(family)
     for trial in family.trials:
         if trial.proposal.parent is not None:
             assert places[trial.proposal.id][0] == pytest.approx(places[trial.proposal.parent][0])
@@ -131,6 +131,6 @@ def test_frames_are_told_to_people(frames: float, text: str) -> None:
 
 def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
-        plots.save(plots.family_tree(history(PBT), title="tree"), tmp_path / name)
+        plots.save(family_tree.family_tree(history(PBT), title="tree"), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

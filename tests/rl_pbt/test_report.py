@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rl_pbt import report
+from rl_pbt.history import read_history
 from rl_pbt.records import Cost, Result, Test, UserError
 from rl_pbt.search import METHODS, PBTConfig, Plan
 from rl_pbt.space import Space
@@ -78,6 +79,7 @@ def make_run(
         "seeds": list(range(seeds)),
     }
     config |= {"population": POPULATION, "frames": FRAMES, "interval": INTERVAL, "group_size": 2, "frame_skip": 4}
+    config |= {"fraction": 0.2, "factors": [1.2], "resample_probability": 0.0, "burn_in": 0, "device": "cpu"}
     config |= {"fitness": "evaluation", "search": {**SEARCH, "held": "0.5"}, "eval_episodes": 3, "test_episodes": 12}
     manifest: dict[str, Any] = {
         "status": "finished",
@@ -255,10 +257,10 @@ def test_damage_is_named_by_file_and_line(tmp_path: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[1:]))  # a result whose proposal is gone
     with pytest.raises(UserError, match=r"ledger\.jsonl, line \d+ is damaged"):
-        report.read_history(run, "pbt", 0)
+        read_history(run, "pbt", 0)
     path.write_text('{"event":"danced"}\n')
     with pytest.raises(UserError, match=r"line 1 .*danced"):
-        report.read_history(run, "pbt", 0)
+        read_history(run, "pbt", 0)
     run.write_manifest({"status": "finished"})
     with pytest.raises(UserError, match="config"):
         report.summarise(run)

@@ -1,4 +1,4 @@
-"""Statistics against SciPy and known answers, and descent on a family small enough to check by hand."""
+"""Statistics against SciPy and known answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import pytest
 from scipy.stats import mannwhitneyu, trim_mean
 
 from rl_pbt import statistics
-from rl_pbt.records import Cost, Proposal, Result, Trial
-from rl_pbt.statistics import History
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 10, 33])
@@ -85,45 +83,3 @@ def test_margin_includes_the_reference_s_own_error() -> None:
     margin = statistics.margin_of([[10.0, 10.0]], [0.0, 2.0, 4.0, 6.0])
     assert margin.value == 7.0 and margin.interval is not None
     assert margin.interval[0] < 6 and margin.interval[1] > 8
-
-
-def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
-    return Trial(
-        proposal=Proposal(id=id, member=member, generation=generation, hypers={"h": 0.5}, parent=parent, frames=10),
-        result=Result(
-            id=id,
-            fitness=fitness,
-            failure="diverged" if fitness is None else None,
-            cost=Cost(train_frames=10, eval_frames=id),
-            lineage_frames=age,
-        ),
-    )
-
-
-# Member 1 copies member 0 (proposal 0 -> 3) and wins; member 0 then fails and starts anew.
-FAMILY = (
-    trial(0, 0, 0, None, 5.0, 10),
-    trial(1, 1, 0, None, 1.0, 10),
-    trial(2, 0, 1, 0, None, 20),
-    trial(3, 1, 1, 0, 7.0, 20),
-    trial(4, 0, 2, None, 2.0, 10),
-    trial(5, 1, 2, 3, 6.0, 30),
-)
-
-
-def test_descent_walks_through_the_copy() -> None:
-    history = History(trials=FAMILY)
-    assert statistics.line_of_descent(history, 5) == [0, 3, 5]
-    assert statistics.ancestor_curve(history, 5) == [(10, 5.0), (20, 7.0), (30, 6.0)]
-    assert [statistics.founders(history, generation) for generation in range(3)] == [2, 1, 2]
-    with pytest.raises(KeyError):
-        statistics.line_of_descent(history, 99)
-
-
-def test_best_fitness_counts_all_frames_and_whole_generations() -> None:
-    assert statistics.best_fitness_curve(History(trials=FAMILY)) == [(21, 5.0), (46, 7.0), (75, 6.0)]
-    going_on = History(trials=FAMILY[:-1], pending=(FAMILY[-1].proposal,))
-    assert statistics.best_fitness_curve(going_on) == [(21, 5.0), (46, 7.0)]
-    all_failed = History(trials=(*FAMILY[:2], FAMILY[2]))
-    assert statistics.best_fitness_curve(all_failed) == [(21, 5.0)]
-    assert statistics.best_fitness_curve(History()) == []

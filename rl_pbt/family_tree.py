@@ -1,0 +1,204 @@
+"""The phylogeny of a population, after the lineage figure of Jaderberg 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from rl_pbt.history import History, line_of_descent
+from rl_pbt.plots import INK
+from rl_pbt.records import Trial
+from rl_pbt.statistics import Floats
+
+GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#f7a1c4", "#c77bc8", "#7f6fd0", "#2a62c9"])
+SWEEPS = 30  # of the straightening
+
+
+def family_tree(history: History, *, title: str) -> Figure:
+    """Time downwards: a node a proposal, first generation pink and last blue. Lines that left no descendant fade; the
+    winner's is dark.
+    """
+    places = tree_layout(history)
+    generations = 1 + max((trial.proposal.generation for trial in history.trials), default=0)
+    widest = 1 + max((x for x, _ in places.values()), default=0.0)
+    figure = Figure(figsize=(2.2 + min(9.0, 0.34 * widest), 1.8 + min(12.0, 0.32 * generations)), layout="constrained")
+    axes = figure.add_subplot()
+    size = min(46.0, 4 + 4200 / max(widest, generations) ** 1.45)
+    _draw_branches(axes, history, places, generations, size)
+    _draw_nodes(axes, history, places, generations, size)
+    axes.set_ylim(generations - 0.4, -0.6)
+    axes.set_xlim(-0.9, widest - 0.1)
+    axes.set_xticks([])
+    axes.yaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
+    axes.set_ylabel("generation")
+    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0, colors="#5c6270")
+    axes.set_title(title, loc="left", fontweight="bold")
+    figure.legend(handles=_tree_legend(history), loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
+    return figure
+
+
+def tree_layout(history: History) -> dict[int, tuple[float, int]]:
+    """Proposal id -> (x, generation). Each generation is ordered as its parents are, so no two branches cross.
+
+    Then lines are drawn straight: nodes move towards their parent and children, living ones with more force, as far as
+    order and a spacing of 1 allow. A line of descent that grows pushes the others aside.
+    """
+    rows = _ordered(history)
+    width = 1.3 * max((len(row) for row in rows), default=0)
+    parents = {trial.proposal.id: trial.proposal.parent for trial in history.trials}
+    children: dict[int, list[int]] = {proposal: [] for proposal in parents}
+    for child, parent in parents.items():
+        if parent is not None:
+            children[parent].append(child)
+    living = _living(history)
+    force = {proposal: 5.0 if proposal in living else 0.5 for proposal in parents}
+    x = {p: place + (width - len(row)) / 2 for row in rows for place, p in enumerate(row)}
+    for sweep in range(SWEEPS):
+        for row in rows if sweep % 2 == 0 else rows[::-1]:
+            anchors: list[float] = []
+            for proposal in row:
+                parent = parents[proposal]
+                near = children[proposal] if parent is None else [parent, *children[proposal]]
+                forces = [force[other] for other in near]
+                anchors.append(float(np.average([x[n] for n in near], weights=forces)) if near else x[proposal])
+            x.update(zip(row, _spaced(anchors, [force[p] for p in row], width), strict=True))
+    return {proposal: (x[proposal], generation) for generation, row in enumerate(rows) for proposal in row}
+
+
+def _ordered(history: History) -> list[list[int]]:
+    """Proposal ids of each generation from left to right. A member that starts anew stands where it stood before."""
+    weight = _descendants(history)
+    by_generation: dict[int, list[Trial]] = {}
+    for trial in history.trials:
+        by_generation.setdefault(trial.proposal.generation, []).append(trial)
+    rows: list[list[int]] = []
+    rank: dict[int, int] = {}
+    rank_of_member: dict[int, int] = {}
+    for _, trials in sorted(by_generation.items()):
+        middle = (len(trials) - 1) / 2
+        families: dict[int, list[int]] = {}
+        for trial in trials:
+            parent = trial.proposal.parent
+            place = rank_of_member.get(trial.proposal.member, 0) if parent is None else rank[parent]
+            families.setdefault(place, []).append(trial.proposal.id)
+        row = [child for place in sorted(families) for child in _hill(families[place], weight, place > middle)]
+        rows.append(row)
+        rank.update({proposal: place for place, proposal in enumerate(row)})
+        rank_of_member.update({trial.proposal.member: rank[trial.proposal.id] for trial in trials})
+    return rows
+
+
+def _descendants(history: History) -> dict[int, int]:
+    """How many proposals descend from each, itself counted; those on the winner's line outweigh all others."""
+    weight = {trial.proposal.id: 1 for trial in history.trials}
+    for trial in reversed(history.trials):
+        if trial.proposal.parent is not None:
+            weight[trial.proposal.parent] += weight[trial.proposal.id]
+    winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
+    return {proposal: count + (len(weight) if proposal in winning else 0) for proposal, count in weight.items()}
+
+
+def _hill(family: list[int], weight: Mapping[int, int], mirrored: bool) -> list[int]:
+    """The heaviest in the middle, the others down to either side."""
+    ascending = sorted(family, key=lambda child: (weight[child], child))
+    hill = ascending[::2] + ascending[1::2][::-1]
+    return hill[::-1] if mirrored else hill
+
+
+def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> list[float]:
+    """Places in order, 1 apart at least, inside [0, width - 1], nearest to `anchors` in weighted least squares.
+
+    Pool adjacent violators on anchor minus index, whose solution need only not fall; clipping keeps it the best.
+    """
+    blocks: list[tuple[float, float, int]] = []  # mean, force, size
+    for index, (anchor, force) in enumerate(zip(anchors, forces, strict=True)):
+        mean, pooled, size = anchor - index, force, 1
+        while blocks and blocks[-1][0] > mean:
+            other, other_force, count = blocks.pop()
+            mean = (mean * pooled + other * other_force) / (pooled + other_force)
+            pooled, size = pooled + other_force, size + count
+        blocks.append((mean, pooled, size))
+    level = [mean for mean, _, size in blocks for _ in range(size)]
+    return [float(np.clip(mean, 0, width - len(anchors))) + index for index, mean in enumerate(level)]
+
+
+def _living(history: History) -> set[int]:
+    """Proposals that have a descendant in the newest generation."""
+    newest = max((trial.proposal.generation for trial in history.trials), default=0)
+    living: set[int] = set()
+    for trial in reversed(history.trials):
+        if trial.proposal.generation == newest and trial.result.failure is None:
+            living.add(trial.proposal.id)
+        if trial.proposal.id in living and trial.proposal.parent is not None:
+            living.add(trial.proposal.parent)
+    return living
+
+
+def _faded(colour: tuple[float, ...], lives: bool) -> tuple[float, float, float]:
+    """Mixed with white rather than see-through, so that lines that meet do not darken."""
+    red, green, blue = (channel if lives else 0.4 * channel + 0.6 for channel in colour[:3])
+    return red, green, blue
+
+
+def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
+    living = _living(history)
+    winning = set() if history.chosen is None else set(line_of_descent(history, history.chosen))
+    bend = np.linspace(0, 1, 16)
+    width = max(0.9, size**0.5 / 4.2)
+    for rank, wanted in enumerate(("faded", "living", "winning")):
+        lines: list[Floats] = []
+        colours: list[tuple[float, float, float]] = []
+        for trial in history.trials:
+            child, parent = trial.proposal.id, trial.proposal.parent
+            if parent is None or wanted != ("winning" if child in winning else "living" if child in living else "faded"):
+                continue
+            (x_0, y_0), (x_1, y_1) = places[parent], places[child]
+            x = x_0 + (x_1 - x_0) * bend**2 * (3 - 2 * bend)
+            lines.append(np.column_stack([x, y_0 + (y_1 - y_0) * bend]))
+            colour = to_rgb(INK) if wanted == "winning" else GENERATIONS(y_1 / max(1, generations - 1))
+            colours.append(_faded(colour, wanted != "faded"))
+        thick = width * 2.2 if wanted == "winning" else width
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=thick, capstyle="round", zorder=1 + rank))
+
+
+def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
+    living = _living(history)
+    winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
+    whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
+    failed = [trial.proposal.id for trial in history.trials if trial.result.failure is not None]
+
+    def colour(proposal: int) -> tuple[float, float, float]:
+        return _faded(GENERATIONS(places[proposal][1] / max(1, generations - 1)), proposal in living)
+
+    axes.scatter(*_columns(places, whole), size, c=[colour(p) for p in whole], linewidths=0, zorder=4)
+    axes.scatter(*_columns(places, failed), size, c="#6b7280", marker="x", linewidths=1, zorder=4)
+    if winning:
+        rim = max(0.7, size**0.5 / 5)
+        shades = [colour(proposal) for proposal in winning[:-1]]
+        axes.scatter(*_columns(places, winning[:-1]), size * 1.5, c=shades, edgecolors=INK, linewidths=rim, zorder=5)
+        end = _columns(places, winning[-1:])
+        axes.scatter(*end, max(120.0, size * 7), c=INK, marker="*", edgecolors="white", linewidths=0.8, zorder=6)
+
+
+def _columns(places: Mapping[int, tuple[float, int]], proposals: Sequence[int]) -> tuple[list[float], list[float]]:
+    return [places[proposal][0] for proposal in proposals], [float(places[proposal][1]) for proposal in proposals]
+
+
+def _tree_legend(history: History) -> list[Line2D]:
+    def node(colour: str, label: str, **style: object) -> Line2D:
+        return Line2D([], [], color=colour, label=label, **{"marker": "o", "linestyle": "", **style})  # type: ignore[arg-type]
+
+    handles = [node("#f7a1c4", "first generation"), node("#2a62c9", "last generation"), node("#dcdce6", "died out")]
+    if history.chosen is not None:
+        handles.append(node(INK, "the winner and its ancestors", marker="*", markersize=10, linestyle="-", linewidth=2.4))
+    if any(trial.result.failure is not None for trial in history.trials):
+        handles.append(node("#6b7280", "failed", marker="x"))
+    return handles

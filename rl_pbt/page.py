@@ -1,0 +1,144 @@
+"""`summary.md`: the page that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rl_pbt.history import History, line_of_descent
+from rl_pbt.plots import human
+from rl_pbt.records import Hypers, Trial
+from rl_pbt.statistics import LEAST_SEEDS
+from rl_pbt.summary import Histories, Setting
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def value_text(value: object) -> str:
+    if isinstance(value, dict):  # an estimate
+        return f"{value['value']:.4g}"
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def interval_text(estimate: Any) -> str:
+    if estimate is None or estimate["interval"] is None:
+        return "–"
+    low, high = estimate["interval"]
+    return f"{low:.4g} to {high:.4g} ({estimate['unit']})"
+
+
+def page_of(setting: Setting, summary: Mapping[str, Any], histories: Histories, figures: Sequence[str]) -> str:
+    unfinished = "" if setting.status == "finished" else f"**This run is {setting.status}: what follows is what there is.**"
+    parts = [
+        f"# {setting.config.agent} on {setting.config.env}",
+        unfinished,
+        f"**{summary['comparison']['verdict']}**",
+        *(f"**{comparison['verdict']}**" for comparison in summary["further_comparisons"]),
+        _results(summary),
+        _receipts(setting, summary),
+        _measured(setting),
+        *(f"![{Path(name).stem}]({name})" for name in _embedded(figures)),
+        "## Winners and their schedules",
+        *(
+            _schedule(setting, f"{method}, seed {seed}", history)
+            for method, by_seed in histories.items()
+            for seed, history in by_seed.items()
+        ),
+        *(f"[{Path(name).stem}]({name})" for name in figures if name not in _embedded(figures)),
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _embedded(figures: Sequence[str]) -> list[str]:
+    """Figures of the whole run, and of each method's first seed; the others are linked."""
+    firsts: dict[str, str] = {}
+    for name in figures:
+        firsts.setdefault(name.partition("-seed-")[0], name)
+    return list(firsts.values())
+
+
+def _results(summary: Mapping[str, Any]) -> str:
+    margins = (summary["comparison"]["random_policy"] or {}).get("margins", {})
+    rows: list[list[str]] = []
+    for method, of_method in summary["methods"].items():
+        winners = [seed["winner"] for seed in of_method["seeds"].values() if seed["winner"]]
+        fitness = sum(winner["fitness"] for winner in winners) / len(winners) if winners else None
+        estimates = [of_method["test_return"], of_method["iqm"], margins.get(method)]
+        cells = [text for e in estimates for text in (value_text(e), interval_text(e))]
+        rows.append([method, *cells, value_text(fitness)])
+    header = ["method", "mean test return", "95 % interval", "IQM", "95 % interval"]
+    header += ["above the random policy", "95 % interval", "fitness of the winner (selected on, too high)"]
+    return "## Test returns\n\n" + _table(header, rows)
+
+
+def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
+    rows: list[list[str]] = []
+    for method, of_method in summary["methods"].items():
+        cost, seeds = of_method["cost"], of_method["seeds"].values()
+        frames = [cost["train_frames"], cost["eval_frames"], cost["train_frames"] + cost["eval_frames"]]
+        budget = sum(seed["budget_frames"] for seed in seeds)
+        events = [sum(seed[name] for seed in seeds) for name in ("exploits", "failures")]
+        numbers = [budget, *frames, cost["updates"]]
+        rows.append([method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)])
+    header = ["method", "budget, frames", "training frames", "evaluation frames", "frames spent", "updates"]
+    header += ["CPU seconds", "wall seconds", "copies", "failures"]
+    return f"## Receipts, all {len(setting.config.seeds)} seed(s) together\n\n" + _table(header, rows)
+
+
+def _measured(setting: Setting) -> str:
+    how = (
+        f"Fitness is the {setting.fitness_in_words}; it favours short episodes and costs no frames."
+        if setting.config.fitness == "training"
+        else f"Fitness is the {setting.fitness_in_words}, played whole; a generation shares its seeds, "
+        "and their frames are charged to the method."
+    )
+    text = (
+        f"{how} The winner has the highest fitness at the end, so its fitness is too high an estimate; the test return "
+        f"is the mean of {setting.config.test_episodes} episodes on seeds that nothing was selected on. One population run of "
+        f"one seed is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. Frames are environment "
+        f"frames; one action lasts {setting.config.frame_skip}. Generations are {setting.config.interval:,} frames a member."
+    )
+    commit = f", commit `{setting.commit}`" if setting.commit else ""
+    return f"## How it was measured\n\n{text}\n\nMade by `{setting.command}`{commit}."
+
+
+def _schedule(setting: Setting, name: str, history: History) -> str:
+    if history.chosen is None:
+        return f"### {name}\n\n" + ("Every member failed." if history.ended else "No winner yet.")
+    trials = history.by_id
+    line = [trials[ancestor] for ancestor in line_of_descent(history, history.chosen)]
+    stages: list[list[Trial]] = []
+    for trial in line:
+        if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.hypers_from is None:
+            stages[-1].append(trial)
+        else:
+            stages.append([trial])
+    hypers = list(line[-1].proposal.hypers)
+    final = ", ".join(f"{hyper} {value_text(value)}" for hyper, value in line[-1].proposal.hypers.items())
+    rows = [_stage(trials, stage) for stage in stages]
+    told = f"Member {line[-1].proposal.member} won with {final}. Its line of descent:"
+    table = _table(["generations", "training frames", "member", *hypers, "what changed"], rows)
+    return f"### {name}\n\n{told}\n\n{table}"
+
+
+def _stage(trials: Mapping[int, Trial], stage: Sequence[Trial]) -> list[str]:
+    """One row: generations in which the agent trained on with the same hypers."""
+    first, last = stage[0].proposal, stage[-1].proposal
+    start = 0 if first.parent is None else trials[first.parent].result.lineage_frames
+    generations = str(first.generation) if len(stage) == 1 else f"{first.generation}–{last.generation}"
+    frames = f"{human(start)}–{human(stage[-1].result.lineage_frames)}"
+    if first.parent is None:
+        changed = "began"
+    else:
+        parent = trials[first.parent].proposal
+        copied = f"member {first.member} copied {parent.member}; " if first.member != parent.member else ""
+        changed = copied + (_changes(parent.hypers, first.hypers) or "same hypers")
+    return [generations, frames, str(first.member), *map(value_text, first.hypers.values()), changed]
+
+
+def _changes(before: Hypers, after: Hypers) -> str:
+    return ", ".join(f"{n} {value_text(before[n])} → {value_text(v)}" for n, v in after.items() if v != before[n])

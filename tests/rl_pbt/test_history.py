@@ -1,0 +1,71 @@
+"""Descent and curves on a family small enough to check by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rl_pbt.history import History, ancestor_curve, best_fitness_curve, founders, judged, line_of_descent
+from rl_pbt.records import Cost, Proposal, Result, Trial
+
+
+def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
+    return Trial(
+        proposal=Proposal(id=id, member=member, generation=generation, hypers={"h": 0.5}, parent=parent, frames=10),
+        result=Result(
+            id=id,
+            fitness=fitness,
+            failure="diverged" if fitness is None else None,
+            cost=Cost(train_frames=10, eval_frames=id),
+            lineage_frames=age,
+        ),
+    )
+
+
+# Member 1 copies member 0 (proposal 0 -> 3) and wins; member 0 then fails and starts anew.
+FAMILY = (
+    trial(0, 0, 0, None, 5.0, 10),
+    trial(1, 1, 0, None, 1.0, 10),
+    trial(2, 0, 1, 0, None, 20),
+    trial(3, 1, 1, 0, 7.0, 20),
+    trial(4, 0, 2, None, 2.0, 10),
+    trial(5, 1, 2, 3, 6.0, 30),
+)
+
+
+def test_descent_walks_through_the_copy() -> None:
+    history = History(trials=FAMILY)
+    assert line_of_descent(history, 5) == [0, 3, 5]
+    assert ancestor_curve(history, 5) == [(10, 5.0), (20, 7.0), (30, 6.0)]
+    assert [founders(history, generation) for generation in range(3)] == [2, 1, 2]
+    with pytest.raises(KeyError):
+        line_of_descent(history, 99)
+
+
+def test_best_fitness_counts_all_frames_and_whole_generations() -> None:
+    assert best_fitness_curve(History(trials=FAMILY)) == [(21, 5.0), (46, 7.0), (75, 6.0)]
+    going_on = History(trials=FAMILY[:-1], pending=(FAMILY[-1].proposal,))
+    assert best_fitness_curve(going_on) == [(21, 5.0), (46, 7.0)]
+    all_failed = History(trials=(*FAMILY[:2], FAMILY[2]))
+    assert best_fitness_curve(all_failed) == [(21, 5.0)]
+    assert best_fitness_curve(History()) == []
+
+
+def test_the_winner_is_judged_by_all_its_episodes() -> None:
+    def with_returns(one: Trial, *returns: float, **proposal: int) -> Trial:
+        fitness = sum(returns) / len(returns)
+        id_ = proposal.get("id", one.proposal.id)
+        return Trial(
+            proposal=replace(one.proposal, **proposal), result=replace(one.result, id=id_, returns=returns, fitness=fitness)
+        )
+
+    first = with_returns(FAMILY[5], 8.0, 4.0)
+    again = with_returns(FAMILY[5], 1.0, 2.0, 0.0, id=6, parent=5, frames=0)
+    other = with_returns(FAMILY[5], 9.0, id=7, parent=4, frames=0)
+    history = History(trials=(*FAMILY[:5], first), play_off=(again, other))
+    assert judged(history, 5).returns == (8.0, 4.0, 1.0, 2.0, 0.0) and judged(history, 5).fitness == 3.0
+    assert judged(history, 5).id == 5 and judged(replace(history, play_off=()), 5) == first.result
+    assert history.cost.frames == sum(t.result.cost.frames for t in (*FAMILY, again, other))
+    failed = Trial(proposal=again.proposal, result=replace(again.result, fitness=None, failure="broke"))
+    assert judged(replace(history, play_off=(failed,)), 5).fitness is None

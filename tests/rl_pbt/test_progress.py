@@ -1,0 +1,68 @@
+"""What a person reads while a run goes on."""
+
+import io
+import time
+
+import pytest
+
+from rl_pbt import progress as module
+from rl_pbt.progress import Progress
+from rl_pbt.records import Cost, Proposal, Result, Test
+
+
+def proposal(id_: int, member: int, frames: int = 80, parent: int | None = None, hypers_from: int | None = None) -> Proposal:
+    return Proposal(
+        id=id_, member=member, generation=id_ // 2, hypers={"lr": 0.1}, parent=parent, frames=frames, hypers_from=hypers_from
+    )
+
+
+def result(id_: int, fitness: float | None, train: int = 80, evaluation: int = 20) -> Result:
+    cost = Cost(train_frames=train, eval_frames=evaluation)
+    return Result(id=id_, fitness=fitness, failure=None if fitness is not None else "broke", cost=cost)
+
+
+def tell(progress: Progress, work: list[tuple[Proposal, Result]], *, replayed: bool = False) -> None:
+    progress.proposed([p for p, _ in work])
+    for p, r in work:
+        progress.finished(p, r, replayed=replayed)
+
+
+def test_a_line_a_generation_a_play_off_and_the_test() -> None:
+    stream = io.StringIO()
+    progress = Progress(500, stream)
+    progress.begin("pbt, seed 0")
+    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, None))])
+    tell(progress, [(proposal(2, 0, parent=0), result(2, 3.0)), (proposal(3, 1, parent=0, hypers_from=0), result(3, 2.0))])
+    tell(progress, [(proposal(4, 0, frames=0, parent=2), result(4, 2.5, train=0, evaluation=50))])
+    progress.tested(Test(id=2, returns=(1.0, 2.0), frames=9))
+    progress.close()
+    first, second, third, fourth = stream.getvalue().splitlines()
+    assert first.startswith("pbt, seed 0 generation 1: best 1.00, median 1.00; 40% of the budget (200 frames), ")
+    assert "left" in first
+    assert second.startswith("pbt, seed 0 generation 2: best 3.00, median 3.00; copied 1<-0; 80% of the budget")
+    assert third.startswith("pbt, seed 0 play-off: member 0 2.50; 90% of the budget (450 frames), ")
+    assert fourth == "pbt, seed 0: winner member 0, test return 1.50 (2 episodes)"
+
+
+def test_time_left_is_said_before_the_first_interval_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WORD_S", 0.2)
+    stream = io.StringIO()
+    progress = Progress(1000, stream, lambda: 250)
+    progress.begin("pbt, seed 0")
+    deadline = time.monotonic() + 20
+    while not stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    progress.close()
+    assert stream.getvalue().startswith("pbt, seed 0: 25% of the budget (250 frames), 0s gone, about 1s left")
+
+
+def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
+    stream = io.StringIO()
+    progress = Progress(400, stream)
+    progress.begin("pbt, seed 0")
+    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))], replayed=True)
+    assert stream.getvalue() == "" and progress._used().endswith("50% of the budget (200 frames), 0s gone")
+    progress._started -= 100.0
+    tell(progress, [(proposal(2, 0, parent=0), result(2, 1.0))])
+    assert "75% of the budget (300 frames), 1m40s gone, about 1m40s left" in stream.getvalue()
+    progress.close()
