@@ -99,6 +99,10 @@ def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> VectorEnv[
         return atari.make(dict(spec.options), num_envs, threads)
     try:
         env = gymnasium.make_vec(spec.id, num_envs, vectorization_mode=str(spec.options["vectorization_mode"]))
+    except gymnasium_error.UnregisteredEnv:
+        raise EnvironmentUnavailable(
+            f"{spec.id} is not registered in this process: name it module:{spec.id}, after the module that registers it"
+        ) from None
     except (gymnasium_error.DependencyNotInstalled, ImportError) as error:
         raise EnvironmentUnavailable(f"{spec.id} cannot be made here: {_what_to_install(error)}") from error
     if env.metadata.get("autoreset_mode") is not AutoresetMode.NEXT_STEP:

@@ -6,6 +6,7 @@ observation. This module marks that transition as not valid; `agents.returns` ex
 
 from __future__ import annotations
 
+import atexit
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ class Episodes:
 
 
 @contextmanager
-def _environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]:
+def environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]:
     try:
         yield
     except (UserError, KeyboardInterrupt):
@@ -46,6 +47,7 @@ def _environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]
 
 # Environments of this process that rest until the next Actors of their kind: making Atari's takes as long as a hundred steps.
 _idle: defaultdict[str, list[Vector]] = defaultdict(list)
+atexit.register(_idle.clear)  # before the interpreter takes ale_py down, which would then complain of leaks
 
 
 def _kind(spec: EnvSpec, size: int) -> str:
@@ -69,7 +71,7 @@ class Actors:
         self.spec = spec
         size = 1 if separate and spec.copies_are_independent else num_envs
         parts = [(member, start) for member in range(len(environment_seeds)) for start in range(0, num_envs, size)]
-        with _environment_errors_in_one_line(spec, "its constructor"):
+        with environment_errors_in_one_line(spec, "its constructor"):
             self._parts = [(member, slice(start, start + size), _vector(spec, size)) for member, start in parts]
         shape = (len(environment_seeds), num_envs)
         self.episodes = [Episodes() for _ in environment_seeds]
@@ -77,7 +79,7 @@ class Actors:
         self.valid = np.ones(shape, bool)  # [P, B]: whether the next step is a true transition
         self._returns = np.zeros(shape)
         self._lengths = np.zeros(shape, np.int64)
-        with _environment_errors_in_one_line(spec, "reset"):
+        with environment_errors_in_one_line(spec, "reset"):
             first = [env.reset(seed=environment_seeds[member] + copies.start)[0] for member, copies, env in self._parts]
         self.observations: Array = np.concatenate(first).reshape(*shape, *first[0].shape[1:])  # [P, B, *observation]
 
@@ -90,7 +92,7 @@ class Actors:
         terminated = np.zeros(self.valid.shape, bool)
         truncated = np.zeros(self.valid.shape, bool)
         observations = np.empty_like(self.observations) if playing is None else self.observations.copy()
-        with _environment_errors_in_one_line(self.spec, "step"):
+        with environment_errors_in_one_line(self.spec, "step"):
             for member, copies, env in self._parts:
                 if playing is None or playing[member, copies].any():
                     at = member, copies

@@ -21,7 +21,7 @@ class Proposal:
     """Work a method asks for: train `member` with `hypers` for `frames` frames from the checkpoint of proposal `parent`.
 
     `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); None else.
-    With `frames` 0 nothing is trained: the parent's checkpoint is judged again, on other episodes.
+    With `frames` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as usual).
     """
 
     id: int
@@ -31,12 +31,15 @@ class Proposal:
     parent: int | None
     frames: int
     hypers_from: int | None = None
+    episodes: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.id, self.member, self.generation, self.frames) < 0:
             raise ValueError(f"a proposal counts from 0: {self}")
         if self.frames == 0 and self.parent is None:
             raise ValueError(f"a proposal that does not train needs a parent to judge: {self}")
+        if self.episodes is not None and (self.episodes < 1 or self.trains):
+            raise ValueError(f"episodes are for judging again, one at least: {self}")
 
     @property
     def trains(self) -> bool:

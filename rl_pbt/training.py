@@ -13,7 +13,7 @@ import torch
 from agents import A2C, HYPERS, A2CConfig, CheckpointMismatch, Rollout, UnsupportedSpace
 from envs import EnvSpec, make_vector
 from rl_pbt import seeds
-from rl_pbt.actors import Actors, Array, Episodes
+from rl_pbt.actors import Actors, Array, Episodes, environment_errors_in_one_line
 from rl_pbt.executors.base import Advance, IntervalJob, TestJob, unheeded
 from rl_pbt.records import Cost, Proposal, Result, Test, UserError
 
@@ -97,7 +97,8 @@ class RLTask:
         return Test(id=0, returns=tuple(episodes[0].returns), frames=frames[0], capped=episodes[0].truncated)
 
     def _new_agent(self, weight_seeds: Sequence[int]) -> A2C:
-        probe = make_vector(self.env, 1)
+        with environment_errors_in_one_line(self.env, "its constructor"):
+            probe = make_vector(self.env, 1)
         try:
             return A2C(
                 self.agent_config,
@@ -158,7 +159,8 @@ class RLTask:
             for p in job.proposals
         ]
         playing = [index for index, ok in enumerate(healthy) if ok]
-        return _play(self.env, agent, self.eval_episodes, [seed] * len(healthy), generators, playing)
+        num_episodes = job.proposals[0].episodes or self.eval_episodes
+        return _play(self.env, agent, num_episodes, [seed] * len(healthy), generators, playing)
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -45,6 +45,7 @@ class Generational:
         self._outstanding: dict[int, Proposal] = {}
         self._next_id = 0
         self._play_off_limit = plan.population
+        self._evaluated: dict[int, tuple[int, int]] = {}  # by member: frames and episodes of its last trained proposal
 
     def next_generation(self) -> list[Proposal]:
         """What a method is: who trains on from where, with which hypers. Empty: nobody can go on."""
@@ -58,15 +59,18 @@ class Generational:
     def _play_off(self) -> list[Proposal]:
         """What is left of the budget goes to judging the best again, ever fewer of them: a winner by luck is found out.
 
-        The budget is met to half an evaluation of one member, whatever the episodes' lengths in the last generation.
+        The budget is met to half an episode and the last one's surprise, whatever the lengths in the last generation.
         """
         self._play_off_limit = max(2, self._play_off_limit // 2)
         best_first = ranking(self.fitness, seeds.rng(self.root_seed, purpose="play-off", generation=self.generation))[::-1]
-        costs = {member: self.results[member].cost.eval_frames for member in self.alive() if self.results[member].returns}
-        contenders = [member for member in best_first if member in costs][: self._play_off_limit]
+        alive = set(self.alive())
+        contenders = [member for member in best_first if member in alive][: self._play_off_limit]
+        share = affordable(
+            {member: self._evaluated[member] for member in contenders}, self.plan.total - self.account.spent.frames
+        )
         return [
-            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0)
-            for member in affordable(contenders, costs, self.plan.total - self.account.spent.frames)
+            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0, episodes=episodes)
+            for member, episodes in share.items()
         ]
 
     def initial_hypers(self, member: int) -> Hypers:
@@ -74,7 +78,14 @@ class Generational:
         return self.space.sample(seeds.rng(self.root_seed, purpose="initial hypers", member=member))
 
     def propose(
-        self, member: int, hypers: Hypers, *, parent: int | None, frames: int, hypers_from: int | None = None
+        self,
+        member: int,
+        hypers: Hypers,
+        *,
+        parent: int | None,
+        frames: int,
+        hypers_from: int | None = None,
+        episodes: int | None = None,
     ) -> Proposal:
         proposal = Proposal(
             id=self._next_id,
@@ -84,6 +95,7 @@ class Generational:
             parent=parent,
             frames=frames,
             hypers_from=hypers_from,
+            episodes=episodes,
         )
         self._next_id += 1
         self._outstanding[proposal.id] = proposal
@@ -103,6 +115,7 @@ class Generational:
         if proposal.trains:
             self.last[proposal.member] = proposal
             self.results[proposal.member] = result
+            self._evaluated[proposal.member] = (result.cost.eval_frames, len(result.returns))
         else:
             self.results[proposal.member] = pooled(self.results[proposal.member], result)
         self.account.charge(result.cost)

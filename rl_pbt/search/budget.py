@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rl_pbt.records import Cost, UserError
@@ -65,12 +65,16 @@ class Account:
         return max(1, round(available / to_come / live / self.plan.quantum)) * self.plan.quantum
 
 
-def affordable(contenders: Sequence[int], costs: Mapping[int, int], frames: int) -> list[int]:
-    """The first of `contenders` whose evaluations, by their expected `costs`, fit in `frames` better than not."""
-    chosen: list[int] = []
-    for member in contenders:
-        if not 0 < costs[member] <= 2 * frames:
+def affordable(evaluated: Mapping[int, tuple[int, int]], frames: int) -> dict[int, int]:
+    """How many episodes more each member may play for `frames` in all, first come first served.
+
+    `evaluated` says what each member's last evaluation cost: frames and episodes. Nobody plays more episodes than that.
+    """
+    share: dict[int, int] = {}
+    for member, (cost, episodes) in evaluated.items():
+        more = min(episodes, round(frames * episodes / cost)) if cost > 0 else 0
+        if more < 1:
             break
-        chosen.append(member)
-        frames -= costs[member]
-    return chosen
+        share[member] = more
+        frames -= round(cost * more / episodes)
+    return share

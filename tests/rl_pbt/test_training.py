@@ -1,4 +1,4 @@
-"""The interval on real A2C members: the PBT semantics that public implementations get wrong, and the pure function it must be."""
+"""The interval on real A2C members, through every executor: a pure function, and the PBT semantics that others get wrong."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ import torch
 
 from agents import A2CConfig
 from envs import EnvSpec, resolve
-from rl_pbt.executors import IntervalJob, TestJob
+from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
 from rl_pbt.records import Hypers, Proposal, Result, UserError
 from rl_pbt.store import Checkpoints
 from rl_pbt.training import RLTask
@@ -39,18 +39,37 @@ def proposal(id_: int, parent: int | None = None, hypers: Hypers = HYPERS, **fie
     )
 
 
-def run(checkpoints: Checkpoints, *proposals: Proposal, task: RLTask = TASK, root: int = 0) -> list[Result]:
-    job = IntervalJob(
-        proposals=proposals,
-        lineage_frames=tuple(0 if p.parent is None else 400 for p in proposals),
-        root_seed=root,
-        checkpoints=checkpoints,
-    )
-    return task.interval(job)
+class Run:
+    """Runs intervals through one kind of executor, as a search would; one executor for each task."""
+
+    def __init__(self, kind: str) -> None:
+        self._make = InlineExecutor if kind == "inline" else lambda task: ProcessExecutor(task, 1)
+        self._executors: dict[str, Executor] = {}
+
+    def __call__(self, checkpoints: Checkpoints, *proposals: Proposal, task: RLTask = TASK, root: int = 0) -> list[Result]:
+        job = IntervalJob(
+            proposals=proposals,
+            lineage_frames=tuple(0 if p.parent is None else 400 for p in proposals),
+            root_seed=root,
+            checkpoints=checkpoints,
+        )
+        executor = self._executors.setdefault(repr(task), self._make(task))
+        return next(iter(executor.intervals([job])))
+
+    def close(self) -> None:
+        for executor in self._executors.values():
+            executor.close()
+
+
+@pytest.fixture(scope="module", params=["inline", "processes"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    run = Run(request.param)
+    yield run
+    run.close()
 
 
 @pytest.fixture
-def checkpoints(tmp_path: Path) -> Checkpoints:
+def checkpoints(run: Run, tmp_path: Path) -> Checkpoints:
     """The folder after a first generation of two members."""
     folder = Checkpoints(tmp_path)
     run(folder, proposal(0), proposal(1))
@@ -61,7 +80,7 @@ def weights_differ(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return any(not np.array_equal(a[name], b[name]) for name in a if name.startswith("weights"))
 
 
-def test_an_interval_is_a_pure_function(checkpoints: Checkpoints) -> None:
+def test_an_interval_is_a_pure_function(run: Run, checkpoints: Checkpoints) -> None:
     def once() -> tuple[list[object], bytes]:
         results = run(checkpoints, proposal(2, 0), proposal(3, 1))
         timeless = [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0)) for r in results]
@@ -74,13 +93,13 @@ def test_an_interval_is_a_pure_function(checkpoints: Checkpoints) -> None:
     assert once() == first
 
 
-def test_other_root_seed_other_result(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_other_root_seed_other_result(run: Run, checkpoints: Checkpoints, tmp_path: Path) -> None:
     other = Checkpoints(tmp_path / "other")
     run(other, proposal(0), proposal(1), root=1)
     assert weights_differ(checkpoints.load(0), other.load(0))
 
 
-def test_after_exploit_all_that_was_learnt_is_the_donors_and_the_random_streams_are_not(checkpoints: Checkpoints) -> None:
+def test_after_exploit_all_that_was_learnt_is_the_donors_but_no_random_stream(run: Run, checkpoints: Checkpoints) -> None:
     """A learning rate of 0 keeps the loaded weights, so that they can be looked at after the interval."""
     frozen: Hypers = {**HYPERS, "learning_rate": 0.0}
     donor = checkpoints.load(0)
@@ -96,7 +115,7 @@ def test_after_exploit_all_that_was_learnt_is_the_donors_and_the_random_streams_
     assert copy.lineage_frames == 800
 
 
-def test_optimiser_moments_are_the_donors(checkpoints: Checkpoints) -> None:
+def test_optimiser_moments_are_the_donors(run: Run, checkpoints: Checkpoints) -> None:
     """One update's moments are decay * parent's + the rest: without the parent's they would be far smaller."""
     run(checkpoints, proposal(3, 0))
     parent, child = checkpoints.load(0), checkpoints.load(3)
@@ -105,14 +124,14 @@ def test_optimiser_moments_are_the_donors(checkpoints: Checkpoints) -> None:
 
 
 @pytest.mark.parametrize("name", list(HYPERS))
-def test_each_hyper_is_live_after_loading(checkpoints: Checkpoints, name: str) -> None:
+def test_each_hyper_is_live_after_loading(run: Run, checkpoints: Checkpoints, name: str) -> None:
     run(checkpoints, proposal(2, 0))
     base = checkpoints.load(2)
     run(checkpoints, proposal(2, 0, {**HYPERS, name: float(HYPERS[name]) * 0.5}))
     assert weights_differ(base, checkpoints.load(2))
 
 
-def test_neighbours_in_a_group_do_not_touch_each_other(checkpoints: Checkpoints) -> None:
+def test_neighbours_in_a_group_do_not_touch_each_other(run: Run, checkpoints: Checkpoints) -> None:
     run(checkpoints, proposal(2, 0), proposal(3, 1))
     together = checkpoints.load(2)
     run(checkpoints, proposal(2, 0), proposal(3, 1, {**HYPERS, "learning_rate": 0.05}))
@@ -120,7 +139,7 @@ def test_neighbours_in_a_group_do_not_touch_each_other(checkpoints: Checkpoints)
         np.testing.assert_array_equal(array, together[name])
 
 
-def test_a_diverged_member_is_a_failure_and_its_neighbour_goes_on(checkpoints: Checkpoints) -> None:
+def test_a_diverged_member_is_a_failure_and_its_neighbour_goes_on(run: Run, checkpoints: Checkpoints) -> None:
     run(checkpoints, proposal(2, 0), proposal(3, 1))
     healthy = checkpoints.load(2)
     checkpoints.path(3).unlink()
@@ -132,7 +151,7 @@ def test_a_diverged_member_is_a_failure_and_its_neighbour_goes_on(checkpoints: C
         np.testing.assert_array_equal(array, healthy[name])
 
 
-def test_every_member_of_a_generation_meets_the_same_evaluation_and_the_frames_are_charged(checkpoints: Checkpoints) -> None:
+def test_a_generation_meets_the_same_evaluation_and_its_frames_are_charged(run: Run, checkpoints: Checkpoints) -> None:
     still: Hypers = {**HYPERS, "learning_rate": 0.0}
     results = run(checkpoints, proposal(2, 0, still), proposal(3, 0, still))
     for result in results:
@@ -143,7 +162,7 @@ def test_every_member_of_a_generation_meets_the_same_evaluation_and_the_frames_a
         assert result.cost.eval_frames == 3 * max(result.returns)
 
 
-def test_training_fitness_costs_nothing_and_needs_an_episode(tmp_path: Path) -> None:
+def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path: Path) -> None:
     task = replace(TASK, fitness="training")
     result = run(Checkpoints(tmp_path), proposal(0), task=task)[0]
     assert result.fitness is not None and result.cost.eval_frames == 0
@@ -178,16 +197,21 @@ class Broken(gymnasium.Env[np.ndarray, int]):
 
 
 def test_an_environment_that_raises_is_one_line(tmp_path: Path) -> None:
+    """In this process only: others know only what the modules they import register, and say so."""
+    inline, other_process = Run("inline"), Run("processes")
     gymnasium.register("test/Broken-v0", entry_point=Broken)  # type: ignore[arg-type]
     try:
         spec = EnvSpec(id="test/Broken-v0", family="gymnasium", options={"vectorization_mode": "sync"})
         with pytest.raises(UserError, match=r"test/Broken-v0 failed in step: ZeroDivisionError: the wheel came off$"):
-            run(Checkpoints(tmp_path), proposal(0), task=replace(TASK, env=spec))
+            inline(Checkpoints(tmp_path), proposal(0), task=replace(TASK, env=spec))
+        with pytest.raises(UserError, match=r"not registered in this process: name it module:test/Broken-v0"):
+            other_process(Checkpoints(tmp_path), proposal(0), task=replace(TASK, env=spec))
     finally:
+        other_process.close()
         del gymnasium.registry["test/Broken-v0"]
 
 
-def test_probes_have_their_known_answers(tmp_path: Path) -> None:
+def test_probes_have_their_known_answers(run: Run, tmp_path: Path) -> None:
     """Action and policy: the best return is 1; what a constant policy gets is 0 or less."""
     for name in ("probe/Action", "probe/Policy"):
         task = replace(TASK, env=resolve(name), eval_episodes=32, agent_config=A2CConfig(unroll_length=5, envs_per_member=8))
@@ -196,12 +220,14 @@ def test_probes_have_their_known_answers(tmp_path: Path) -> None:
         assert result.fitness is not None and result.fitness > 0.9, name
 
 
-def test_judging_again_trains_nothing_and_plays_other_episodes(checkpoints: Checkpoints) -> None:
+def test_judging_again_trains_nothing_and_plays_other_episodes(run: Run, checkpoints: Checkpoints) -> None:
     before = {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()}
-    again = replace(proposal(9, parent=0, generation=5), frames=0)
+    again = replace(proposal(9, parent=0, generation=5), frames=0, episodes=3)
     result, other = run(checkpoints, again, replace(again, id=10, generation=6))
     assert result.cost.train_frames == result.cost.updates == 0 and result.lineage_frames == 400
     assert result.cost.eval_frames == 3 * max(result.returns) and result.fitness == np.mean(result.returns)
     assert set(result.metrics) == {"eval/mean_reward", "eval/mean_ep_length", "eval/capped_episodes"}
     assert result.returns != other.returns or result.cost.eval_frames == 1500
+    (once,) = run(checkpoints, replace(again, episodes=1))
+    assert len(once.returns) == 1 and once.cost.eval_frames == once.returns[0]
     assert {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()} == before

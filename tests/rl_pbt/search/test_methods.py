@@ -17,13 +17,14 @@ def make(name: str, root: int = 0, plan: Plan = PLAN, **config: float) -> Method
     return METHODS[name].make(SPACE, plan, root, PBTConfig(**config))  # type: ignore[arg-type]
 
 
-def outcome(proposal: Proposal, fitness: float | None, eval_frames: int = 7) -> Result:
+def outcome(proposal: Proposal, fitness: float | None, eval_frames: int = 8) -> Result:
+    """`eval_frames` of two episodes; half as many for one."""
     return Result(
         id=proposal.id,
         fitness=fitness,
         failure=None if fitness is not None else "diverged",
-        returns=() if fitness is None else (fitness, fitness),
-        cost=Cost(train_frames=proposal.frames, eval_frames=eval_frames),
+        returns=() if fitness is None else (fitness,) * (proposal.episodes or 2),
+        cost=Cost(train_frames=proposal.frames, eval_frames=eval_frames * (proposal.episodes or 2) // 2),
     )
 
 
@@ -84,10 +85,10 @@ def test_the_budget_is_spent_and_hardly_overspent(name: str, judge: Judge) -> No
         assert len({p.frames for p in proposals}) == 1, "ranked at equal age"
         lengths.append(proposals[0].frames)
         for proposal in proposals:
-            result = outcome(proposal, judge(proposal), eval_frames=5 + (proposal.generation + proposal.member) % 3)
+            result = outcome(proposal, judge(proposal), eval_frames=6 + 2 * ((proposal.generation + proposal.member) % 3))
             spent += result.cost.frames
             method.tell(result)
-    assert abs(spent - PLAN.total) <= 5, "to half an evaluation, and what it deviates from the last one"
+    assert abs(spent - PLAN.total) <= 4, "to half an episode, and what it deviates from the last one"
     assert lengths[0] == PLAN.interval and max(lengths[1:10]) - min(lengths[1:10]) < 0.1 * PLAN.interval
     assert lengths[10:] == [0] * (len(lengths) - 10) and len(lengths) > 10
 
