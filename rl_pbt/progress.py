@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rl_pbt.records import Hyper, Proposal, Result, Test
 
-FIRST_WORD_S = 10.0
+FIRST_WORD_S = 15.0
 MURMUR_S = 300.0
 
 
@@ -48,6 +48,7 @@ class Progress:
         self._total = total_frames
         self._underway = underway
         self._closed = threading.Event()
+        self._first_frames: tuple[float, int] | None = None  # when frames were first seen underway, and how many
         self._spent = 0
         self._spent_here = 0  # without what a resumed run found in its ledgers
         self._started = time.monotonic()
@@ -72,10 +73,12 @@ class Progress:
 
     def _say_at_times(self) -> None:
         """Between the lines of whole generations, which may be far apart: soon after the start, then now and then."""
-        wait = FIRST_WORD_S
-        while not self._closed.wait(wait):
-            self.say(f"{self._title}: {self._used()}")
-            wait = MURMUR_S
+        due = self._started + FIRST_WORD_S
+        while not self._closed.wait(FIRST_WORD_S / 15):
+            self._pace()
+            if time.monotonic() >= due:
+                self.say(f"{self._title}: {self._used()}")
+                due += MURMUR_S
 
     def say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, markup=False)
@@ -106,12 +109,23 @@ class Progress:
 
     def _left(self) -> str:
         elapsed = time.monotonic() - self._started
-        underway = self._underway()
-        here = self._spent_here + underway
-        if not here:
+        pace = self._pace()
+        if pace is None:
             return f"{duration(elapsed)} gone"
-        remaining = max(0, self._total - self._spent - underway) * elapsed / here
+        remaining = max(0, self._total - self._spent - self._underway()) / pace
         return f"{duration(elapsed)} gone, about {duration(remaining)} left"
+
+    def _pace(self) -> float | None:
+        """Frames per second. In the first interval, since its first frames: making the environments took a while."""
+        now, underway = time.monotonic(), self._underway()
+        if self._spent_here:
+            return (self._spent_here + underway) / (now - self._started)
+        if not underway:
+            return None
+        if self._first_frames is None:
+            self._first_frames = (now, underway)
+        since, frames = self._first_frames
+        return (underway - frames) / (now - since) if underway > frames else None
 
     def _used(self) -> str:
         spent = self._spent + self._underway()

@@ -1,6 +1,7 @@
 """What a person reads while a run goes on."""
 
 import io
+import re
 import time
 
 import pytest
@@ -45,15 +46,17 @@ def test_a_line_a_generation_a_play_off_and_the_test() -> None:
 
 
 def test_time_left_is_said_before_the_first_interval_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_WORD_S", 0.2)
+    monkeypatch.setattr(module, "FIRST_WORD_S", 1.0)
     stream = io.StringIO()
-    progress = Progress(1000, stream, lambda: 250)
+    start = time.monotonic()
+    progress = Progress(10_000, stream, lambda: 2000 + round(200 * (time.monotonic() - start)))
     progress.begin("pbt, seed 0")
     deadline = time.monotonic() + 20
     while not stream.getvalue() and time.monotonic() < deadline:
         time.sleep(0.01)
     progress.close()
-    assert stream.getvalue().startswith("pbt, seed 0: 25% of the budget (250 frames), 0s gone, about 1s left")
+    said = re.match(r"pbt, seed 0: 2\d% of the budget \(2\.\d+k frames\), \d+s gone, about (\d+)s left", stream.getvalue())
+    assert said and 25 <= int(said[1]) <= 55, "7800 frames at 200 a second, whatever was done before the first look"
 
 
 def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
