@@ -110,9 +110,13 @@ class A2C:
         )
 
     def set_hypers(self, hypers: Mapping[str, Sequence[float]]) -> None:
-        """One value a member, live from the next update on. Raises ValueError for missing or unknown names."""
+        """One value a member, live from the next update on. Raises ValueError for missing or unknown names, or other counts."""
         if set(hypers) != set(HYPERS):
             raise ValueError(f"A2C needs {sorted(HYPERS)}, got {sorted(hypers)}")
+        members = len(self._finite)
+        for name, values in hypers.items():
+            if len(values) != members:
+                raise ValueError(f"A2C has {members} members, but {name} has {len(values)} values")
         self._hypers = {
             name: torch.tensor(list(values), dtype=torch.float32, device=self._device) for name, values in hypers.items()
         }
@@ -133,13 +137,15 @@ class A2C:
         return {name: tensor[member].cpu().numpy().copy() for name, tensor in self._slots().items()}
 
     def load_state(self, member: int, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Raises CheckpointMismatch, before anything is changed, where names or shapes differ."""
+        """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
         slots = self._slots()
         if different := sorted(set(slots) ^ set(state)):
             raise CheckpointMismatch(f"is of another agent or network: {different[0]!r} is in only one of the two")
         for name, tensor in slots.items():
             if tensor.shape[1:] != state[name].shape:
                 raise CheckpointMismatch(f"is of another network: {name!r} is {state[name].shape}, not {tuple(tensor.shape[1:])}")
+            if torch.from_numpy(state[name]).dtype != tensor.dtype:
+                raise CheckpointMismatch(f"is of another version: {name!r} is {state[name].dtype}, not {tensor.dtype}")
         for name, tensor in slots.items():
             tensor[member] = torch.from_numpy(np.array(state[name])).to(self._device)
         self._finite[member] = True

@@ -20,10 +20,10 @@ class Normaliser:
         self.count = torch.full((members,), 1e-4, dtype=torch.float64, device=device)
 
     def update(self, observations: Tensor, valid: Tensor) -> None:
-        """Take in observations [T, P, B, *observation] where `valid` [T, P, B]."""
+        """Take in observations [T, P, B, *observation] where `valid` [T, P, B]; the others may hold anything."""
         weights = valid.to(torch.float64)
         weights = weights.view(*weights.shape, *[1] * (observations.dim() - 3))
-        batch = observations.to(torch.float64)
+        batch = torch.where(weights > 0, observations.to(torch.float64), 0.0)  # 0 times NaN would be NaN
         count = valid.sum((0, 2)).to(torch.float64)
         shaped = count.view(-1, *[1] * (batch.dim() - 3)).clamp(min=1.0)
         mean = (batch * weights).sum((0, 2)) / shaped

@@ -570,3 +570,18 @@ def test_values_of_a_two_step_chain_are_powers_of_each_members_discount() -> Non
         reference = Reference(agent.state(p), "discrete")
         assert reference.value(torch.tensor([1.0, 0.0])).item() == pytest.approx(discount, abs=0.03)
         assert reference.value(torch.tensor([0.0, 1.0])).item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_hypers_are_one_value_a_member() -> None:
+    agent = make_agent()
+    hypers = {"learning_rate": [1e-3] * 3, "entropy_cost": [0.0] * 3, "discount": [0.9] * 3}
+    for wrong in ([0.9], [0.9] * 4):
+        with pytest.raises(ValueError, match=f"3 members, but discount has {len(wrong)} values"):
+            agent.set_hypers({**hypers, "discount": wrong})
+
+
+def test_a_checkpoint_of_another_type_is_refused() -> None:
+    agent = make_agent()
+    state = {name: array.astype(np.float16) if name == "weights.value.bias" else array for name, array in agent.state(0).items()}
+    with pytest.raises(CheckpointMismatch, match=r"'weights.value.bias' is float16, not torch.float32"):
+        agent.load_state(0, state)

@@ -29,7 +29,8 @@ def test_statistics_are_numpys_over_all_valid_observations(shape: tuple[int, ...
         batch = batch * scale.reshape(1, 3, 1, *[1] * len(shape)) + shift.reshape(1, 3, 1, *[1] * len(shape))
         valid = rng.random((length, 3, 4)) < 0.7
         valid[:, 1] &= update != 2  # once, member 1 sees nothing at all
-        normaliser.update(torch.tensor(batch), torch.tensor(valid))
+        rubbish = np.where(valid.reshape(*valid.shape, *[1] * len(shape)), batch, np.nan)
+        normaliser.update(torch.tensor(rubbish), torch.tensor(valid))
         for p in range(3):
             seen[p].append(batch[:, p][valid[:, p]])
     probe = rng.normal(size=(3, 5, *shape)) * 2.0
