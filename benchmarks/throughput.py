@@ -50,7 +50,7 @@ class Setting:
 
 SETTINGS = (
     Setting(env="CartPole-v1", population=16, workers=2, frames=150_000, interval=50_000, sb3_steps=72_000),
-    Setting(env="Pacman", population=8, workers=2, frames=24_000, interval=8_000, sb3_steps=12_800, ceiling_s=15.0),
+    Setting(env="Pacman", population=8, workers=2, frames=80_000, interval=40_000, sb3_steps=12_800, ceiling_s=15.0),
 )
 QUICK_SHARE = 8
 
