@@ -10,9 +10,9 @@ from pathlib import Path
 from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import IntervalJob
-from rl_pbt.progress import duration, readable
 from rl_pbt.records import Proposal
 from rl_pbt.store import Checkpoints
+from rl_pbt.text import duration, readable
 from rl_pbt.training import RLTask
 
 

@@ -7,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rl_pbt.history import History, line_of_descent
-from rl_pbt.plots import human
 from rl_pbt.records import Hypers, Trial
 from rl_pbt.statistics import LEAST_SEEDS
 from rl_pbt.summary import Histories, Setting
+from rl_pbt.text import interval_text, readable, value_text
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
-def value_text(value: object) -> str:
-    if isinstance(value, dict):  # an estimate
-        return f"{value['value']:.4g}"
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def interval_text(estimate: Any) -> str:
-    if estimate is None or estimate["interval"] is None:
-        return "–"
-    low, high = estimate["interval"]
-    return f"{low:.4g} to {high:.4g} ({estimate['unit']})"
 
 
 def page_of(setting: Setting, summary: Mapping[str, Any], histories: Histories, figures: Sequence[str]) -> str:
@@ -130,7 +117,7 @@ def _stage(trials: Mapping[int, Trial], stage: Sequence[Trial]) -> list[str]:
     first, last = stage[0].proposal, stage[-1].proposal
     start = 0 if first.parent is None else trials[first.parent].result.lineage_frames
     generations = str(first.generation) if len(stage) == 1 else f"{first.generation}–{last.generation}"
-    frames = f"{human(start)}–{human(stage[-1].result.lineage_frames)}"
+    frames = f"{readable(start)}–{readable(stage[-1].result.lineage_frames)}"
     if first.parent is None:
         changed = "began"
     else:

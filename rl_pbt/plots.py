@@ -17,6 +17,7 @@ from rl_pbt.history import History, ancestor_curve, best_fitness_curve, frames_s
 from rl_pbt.records import Hyper, Trial
 from rl_pbt.statistics import mean_of
 from rl_pbt.store import write_durably
+from rl_pbt.text import readable
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#8a8f98"
@@ -31,14 +32,6 @@ def save(figure: Figure, path: Path) -> None:
     write_durably(path, buffer.getvalue())
 
 
-def human(frames: float) -> str:
-    """250k, 1.2M: a count of frames to three digits."""
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(frames) >= unit:
-            return f"{frames / unit:.3g}{name}"
-    return f"{frames:.3g}"
-
-
 def _clean(axes: Axes, *, frames_on_x: bool = True) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color="#e4e6eb", linewidth=0.7)
@@ -46,7 +39,7 @@ def _clean(axes: Axes, *, frames_on_x: bool = True) -> None:
     if frames_on_x:
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda frames, _: human(frames)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda frames, _: readable(frames)))
 
 
 def learning_curves(histories: Mapping[str, Sequence[History]], *, fitness: str = "fitness") -> Figure:

@@ -11,29 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rl_pbt.records import Hyper, Proposal, Result, Test
+from rl_pbt.records import Proposal, Result, Test
+from rl_pbt.text import duration, readable, value_text
 
 FIRST_WORD_S = 15.0
 MURMUR_S = 300.0
-
-
-def readable(count: float) -> str:
-    """1234567 -> "1.23M"."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g}{letter}"
-    return f"{count:.0f}"
-
-
-def duration(seconds: float) -> str:
-    """75 -> "1m15s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
-
-
-def value_text(value: Hyper) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 @final

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 
 from rl_pbt import plots
 from rl_pbt.family_tree import family_tree
-from rl_pbt.page import interval_text, page_of, value_text
+from rl_pbt.page import page_of
 from rl_pbt.records import JSON, UserError
 from rl_pbt.store import Run, write_durably, write_json
 from rl_pbt.summary import Histories, Setting, read_histories, summary_of
+from rl_pbt.text import interval_text, readable, value_text
 
 
 def summarise(run: Run) -> dict[str, JSON]:
@@ -65,7 +66,7 @@ def terminal_summary(run: Run) -> str:
     lines: list[str] = []
     for method, of_method in summary["methods"].items():
         cost, tested = of_method["cost"], of_method["test_return"]
-        frames = plots.human(cost["train_frames"] + cost["eval_frames"])
+        frames = readable(cost["train_frames"] + cost["eval_frames"])
         lines.append(
             f"{method:8} mean test return {value_text(tested)}, 95 % interval {interval_text(tested)}; "
             f"{frames} frames, {cost['updates']:,} updates, {cost['wall_s']:.0f} s"

@@ -18,7 +18,7 @@ PACKAGES = ("rl_pbt", "agents", "envs")
 
 # Lowest first. A module (or a package directly under rl_pbt) may import what lies in a lower layer.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "records", "seeds", "space", "config", "defaults"}),
+    frozenset({"__init__", "records", "seeds", "space", "config", "defaults", "text"}),
     frozenset({"statistics", "store"}),
     frozenset({"search", "executors", "history"}),
     frozenset({"controller", "tracking", "actors"}),

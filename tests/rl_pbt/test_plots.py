@@ -121,14 +121,6 @@ def test_lines_without_copies_are_straight() -> None:
             assert places[trial.proposal.id][0] == pytest.approx(places[trial.proposal.parent][0])
 
 
-@pytest.mark.parametrize(
-    ("frames", "text"),
-    [(0, "0"), (999, "999"), (250_000, "250k"), (1_200_000, "1.2M"), (2e9, "2G"), (12_345, "12.3k")],
-)
-def test_frames_are_told_to_people(frames: float, text: str) -> None:
-    assert plots.human(frames) == text
-
-
 def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
         plots.save(family_tree.family_tree(history(PBT), title="tree"), tmp_path / name)
