@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -304,6 +305,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the file."""
     options = parse_arguments(arguments)
+    if importlib.util.find_spec("cv2") is None:
+        raise SystemExit("Stable-Baselines3's Atari wrappers need OpenCV: pip install -e '.[bench]'")
     repeats = options.repeats or (1 if options.quick else 3)
     results = {
         one.env: measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
