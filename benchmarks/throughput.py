@@ -4,8 +4,8 @@
 
 Candidates take turns, so that a machine that drifts drifts for all of them; medians are reported. Each measurement runs
 in a process of its own. SB3 is timed from the start of `learn()`; ours from the first proposal to the end of the run,
-with evaluation, final test, checkpoints and ledger inside. `train` counts training steps alone, as SB3 does;
-`train+eval` also those of evaluation between intervals.
+with evaluation, final test, checkpoints and ledger inside. `train` counts training steps alone, as SB3 does; `all` also
+those of evaluation and of the final test.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Setting:
     """One environment and how much to run of it; `frames` are for each member, as on the command line."""
 
     env: str
+    methods: tuple[str, ...]
     population: int
     workers: int
     frames: int
@@ -49,9 +50,27 @@ class Setting:
     ceiling_s: float | None = None
 
 
+# Frames and intervals are the command line's defaults.
 SETTINGS = (
-    Setting(env="CartPole-v1", population=16, workers=2, frames=150_000, interval=50_000, sb3_steps=72_000),
-    Setting(env="Pacman", population=8, workers=2, frames=80_000, interval=40_000, sb3_steps=12_800, ceiling_s=15.0),
+    Setting(
+        env="CartPole-v1",
+        methods=("pbt", "random"),
+        population=16,
+        workers=2,
+        frames=200_000,
+        interval=20_000,
+        sb3_steps=144_000,
+    ),
+    Setting(
+        env="Pacman",
+        methods=("pbt",),
+        population=8,
+        workers=2,
+        frames=200_000,
+        interval=40_000,
+        sb3_steps=16_000,
+        ceiling_s=15.0,
+    ),
 )
 QUICK_SHARE = 8
 
@@ -60,16 +79,17 @@ QUICK_SHARE = 8
 class Receipt:
     """What one run of ours did and how long it took.
 
-    `interval_worker_s` are the seconds of all its intervals, summed over workers; `command_wall_s` also holds start-up
+    `working_s` are the seconds that workers spent on environments and networks; `command_wall_s` also holds start-up
     and the report.
     """
 
     train_frames: int
     eval_frames: int
+    test_frames: int
     frame_skip: int
     wall_s: float
     workers: int
-    interval_worker_s: float
+    working_s: float
     command_wall_s: float
 
 
@@ -93,34 +113,39 @@ def steps_per_second(frames: int, frame_skip: int, wall_s: float) -> float:
     return frames / frame_skip / wall_s
 
 
-def overhead_share(wall_s: float, workers: int, interval_worker_s: float) -> float:
-    """The share of the workers' time without an interval: controller, start of processes, waiting, final test."""
-    if workers < 1 or not 0 <= interval_worker_s <= wall_s * workers or wall_s == 0:
-        raise ValueError(f"intervals took {interval_worker_s} s of {workers} x {wall_s} s: they must fit in the run")
-    return 1.0 - interval_worker_s / (wall_s * workers)
+def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
+    """The share of the workers' time that is neither environments nor networks.
+
+    Controller, ledger, checkpoints, TensorBoard and progress, but also the start of processes and waiting for each other.
+    """
+    if workers < 1 or not 0 <= working_s <= wall_s * workers or wall_s == 0:
+        raise ValueError(f"work took {working_s} s of {workers} x {wall_s} s: they must fit in the run")
+    return 1.0 - working_s / (wall_s * workers)
 
 
 def receipt_of(summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_skip: int, command_wall_s: float) -> Receipt:
     """The receipt of a run from its `summary.json`, over all methods and seeds, and the "overhead" of its manifest."""
-    costs = [seed["cost"] for method in summary["methods"].values() for seed in method["seeds"].values()]
+    seeds = [seed for method in summary["methods"].values() for seed in method["seeds"].values()]
+    costs, tests = ([seed[name] for seed in seeds] for name in ("cost", "test_cost"))
     return Receipt(
         train_frames=sum(cost["train_frames"] for cost in costs),
         eval_frames=sum(cost["eval_frames"] for cost in costs),
+        test_frames=sum(cost["eval_frames"] for cost in tests),
         frame_skip=frame_skip,
         wall_s=overhead["wall_s"],
         workers=overhead["workers"],
-        interval_worker_s=sum(cost["wall_s"] for cost in costs),
+        working_s=sum(cost["wall_s"] for cost in costs + tests),
         command_wall_s=command_wall_s,
     )
 
 
 def rates(receipt: Receipt) -> dict[str, float]:
     """Both rates of a run of ours, and what it spends beside intervals."""
-    frames = receipt.train_frames + receipt.eval_frames
+    frames = receipt.train_frames + receipt.eval_frames + receipt.test_frames
     return {
         "train": steps_per_second(receipt.train_frames, receipt.frame_skip, receipt.wall_s),
-        "train+eval": steps_per_second(frames, receipt.frame_skip, receipt.wall_s),
-        "overhead": overhead_share(receipt.wall_s, receipt.workers, receipt.interval_worker_s),
+        "all": steps_per_second(frames, receipt.frame_skip, receipt.wall_s),
+        "overhead": overhead_share(receipt.wall_s, receipt.workers, receipt.working_s),
         "start-up and report, s": receipt.command_wall_s - receipt.wall_s,
     }
 
@@ -130,10 +155,10 @@ def compare(runs: Sequence[Mapping[str, float]], sb3: Sequence[float], ceiling: 
     spreads = {name: spread([run[name] for run in runs]) for name in runs[0]}
     peer = spread(sb3)
     figures = {name: asdict(one) for name, one in {**spreads, "sb3": peer}.items()}
-    figures["ratios"] = {f"{name}/sb3": spreads[name].median / peer.median for name in ("train", "train+eval")}
+    figures["ratios"] = {f"{name}/sb3": spreads[name].median / peer.median for name in ("train", "all")}
     if ceiling:
         figures["ceiling"] = asdict(spread(ceiling))
-        for name in ("train", "train+eval"):
+        for name in ("train", "all"):
             figures["ratios"][f"{name}/ceiling"] = spreads[name].median / figures["ceiling"]["median"]
     return figures
 
@@ -152,7 +177,7 @@ def shortened(setting: Setting, share: int) -> Setting:
 def bench_command(setting: Setting, out: Path) -> list[str]:
     """The command line of a run of ours."""
     return [
-        *(sys.executable, "-m", "rl_pbt.bench", "--env", setting.env, "--methods", "pbt", "--out", str(out)),
+        *(sys.executable, "-m", "rl_pbt.bench", "--env", setting.env, "--methods", *setting.methods, "--out", str(out)),
         *("--population", str(setting.population), "--workers", str(setting.workers)),
         *("--frames", str(setting.frames), "--interval", str(setting.interval), "--seeds", "0"),
     ]
@@ -248,7 +273,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures as a Markdown table."""
     rows = {
         "train": "rl_pbt, training steps",
-        "train+eval": "rl_pbt, training and evaluation steps",
+        "all": "rl_pbt, all steps",
         "sb3": f"SB3 A2C, {SB3_ENVS} environments",
         "ceiling": f"our environments alone, {CEILING_ENVS} on {CEILING_THREADS} threads",
     }
@@ -263,7 +288,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
             cells += [f"{against:.2f}x" if against else "", f"{share:.0%}" if share else ""]
             lines.append(f"| {' | '.join(cells)} |")
     lines.append("")
-    lines += [f"{env}: {one['overhead']['median']:.1%} of worker time is no interval" for env, one in results.items()]
+    lines += [
+        f"{env}: {one['overhead']['median']:.1%} of worker time is neither environments nor networks"
+        for env, one in results.items()
+    ]
     return "\n".join(lines)
 
 

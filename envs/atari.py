@@ -6,11 +6,12 @@ it is no part of that protocol. Games such as Breakout stand still until FIRE is
 
 Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
 so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are
-pooled, not the last two.
+pooled, not the last two, and shrunk once, by blocks of whole pixels: shrinking to 84x84 costs more than a frame of emulation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -25,26 +26,28 @@ Options: TypeAlias = dict[str, Any]
 FRAME_SKIP = 4
 STACK = 4
 EPISODE_FRAMES = 18_000  # five minutes at 60 frames a second (Machado 2018)
-# Games whose sprites take turns over more than two frames (Arcade-Learning-Environment issue 709), with the period.
-FLICKER_PERIOD = {"pacman": 4}
+# Games whose sprites take turns over four frames (Arcade-Learning-Environment issue 709): the size of their screen, and the
+# blocks of it whose means are the pixels of an observation.
+FLICKERING = {"pacman": {"screen": (250, 160), "block": (3, 2)}}
 
 
 def options_of(game: str) -> Options:
-    """Every keyword argument of AtariVectorEnv, for a game in snake case, and `pool_all_frames`.
+    """Every keyword argument of AtariVectorEnv, for a game in snake case, and the `pooled_block` of PoolAllFrames (or None).
 
     The numbers of environments and threads are not among them: they are the caller's, and change no result.
     """
-    pooled = game in FLICKER_PERIOD
+    pooled = FLICKERING.get(game)
+    height, width = pooled["screen"] if pooled else (84, 84)
     return {
         "game": game,
         "frameskip": FRAME_SKIP // 2 if pooled else FRAME_SKIP,
-        "pool_all_frames": pooled,
+        "pooled_block": list(pooled["block"]) if pooled else None,
         "stack_num": 1 if pooled else STACK,
         "maxpool": True,
         "repeat_action_probability": 0.25,
         "max_num_frames_per_episode": EPISODE_FRAMES,  # counted in emulator frames, unlike its C++ name says
-        "img_height": 84,
-        "img_width": 84,
+        "img_height": height,
+        "img_width": width,
         "grayscale": True,
         "noop_max": 30,
         "use_fire_reset": False,
@@ -62,14 +65,26 @@ def options_of(game: str) -> Options:
 
 def make(options: Options, num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
     """The vector environment of `options_of`."""
-    inner = {name: value for name, value in options.items() if name != "pool_all_frames"}
+    inner = {name: value for name, value in options.items() if name != "pooled_block"}
     env = AtariVectorEnv(num_envs=num_envs, num_threads=threads, **inner)
-    return PoolAllFrames(env) if options["pool_all_frames"] else env
+    return PoolAllFrames(env, options["pooled_block"]) if options["pooled_block"] else env
+
+
+def block_means(frames: Array, block: Sequence[int]) -> Array:
+    """[B, H, W] -> [B, H // block[0], W // block[1]], both uint8: means of blocks, rounded down; a rest is cut off."""
+    rows, columns = block
+    height, width = frames.shape[1] // rows * rows, frames.shape[2] // columns * columns
+    sums = np.zeros((len(frames), height // rows, frames.shape[2]), np.uint16)
+    for row in range(rows):
+        sums += frames[:, row:height:rows]
+    for column in range(1, columns):
+        sums[:, :, 0:width:columns] += sums[:, :, column:width:columns]
+    return (sums[:, :, 0:width:columns] // (rows * columns)).astype(np.uint8)
 
 
 @final
 class PoolAllFrames(VectorEnv[Any, Any, Any]):
-    """Two inner steps of two frames for each agent step; their maximum, and a frame stack of its own.
+    """Two inner steps of two frames for each agent step; their maximum in blocks, and a frame stack of its own.
 
     NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the
     inner environment is reset in the second; so, whichever it was, environments that have ended run on unseen through
@@ -77,11 +92,13 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
     with the emulator's own random stream, so the whole is deterministic.
     """
 
-    def __init__(self, inner: AtariVectorEnv) -> None:
+    def __init__(self, inner: AtariVectorEnv, block: Sequence[int]) -> None:
         self._inner = inner
+        self._block = block
         self.num_envs = inner.num_envs
         self.metadata = {**inner.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
-        self._frame_shape = tuple((inner.single_observation_space.shape or ())[1:])
+        _, height, width = inner.single_observation_space.shape or ()
+        self._frame_shape = (height // block[0], width // block[1])
         self.single_observation_space = Box(0, 255, (STACK, *self._frame_shape), np.uint8)
         self.single_action_space = inner.single_action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -96,7 +113,7 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         first, info = self._inner.reset(seed=seed)
         self._ended = np.zeros(self.num_envs, bool)
         black = np.zeros((self.num_envs, *self._frame_shape), np.uint8)
-        self._frames = [*(black.copy() for _ in range(STACK - 1)), np.array(first[:, 0])]
+        self._frames = [*(black.copy() for _ in range(STACK - 1)), block_means(first[:, 0], self._block)]
         return np.stack(self._frames, axis=1), info
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
@@ -123,8 +140,8 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         return self._pushed(frame, fresh), reward, terminated, truncated, info
 
     def _pushed(self, frame: Array, fresh: Array) -> Array:
-        """The stack with `frame` last; what went before is black where the episode has just begun, as in ale_py."""
-        self._frames = [*self._frames[1:], frame]
+        """The stack with `frame`, shrunk, last; what went before is black where the episode has just begun, as in ale_py."""
+        self._frames = [*self._frames[1:], block_means(frame, self._block)]
         if fresh.any():
             for older in self._frames[:-1]:
                 older[fresh] = 0

@@ -37,7 +37,6 @@ def make_task(config: RunConfig) -> RLTask:
         agent_config=AGENTS[config.agent].config(**config.agent_options),
         held=config.held,
         eval_episodes=config.eval_episodes,
-        test_episodes=config.test_episodes,
         fitness="training" if config.fitness == "training" else "evaluation",
         device=config.device,
     )
@@ -134,8 +133,8 @@ def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: d
         executor.close()
     manifest["overhead"] = {"wall_s": time.perf_counter() - started, "workers": workers}
     with heard():
-        random_policy = task.random_policy(config.seeds[0])
-    manifest["random_policy"] = {"returns": list(random_policy.returns), "frames": random_policy.frames}
+        random_policy = task.random_policy(config.seeds[0], config.test_episodes)
+    manifest["random_policy"] = {"returns": list(random_policy.returns), "frames": random_policy.cost.frames}
     manifest["status"] = "finished"
     run.write_manifest(manifest)
 
@@ -151,6 +150,7 @@ def _search(run: Run, config: RunConfig, task: RLTask, executor: Executor, progr
             checkpoints=run.checkpoints(name, seed),
             root_seed=seed,
             group_size=config.group_size,
+            test_episodes=config.test_episodes,
             observers=(board, progress),
         )
     finally:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rl_pbt.executors.base import Executor, IntervalJob, TestJob
-from rl_pbt.records import JSON, Proposal, Result, Test, UserError
+from rl_pbt.records import JSON, Proposal, Result, Test, UserError, joined
 from rl_pbt.search.base import Method
 from rl_pbt.store import Checkpoints, Event, Ledger
+
+TEST_SHARE = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
+Item = TypeVar("Item")
 
 
 class Observer(Protocol):
@@ -84,6 +87,7 @@ def search(
     checkpoints: Checkpoints,
     root_seed: int,
     group_size: int,
+    test_episodes: int,
     observers: Sequence[Observer] = (),
 ) -> None:
     """Run `method` until it asks for nothing more, test its winner, and leave only the winner's checkpoint."""
@@ -94,7 +98,7 @@ def search(
             observer.proposed(proposals)
         jobs = [
             IntervalJob(
-                proposals=group,
+                proposals=tuple(group),
                 lineage_frames=tuple(0 if p.parent is None else lineage_frames[p.parent] for p in group),
                 root_seed=root_seed,
                 checkpoints=checkpoints,
@@ -109,11 +113,22 @@ def search(
                 observer.finished(proposal, result, replayed=replayed)
         if not journal.replaying:  # what an old generation needs is not all that the newest one needs
             checkpoints.keep_only(method.needed())
-    _finish(method.winner(), executor, journal, checkpoints, root_seed, observers)
+    winner = method.winner()
+    journal.record([{"event": "chosen", "id": winner}])
+    if winner is not None:
+        tests = [
+            TestJob(id=winner, episodes=episodes, root_seed=root_seed, checkpoints=checkpoints)
+            for episodes in _groups(range(test_episodes), TEST_SHARE)
+        ]
+        test = journal.test(winner, lambda: joined(list(executor.tests(tests))))
+        for observer in observers:
+            observer.tested(test)
+    journal.record([{"event": "ended"}])
+    checkpoints.keep_only([] if winner is None else [winner])
 
 
-def _groups(proposals: Sequence[Proposal], size: int) -> list[tuple[Proposal, ...]]:
-    return [tuple(proposals[start : start + size]) for start in range(0, len(proposals), size)]
+def _groups(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _outcomes(jobs: Sequence[IntervalJob], executor: Executor, journal: Journal) -> Iterator[tuple[Proposal, Result, bool]]:
@@ -128,24 +143,6 @@ def _outcomes(jobs: Sequence[IntervalJob], executor: Executor, journal: Journal)
             journal.record_results([results[p.id] for p in job.proposals if p.id not in known])
         for proposal in job.proposals:
             yield proposal, results[proposal.id], proposal.id in known
-
-
-def _finish(
-    winner: int | None,
-    executor: Executor,
-    journal: Journal,
-    checkpoints: Checkpoints,
-    root_seed: int,
-    observers: Sequence[Observer],
-) -> None:
-    journal.record([{"event": "chosen", "id": winner}])
-    if winner is not None:
-        job = TestJob(id=winner, root_seed=root_seed, checkpoints=checkpoints)
-        test = journal.test(winner, lambda: executor.test(job))
-        for observer in observers:
-            observer.tested(test)
-    journal.record([{"event": "ended"}])
-    checkpoints.keep_only([] if winner is None else [winner])
 
 
 def _proposed(proposal: Proposal) -> dict[str, JSON]:

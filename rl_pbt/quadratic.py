@@ -72,7 +72,7 @@ class QuadraticTask:
         return results
 
     def test(self, job: TestJob) -> Test:
-        return Test(id=job.id, returns=(objective(job.checkpoints.load(job.id)["theta"]),), frames=0)
+        return Test(id=job.id, returns=(objective(job.checkpoints.load(job.id)["theta"]),), cost=Cost())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,7 @@ def run_arm(run: Run, name: str, seed: int) -> Trace:
         checkpoints=run.checkpoints(name, seed),
         root_seed=seed,
         group_size=1,
+        test_episodes=1,
         observers=(trace,),
     )
     return trace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -55,7 +55,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What was spent. Frames are environment frames; `cpu_s` and `wall_s` are this proposal's share of its group's seconds."""
+    """What was spent. Frames are environment frames; `cpu_s` and `wall_s` are seconds of environments and networks:
+    this proposal's share of its group's."""
 
     train_frames: int = 0
     eval_frames: int = 0
@@ -134,7 +135,7 @@ class Test:
 
     id: int
     returns: tuple[float, ...]
-    frames: int
+    cost: Cost
     capped: int = 0
 
     __test__ = False  # a noun of the field, not a test case for pytest to collect
@@ -144,4 +145,14 @@ class Test:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Test:
-        return cls(**{**fields, "returns": tuple(fields["returns"])})
+        return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
+
+
+def joined(shares: Sequence[Test]) -> Test:
+    """The test of which these are the shares, in the order of its episodes."""
+    return Test(
+        id=shares[0].id,
+        returns=tuple(value for share in shares for value in share.returns),
+        cost=sum((share.cost for share in shares), Cost()),
+        capped=sum(share.capped for share in shares),
+    )

@@ -102,7 +102,7 @@ def _seed(setting: Setting, history: History) -> dict[str, JSON]:
         "cost": _cost(history.cost),
         "winner": _winner(history),
         "test_returns": list(history.test.returns) if history.test else [],
-        "test_frames": history.test.frames if history.test else 0,
+        "test_cost": _cost(history.test.cost if history.test else Cost()),
         "test_episodes_capped": history.test.capped if history.test else 0,
         "best_fitness_curve": [[frames, fitness] for frames, fitness in best_fitness_curve(history)],
         "surviving_founders": 0 if newest is None else founders(history, newest),

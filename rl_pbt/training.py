@@ -42,7 +42,6 @@ class RLTask:
     agent_config: A2CConfig
     held: Mapping[str, float] = field(default_factory=dict)
     eval_episodes: int = 8
-    test_episodes: int = 32
     fitness: Literal["evaluation", "training"] = "evaluation"
     device: str = "cpu"
     threads: int = 1
@@ -54,23 +53,24 @@ class RLTask:
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         torch.set_num_threads(self.threads)
-        wall, cpu = time.perf_counter(), time.process_time()
         agent = self._agent(job)
+        clock = _Clock()
         episodes, metrics, updates = self._train(agent, job, advance)
         train_frames = job.proposals[0].frames // self.quantum * self.quantum
         healthy = [bool(ok) for ok in agent.healthy()]
         judged, eval_frames = self._judge(agent, job, healthy, episodes)
+        cpu_s, wall_s = clock.seconds()
+        share = len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
             if healthy[index] and proposal.trains:
                 job.checkpoints.save(proposal.id, agent.state(index))
-            share = len(job.proposals)
             cost = Cost(
                 train_frames=train_frames,
                 eval_frames=eval_frames[index],
                 updates=updates,
-                cpu_s=(time.process_time() - cpu) / share,
-                wall_s=(time.perf_counter() - wall) / share,
+                cpu_s=cpu_s / share,
+                wall_s=wall_s / share,
             )
             own_metrics = _metrics(metrics, index, episodes[index], judged[index] if self.fitness == "evaluation" else None)
             results.append(_result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_frames[index]))
@@ -80,21 +80,23 @@ class RLTask:
         torch.set_num_threads(self.threads)
         agent = self._new_agent([0])
         agent.load_state(0, job.checkpoints.load(job.id))
-        seed = seeds.environment_seed(job.root_seed, split="test")
-        generator = _generator(seeds.seed(job.root_seed, purpose="test actions"))
-        (episodes,), (frames,) = _play(self.env, agent, self.test_episodes, [seed], [generator], [0])
-        return Test(id=job.id, returns=tuple(episodes.returns), frames=frames, capped=episodes.truncated)
+        seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
+        generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
+        clock = _Clock()
+        (episodes,), (frames,) = _play(self.env, agent, len(job.episodes), [seed], [generator], [0])
+        return _test(job.id, episodes, frames, clock)
 
-    def random_policy(self, root_seed: int) -> Test:
+    def random_policy(self, root_seed: int, num_episodes: int) -> Test:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
         seed = seeds.environment_seed(root_seed, split="test")
-        actors = Actors(self.env, self.test_episodes, [seed], separate=True)
-        probe = make_vector(self.env, self.test_episodes)
+        clock = _Clock()
+        actors = Actors(self.env, num_episodes, [seed], separate=True)
+        probe = make_vector(self.env, num_episodes)
         probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
         episodes, frames = _first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
         actors.close()
         probe.close()
-        return Test(id=0, returns=tuple(episodes[0].returns), frames=frames[0], capped=episodes[0].truncated)
+        return _test(0, episodes[0], frames[0], clock)
 
     def _new_agent(self, weight_seeds: Sequence[int]) -> A2C:
         with environment_errors_in_one_line(self.env, "its constructor"):
@@ -161,6 +163,22 @@ class RLTask:
         playing = [index for index, ok in enumerate(healthy) if ok]
         num_episodes = job.proposals[0].episodes or self.eval_episodes
         return _play(self.env, agent, num_episodes, [seed] * len(healthy), generators, playing)
+
+
+class _Clock:
+    """Seconds since it was made: of this process on all cores, and on the wall."""
+
+    def __init__(self) -> None:
+        self._start = time.process_time(), time.perf_counter()
+
+    def seconds(self) -> tuple[float, float]:
+        return time.process_time() - self._start[0], time.perf_counter() - self._start[1]
+
+
+def _test(proposal: int, episodes: Episodes, frames: int, clock: _Clock) -> Test:
+    cpu_s, wall_s = clock.seconds()
+    cost = Cost(eval_frames=frames, cpu_s=cpu_s, wall_s=wall_s)
+    return Test(id=proposal, returns=tuple(episodes.returns), cost=cost, capped=episodes.truncated)
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -22,9 +22,10 @@ class IntervalJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestJob:
-    """Play the checkpoint of a finished proposal on the test seeds."""
+    """Play the checkpoint of a finished proposal in some of the test episodes, which are numbered from 0."""
 
     id: int
+    episodes: Sequence[int]
     root_seed: int
     checkpoints: Checkpoints
 
@@ -58,6 +59,6 @@ class Executor(Protocol):
 
     def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]: ...
 
-    def test(self, job: TestJob) -> Test: ...
+    def tests(self, jobs: Sequence[TestJob]) -> Iterator[Test]: ...
 
     def close(self) -> None: ...

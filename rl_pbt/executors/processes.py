@@ -108,9 +108,8 @@ class ProcessExecutor:
     def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
         return self._run(jobs)
 
-    def test(self, job: TestJob) -> Test:
-        test: Test = next(self._run([job]))
-        return test
+    def tests(self, jobs: Sequence[TestJob]) -> Iterator[Test]:
+        return self._run(jobs)
 
     def close(self) -> None:
         for worker in self._workers:

@@ -15,10 +15,11 @@ from rl_pbt import bench
 RECEIPT = throughput.Receipt(
     train_frames=8_000,
     eval_frames=2_000,
+    test_frames=1_000,
     frame_skip=4,
     wall_s=10.0,
     workers=2,
-    interval_worker_s=18.0,
+    working_s=18.0,
     command_wall_s=14.0,
 )
 
@@ -33,26 +34,29 @@ def test_a_rate_needs_sense(frame_skip: int, wall_s: float) -> None:
         throughput.steps_per_second(1, frame_skip, wall_s)
 
 
-def test_overhead_is_what_the_intervals_leave() -> None:
+def test_overhead_is_what_environments_and_networks_leave() -> None:
     assert throughput.overhead_share(10.0, 2, 18.0) == pytest.approx(0.1)
     assert throughput.overhead_share(10.0, 1, 10.0) == 0.0
     with pytest.raises(ValueError, match="fit in the run"):
         throughput.overhead_share(10.0, 1, 18.0)
 
 
-def test_rates_count_evaluation_only_where_they_say_so() -> None:
-    wanted = {"train": 200.0, "train+eval": 250.0, "overhead": 0.1, "start-up and report, s": 4.0}
+def test_rates_count_evaluation_and_test_only_where_they_say_so() -> None:
+    wanted = {"train": 200.0, "all": 275.0, "overhead": 0.1, "start-up and report, s": 4.0}
     assert throughput.rates(RECEIPT) == pytest.approx(wanted)
 
 
 def test_a_receipt_sums_methods_and_seeds() -> None:
-    def seed(train: int, evaluation: int) -> dict[str, Any]:
-        return {"cost": {"train_frames": train, "eval_frames": evaluation, "updates": 1, "cpu_s": 1.0, "wall_s": 6.0}}
+    def cost(train: int, evaluation: int, wall_s: float) -> dict[str, float]:
+        return {"train_frames": train, "eval_frames": evaluation, "updates": 1, "cpu_s": 1.0, "wall_s": wall_s}
+
+    def seed(train: int, evaluation: int, test: int) -> dict[str, Any]:
+        return {"cost": cost(train, evaluation, 4.0), "test_cost": cost(0, test, 2.0)}
 
     summary = {
         "methods": {
-            "a": {"seeds": {"0": seed(1_000, 10), "1": seed(2_000, 20)}},
-            "b": {"seeds": {"0": seed(5_000, 1_970)}},
+            "a": {"seeds": {"0": seed(1_000, 10, 300), "1": seed(2_000, 20, 300)}},
+            "b": {"seeds": {"0": seed(5_000, 1_970, 400)}},
         }
     }
     overhead = {"wall_s": 10.0, "workers": 2}
@@ -60,22 +64,22 @@ def test_a_receipt_sums_methods_and_seeds() -> None:
 
 
 def test_ratios_are_of_medians() -> None:
-    runs = [{"train": value, "train+eval": 2 * value, "overhead": 0.1} for value in (90.0, 100.0, 400.0)]
+    runs = [{"train": value, "all": 2 * value, "overhead": 0.1} for value in (90.0, 100.0, 400.0)]
     figures = throughput.compare(runs, sb3=[50.0, 10.0, 60.0], ceiling=[200.0, 200.0, 1.0])
     assert figures["train"] == {"median": 100.0, "min": 90.0, "max": 400.0}
     assert figures["sb3"] == {"median": 50.0, "min": 10.0, "max": 60.0}
     assert figures["ratios"] == {
         "train/sb3": 2.0,
-        "train+eval/sb3": 4.0,
+        "all/sb3": 4.0,
         "train/ceiling": 0.5,
-        "train+eval/ceiling": 1.0,
+        "all/ceiling": 1.0,
     }
 
 
 def test_without_a_ceiling_there_is_no_share_of_it() -> None:
-    figures = throughput.compare([{"train": 1.0, "train+eval": 1.0, "overhead": 0.0}], sb3=[1.0], ceiling=[])
+    figures = throughput.compare([{"train": 1.0, "all": 1.0, "overhead": 0.0}], sb3=[1.0], ceiling=[])
     assert "ceiling" not in figures
-    assert set(figures["ratios"]) == {"train/sb3", "train+eval/sb3"}
+    assert set(figures["ratios"]) == {"train/sb3", "all/sb3"}
     assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.table({"CartPole-v1": figures})
 
 

@@ -23,7 +23,7 @@ def quiet(**changes: Any) -> dict[str, Any]:
 def test_every_option_of_ale_py_is_set_and_recorded(game: str) -> None:
     known = set(inspect.signature(AtariVectorEnv.__init__).parameters) - {"self", "num_envs", "num_threads"}
     options = atari.options_of(game)
-    assert set(options) - {"pool_all_frames"} == known
+    assert set(options) - {"pooled_block"} == known
     assert json.loads(json.dumps(options)) == options
     assert options["repeat_action_probability"] == 0.25 and options["max_num_frames_per_episode"] == 18_000
     assert not (options["reward_clipping"] or options["episodic_life"] or options["use_fire_reset"])
@@ -91,15 +91,17 @@ def test_sticky_actions_are_effective_and_rewards_are_not_clipped() -> None:
 
 
 def area(frame: Array) -> Array:
-    """An image shrunk to 84x84 by averaging areas, as OpenCV's INTER_AREA."""
+    """Pacman's screen in blocks of 3 x 2 pixels: their means, not rounded."""
+    means: Array = frame[:249].reshape(83, 3, 80, 2).mean((1, 3))
+    return means
 
-    def weights(size: int) -> Array:
-        edges = np.arange(85) * size / 84
-        pixels = np.arange(size)
-        overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-        return np.clip(overlap, 0, None) * 84 / size
 
-    return weights(frame.shape[0]) @ frame @ weights(frame.shape[1]).T
+def test_block_means_are_means_of_whole_blocks_rounded_down() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 250, 160), dtype=np.uint8)
+    shrunk = atari.block_means(frames, (3, 2))
+    assert shrunk.dtype == np.uint8 and shrunk.shape == (2, 83, 80)
+    assert all(np.array_equal(one, np.floor(area(frame.astype(float)) + 1e-9)) for one, frame in zip(shrunk, frames, strict=True))
+    assert (atari.block_means(np.full((1, 250, 160), 255, np.uint8), (3, 2)) == 255).all()
 
 
 GHOST = 110  # the ghosts' colour in the emulator's palette
@@ -129,7 +131,7 @@ def watch(seed: int) -> list[list[bool]]:
     raw_game.loadROM(ale_py.roms.get_rom_path("pacman"))
     raw_game.reset_game()
     pooled = atari.make(quiet(), 1, 1)
-    plain = atari.make(quiet(pool_all_frames=False, frameskip=4, stack_num=4), 1, 1)
+    plain = atari.make(quiet(pooled_block=None, frameskip=4), 1, 1)
     pooled.reset(seed=seed)
     plain.reset(seed=seed)
     actions = raw_game.getMinimalActionSet()
@@ -141,6 +143,7 @@ def watch(seed: int) -> list[list[bool]]:
             raw.append(raw_game.getScreen().copy())
             grey.append(raw_game.getScreenGrayscale())
         shown = [env.step(np.array([action]))[0][0, -1].astype(float) for env in (pooled, plain)]
+        shown[1] = area(shown[1])
         if step >= 40:  # before that the ghosts sit in their house, one upon the other
             found += ghosts(raw, grey, shown)
     pooled.close()

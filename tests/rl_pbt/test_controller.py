@@ -48,6 +48,7 @@ def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, 
             checkpoints=run.checkpoints(method, root),
             root_seed=root,
             group_size=2,
+            test_episodes=20,
         )
     finally:
         executor.close()

@@ -12,7 +12,7 @@ import pytest
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
 from rl_pbt.executors.base import Advance, unheeded
 from rl_pbt.executors.processes import TaskError
-from rl_pbt.records import Proposal, Result, Test, UserError
+from rl_pbt.records import Cost, Proposal, Result, Test, UserError, joined
 from rl_pbt.store import Checkpoints
 
 
@@ -35,7 +35,7 @@ class Moody:
         return [Result(id=p.id, fitness=float(p.id)) for p in job.proposals]
 
     def test(self, job: TestJob) -> Test:
-        return Test(id=job.id, returns=(1.0,), frames=1)
+        return Test(id=job.id, returns=tuple(map(float, job.episodes)), cost=Cost(eval_frames=1))
 
 
 def job(*ids: int) -> IntervalJob:
@@ -51,8 +51,10 @@ def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_
             outcomes = list(executor.intervals([job(0, 1), job(2), job(3, 4), job(5)]))
             assert [[r.id for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
         assert list(executor.intervals([])) == []
-        test_job = TestJob(id=9, root_seed=0, checkpoints=Checkpoints(tmp_path))
-        assert executor.test(test_job) == Test(id=9, returns=(1.0,), frames=1)
+        shares = [range(2), range(2, 4), range(4, 5)]
+        tests = [TestJob(id=9, episodes=share, root_seed=0, checkpoints=Checkpoints(tmp_path)) for share in shares]
+        whole = Test(id=9, returns=(0.0, 1.0, 2.0, 3.0, 4.0), cost=Cost(eval_frames=3))
+        assert joined(list(executor.tests(tests))) == whole
     finally:
         executor.close()
 

@@ -51,7 +51,7 @@ def history(
             method.tell(result)
             trials.append(Trial(proposal=proposal, result=result))
     winner = method.winner()
-    test = None if winner is None else Test(id=winner, returns=(1.0, 2.0, 4.0), frames=3)
+    test = None if winner is None else Test(id=winner, returns=(1.0, 2.0, 4.0), cost=Cost(eval_frames=3))
     return History(trials=tuple(trials), chosen=winner, test=test, ended=True)
 
 

@@ -35,7 +35,7 @@ def test_a_line_a_generation_a_play_off_and_the_test() -> None:
     tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, None))])
     tell(progress, [(proposal(2, 0, parent=0), result(2, 3.0)), (proposal(3, 1, parent=0, hypers_from=0), result(3, 2.0))])
     tell(progress, [(proposal(4, 0, frames=0, parent=2), result(4, 2.5, train=0, evaluation=50))])
-    progress.tested(Test(id=2, returns=(1.0, 2.0), frames=9))
+    progress.tested(Test(id=2, returns=(1.0, 2.0), cost=Cost(eval_frames=9)))
     progress.close()
     first, second, third, fourth = stream.getvalue().splitlines()
     assert first.startswith("pbt, seed 0 generation 1: best 1.00, median 1.00; 40% of the budget (200 frames), ")

@@ -57,7 +57,7 @@ def write_ledger(
     winner = searcher.winner()
     ledger.append([{"event": "chosen", "id": winner}])
     if winner is not None:
-        test = Test(id=winner, returns=tuple((bonus + rng.normal(10, 1, 12)).tolist()), frames=99)
+        test = Test(id=winner, returns=tuple((bonus + rng.normal(10, 1, 12)).tolist()), cost=Cost(eval_frames=99))
         ledger.append([{"event": "tested", "test": test.to_json()}])
     ledger.append([{"event": "ended"}])
 

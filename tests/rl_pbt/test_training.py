@@ -21,7 +21,6 @@ TASK = RLTask(
     env=resolve("CartPole-v1"),
     agent_config=A2CConfig(unroll_length=5, envs_per_member=4, hidden=(16, 16), normalise_observations=True),
     eval_episodes=3,
-    test_episodes=5,
 )
 
 
@@ -172,11 +171,12 @@ def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path:
 
 
 def test_the_test_is_repeatable_and_on_its_own_seeds(checkpoints: Checkpoints) -> None:
-    job = TestJob(id=0, root_seed=0, checkpoints=checkpoints)
-    assert TASK.test(job) == TASK.test(job)
+    job = TestJob(id=0, episodes=range(5), root_seed=0, checkpoints=checkpoints)
+    assert TASK.test(job).returns == TASK.test(job).returns
+    assert TASK.test(job).returns != TASK.test(replace(job, episodes=range(5, 10))).returns
     assert len(TASK.test(job).returns) == 5
     assert TASK.test(job).returns != TASK.test(replace(job, root_seed=1)).returns
-    assert len(TASK.random_policy(0).returns) == 5 and max(TASK.random_policy(0).returns) < 150
+    assert len(TASK.random_policy(0, 5).returns) == 5 and max(TASK.random_policy(0, 5).returns) < 150
 
 
 class Broken(gymnasium.Env[np.ndarray, int]):
