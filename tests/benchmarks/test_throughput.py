@@ -94,6 +94,7 @@ def test_the_command_line_is_one_that_the_suite_takes(setting: throughput.Settin
 def test_the_script_measures_every_candidate_in_turn(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("cv2", reason="Stable-Baselines3's Atari wrappers need the extra bench")
     turns = []
 
     def instead(measure: Any, setting: throughput.Setting) -> Any:
