@@ -6,13 +6,13 @@ Sampling is a function of noise that the caller draws, so that a member's action
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Protocol, final
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from agents.networks import UnsupportedSpace, Weights
 
@@ -54,17 +54,74 @@ class Categorical:
         return torch.rand(length, envs, generator=generator)
 
     def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
-        # A diverged member's NaNs compare as False and give action 0: legal, and its neighbours never see them.
-        below = torch.softmax(outputs, -1).cumsum(-1)[..., :-1]
-        return (below < noise[..., None]).sum(-1)
+        return _inverted(torch.softmax(outputs, -1), noise)
 
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        log_probs = torch.log_softmax(outputs, -1)
-        chosen = log_probs.gather(-1, actions[..., None]).squeeze(-1)
-        return chosen, -(log_probs.exp() * log_probs).sum(-1)
+        return _chosen(outputs, actions)
 
     def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
         return np.asarray((actions + self._start).cpu().numpy(), np.int64)
+
+
+@final
+class MultiCategorical:
+    """MultiDiscrete of any shape, flattened to D parts: independent softmax policies, whose log probabilities add up.
+
+    Part by part: padding them to one length takes half as long again for five parts, and its minus infinities times 0 are NaN.
+    """
+
+    def __init__(self, space: gymnasium.spaces.MultiDiscrete[Any]) -> None:
+        self._counts = [int(count) for count in space.nvec.reshape(-1)]
+        self.size = sum(self._counts)
+        self._space = space
+
+    def initialise(self) -> Weights:
+        return {}
+
+    def noise(self, generator: torch.Generator, length: int, envs: int) -> Tensor:
+        return torch.rand(length, envs, len(self._counts), generator=generator)
+
+    def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
+        parts = zip(torch.split_with_sizes(outputs, self._counts, -1), noise.unbind(-1), strict=True)
+        return torch.stack([_inverted(torch.softmax(part, -1), its_noise) for part, its_noise in parts], -1)
+
+    def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        parts = zip(torch.split_with_sizes(outputs, self._counts, -1), actions.unbind(-1), strict=True)
+        log_probs, entropies = zip(*(_chosen(part, action) for part, action in parts), strict=True)
+        return torch.stack(log_probs).sum(0), torch.stack(entropies).sum(0)
+
+    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+        shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
+        return np.asarray(shaped + self._space.start, self._space.dtype)
+
+
+@final
+class Bernoulli:
+    """MultiBinary of any shape, flattened to D parts: independent coins, whose log probabilities add up."""
+
+    def __init__(self, space: gymnasium.spaces.MultiBinary) -> None:
+        self.size = int(math.prod(space.shape))
+        self._space = space
+
+    def initialise(self) -> Weights:
+        return {}
+
+    def noise(self, generator: torch.Generator, length: int, envs: int) -> Tensor:
+        return torch.rand(length, envs, self.size, generator=generator)
+
+    def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
+        # A diverged member's NaNs compare as False and give 0, as in `_inverted`.
+        return (noise < torch.sigmoid(outputs)).to(torch.int64)
+
+    def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        log_ones, log_zeros = F.logsigmoid(outputs), F.logsigmoid(-outputs)
+        log_probs = torch.where(actions > 0, log_ones, log_zeros)
+        entropies = -(log_ones.exp() * log_ones + log_zeros.exp() * log_zeros)
+        return log_probs.sum(-1), entropies.sum(-1)
+
+    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+        shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
+        return np.asarray(shaped, self._space.dtype)
 
 
 @final
@@ -97,14 +154,31 @@ class DiagonalGaussian:
 
 
 def make_head(space: gymnasium.Space[Any]) -> Head:
-    """Raises UnsupportedSpace for action spaces other than Discrete and Box of floats."""
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return Categorical(space)
-    if isinstance(space, gymnasium.spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        return DiagonalGaussian(space)
-    raise UnsupportedSpace(f"actions of {space} are not supported: use an environment with Discrete or Box actions")
+    """Raises UnsupportedSpace for action spaces other than Discrete, MultiDiscrete, MultiBinary and Box of floats."""
+    match space:
+        case gymnasium.spaces.Discrete():
+            return Categorical(space)
+        case gymnasium.spaces.MultiDiscrete() if space.nvec.size:
+            return MultiCategorical(space)
+        case gymnasium.spaces.MultiBinary() if 0 not in space.shape:
+            return Bernoulli(space)
+        case gymnasium.spaces.Box() if np.issubdtype(space.dtype, np.floating) and 0 not in space.shape:
+            return DiagonalGaussian(space)
+    raise UnsupportedSpace(
+        f"actions of {space} are not supported: wrap the environment in gymnasium.wrappers.TransformAction "
+        "so that it takes Discrete, MultiDiscrete, MultiBinary or a Box of floats"
+    )
 
 
-def stack_noise(head: Head, generators: Sequence[torch.Generator], length: int, envs: int) -> Tensor:
-    """[T, P, B, ...], each member's from its own generator."""
-    return torch.stack([head.noise(generator, length, envs) for generator in generators], 1)
+def _inverted(probabilities: Tensor, noise: Tensor) -> Tensor:
+    """Choices [...] from probabilities [..., K] and noise [...], uniform in [0, 1), by inverting the distribution function."""
+    # A diverged member's NaNs compare as False and give choice 0: legal, and its neighbours never see them.
+    below = probabilities.cumsum(-1)[..., :-1]
+    return (below < noise[..., None]).sum(-1)
+
+
+def _chosen(logits: Tensor, choices: Tensor) -> tuple[Tensor, Tensor]:
+    """Log probabilities of choices [...] under a softmax of logits [..., K], and its entropies, both [...]."""
+    log_probs = torch.log_softmax(logits, -1)
+    log_prob = log_probs.gather(-1, choices[..., None]).squeeze(-1)
+    return log_prob, -(log_probs.exp() * log_probs).sum(-1)

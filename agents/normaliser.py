@@ -1,29 +1,38 @@
-"""Running mean and variance of vector observations, one for each member (Chan et al. 1979, parallel update)."""
+"""Running statistics, one set for each member: of vector observations, and of discounted returns to scale rewards by.
+
+Both are as in Stable-Baselines3's VecNormalize; moments are merged as in Chan et al. 1979, "Updating Formulae and a Pairwise
+Algorithm for Computing Sample Variances".
+"""
 
 from __future__ import annotations
 
+import copy
 from typing import final
 
 import torch
 from torch import Tensor
 
-CLIP = 10.0  # as Stable-Baselines3's VecNormalize
+CLIP = 10.0
+EPSILON = 1e-8
 
 
 @final
-class Normaliser:
-    """Statistics [P, *observation] in float64, updated from training observations only."""
+class Moments:
+    """Mean and variance [P, *shape] and count [P] of all samples so far, in float64; each changes in place.
+
+    They begin with mean 0 and variance 1, of a weight that soon counts for nothing.
+    """
 
     def __init__(self, members: int, shape: tuple[int, ...], device: str) -> None:
         self.mean = torch.zeros(members, *shape, dtype=torch.float64, device=device)
         self.variance = torch.ones(members, *shape, dtype=torch.float64, device=device)
         self.count = torch.full((members,), 1e-4, dtype=torch.float64, device=device)
 
-    def update(self, observations: Tensor, valid: Tensor) -> None:
-        """Take in observations [T, P, B, *observation] where `valid` [T, P, B]; the others may hold anything."""
+    def update(self, samples: Tensor, valid: Tensor) -> None:
+        """Take in samples [T, P, B, *shape] where `valid` [T, P, B]; the others may hold anything."""
         weights = valid.to(torch.float64)
-        weights = weights.view(*weights.shape, *[1] * (observations.dim() - 3))
-        batch = torch.where(weights > 0, observations.to(torch.float64), 0.0)  # 0 times NaN would be NaN
+        weights = weights.view(*weights.shape, *[1] * (samples.dim() - 3))
+        batch = torch.where(weights > 0, samples.to(torch.float64), 0.0)  # 0 times NaN would be NaN
         count = valid.sum((0, 2)).to(torch.float64)
         shaped = count.view(-1, *[1] * (batch.dim() - 3)).clamp(min=1.0)
         mean = (batch * weights).sum((0, 2)) / shaped
@@ -32,15 +41,70 @@ class Normaliser:
         self._merge(mean, variance, count)
 
     def _merge(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        total = self.count + count
-        shape = (-1, *[1] * (mean.dim() - 1))
-        share = (count / total).view(shape)
+        self.count += count
+        share = (count / self.count).view(-1, *[1] * (mean.dim() - 1))
         delta = mean - self.mean
         self.variance += share * (variance - self.variance) + share * (1.0 - share) * delta.square()
         self.mean += share * delta
-        self.count = total
+
+    def slots(self) -> dict[str, Tensor]:
+        """What an exploit copies, each [P, ...]: the live tensors."""
+        return {"mean": self.mean, "variance": self.variance, "count": self.count}
+
+
+@final
+class Normaliser:
+    """Observations to mean 0 and variance 1, with statistics of training observations only."""
+
+    def __init__(self, members: int, shape: tuple[int, ...], device: str) -> None:
+        self._moments = Moments(members, shape, device)
+
+    def slots(self) -> dict[str, Tensor]:
+        return self._moments.slots()
+
+    def copy(self) -> Normaliser:
+        """One whose statistics stay as they are now."""
+        return copy.deepcopy(self)
+
+    def update(self, observations: Tensor, valid: Tensor) -> None:
+        """Take in observations [T, P, B, *observation] where `valid` [T, P, B]; the others may hold anything."""
+        self._moments.update(observations, valid)
 
     def __call__(self, observations: Tensor) -> Tensor:
         """[P, N, *observation], normalised and clipped, float32."""
-        scaled = (observations - self.mean[:, None]) / (self.variance[:, None] + 1e-8).sqrt()
+        mean, variance = self._moments.mean[:, None], self._moments.variance[:, None]
+        return ((observations - mean) / (variance + EPSILON).sqrt()).clamp(-CLIP, CLIP).to(torch.float32)
+
+
+@final
+class ReturnScale:
+    """Rewards divided by the standard deviation of the discounted return, whose mean is not subtracted.
+
+    The discount is fixed here and is not the hyper of that name: were it, a member that changed its discount would change the
+    scale of its own rewards, and with it the meaning of its learning rate and its entropy cost.
+    """
+
+    DISCOUNT = 0.99
+
+    def __init__(self, members: int, device: str) -> None:
+        self._moments = Moments(members, (), device)
+        # [P, B] float64, sums of the episodes so far. Environments begin anew with an interval, so no checkpoint holds them.
+        self._returns: Tensor | None = None
+
+    def slots(self) -> dict[str, Tensor]:
+        return self._moments.slots()
+
+    def update(self, rewards: Tensor, valid: Tensor) -> None:
+        """Take in consecutive steps [T, P, B]; one that is not valid ends an episode's sum, whatever reward it holds."""
+        returns = torch.zeros_like(rewards[0], dtype=torch.float64) if self._returns is None else self._returns
+        returns_t = []
+        for reward, is_valid in zip(rewards.to(torch.float64), valid, strict=True):
+            returns = torch.where(is_valid, self.DISCOUNT * returns + reward, 0.0)
+            returns_t.append(returns)
+        self._returns = returns
+        self._moments.update(torch.stack(returns_t), valid)
+
+    def __call__(self, rewards: Tensor) -> Tensor:
+        """[T, P, B], scaled and clipped, float32."""
+        scaled = rewards / (self._moments.variance[:, None] + EPSILON).sqrt()
         return scaled.clamp(-CLIP, CLIP).to(torch.float32)

@@ -1,48 +1,115 @@
-"""RMSProp for a population: one learning rate a member, the moments part of a member's state."""
+"""Optimisers for a population: every setting that may evolve is given at each step, one value a member; moments are state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Protocol, final
 
 import torch
 from torch import Tensor
 
 
+class Optimiser(Protocol):
+    """`moments` is everything that a checkpoint needs, each [P, ...]: the live tensors, which a step changes in place."""
+
+    moments: dict[str, Tensor]
+
+    def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
+        """One update from the gradients, each member's clipped to its own global norm; all [P]. Returns the norms, [P].
+
+        The gradients are cleared. A member whose gradients are not finite spoils its own weights and no other's.
+        """
+        ...
+
+
 @final
 class RMSProp:
-    """v <- decay v + (1 - decay) g^2;  w <- w - rate g / (sqrt(v) + epsilon), as torch.optim.RMSprop without momentum.
+    """v <- decay v + (1 - decay) g^2;  w <- w - rate g / (sqrt(v) + epsilon), as torch.optim.RMSprop without momentum."""
 
-    Parameters are [P, ...]; the rate is given at each step, [P], so that a changed rate needs no new optimiser.
-    """
-
-    def __init__(self, parameters: Mapping[str, Tensor], *, decay: float, epsilon: float) -> None:
-        self._parameters = dict(parameters)
-        self.square_averages = {name: torch.zeros_like(weight) for name, weight in parameters.items()}
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+        self._parameters = list(parameters.values())
+        self._squares = _zeros(parameters)
+        self.moments = {f"rmsprop.{name}": square for name, square in zip(parameters, self._squares, strict=True)}
         self._decay = decay
-        self._epsilon = epsilon
 
     @torch.no_grad()
-    def step(self, learning_rate: Tensor, max_grad_norm: float) -> Tensor:
-        """One update from the parameters' gradients, each member's clipped to a global norm. Returns the norms, [P]."""
-        weights = list(self._parameters.values())
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
-        norms = squares.sum(0).sqrt()
-        scale = (max_grad_norm / (norms + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_
-        clipped = [gradient * _like(scale, gradient) for gradient in gradients]
-        averages = list(self.square_averages.values())
-        torch._foreach_mul_(averages, self._decay)
-        torch._foreach_addcmul_(averages, clipped, clipped, 1.0 - self._decay)
-        denominators = torch._foreach_sqrt(averages)
-        torch._foreach_add_(denominators, self._epsilon)
-        steps = [gradient * _like(-learning_rate, gradient) for gradient in clipped]
-        torch._foreach_addcdiv_(weights, steps, denominators)
-        for weight in weights:
-            weight.grad = None
+    def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
+        gradients, norms = _take_clipped(self._parameters, max_grad_norm)
+        torch._foreach_mul_(self._squares, self._decay)
+        torch._foreach_addcmul_(self._squares, gradients, gradients, 1.0 - self._decay)
+        denominators = torch._foreach_sqrt(self._squares)
+        torch._foreach_add_(denominators, _like_each(epsilon, denominators))
+        steps = torch._foreach_mul(gradients, _like_each(-learning_rate, gradients))
+        torch._foreach_addcdiv_(self._parameters, steps, denominators)
         return norms
 
 
-def _like(per_member: Tensor, array: Tensor) -> Tensor:
-    """[P] as [P, 1, ...], to meet an array of [P, ...]."""
-    return per_member.view(-1, *[1] * (array.dim() - 1))
+@final
+class Adam:
+    """Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1, as torch.optim.Adam without weight decay.
+
+        m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+        w <- w - rate m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
+
+    t is a member's own: an exploit copies it with the moments that it corrects.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], decays: tuple[float, float] = (0.9, 0.999)) -> None:
+        self._parameters = list(parameters.values())
+        self._means, self._squares = _zeros(parameters), _zeros(parameters)
+        first = self._parameters[0]
+        self._steps = torch.zeros(len(first), dtype=torch.int64, device=first.device)
+        self.moments = {f"adam.mean.{name}": mean for name, mean in zip(parameters, self._means, strict=True)}
+        self.moments |= {f"adam.square.{name}": square for name, square in zip(parameters, self._squares, strict=True)}
+        self.moments["adam.steps"] = self._steps
+        self._decays = decays
+
+    @torch.no_grad()
+    def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
+        gradients, norms = _take_clipped(self._parameters, max_grad_norm)
+        mean_decay, square_decay = self._decays
+        torch._foreach_lerp_(self._means, gradients, 1.0 - mean_decay)
+        torch._foreach_mul_(self._squares, square_decay)
+        torch._foreach_addcmul_(self._squares, gradients, gradients, 1.0 - square_decay)
+        self._steps += 1
+        # In float64: after few steps 1 - 0.999^t is a difference of nearly equal numbers.
+        steps = self._steps.to(torch.float64)
+        rates = learning_rate / (1.0 - mean_decay**steps)
+        roots = (1.0 - square_decay**steps).sqrt()
+        denominators = torch._foreach_sqrt(self._squares)
+        torch._foreach_div_(denominators, _like_each(roots, denominators))
+        torch._foreach_add_(denominators, _like_each(epsilon, denominators))
+        updates = torch._foreach_mul(self._means, _like_each(-rates, self._means))
+        torch._foreach_addcdiv_(self._parameters, updates, denominators)
+        return norms
+
+
+def make_optimiser(name: str, parameters: Mapping[str, Tensor], *, decay: float) -> Optimiser:
+    """`decay` is RMSProp's. Raises ValueError for an unknown name."""
+    if name == "rmsprop":
+        return RMSProp(parameters, decay)
+    if name == "adam":
+        return Adam(parameters)
+    raise ValueError(f"unknown optimiser {name!r}: use rmsprop or adam")
+
+
+def _zeros(parameters: Mapping[str, Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(weight) for weight in parameters.values()]
+
+
+def _take_clipped(parameters: Sequence[Tensor], max_grad_norm: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The gradients, as torch.nn.utils.clip_grad_norm_ clips each member's, and their norms before, [P]; none are left."""
+    gradients = []
+    for weight in parameters:
+        if weight.grad is None:
+            raise ValueError(f"a weight of {tuple(weight.shape)} has no gradient: it is not part of the loss")
+        gradients.append(weight.grad)
+        weight.grad = None
+    norms = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients]).sum(0).sqrt()
+    scale = (max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
+    return list(torch._foreach_mul(gradients, _like_each(scale, gradients))), norms
+
+
+def _like_each(per_member: Tensor, arrays: Sequence[Tensor]) -> list[Tensor]:
+    """[P] as [P, 1, ...] of the same type, once for each array of [P, ...]."""
+    return [per_member.to(array.dtype).view(-1, *[1] * (array.dim() - 1)) for array in arrays]

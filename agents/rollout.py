@@ -9,17 +9,29 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """T steps of P members in B environments each. Rewards are true rewards; clipping is the learner's business."""
+    """T steps of P members in B environments each. Rewards are true rewards; clipping is the learner's business.
+
+    `core_state` is the recurrent state before the first observation, zero where an episode begins with it.
+    """
 
     observations: Tensor  # [T+1, P, B, *observation]
     actions: Tensor  # [T, P, B] or [T, P, B, D]
+    behaviour_log_probs: Tensor  # [T, P, B]: of the actions, by the policy that chose them
     rewards: Tensor  # [T, P, B] float32
     terminated: Tensor  # [T, P, B] bool
     valid: Tensor  # [T, P, B] bool; False: the environment only reset itself
+    core_state: Tensor  # [P, B, S]
 
     def __post_init__(self) -> None:
         shape = self.rewards.shape
-        if not (self.terminated.shape == self.valid.shape == shape == self.actions.shape[:3]):
-            raise ValueError(f"rollout shapes differ: {shape}, {self.terminated.shape}, {self.valid.shape}")
+        of_steps = (self.terminated, self.valid, self.behaviour_log_probs)
+        if any(one.shape != shape for one in of_steps) or self.actions.shape[:3] != shape:
+            raise ValueError(f"rollout shapes differ: {shape}, {self.actions.shape}, {[tuple(one.shape) for one in of_steps]}")
         if self.observations.shape[:3] != (shape[0] + 1, *shape[1:]):
             raise ValueError(f"a rollout of {shape[0]} steps needs one observation more, got {self.observations.shape}")
+        if self.core_state.shape[:2] != shape[1:]:
+            raise ValueError(f"a rollout of {tuple(shape[1:])} environments has core states {tuple(self.core_state.shape)}")
+
+    def to(self, device: str) -> Rollout:
+        """The same on another device."""
+        return Rollout(**{name: getattr(self, name).to(device) for name in self.__slots__})

@@ -1,5 +1,18 @@
 """Environments: what people type -> exactly one environment, made as a vector with every option set."""
 
-from envs.catalogue import EnvironmentUnavailable, EnvSpec, UnknownEnvironment, make_vector, resolve
+from envs.catalogue import make_vector, resolve
+from envs.families import FAMILIES
+from envs.spec import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
+from envs.watching import Watched, watch
 
-__all__ = ["EnvSpec", "EnvironmentUnavailable", "UnknownEnvironment", "make_vector", "resolve"]
+__all__ = [
+    "BACKENDS",
+    "FAMILIES",
+    "EnvSpec",
+    "EnvironmentUnavailable",
+    "UnknownEnvironment",
+    "Watched",
+    "make_vector",
+    "resolve",
+    "watch",
+]

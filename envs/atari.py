@@ -11,10 +11,11 @@ pooled, not the last two, and shrunk once, by blocks of whole pixels: shrinking 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 import numpy as np
+from ale_py import ALEInterface, roms
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -24,6 +25,7 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Options: TypeAlias = dict[str, Any]
 
 FRAME_SKIP = 4
+FRAMES_PER_S = 60.0
 STACK = 4
 EPISODE_FRAMES = 18_000  # five minutes at 60 frames a second (Machado 2018)
 # Games whose sprites take turns over four frames (Arcade-Learning-Environment issue 709): the size of their screen, and the
@@ -68,6 +70,21 @@ def make(options: Options, num_envs: int, threads: int) -> VectorEnv[Any, Any, A
     inner = {name: value for name, value in options.items() if name != "pooled_block"}
     env = AtariVectorEnv(num_envs=num_envs, num_threads=threads, **inner)
     return PoolAllFrames(env, options["pooled_block"]) if options["pooled_block"] else env
+
+
+def make_twin(options: Mapping[str, Any]) -> VectorEnv[Any, Any, Any]:
+    """One copy of the same game in colour and in its full size, for people: [1, 1, H, W, 3].
+
+    A pooled game's steps are the inner ones. With the same seed and actions it plays the same game.
+    """
+    emulator = ALEInterface()
+    rom = roms.get_rom_path(options["game"])
+    assert rom is not None, options["game"]
+    emulator.loadROM(rom)
+    height, width = emulator.getScreenDims()
+    inner = {name: value for name, value in options.items() if name not in ("backend", "pooled_block")}
+    inner |= {"grayscale": False, "stack_num": 1, "img_height": height, "img_width": width}
+    return AtariVectorEnv(num_envs=1, num_threads=1, **inner)
 
 
 def block_means(frames: Array, block: Sequence[int]) -> Array:

@@ -12,15 +12,27 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 import torch
 
-from envs import EnvSpec, UnknownEnvironment, resolve
+from agents import AGENTS, HYPERS
+from envs import BACKENDS, EnvSpec, UnknownEnvironment, resolve
 from rl_pbt.config import RunConfig
-from rl_pbt.defaults import DEFAULTS
-from rl_pbt.records import UserError
+from rl_pbt.defaults import defaults_of
+from rl_pbt.records import Hyper, UserError
 from rl_pbt.search import METHODS
 from rl_pbt.search.operators import UNBIASED_FACTORS
-from rl_pbt.training import AGENTS
+from rl_pbt.space import parse_dimension
 
-ALIASES = {"lr": "learning_rate", "ent_coef": "entropy_cost", "entropy": "entropy_cost", "gamma": "discount"}
+# What people call the hypers elsewhere.
+ALIASES = {
+    "lr": "learning_rate",
+    "ent_coef": "entropy_cost",
+    "entropy": "entropy_cost",
+    "gamma": "discount",
+    "vf_coef": "value_cost",
+    "gae_lambda": "trace_lambda",
+    "lambda": "trace_lambda",
+    "eps": "epsilon",
+    "rms_prop_eps": "epsilon",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="what stays fixed in the agent: envs_per_member=8 unroll_length=20 torso=nature hidden=64,64 reward_clip=none",
     )
+    add("--policy-lag", type=int, help="updates between the weights that act and those that learn (default: a2c 0, impala 1)")
+    add("--backend", choices=BACKENDS, help="what makes the environments (default: gymnasium)")
     add("--device", help="cpu or cuda (default: cpu)")
     add(
         "--workers",
@@ -90,12 +104,19 @@ def _count(text: str) -> int:
 def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> RunConfig:
     """What was said, over the defaults of the environment's family or over the recorded configuration of a resumed run."""
     try:
-        env = resolve(said.env or (recorded.env if recorded else ""))
+        env = resolve(
+            said.env or (recorded.env if recorded else ""),
+            backend=said.backend or (recorded.backend if recorded else "gymnasium"),
+        )
     except UnknownEnvironment as error:
         raise UserError(str(error)) from None
-    base = recorded or _defaults(env, said)
-    agent = _one_of("agent", said.agent or base.agent, AGENTS)
+    agent = _one_of("agent", said.agent or (recorded.agent if recorded else "a2c"), AGENTS)
+    base = recorded or _defaults(env, agent, said)
     plain = {field.name for field in fields(RunConfig)} - {"env", "agent", "search", "agent_options"}
+    hypers, search = parse_search(said.search or [], base.hypers, base.search)
+    options = list(said.agent_options or [])
+    if said.policy_lag is not None:
+        options.append(f"policy_lag={said.policy_lag}")
     changes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(said).items()
@@ -106,8 +127,9 @@ def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> Ru
         **changes,
         env=env.id,
         agent=agent,
-        search=parse_search(said.search or [], AGENTS[agent].changeable, base.search),
-        agent_options=parse_options(said.agent_options or [], AGENTS[agent].config, base.agent_options),
+        hypers=hypers,
+        search=search,
+        agent_options=parse_options(options, AGENTS[agent].config, base.agent_options),
         env_options=dict(env.options),
         frame_skip=env.frame_skip,
     )
@@ -117,20 +139,21 @@ def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> Ru
     return config
 
 
-def _defaults(env: EnvSpec, said: argparse.Namespace) -> RunConfig:
+def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
     """Of a new run. What depends on the frames and the population depends on those that were said."""
-    family = DEFAULTS[env.family]
+    family = defaults_of(env.family, env.id)
     frames = family.frames if said.frames is None else said.frames
     population = family.population if said.population is None else said.population
     return RunConfig(
         env=env.id,
-        agent="a2c",
+        agent=agent,
         methods=tuple(METHODS),
         seeds=(0,),
         population=population,
         frames=frames,
         interval=min(family.interval, max(frames, 1)),
         group_size=max(1, (population + 1) // 2),
+        hypers={name: family.hypers.get(name, hyper.default) for name, hyper in HYPERS.items()},
         search=family.search,
         fitness="evaluation",
         eval_episodes=family.eval_episodes,
@@ -140,22 +163,39 @@ def _defaults(env: EnvSpec, said: argparse.Namespace) -> RunConfig:
         resample_probability=0.0,
         burn_in=0,
         device="cpu",
-        agent_options=family.agent_options,
+        agent_options={**family.agent_options, **family.of_agent.get(agent, {})},
     )
 
 
-def parse_search(words: list[str], changeable: tuple[str, ...], defaults: Mapping[str, str]) -> dict[str, str]:
-    """`lr=log:1e-5:1e-2` replaces that hyper's default range; a plain number, `lr=7e-4`, holds it there."""
-    space = dict(defaults)
+def parse_search(
+    words: list[str], hypers: Mapping[str, float], search: Mapping[str, str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """`lr=log:1e-5:1e-2` replaces that hyper's range; a plain number, `lr=7e-4`, holds it there. Values and ranges of all."""
+    held, ranges = dict(hypers), dict(search)
     for word in words:
         name, equals, text = word.partition("=")
         name = ALIASES.get(name, name)
-        if name not in changeable:
-            raise did_you_mean("hyper", name, changeable)
+        if name not in HYPERS:
+            raise did_you_mean("hyper", name, tuple(HYPERS))
         if not equals or not text:
             raise UserError(f"cannot read --search {word}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
-        space[name] = text
-    return space
+        try:
+            held[name] = _legal(name, float(text))
+            ranges.pop(name, None)
+        except ValueError:
+            for value in parse_dimension(text).extremes:
+                _legal(name, value)
+            ranges[name] = text
+    return held, ranges
+
+
+def _legal(name: str, value: Hyper) -> float:
+    """Raises UserError for a value that the agent cannot use."""
+    if isinstance(value, str):
+        raise UserError(f"--search {name}: {value!r} is no number")
+    if complaint := HYPERS[name].complaint(value):
+        raise UserError(f"--search {name}: it {complaint}")
+    return float(value)
 
 
 def parse_options(words: list[str], config: type, defaults: Mapping[str, Any]) -> dict[str, Any]:

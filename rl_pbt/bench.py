@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from agents import AGENTS
 from envs import resolve
 from rl_pbt import quadratic, report
 from rl_pbt.arguments import build_parser, configure
@@ -26,19 +27,22 @@ from rl_pbt.records import JSON, UserError
 from rl_pbt.search import METHODS, Method, PBTConfig, Plan
 from rl_pbt.store import Run
 from rl_pbt.tracking import TensorBoard
-from rl_pbt.training import AGENTS, RLTask
+from rl_pbt.training import RLTask
 
 PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "safetensors")
 
 
-def make_task(config: RunConfig) -> RLTask:
+def make_task(config: RunConfig, workers: int) -> RLTask:
     return RLTask(
-        env=resolve(config.env),
+        env=resolve(config.env, backend=config.backend),
+        agent=config.agent,
         agent_config=AGENTS[config.agent].config(**config.agent_options),
-        held=config.held,
+        hypers=config.hypers,
         eval_episodes=config.eval_episodes,
         fitness="training" if config.fitness == "training" else "evaluation",
         device=config.device,
+        # Acting beside learning needs a core, or a device, that would else be idle.
+        overlap=config.device != "cpu" or workers < (os.cpu_count() or 1),
     )
 
 
@@ -166,10 +170,10 @@ def bench(argv: Sequence[str]) -> None:
         quadratic.bench(said.out, said.seeds or [0])
         return
     run, config = open_run(said)
-    task = make_task(config)
     if said.workers is not None and said.workers < 1:
         raise UserError(f"--workers must be 1 or more, but is {said.workers}")
     workers = said.workers or default_workers(config)
+    task = make_task(config, workers)
     make_method(config.methods[0], config, config.seeds[0], task.quantum)  # a plan that cannot be fails before a folder is made
     if said.dry_run:
         print("\n".join(plan_lines(config, task, workers)))

@@ -15,6 +15,7 @@ class RunConfig:
     """Everything that a result depends on, and nothing else: not the number of workers, not the folder.
 
     `frames` is the budget of one member in environment frames, evaluation included; `interval` its share for one generation.
+    `hypers` holds a value of every hyper, the published or the said one; those in `search` have a range, and start from there.
     """
 
     env: str
@@ -25,6 +26,7 @@ class RunConfig:
     frames: int
     interval: int
     group_size: int
+    hypers: Mapping[str, float]
     search: Mapping[str, str]
     fitness: str
     eval_episodes: int
@@ -34,6 +36,7 @@ class RunConfig:
     resample_probability: float
     burn_in: int
     device: str
+    backend: str = "gymnasium"
     agent_options: Mapping[str, Any] = field(default_factory=dict)
     env_options: Mapping[str, Any] = field(default_factory=dict)
     frame_skip: int = 1
@@ -57,8 +60,12 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
+        """Raises UserError for the configuration of another version."""
         plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-        return cls(**plain)
+        try:
+            return cls(**plain)
+        except TypeError as error:
+            raise UserError(f"this run was made by another version ({error}): use that one, or start a new run") from None
 
     def difference(self, other: RunConfig) -> list[str]:
         """`name: ours, not theirs` for each field that differs."""
@@ -66,18 +73,6 @@ class RunConfig:
         return [f"{name}: {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name]]
 
     @property
-    def held(self) -> dict[str, float]:
-        """The hypers that have one value, not a range."""
-        held: dict[str, float] = {}
-        for name, text in self.search.items():
-            try:
-                held[name] = float(text)
-            except ValueError:
-                continue
-        return held
-
-    @property
     def space(self) -> Space:
         """The hypers that are searched. Raises UserError."""
-        held = self.held
-        return Space.parse({name: text for name, text in self.search.items() if name not in held})
+        return Space.parse(self.search)

@@ -1,52 +1,115 @@
-"""What a newcomer gets for a family of environments. Sized for two cores: minutes, not days."""
+"""What a newcomer gets for a family of environments, each number with its source. Sized for two cores: minutes, not days.
+
+Sources: M15 = Mnih 2015 (Nature DQN); M16 = Mnih 2016 (A3C); E18 = Espeholt 2018 (IMPALA); Y19 = Young & Tian 2019 (MinAtar);
+SB3 = defaults of Stable-Baselines3's A2C; zoo = rl-baselines3-zoo, hyperparams/a2c.yml; "measured" = chosen by runs of ours.
+Hypers that are not named here have the defaults of `agents.hypers`, which are SB3's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """Of a family of environments; `frames` and `interval` are of one member."""
+    """Of a family of environments; `frames` and `interval` are of one member. `of_agent` goes over `agent_options`."""
 
-    population: int
+    population: int = 8
     frames: int
     interval: int
-    eval_episodes: int
-    test_episodes: int
+    eval_episodes: int = 8
+    test_episodes: int = 32
     search: Mapping[str, str]
-    agent_options: Mapping[str, Any]
+    hypers: Mapping[str, float] = field(default_factory=dict)
+    agent_options: Mapping[str, Any] = field(default_factory=dict)
+    of_agent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-# Espeholt 2018, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
+# E18, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
 # RMSProp. RMSProp cancels the scale of the loss and the ratio of its terms is the same for our mean, so the ranges carry over;
 # the low end of the learning rate is left out, where nothing is learnt in the budgets of a laptop.
+IMAGES = {"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"}
+VECTORS = {"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"}
+
 ATARI = Defaults(
-    population=8,
     frames=200_000,
     interval=40_000,
     eval_episodes=4,
-    test_episodes=32,
-    search={"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"},
+    search=IMAGES,
+    hypers={"learning_rate": 6e-4, "entropy_cost": 0.01},  # E18, Table G.1
     agent_options={
-        # 8 x 10 steps an update, as many as the 16 x 5 of Mnih 2016, and on two cores the fastest of seven pairs measured.
+        # 8 x 10 steps an update, as many as the 16 x 5 of M16, and on two cores the fastest of seven pairs measured.
         "unroll_length": 10,
         "envs_per_member": 8,
-        "torso": "shallow",
-        "max_grad_norm": 0.5,
-        "reward_clip": 1.0,
-        "autocast": True,
+        "torso": "shallow",  # M16
+        "rewards": "clip",  # M15
+        "autocast": True,  # measured
     },
+    of_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
 )
 CONTROL = Defaults(
-    population=8,
     frames=200_000,
     interval=20_000,
-    eval_episodes=8,
-    test_episodes=32,
-    search={"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"},
-    agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "auto"},
+    search=VECTORS,
+    agent_options={"unroll_length": 8, "envs_per_member": 16},  # measured
+    of_agent={"impala": {"unroll_length": 20, "envs_per_member": 8}},
 )
-DEFAULTS = {"atari": ATARI, "gymnasium": CONTROL, "probe": CONTROL}
+CONTINUOUS = replace(
+    CONTROL,
+    search={"learning_rate": "log:0.0001:0.003", "entropy_cost": "log:0.000001:0.01", "discount": "horizon:0.9:0.999"},
+    hypers={"trace_lambda": 0.9, "value_cost": 0.4},  # zoo, BipedalWalker and its kin
+    agent_options={"unroll_length": 8, "envs_per_member": 16, "normalise_observations": True, "normalise_returns": True},  # zoo
+)
+DEFAULTS: dict[str, Defaults] = {
+    "atari": ATARI,
+    "classic_control": CONTROL,
+    "toy_text": CONTROL,
+    "probe": CONTROL,
+    "gymnasium": CONTROL,
+    "box2d": replace(
+        CONTROL,
+        frames=400_000,
+        interval=40_000,
+        agent_options={**CONTROL.agent_options, "normalise_observations": True},  # zoo
+    ),
+    "mujoco": replace(CONTINUOUS, frames=500_000, interval=50_000),
+    "minatar": Defaults(
+        frames=1_000_000,
+        interval=100_000,
+        search=IMAGES,
+        agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},  # Y19
+        of_agent={"impala": {"unroll_length": 20, "envs_per_member": 8}},
+    ),
+    "minigrid": Defaults(
+        frames=400_000,
+        interval=40_000,
+        search=IMAGES,
+        agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},
+        of_agent={"impala": {"unroll_length": 20, "envs_per_member": 8}},
+    ),
+    "vizdoom": replace(ATARI, agent_options={**ATARI.agent_options, "rewards": "symlog"}),
+    "dmlab": replace(ATARI, agent_options={**ATARI.agent_options, "core": "lstm"}),  # E18, Fig. 3
+}
+# Environments whose published settings differ from their family's.
+OF_ENVIRONMENT: dict[str, dict[str, Any]] = {
+    "Acrobot-v1": {"agent_options": {**CONTROL.agent_options, "normalise_observations": True}},  # zoo
+    "MountainCar-v0": {"agent_options": {**CONTROL.agent_options, "normalise_observations": True}},  # zoo
+    "MountainCarContinuous-v0": {
+        "search": CONTINUOUS.search,
+        "hypers": CONTINUOUS.hypers,
+        "agent_options": CONTINUOUS.agent_options,
+    },
+    "Pendulum-v1": {
+        "search": CONTINUOUS.search,
+        "hypers": CONTINUOUS.hypers,
+        "agent_options": CONTINUOUS.agent_options,
+        "frames": 500_000,
+        "interval": 50_000,
+    },
+}
+
+
+def defaults_of(family: str, env_id: str) -> Defaults:
+    return replace(DEFAULTS[family], **OF_ENVIRONMENT.get(env_id, {}))

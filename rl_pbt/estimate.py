@@ -21,6 +21,8 @@ def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
     total = config.population * config.frames * len(config.methods) * len(config.seeds)
     frames_per_s, checkpoint_bytes = measure(config, task)
     ranges = ", ".join(f"{name} {text}" for name, text in config.search.items())
+    held = ", ".join(f"{name} {value:g}" for name, value in config.hypers.items() if name not in config.search)
+    options = ", ".join(f"{name}={value}" for name, value in config.agent_options.items())
     return [
         f"environment  {config.env}, frame skip {config.frame_skip}; agent {config.agent}",
         f"methods      {', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}",
@@ -28,6 +30,8 @@ def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
         f"budget       {readable(config.frames)} frames a member, {readable(total)} in all, evaluation included",
         f"interval     {readable(config.interval)} frames, {config.frames // config.interval} generations",
         f"search       {ranges}",
+        f"held         {held}",
+        f"agent        {options}",
         f"checkpoints  {config.population * checkpoint_bytes / 1e6:.1f} MB while a method runs, "
         f"{checkpoint_bytes / 1e6:.1f} MB each after",
         f"time         about {duration(total / frames_per_s / workers)} "

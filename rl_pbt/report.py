@@ -29,7 +29,6 @@ def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
     by_method = {method: list(by_seed.values()) for method, by_seed in histories.items()}
     names: list[str] = []
-    ranges = {name: text for name, text in setting.config.search.items() if name not in setting.config.held}
 
     def save(figure: Figure, name: str) -> None:
         names.append(f"plots/{name}.png")
@@ -43,7 +42,7 @@ def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
         for seed, history in by_seed.items():
             if history.trials:
                 title = f"{setting.config.env}: {method}, seed {seed}"
-                save(plots.schedules(history, ranges, title=title), f"schedules-{method}-seed-{seed}")
+                save(plots.schedules(history, setting.config.search, title=title), f"schedules-{method}-seed-{seed}")
                 save(family_tree(history, title=title), f"family-tree-{method}-seed-{seed}")
     return names
 

@@ -30,6 +30,11 @@ class Dimension(Protocol):
         """The text that `parse` reads."""
         ...
 
+    @property
+    def extremes(self) -> tuple[Hyper, ...]:
+        """Values that are legal if all are: both bounds, or every choice."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Interval:
@@ -42,6 +47,10 @@ class _Interval:
 
     def _clip(self, value: float) -> float:
         return min(max(value, self.low), self.high)
+
+    @property
+    def extremes(self) -> tuple[Hyper, ...]:
+        return self.low, self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +170,10 @@ class Categorical:
 
     def describe(self) -> str:
         return "choice:" + ":".join(f"{choice:g}" if isinstance(choice, int | float) else choice for choice in self.choices)
+
+    @property
+    def extremes(self) -> tuple[Hyper, ...]:
+        return self.choices
 
 
 SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {

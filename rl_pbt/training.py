@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 import numpy as np
 import torch
 
-from agents import A2C, HYPERS, A2CConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
 from envs import EnvSpec, make_vector
 from rl_pbt import seeds
 from rl_pbt.actors import Actors, Array, Episodes, environment_errors_in_one_line
+from rl_pbt.collecting import Collector, first_episodes, sampled
 from rl_pbt.executors.base import Advance, IntervalJob, TestJob, unheeded
 from rl_pbt.records import Cost, Proposal, Result, Test, UserError
+from rl_pbt.store import Checkpoints
 
 # SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
 METRIC_TAGS = {
@@ -25,26 +29,28 @@ METRIC_TAGS = {
     "explained_variance": "train/explained_variance",
     "grad_norm": "train/grad_norm",
 }
-NOISE_CHUNK = 32  # action noise is drawn for so many steps at a time while playing
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RLTask:
-    """Train and judge A2C members on one environment.
+    """Train and judge the members of one agent on one environment.
 
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
-    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `held` are
-    the hypers that the search leaves alone.
+    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
+    are the values of those that the search leaves alone. `overlap` lets acting and learning go on at the same time where the
+    agent's lag allows it; like `threads` it changes the speed, never a result.
     """
 
     env: EnvSpec
-    agent_config: A2CConfig
-    held: Mapping[str, float] = field(default_factory=dict)
+    agent: str
+    agent_config: ActorCriticConfig
+    hypers: Mapping[str, float] = field(default_factory=dict)
     eval_episodes: int = 8
     fitness: Literal["evaluation", "training"] = "evaluation"
     device: str = "cpu"
     threads: int = 1
+    overlap: bool = False
 
     @property
     def quantum(self) -> int:
@@ -78,13 +84,25 @@ class RLTask:
 
     def test(self, job: TestJob) -> Test:
         torch.set_num_threads(self.threads)
-        agent = self._new_agent([0])
-        agent.load_state(0, job.checkpoints.load(job.id))
+        agent = self.load(job.id, job.checkpoints)
         seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
         generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
         clock = _Clock()
-        (episodes,), (frames,) = _play(self.env, agent, len(job.episodes), [seed], [generator], [0])
+        (episodes,), (frames,) = self._play(agent, len(job.episodes), [seed], [generator], [0])
         return _test(job.id, episodes, frames, clock)
+
+    def load(self, proposal: int, checkpoints: Checkpoints) -> ActorCritic:
+        """The agent, of one member, that a proposal left. Raises UserError for a checkpoint that is not its own."""
+        agent = self._new_agent([0])
+        self._load(agent, 0, proposal, checkpoints)
+        return agent
+
+    @staticmethod
+    def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> None:
+        try:
+            agent.load_state(index, checkpoints.load(proposal))
+        except CheckpointMismatch as error:
+            raise UserError(f"checkpoint {checkpoints.path(proposal)}: {error}") from error
 
     def random_policy(self, root_seed: int, num_episodes: int) -> Test:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
@@ -93,16 +111,16 @@ class RLTask:
         actors = Actors(self.env, num_episodes, [seed], separate=True)
         probe = make_vector(self.env, num_episodes)
         probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
-        episodes, frames = _first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
+        episodes, frames = first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
         actors.close()
         probe.close()
         return _test(0, episodes[0], frames[0], clock)
 
-    def _new_agent(self, weight_seeds: Sequence[int]) -> A2C:
+    def _new_agent(self, weight_seeds: Sequence[int]) -> ActorCritic:
         with environment_errors_in_one_line(self.env, "its constructor"):
             probe = make_vector(self.env, 1)
         try:
-            return A2C(
+            return AGENTS[self.agent].make(
                 self.agent_config,
                 probe.single_observation_space,
                 probe.single_action_space,
@@ -114,22 +132,19 @@ class RLTask:
         finally:
             probe.close()
 
-    def _agent(self, job: IntervalJob) -> A2C:
+    def _agent(self, job: IntervalJob) -> ActorCritic:
         """Weights, optimiser moments and normaliser of the parents first; then the hypers of the proposals, live."""
         agent = self._new_agent(
             [seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation) for p in job.proposals]
         )
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
-                try:
-                    agent.load_state(index, job.checkpoints.load(proposal.parent))
-                except CheckpointMismatch as error:
-                    raise UserError(f"checkpoint {job.checkpoints.path(proposal.parent)}: {error}") from error
-        hypers = [{**self.held, **proposal.hypers} for proposal in job.proposals]
+                self._load(agent, index, proposal.parent, job.checkpoints)
+        hypers = [{**self.hypers, **proposal.hypers} for proposal in job.proposals]
         agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
         return agent
 
-    def _train(self, agent: A2C, job: IntervalJob, advance: Advance) -> tuple[list[Episodes], dict[str, Array], int]:
+    def _train(self, agent: ActorCritic, job: IntervalJob, advance: Advance) -> tuple[list[Episodes], dict[str, Array], int]:
         if not job.proposals[0].trains:
             return [Episodes() for _ in job.proposals], {}, 0
         keys = [(p.member, p.generation) for p in job.proposals]
@@ -139,19 +154,35 @@ class RLTask:
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
         )
         generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
+        collect = Collector(actors, generators, agent.policy)
         metrics: list[dict[str, torch.Tensor]] = []
-        steps = job.proposals[0].frames // self.quantum
-        while steps > 0:
-            length = min(steps, self.agent_config.unroll_length)
-            metrics.append(agent.learn(_collect(agent, actors, generators, length)))
-            steps -= length
-            advance(length * self.quantum * len(keys))
+        waiting: deque[Rollout] = deque()  # collected and not yet learnt from
+        lag = self.agent_config.policy_lag
+        with _learner(self.overlap and lag > 0, self.threads) as learner:
+            for length in self._unrolls(job.proposals[0].frames):
+                # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
+                policy = agent.policy.snapshot() if lag else agent.policy
+                learning = learner.submit(agent.learn, waiting.popleft()) if lag and len(waiting) == lag else None
+                waiting.append(collect(policy, length))
+                if learning:
+                    metrics.append(learning.result())
+                if not lag:
+                    metrics.append(agent.learn(waiting.popleft()))
+                advance(length * self.quantum * len(keys))
+        metrics += [agent.learn(rollout) for rollout in waiting]
         actors.close()
         means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in metrics[0]}
         return actors.episodes, means, len(metrics)
 
+    def _unrolls(self, frames: int) -> Iterator[int]:
+        """Lengths in steps: whole unrolls, and what is left."""
+        whole, rest = divmod(frames // self.quantum, self.agent_config.unroll_length)
+        yield from [self.agent_config.unroll_length] * whole
+        if rest:
+            yield rest
+
     def _judge(
-        self, agent: A2C, job: IntervalJob, healthy: Sequence[bool], trained: Sequence[Episodes]
+        self, agent: ActorCritic, job: IntervalJob, healthy: Sequence[bool], trained: Sequence[Episodes]
     ) -> tuple[list[Episodes], list[int]]:
         if self.fitness == "training":
             return list(trained), [0] * len(trained)
@@ -162,7 +193,37 @@ class RLTask:
         ]
         playing = [index for index, ok in enumerate(healthy) if ok]
         num_episodes = job.proposals[0].episodes or self.eval_episodes
-        return _play(self.env, agent, num_episodes, [seed] * len(healthy), generators, playing)
+        return self._play(agent, num_episodes, [seed] * len(healthy), generators, playing)
+
+    def _play(
+        self,
+        agent: ActorCritic,
+        num_episodes: int,
+        environment_seeds: Sequence[int],
+        generators: Sequence[torch.Generator],
+        playing: Sequence[int],
+    ) -> tuple[list[Episodes], list[int]]:
+        """One episode in each of `num_episodes` environments of each member in `playing`, and the frames of each member."""
+        actors = Actors(self.env, num_episodes, environment_seeds, separate=True)
+        outcome = first_episodes(actors, sampled(agent.policy, generators, num_episodes), playing)
+        actors.close()
+        return outcome
+
+
+@final
+class _AtOnce(Executor):
+    """An executor of this thread: what is submitted is done before `submit` returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def _learner(overlap: bool, threads: int) -> Executor:
+    """Where updates are computed: in a thread beside the actors, or in this one. Leaving it waits for an update underway."""
+    # A new thread has its own number of OpenMP threads, so it must be told too.
+    return ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) if overlap else _AtOnce()
 
 
 class _Clock:
@@ -183,75 +244,6 @@ def _test(proposal: int, episodes: Episodes, frames: int, clock: _Clock) -> Test
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def _collect(agent: A2C, actors: Actors, generators: Sequence[torch.Generator], length: int) -> Rollout:
-    """`length` steps of every member's environments as one rollout, [T, P, B, ...]."""
-    noise = agent.sample_noise(generators, length, actors.valid.shape[1])
-    observations, actions, rewards, terminated, valid = [actors.observations], [], [], [], []
-    for t in range(length):
-        chosen = agent.act(torch.from_numpy(observations[-1]), noise[t])
-        valid.append(actors.valid)
-        reward, end, _ = actors.step(agent.environment_actions(chosen))
-        observations.append(actors.observations)
-        actions.append(chosen)
-        rewards.append(reward)
-        terminated.append(end)
-    rollout = Rollout(
-        observations=torch.from_numpy(np.stack(observations)),
-        actions=torch.stack(actions),
-        rewards=torch.from_numpy(np.stack(rewards)),
-        terminated=torch.from_numpy(np.stack(terminated)),
-        valid=torch.from_numpy(np.stack(valid)),
-    )
-    agent.observe(rollout.observations[:-1], rollout.valid)
-    return rollout
-
-
-def _play(
-    spec: EnvSpec,
-    agent: A2C,
-    num_episodes: int,
-    environment_seeds: Sequence[int],
-    generators: Sequence[torch.Generator],
-    playing: Sequence[int],
-) -> tuple[list[Episodes], list[int]]:
-    """The agent's sampled policy, one episode in each of `num_episodes` environments of each member."""
-    actors = Actors(spec, num_episodes, environment_seeds, separate=True)
-    noise: list[torch.Tensor] = []
-
-    def policy(observations: Array) -> Array:
-        if not noise:
-            noise.extend(agent.sample_noise(generators, NOISE_CHUNK, num_episodes).flip(0))
-        return agent.environment_actions(agent.act(torch.from_numpy(observations), noise.pop()))
-
-    outcome = _first_episodes(actors, policy, playing)
-    actors.close()
-    return outcome
-
-
-def _first_episodes(actors: Actors, policy: Any, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
-    """The first whole episode of every environment of the members in `playing`, and the frames emulated for each member.
-
-    Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it
-    must step on with others that have not; what it plays then is not looked at, but it is emulated, so it is charged.
-    """
-    first = [Episodes() for _ in actors.episodes]
-    returns = np.zeros(actors.valid.shape)
-    lengths = np.zeros(actors.valid.shape, np.int64)
-    open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
-    open_[list(playing)] = True
-    while open_.any():
-        rewards, terminated, ended = actors.step(policy(actors.observations), open_)
-        returns += np.where(open_, rewards, 0.0)
-        lengths += open_
-        for member in playing:
-            first[member].truncated += int((open_ & ended & ~terminated)[member].sum())
-        open_ &= ~ended
-    for member in playing:
-        first[member].returns = [float(value) for value in returns[member]]
-        first[member].lengths = [int(value) for value in lengths[member]]
-    return first, actors.frames
 
 
 def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
@@ -289,14 +281,3 @@ def _result(
         metrics=metrics,
         lineage_frames=parent_frames + cost.train_frames,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentEntry:
-    """An agent's structural configuration, and the hypers that may change while it trains."""
-
-    config: type[A2CConfig]
-    changeable: tuple[str, ...]
-
-
-AGENTS: dict[str, AgentEntry] = {"a2c": AgentEntry(config=A2CConfig, changeable=HYPERS)}

@@ -22,13 +22,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"statistics", "store"}),
     frozenset({"search", "executors", "history"}),
     frozenset({"controller", "tracking", "actors"}),
+    frozenset({"collecting"}),
     frozenset({"training", "quadratic"}),
     frozenset({"report", "summary", "page", "plots", "family_tree", "progress"}),
-    frozenset({"bench", "arguments", "estimate", "__main__"}),
+    frozenset({"bench", "arguments", "estimate", "play", "__main__"}),
 )
 # Within these layers a module may also import its neighbours; elsewhere neighbours do not know one another.
-NEIGHBOURLY = (LAYERS[0], LAYERS[5], LAYERS[6])
-MEETS_ENVIRONMENTS = frozenset({"actors", "training", "arguments", "bench"})  # the interval, and the composition root
+NEIGHBOURLY = (LAYERS[0], LAYERS[6], LAYERS[7])
+MEETS_ENVIRONMENTS = frozenset(
+    {"actors", "collecting", "training", "arguments", "bench", "play"}
+)  # the interval, and the composition root
 FORBIDDEN_THIRD_PARTY = {"agents": {"ale_py"}, "envs": {"torch"}}
 HEAVY = ("torch", "gymnasium", "matplotlib")
 
@@ -224,7 +227,7 @@ def test_methods_and_controller_load_no_heavy_package(modules: dict[str, str]) -
         ("rl_pbt.search.pbt", "from .. import report", "report lies above search"),
         ("rl_pbt.search.pbt", "from ..executors.inline import Inline", "do not know one another"),
         ("rl_pbt.controller", "def late():\n    import rl_pbt.bench", "bench lies above controller"),
-        ("rl_pbt.report", "import envs.atari", "only actors, arguments, bench, training may"),
+        ("rl_pbt.report", "import envs.atari", "only actors, arguments, bench, collecting, play, training may"),
         ("rl_pbt.novelty", "import rl_pbt.records", "novelty has no layer"),
         (
             "rl_pbt.records",

@@ -80,7 +80,7 @@ def make_run(
     }
     config |= {"population": POPULATION, "frames": FRAMES, "interval": INTERVAL, "group_size": 2, "frame_skip": 4}
     config |= {"fraction": 0.2, "factors": [1.2], "resample_probability": 0.0, "burn_in": 0, "device": "cpu"}
-    config |= {"fitness": "evaluation", "search": {**SEARCH, "held": "0.5"}, "eval_episodes": 3, "test_episodes": 12}
+    config |= {"fitness": "evaluation", "search": SEARCH, "hypers": {"held": 0.5}, "eval_episodes": 3, "test_episodes": 12}
     manifest: dict[str, Any] = {
         "status": "finished",
         "command": "python -m rl_pbt.bench --env Made/Up-v0",

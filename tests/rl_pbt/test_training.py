@@ -1,27 +1,42 @@
-"""The interval on real A2C members, through every executor: a pure function, and the PBT semantics that others get wrong."""
+"""The interval on real members of every agent and through every executor: a pure function, and the PBT that others get wrong."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from agents import A2CConfig
+from agents import AGENTS
+from agents import HYPERS as AGENT_HYPERS
 from envs import EnvSpec, resolve
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
 from rl_pbt.records import Hypers, Proposal, Result, UserError
 from rl_pbt.store import Checkpoints
 from rl_pbt.training import RLTask
 
-HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97}
-TASK = RLTask(
-    env=resolve("CartPole-v1"),
-    agent_config=A2CConfig(unroll_length=5, envs_per_member=4, hidden=(16, 16), normalise_observations=True),
-    eval_episodes=3,
-)
+HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97, "trace_lambda": 0.95} | {
+    "value_cost": 0.5,
+    "max_grad_norm": 0.5,
+    "epsilon": 1e-5,
+}
+
+
+def task_of(agent: str, **options: Any) -> RLTask:
+    sizes = {"unroll_length": 5, "envs_per_member": 4, "hidden": (16, 16), "core_size": 8}
+    config = AGENTS[agent].config(**sizes | options)  # type: ignore[arg-type]
+    return RLTask(env=resolve("CartPole-v1"), agent=agent, agent_config=config, eval_episodes=3)
+
+
+TASKS = {
+    "a2c": task_of("a2c", normalise_observations=True),
+    "impala": task_of("impala", normalise_observations=True, policy_lag=2, optimiser="adam"),
+    "impala-lstm": task_of("impala", normalise_returns=True, core="lstm"),
+}
+TASK = TASKS["a2c"]
 
 
 @pytest.fixture(autouse=True)
@@ -39,19 +54,21 @@ def proposal(id_: int, parent: int | None = None, hypers: Hypers = HYPERS, **fie
 
 
 class Run:
-    """Runs intervals through one kind of executor, as a search would; one executor for each task."""
+    """Runs intervals of one agent through one kind of executor, as a search would; one executor for each task."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, task: RLTask = TASK) -> None:
+        self.task = task
         self._make = InlineExecutor if kind == "inline" else lambda task: ProcessExecutor(task, 1)
         self._executors: dict[str, Executor] = {}
 
-    def __call__(self, checkpoints: Checkpoints, *proposals: Proposal, task: RLTask = TASK, root: int = 0) -> list[Result]:
+    def __call__(self, checkpoints: Checkpoints, *proposals: Proposal, task: RLTask | None = None, root: int = 0) -> list[Result]:
         job = IntervalJob(
             proposals=proposals,
             lineage_frames=tuple(0 if p.parent is None else 400 for p in proposals),
             root_seed=root,
             checkpoints=checkpoints,
         )
+        task = task or self.task
         executor = self._executors.setdefault(repr(task), self._make(task))
         return next(iter(executor.intervals([job])))
 
@@ -60,9 +77,11 @@ class Run:
             executor.close()
 
 
-@pytest.fixture(scope="module", params=["inline", "processes"])
+# Every agent here, and through a worker process one of them: what a process could break it breaks for all.
+@pytest.fixture(scope="module", params=[("inline", name) for name in TASKS] + [("processes", "impala-lstm")], ids="-".join)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    run = Run(request.param)
+    kind, name = request.param
+    run = Run(kind, TASKS[name])
     yield run
     run.close()
 
@@ -108,7 +127,8 @@ def test_after_exploit_all_that_was_learnt_is_the_donors_but_no_random_stream(ru
         if name.startswith("weights"):
             np.testing.assert_array_equal(child[name], array)
     assert int(child["updates"]) == int(donor["updates"]) + 20
-    assert float(child["normaliser.count"]) > float(donor["normaliser.count"])
+    for statistics in {"normaliser.count", "return_scale.count"} & set(donor):
+        assert float(child[statistics]) > float(donor[statistics])
     trained = [result.metrics["train/value_loss"] for result in (copy, original)]
     assert trained[0] != trained[1], "the clone repeats its donor's random stream"
     assert copy.lineage_frames == 800
@@ -118,15 +138,19 @@ def test_optimiser_moments_are_the_donors(run: Run, checkpoints: Checkpoints) ->
     """One update's moments are decay * parent's + the rest: without the parent's they would be far smaller."""
     run(checkpoints, proposal(3, 0))
     parent, child = checkpoints.load(0), checkpoints.load(3)
-    name = "rmsprop.value.weight"
-    assert (child[name] >= parent[name] * 0.99**20 * 0.999).all() and parent[name].max() > 0
+    name = next(slot for slot in ("rmsprop.value.weight", "adam.square.value.weight") if slot in parent)
+    decay = 0.99 if name.startswith("rmsprop") else 0.999
+    assert (child[name] >= parent[name] * decay**20 * 0.999).all() and parent[name].max() > 0
+    if name.startswith("adam"):
+        assert int(child["adam.steps"]) == int(parent["adam.steps"]) + 20
 
 
 @pytest.mark.parametrize("name", list(HYPERS))
 def test_each_hyper_is_live_after_loading(run: Run, checkpoints: Checkpoints, name: str) -> None:
     run(checkpoints, proposal(2, 0))
     base = checkpoints.load(2)
-    run(checkpoints, proposal(2, 0, {**HYPERS, name: float(HYPERS[name]) * 0.5}))
+    other = float(HYPERS[name]) * (1e4 if name == "epsilon" else 0.5)
+    run(checkpoints, proposal(2, 0, {**HYPERS, name: other}))
     assert weights_differ(base, checkpoints.load(2))
 
 
@@ -162,7 +186,7 @@ def test_a_generation_meets_the_same_evaluation_and_its_frames_are_charged(run: 
 
 
 def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path: Path) -> None:
-    task = replace(TASK, fitness="training")
+    task = replace(run.task, fitness="training")
     result = run(Checkpoints(tmp_path), proposal(0), task=task)[0]
     assert result.fitness is not None and result.cost.eval_frames == 0
     endless = replace(task, env=resolve("probe/Truncation"))
@@ -170,13 +194,13 @@ def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path:
     assert "make --interval longer" in (run(Checkpoints(tmp_path), short, task=endless)[0].failure or "")
 
 
-def test_the_test_is_repeatable_and_on_its_own_seeds(checkpoints: Checkpoints) -> None:
+def test_the_test_is_repeatable_and_on_its_own_seeds(run: Run, checkpoints: Checkpoints) -> None:
     job = TestJob(id=0, episodes=range(5), root_seed=0, checkpoints=checkpoints)
-    assert TASK.test(job).returns == TASK.test(job).returns
-    assert TASK.test(job).returns != TASK.test(replace(job, episodes=range(5, 10))).returns
-    assert len(TASK.test(job).returns) == 5
-    assert TASK.test(job).returns != TASK.test(replace(job, root_seed=1)).returns
-    assert len(TASK.random_policy(0, 5).returns) == 5 and max(TASK.random_policy(0, 5).returns) < 150
+    assert run.task.test(job).returns == run.task.test(job).returns
+    assert run.task.test(job).returns != run.task.test(replace(job, episodes=range(5, 10))).returns
+    assert len(run.task.test(job).returns) == 5
+    assert run.task.test(job).returns != run.task.test(replace(job, root_seed=1)).returns
+    assert len(run.task.random_policy(0, 5).returns) == 5 and max(run.task.random_policy(0, 5).returns) < 150
 
 
 class Broken(gymnasium.Env[np.ndarray, int]):
@@ -214,8 +238,9 @@ def test_an_environment_that_raises_is_one_line(tmp_path: Path) -> None:
 def test_probes_have_their_known_answers(run: Run, tmp_path: Path) -> None:
     """Action and policy: the best return is 1; what a constant policy gets is 0 or less."""
     for name in ("probe/Action", "probe/Policy"):
-        task = replace(TASK, env=resolve(name), eval_episodes=32, agent_config=A2CConfig(unroll_length=5, envs_per_member=8))
-        hypers: Hypers = {"learning_rate": 5e-3, "entropy_cost": 0.0, "discount": 0.9}
+        config = AGENTS[run.task.agent].config(unroll_length=5, envs_per_member=8, core=run.task.agent_config.core, core_size=16)
+        task = replace(run.task, env=resolve(name), eval_episodes=32, agent_config=config)
+        hypers: Hypers = {**HYPERS, "learning_rate": 5e-3, "entropy_cost": 0.0, "discount": 0.9}
         result = run(Checkpoints(tmp_path), replace(proposal(0, hypers=hypers), frames=12_000), task=task)[0]
         assert result.fitness is not None and result.fitness > 0.9, name
 
@@ -231,3 +256,26 @@ def test_judging_again_trains_nothing_and_plays_other_episodes(run: Run, checkpo
     (once,) = run(checkpoints, replace(again, episodes=1))
     assert len(once.returns) == 1 and once.cost.eval_frames == once.returns[0]
     assert {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()} == before
+
+
+def test_hypers_that_the_search_leaves_alone_are_the_tasks(run: Run, tmp_path: Path) -> None:
+    searched = {"learning_rate": HYPERS["learning_rate"]}
+    task = replace(run.task, hypers={name: float(value) for name, value in HYPERS.items()} | {"learning_rate": 9.0})
+    run(Checkpoints(tmp_path / "some"), proposal(0, hypers=searched), task=task)
+    run(Checkpoints(tmp_path / "all"), proposal(0))
+    assert Checkpoints(tmp_path / "some").path(0).read_bytes() == Checkpoints(tmp_path / "all").path(0).read_bytes()
+    assert set(HYPERS) == set(AGENT_HYPERS)
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+@pytest.mark.parametrize("options", [{"core": "lstm"}, {"torso": "small", "autocast": True}], ids=["lstm", "bfloat16"])
+def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any], tmp_path: Path) -> None:
+    task = task_of("impala", policy_lag=lag, **options)
+    if "torso" in options:
+        task = replace(task, env=resolve("Pacman"), eval_episodes=1, fitness="training")
+    for overlap in (False, True):
+        inline = Run("inline", replace(task, overlap=overlap))
+        inline(Checkpoints(tmp_path / str(overlap)), proposal(0), proposal(1))
+    for member in (0, 1):
+        one, other = (Checkpoints(tmp_path / str(overlap)).path(member).read_bytes() for overlap in (False, True))
+        assert one == other

@@ -1,0 +1,262 @@
+"""What actor-critic agents share: a population's weights, optimiser, statistics and hypers, and one update of all of them.
+
+The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hypers carry over;
+Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale but for its epsilon and the gradient clip.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.cores import make_core
+from agents.heads import make_head
+from agents.hypers import HYPERS
+from agents.networks import UnsupportedSpace, Weights, dense
+from agents.normaliser import Normaliser, ReturnScale
+from agents.optimiser import make_optimiser
+from agents.policy import Network, Policy
+from agents.rollout import Rollout
+from agents.torsos import make_torso
+
+State: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
+
+
+class CheckpointMismatch(ValueError):
+    """A checkpoint that is not of this agent; one line that names the first difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorCriticConfig:
+    """What is fixed while training. Defaults are Stable-Baselines3's for A2C, but for the number of environments.
+
+    `policy_lag` is how many updates lie between the weights that acted and those that learn from it; the first unrolls of an
+    interval, for which there are not so many, have less. Raises ValueError, one line, for a value out of its range.
+    """
+
+    unroll_length: int = 5
+    envs_per_member: int = 16
+    policy_lag: int = 0
+    torso: str = "auto"
+    hidden: Sequence[int] = (64, 64)
+    core: str = "none"
+    core_size: int = 256
+    optimiser: str = "rmsprop"
+    rmsprop_decay: float = 0.99
+    rewards: str = "true"
+    normalise_observations: bool = False
+    normalise_returns: bool = False
+    autocast: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("unroll_length", "envs_per_member", "core_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, but is {getattr(self, name)}")
+        if self.policy_lag < 0:
+            raise ValueError(f"policy_lag must be 0 or more updates, but is {self.policy_lag}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must be layers of 1 or more units, but is {self.hidden}")
+        if not 0 <= self.rmsprop_decay < 1:
+            raise ValueError(f"rmsprop_decay must be from 0 to below 1, but is {self.rmsprop_decay}")
+        for name, known in (("optimiser", ("rmsprop", "adam")), ("core", ("none", "lstm")), ("rewards", tuple(REWARDS))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}")
+
+
+REWARDS = {
+    "true": lambda rewards: rewards,
+    "clip": lambda rewards: rewards.clamp(-1.0, 1.0),  # Mnih 2015
+    "symlog": lambda rewards: rewards.sign() * rewards.abs().log1p(),  # Hafner 2023, "Mastering Diverse Domains", eq. 9
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transitions:
+    """What targets are made of. All without gradient; log probabilities are of the actions taken."""
+
+    log_probs: Tensor  # [T, P, B], of the policy that learns
+    behaviour_log_probs: Tensor  # [T, P, B]
+    rewards: Tensor  # [T, P, B], as the learner sees them
+    discounts: Tensor  # [T, P, B], 0 where the episode terminates
+    values: Tensor  # [T+1, P, B]
+    valid: Tensor  # [T, P, B] bool
+    trace_lambda: Tensor  # [P, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What values move to, and what the policy gradient is weighed with, [T, P, B]."""
+
+    values: Tensor
+    advantages: Tensor
+
+
+class ActorCritic(ABC):
+    """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population.
+
+    An agent is what its `targets` are. Raises UnsupportedSpace, one line, for spaces it cannot handle.
+    """
+
+    def __init__(
+        self,
+        config: ActorCriticConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        *,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> None:
+        self._config = config
+        self._device = device
+        self._network = make_network(config, observation_space, action_space)
+        members = [self._network.initialise(seed) for seed in seeds]
+        self._weights: Weights = {
+            name: torch.stack([member[name] for member in members]).to(device).requires_grad_() for name in members[0]
+        }
+        self._optimiser = make_optimiser(config.optimiser, self._weights, decay=config.rmsprop_decay)
+        shape = tuple(observation_space.shape or ())
+        self._normaliser = Normaliser(len(seeds), shape, device) if config.normalise_observations else None
+        self._return_scale = ReturnScale(len(seeds), device) if config.normalise_returns else None
+        self._updates = torch.zeros(len(seeds), dtype=torch.int64, device=device)
+        self._hypers = {name: torch.zeros(len(seeds), device=device) for name in HYPERS}
+        self._finite = torch.ones(len(seeds), dtype=torch.bool, device=device)
+
+    @staticmethod
+    @abstractmethod
+    def targets(transitions: Transitions) -> Targets: ...
+
+    @property
+    def policy(self) -> Policy:
+        """What acts with the weights as they are, live."""
+        return Policy(network=self._network, weights=self._weights, normaliser=self._normaliser, device=self._device)
+
+    def set_hypers(self, hypers: Mapping[str, Sequence[float]]) -> None:
+        """One value a member, live from the next update on. Raises ValueError for missing or unknown names, or other counts."""
+        if set(hypers) != set(HYPERS):
+            raise ValueError(f"an actor-critic needs {sorted(HYPERS)}, got {sorted(hypers)}")
+        members = len(self._finite)
+        for name, values in hypers.items():
+            if len(values) != members:
+                raise ValueError(f"there are {members} members, but {name} has {len(values)} values")
+        self._hypers = {
+            name: torch.tensor(list(values), dtype=torch.float32, device=self._device) for name, values in hypers.items()
+        }
+
+    def _slots(self) -> dict[str, Tensor]:
+        """Everything that an exploit copies, each [P, ...]. Recurrent states are not: episodes begin anew with an interval."""
+        slots = {f"weights.{name}": weight.detach() for name, weight in self._weights.items()}
+        slots |= self._optimiser.moments
+        slots["updates"] = self._updates
+        for name, statistics in (("normaliser", self._normaliser), ("return_scale", self._return_scale)):
+            if statistics is not None:
+                slots |= {f"{name}.{one}": tensor for one, tensor in statistics.slots().items()}
+        return slots
+
+    def state(self, member: int) -> State:
+        """A copy of one member's weights, moments, statistics and counters."""
+        return {name: tensor[member].cpu().numpy().copy() for name, tensor in self._slots().items()}
+
+    def load_state(self, member: int, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
+        slots = self._slots()
+        if different := sorted(set(slots) ^ set(state)):
+            raise CheckpointMismatch(f"is of another agent or network: {different[0]!r} is in only one of the two")
+        for name, tensor in slots.items():
+            if tensor.shape[1:] != state[name].shape:
+                raise CheckpointMismatch(f"is of another network: {name!r} is {state[name].shape}, not {tuple(tensor.shape[1:])}")
+            if torch.from_numpy(state[name]).dtype != tensor.dtype:
+                raise CheckpointMismatch(f"is of another version: {name!r} is {state[name].dtype}, not {tensor.dtype}")
+        for name, tensor in slots.items():
+            tensor[member] = torch.from_numpy(np.array(state[name])).to(self._device)
+        self._finite[member] = True
+
+    def learn(self, rollout: Rollout) -> dict[str, Tensor]:
+        """One update of every member. Metrics, each [P]."""
+        rollout = rollout.to(self._device)
+        length, members, envs = rollout.rewards.shape
+        # [T+1, P, B, ...] -> [P, (T+1) B, ...]: one pass through the network for all values and policies.
+        observations = self.policy.prepared(rollout.observations.transpose(0, 1).flatten(1, 2))
+        fresh = torch.cat([torch.zeros_like(rollout.valid[:1]), ~rollout.valid])  # [T+1, P, B]
+        policy_features, value_features, _ = self._network.features(self._weights, observations, rollout.core_state, fresh)
+        values = dense(self._weights, "value", value_features).view(members, length + 1, envs).transpose(0, 1)
+        outputs = dense(self._weights, "policy", policy_features[:, : length * envs])
+        actions = rollout.actions.transpose(0, 1).flatten(1, 2)
+        log_probs, entropies = self._network.head.log_prob_and_entropy(self._weights, outputs, actions)
+
+        targets = self.targets(self._transitions(rollout, values.detach(), log_probs.detach()))
+        weights = rollout.valid.to(torch.float32).transpose(0, 1).flatten(1)
+        weights = weights / weights.sum(1, keepdim=True).clamp(min=1.0)  # [P, T B], sums to 1
+        policy_loss = -(weights * _flat(targets.advantages) * log_probs).sum(1)
+        value_loss = (weights * _flat(targets.values - values[:-1]).square()).sum(1)
+        entropy = (weights * entropies).sum(1)
+        loss = policy_loss + self._hypers["value_cost"] * value_loss - self._hypers["entropy_cost"] * entropy
+        loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
+        grad_norm = self._optimiser.step(**{n: self._hypers[n] for n in ("learning_rate", "max_grad_norm", "epsilon")})
+        self._updates += 1
+        self._finite &= torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
+        if self._normaliser is not None:  # last: this rollout's actions were chosen with the statistics from before
+            self._normaliser.update(rollout.observations[:-1], rollout.valid)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "explained_variance": _explained_variance(targets.values, values.detach()[:-1], rollout.valid),
+            "grad_norm": grad_norm,
+        }
+
+    def _transitions(self, rollout: Rollout, values: Tensor, log_probs: Tensor) -> Transitions:
+        length, members, envs = rollout.rewards.shape
+        rewards = REWARDS[self._config.rewards](rollout.rewards)
+        if self._return_scale is not None:
+            self._return_scale.update(rewards, rollout.valid)
+            rewards = self._return_scale(rewards)
+        return Transitions(
+            log_probs=log_probs.view(members, length, envs).transpose(0, 1),
+            behaviour_log_probs=rollout.behaviour_log_probs,
+            rewards=rewards,
+            discounts=self._hypers["discount"][None, :, None] * ~rollout.terminated,
+            values=values,
+            valid=rollout.valid,
+            trace_lambda=self._hypers["trace_lambda"][:, None],
+        )
+
+    def healthy(self) -> np.ndarray[Any, Any]:
+        """Which members have only finite weights and have had only finite losses since they were loaded, [P] of bool."""
+        finite = self._finite.clone()
+        for weight in self._weights.values():
+            finite &= torch.isfinite(weight.detach()).flatten(1).all(1)
+        return finite.cpu().numpy()
+
+
+def make_network(
+    config: ActorCriticConfig, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+) -> Network:
+    recurrent = config.core != "none"
+    torso = make_torso(config.torso, observation_space, hidden=config.hidden, shared=recurrent, autocast=config.autocast)
+    if config.normalise_observations and observation_space.dtype in (np.uint8, np.bool_):
+        raise UnsupportedSpace(f"observations of {observation_space} are scaled already: leave normalise_observations out")
+    return Network(torso=torso, core=make_core(config.core, torso.features, config.core_size), head=make_head(action_space))
+
+
+def _flat(array: Tensor) -> Tensor:
+    """[T, P, B] -> [P, T B]."""
+    return array.transpose(0, 1).flatten(1)
+
+
+def _explained_variance(returns: Tensor, values: Tensor, valid: Tensor) -> Tensor:
+    """1 - Var(return - value) / Var(return) over each member's valid steps; [T, P, B] -> [P]."""
+    weights = valid.to(torch.float32)
+    count = weights.sum((0, 2)).clamp(min=1.0)
+
+    def variance(array: Tensor) -> Tensor:
+        mean = (array * weights).sum((0, 2)) / count
+        return ((array - mean[None, :, None]).square() * weights).sum((0, 2)) / count
+
+    return 1.0 - variance(returns - values) / variance(returns).clamp(min=1e-8)

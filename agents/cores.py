@@ -1,0 +1,93 @@
+"""What a policy remembers between steps: nothing, or a long short-term memory (Hochreiter & Schmidhuber 1997).
+
+A core takes the features of T steps of B environments, flattened time-major to [P, T B, in], and a state [P, B, width] from
+before the first of them. Where a step is `fresh`, an episode begins and the state is zero before it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from agents.networks import Weights, orthogonal
+
+
+class Core(Protocol):
+    """Features to features, with a state that is zero at the start of an episode."""
+
+    features: int
+    width: int  # of the state; 0 for a core without one
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        """One member's weights, without the population axis."""
+        ...
+
+    def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [P, T B, in], state [P, B, width], fresh [T, P, B] bool -> features [P, T B, out], state [P, B, width]."""
+        ...
+
+
+@final
+class Feedforward:
+    """No memory."""
+
+    width = 0
+
+    def __init__(self, features: int) -> None:
+        self.features = features
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        return {}
+
+    def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        return features, state
+
+
+@final
+class LSTM:
+    """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM but for a single bias.
+
+    The state is hidden and cell, side by side. Weights start orthogonal with gain 1 and biases at zero, the forget gate's too,
+    as in CleanRL's ppo_atari_lstm.py.
+    """
+
+    def __init__(self, inputs: int, size: int) -> None:
+        self._inputs = inputs
+        self.features = size
+        self.width = 2 * size
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        return {
+            "core.input.weight": orthogonal((4 * self.features, self._inputs), 1.0, generator).T.contiguous(),
+            "core.hidden.weight": orthogonal((4 * self.features, self.features), 1.0, generator).T.contiguous(),
+            "core.bias": torch.zeros(4 * self.features),
+        }
+
+    def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        length, members, envs = fresh.shape
+        # Rounding to bfloat16 at each step would add up over an episode.
+        with torch.autocast(features.device.type, enabled=False):
+            inputs = torch.baddbmm(weights["core.bias"][:, None], features.to(torch.float32), weights["core.input.weight"])
+            inputs_t = inputs.view(members, length, envs, -1).unbind(1)  # T times [P, B, 4H]
+            hidden, cell = state.chunk(2, -1)
+            outputs = []
+            for t in range(length):
+                # Filled rather than multiplied: 0 times NaN would be NaN.
+                hidden, cell = (part.masked_fill(fresh[t, ..., None], 0.0) for part in (hidden, cell))
+                gates = torch.baddbmm(inputs_t[t], hidden, weights["core.hidden.weight"])
+                taken, kept, candidate, shown = gates.chunk(4, -1)
+                cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(candidate)
+                hidden = torch.sigmoid(shown) * torch.tanh(cell)
+                outputs.append(hidden)
+        return torch.stack(outputs, 1).flatten(1, 2), torch.cat([hidden, cell], -1)
+
+
+def make_core(name: str, inputs: int, size: int) -> Core:
+    """A core for `inputs` features; `size` is how many an LSTM gives. Raises ValueError for an unknown name."""
+    if name == "none":
+        return Feedforward(inputs)
+    if name == "lstm":
+        return LSTM(inputs, size)
+    raise ValueError(f"unknown core {name!r}: use none or lstm")

@@ -1,0 +1,36 @@
+"""What may change while an agent trains, with the values that are legal. Everything else about an agent is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FINITE = 3.0e38  # of a float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HyperSpec:
+    """Legal values lie in [low, high], or in (low, high] where `above_low`; `default` is Stable-Baselines3's for A2C."""
+
+    default: float
+    low: float
+    high: float
+    above_low: bool = False
+
+    def complaint(self, value: float) -> str | None:
+        """Why a value is not legal, or None where it is."""
+        if self.low < value <= self.high or (value == self.low and not self.above_low):
+            return None
+        bound = f"above {self.low:g}" if self.above_low else f"{self.low:g} or more"
+        return f"must be {bound}" + (f" and at most {self.high:g}" if self.high < FINITE else "") + f", but is {value:g}"
+
+
+HYPERS: Mapping[str, HyperSpec] = {
+    "learning_rate": HyperSpec(default=7e-4, low=0.0, high=FINITE),
+    "entropy_cost": HyperSpec(default=0.0, low=0.0, high=FINITE),
+    "discount": HyperSpec(default=0.99, low=0.0, high=1.0),
+    "value_cost": HyperSpec(default=0.5, low=0.0, high=FINITE),
+    "trace_lambda": HyperSpec(default=1.0, low=0.0, high=1.0),  # of GAE, or of V-trace
+    "max_grad_norm": HyperSpec(default=0.5, low=0.0, high=FINITE, above_low=True),
+    "epsilon": HyperSpec(default=1e-5, low=0.0, high=FINITE, above_low=True),  # the optimiser's
+}

@@ -1,0 +1,44 @@
+"""IMPALA's learner (Espeholt 2018), for a whole population at once: actor-critic with V-trace.
+
+Acting runs ahead of learning by a fixed number of updates (`policy_lag`), not by however many the machine happens to be late:
+the correction has the same work to do, and a run can be repeated.
+
+Departures: the loss is a mean, not a sum (see `actor_critic`); a replay buffer is not kept, as in the paper's main results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from agents.actor_critic import ActorCritic, ActorCriticConfig, Targets, Transitions
+from agents.returns import vtrace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IMPALAConfig(ActorCriticConfig):
+    """Unrolls of 20 steps as in Espeholt 2018, Table G.1."""
+
+    unroll_length: int = 20
+    policy_lag: int = 1
+
+
+@final
+class IMPALA(ActorCritic):
+    """V-trace targets and advantages, both clips at 1 as in the paper."""
+
+    @staticmethod
+    def targets(transitions: Transitions) -> Targets:
+        # Where a step is not valid no action was taken, and a ratio of nothing could overflow.
+        log_ratios = torch.where(transitions.valid, transitions.log_probs - transitions.behaviour_log_probs, 0.0)
+        traced = vtrace(
+            log_ratios,
+            transitions.rewards,
+            transitions.discounts,
+            transitions.values,
+            transitions.valid,
+            transitions.trace_lambda,
+        )
+        return Targets(values=traced.values, advantages=traced.advantages)

@@ -1,0 +1,98 @@
+"""The network of an agent, and the policy that acts with one set of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.cores import Core
+from agents.heads import Head
+from agents.networks import POLICY_GAIN, VALUE_GAIN, Weights, dense, dense_weights
+from agents.normaliser import Normaliser
+from agents.torsos import Torso
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Torso, core, and the two heads, as a pure function of weights that carry [P] in front."""
+
+    torso: Torso
+    core: Core
+    head: Head
+
+    def initialise(self, seed: int) -> Weights:
+        """One member's weights, decided by `seed` alone."""
+        generator = torch.Generator().manual_seed(seed)
+        return (
+            self.torso.initialise(generator)
+            | self.core.initialise(generator)
+            | dense_weights("policy", self.core.features, self.head.size, POLICY_GAIN, generator)
+            | dense_weights("value", self.core.features, 1, VALUE_GAIN, generator)
+            | self.head.initialise()
+        )
+
+    def features(self, weights: Weights, observations: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """For observations [P, T B, *observation]: features for the policy and for the value, and the core's last state.
+
+        A core with a state takes one stream, so its torso gives the policy and the value the same features.
+        """
+        policy_features, value_features = self.torso(weights, observations)
+        if self.core.width == 0:
+            return policy_features, value_features, state
+        features, state = self.core(weights, policy_features, state, fresh)
+        return features, features, state
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What acts: the weights and the statistics of one moment. The learner's own change under it; a `snapshot` does not."""
+
+    network: Network
+    weights: Weights
+    normaliser: Normaliser | None
+    device: str
+
+    def snapshot(self) -> Policy:
+        weights = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.copy())
+
+    def initial_state(self, members: int, envs: int) -> Tensor:
+        """The core's state at the start of an episode, [P, B, S]."""
+        return torch.zeros(members, envs, self.network.core.width, device=self.device)
+
+    def sample_noise(self, generators: Sequence[torch.Generator], length: int, envs: int) -> Tensor:
+        """All randomness of `length` steps of acting, [T, P, B, ...], each member's from its own generator."""
+        noise = [self.network.head.noise(generator, length, envs) for generator in generators]
+        return torch.stack(noise, 1).to(self.device)
+
+    @torch.no_grad()
+    def act(self, observations: Tensor, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions [P, B, ...], policy outputs [P, B, size] and the next state, for observations [P, B, *observation]."""
+        prepared = self.prepared(observations.to(self.device))
+        fresh = torch.zeros(1, *state.shape[:2], dtype=torch.bool, device=self.device)
+        features, _, state = self.network.features(self.weights, prepared, state, fresh)
+        outputs = dense(self.weights, "policy", features)
+        return self.network.head.sample(self.weights, outputs, noise), outputs, state
+
+    def prepared(self, observations: Tensor) -> Tensor:
+        """Observations [P, N, *observation] as the network takes them."""
+        return observations if self.normaliser is None else self.normaliser(observations)
+
+    @torch.no_grad()
+    def log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        """Log probabilities [T, P, B] of the actions [T, P, B, ...] that were chosen from the outputs [T, P, B, size]."""
+        length, members, envs = outputs.shape[:3]
+        flat = [array.transpose(0, 1).flatten(1, 2) for array in (outputs, actions)]
+        log_probs, _ = self.network.head.log_prob_and_entropy(self.weights, *flat)
+        return log_probs.view(members, length, envs).transpose(0, 1)
+
+    def environment_actions(self, actions: Tensor) -> np.ndarray[Any, Any]:
+        """Actions as the environments want them: whole numbers, or floats clipped to the box."""
+        return self.network.head.to_environment(actions)

@@ -1,0 +1,270 @@
+"""Observations to features: the part of a network that depends on the observation space.
+
+References: Mnih 2016, "Asynchronous Methods for Deep Reinforcement Learning"; Mnih 2015, "Human-level control through deep
+reinforcement learning"; Espeholt 2018, "IMPALA"; Young & Tian 2019, "MinAtar".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import gymnasium
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv, dense, dense_weights, orthogonal
+
+
+class Torso(Protocol):
+    """Observations to features, one set for the policy and one for the value (the same tensor where they share)."""
+
+    features: int
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        """One member's weights, without the population axis."""
+        ...
+
+    def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """[P, N, *observation] -> two of [P, N, features]."""
+        ...
+
+
+@final
+class DenseTorso:
+    """Tanh layers, separate for policy and value as in Stable-Baselines3's MlpPolicy, or one trunk where they are `shared`."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], shared: bool) -> None:
+        self._sizes = (inputs, *hidden)
+        self._trunks = ("torso",) if shared else ("policy_torso", "value_torso")
+        self.features = self._sizes[-1]
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        weights: Weights = {}
+        for trunk in self._trunks:
+            for layer, (rows, columns) in enumerate(zip(self._sizes, self._sizes[1:], strict=False)):
+                weights |= dense_weights(f"{trunk}.{layer}", rows, columns, HIDDEN_GAIN, generator)
+        return weights
+
+    def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        flat = observations.flatten(2).to(torch.float32)
+        trunks = []
+        for trunk in self._trunks:
+            hidden = flat
+            for layer in range(len(self._sizes) - 1):
+                hidden = torch.tanh(dense(weights, f"{trunk}.{layer}", hidden))
+            trunks.append(hidden)
+        return trunks[0], trunks[-1]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFormat:
+    """How images of a space lie in memory, and the value that is white in them."""
+
+    channels: int
+    height: int
+    width: int
+    channels_last: bool
+    white: float
+
+    @classmethod
+    def of(cls, space: gymnasium.spaces.Box) -> ImageFormat | None:
+        """The format of a Box of bytes or booleans, [H, W] or with channels first or last; None where it holds no images.
+
+        Channels are last unless the first axis is strictly the smaller: [4, 84, 84] has them first, [84, 84, 3] last.
+        """
+        if space.dtype not in ("uint8", "bool") or len(space.shape) not in (2, 3):
+            return None
+        shape = (1, *space.shape) if len(space.shape) == 2 else space.shape
+        channels_last = len(space.shape) == 3 and not shape[0] < shape[2]
+        height, width, channels = shape if channels_last else (*shape[1:], shape[0])
+        white = max(1.0, float(space.high.max()))
+        return cls(channels=channels, height=height, width=width, channels_last=channels_last, white=white)
+
+    def channels_first(self, observations: Tensor) -> Tensor:
+        """[P, N, *observation] -> [P, N, C, H, W], a view."""
+        if observations.dim() == 4:
+            return observations.unsqueeze(2)
+        return observations.movedim(-1, 2) if self.channels_last else observations
+
+
+def _inputs(image: ImageFormat, weights: Weights, observations: Tensor, autocast: bool) -> tuple[Weights, Tensor]:
+    """Weights and images to begin with: the first kernel takes values up to `white`, as if the images were of 0 to 1.
+
+    Scaling the kernel is the same as scaling the images, and far less work.
+    """
+    images = image.channels_first(observations).to(torch.bfloat16 if autocast else torch.float32)
+    return weights | {"torso.0.weight": weights["torso.0.weight"] / image.white}, images
+
+
+def _autocast(observations: Tensor, enabled: bool) -> torch.autocast:
+    # Without the cache of cast weights: it is global to the process, and a thread that leaves autocast clears it while another
+    # may be at work under it. A weight is used once a pass here, so the cache would save nothing.
+    return torch.autocast(observations.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def _conv_weights(name: str, shape: tuple[int, int, int, int], gain: float, generator: torch.Generator) -> Weights:
+    """Kernels [out, in, height, width] and zero bias [out] of one member."""
+    return {f"{name}.weight": orthogonal(shape, gain, generator), f"{name}.bias": torch.zeros(shape[0])}
+
+
+@final
+class ConvTorso:
+    """Convolutions and a dense layer with ReLU over images, shared by policy and value.
+
+    `layers` are (channels, kernel, stride). Under `autocast` it computes in bfloat16; its weights stay float32.
+    """
+
+    def __init__(self, image: ImageFormat, layers: Sequence[tuple[int, int, int]], features: int, autocast: bool) -> None:
+        self._image = image
+        self._layers = layers
+        self._channels = (image.channels, *(channels for channels, _, _ in layers))
+        height, width = image.height, image.width
+        for _, kernel, stride in layers:
+            height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+        if min(height, width) < 1:
+            shape = (image.channels, image.height, image.width)
+            raise UnsupportedSpace(f"images of {shape} are too small for this torso: use the small or the dense one")
+        self._flat = self._channels[-1] * height * width
+        self._autocast = autocast
+        self.features = features
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        weights: Weights = {}
+        for layer, (channels, kernel, _) in enumerate(self._layers):
+            shape = (channels, self._channels[layer], kernel, kernel)
+            weights |= _conv_weights(f"torso.{layer}", shape, HIDDEN_GAIN, generator)
+        return weights | dense_weights("torso.dense", self._flat, self.features, HIDDEN_GAIN, generator)
+
+    def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        with _autocast(observations, self._autocast):
+            scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
+            for layer, (_, _, stride) in enumerate(self._layers):
+                hidden = torch.relu(conv(scaled, f"torso.{layer}", hidden, stride))
+            features = torch.relu(dense(weights, "torso.dense", hidden.flatten(2)))
+        features = features.to(torch.float32)
+        return features, features
+
+
+@final
+class ResidualTorso:
+    """The deep torso of Espeholt 2018, Fig. 3: sections of a convolution, a pooling that halves, and two residual blocks.
+
+    Under `autocast` it computes in bfloat16; its weights stay float32.
+    """
+
+    SECTIONS = (16, 32, 32)  # channels
+    BLOCKS = 2  # a section
+    # Branches add up: with the gain of plain ReLU layers each block would double the variance. 1 is the scale that Espeholt's
+    # convolutions start with, a standard deviation of 1 / sqrt(inputs).
+    GAIN = 1.0
+
+    def __init__(self, image: ImageFormat, autocast: bool) -> None:
+        self._image = image
+        height, width = image.height, image.width
+        for _ in self.SECTIONS:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        self._flat = self.SECTIONS[-1] * height * width
+        self._autocast = autocast
+        self.features = 256
+
+    def initialise(self, generator: torch.Generator) -> Weights:
+        weights: Weights = {}
+        previous = self._image.channels
+        for section, channels in enumerate(self.SECTIONS):
+            weights |= _conv_weights(f"torso.{section}", (channels, previous, 3, 3), self.GAIN, generator)
+            for name in (name for block in self._blocks(section) for name in block):
+                weights |= _conv_weights(name, (channels, channels, 3, 3), self.GAIN, generator)
+            previous = channels
+        return weights | dense_weights("torso.dense", self._flat, self.features, HIDDEN_GAIN, generator)
+
+    def _blocks(self, section: int) -> list[tuple[str, str]]:
+        """The names of the two convolutions of each residual block."""
+        return [(f"torso.{section}.{block}.0", f"torso.{section}.{block}.1") for block in range(self.BLOCKS)]
+
+    def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        with _autocast(observations, self._autocast):
+            scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
+            for section in range(len(self.SECTIONS)):
+                hidden = _halved(conv(scaled, f"torso.{section}", hidden, 1, padding=1))
+                for first, second in self._blocks(section):
+                    branch = conv(weights, first, torch.relu(hidden), 1, padding=1)
+                    hidden = hidden + conv(weights, second, torch.relu(branch), 1, padding=1)
+            features = torch.relu(dense(weights, "torso.dense", torch.relu(hidden).flatten(2)))
+        features = features.to(torch.float32)
+        return features, features
+
+
+def _halved(images: Tensor) -> Tensor:
+    """Maximum over 3x3, every second one; [P, N, C, H, W] -> [P, N, C, ceil(H / 2), ceil(W / 2)]."""
+    pooled = F.max_pool2d(images.flatten(0, 1), kernel_size=3, stride=2, padding=1)
+    return pooled.view(*images.shape[:2], *pooled.shape[1:])
+
+
+# (channels, kernel, stride) of each layer, and features: Mnih 2016 (A3C); Mnih 2015 (Nature DQN); the DQN of Young & Tian 2019,
+# whose games are of 10x10.
+CONV_LAYERS = {
+    "shallow": (((16, 8, 4), (32, 4, 2)), 256),
+    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),
+    "small": (((16, 3, 1),), 128),
+}
+DEEP = "deep"
+SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists
+
+
+def make_torso(name: str, space: gymnasium.Space[Any], *, hidden: Sequence[int], shared: bool, autocast: bool) -> Torso:
+    """`hidden` and `shared` are the dense torso's. Raises UnsupportedSpace for what holds no numbers, and for unknown names.
+
+    "auto" takes a dense torso for vectors and for floats of any shape, a convolutional one for images of bytes or booleans.
+    """
+    if not isinstance(space, gymnasium.spaces.Box) or not space.shape or 0 in space.shape:
+        raise UnsupportedSpace(f"observations of {space} are not supported: {_way_out(space)}")
+    if name not in ("auto", "dense", DEEP, *CONV_LAYERS):
+        raise UnsupportedSpace(f"unknown torso {name!r}: use auto, dense, {', '.join(CONV_LAYERS)} or {DEEP}")
+    image = ImageFormat.of(space)
+    if name == "auto":
+        name = _fitting(space, image)
+    if name == "dense":
+        return DenseTorso(math.prod(space.shape), hidden, shared)
+    if image is None:
+        raise UnsupportedSpace(f"torso {name!r} needs images of bytes or booleans, not {space}: use a dense one")
+    if name == DEEP:
+        return ResidualTorso(image, autocast)
+    layers, features = CONV_LAYERS[name]
+    return ConvTorso(image, layers, features, autocast)
+
+
+def _fitting(space: gymnasium.spaces.Box, image: ImageFormat | None) -> str:
+    """What "auto" stands for."""
+    if image is not None and min(image.height, image.width) >= 3:
+        return "small" if min(image.height, image.width) < SMALL_BELOW else "shallow"
+    if image is None and len(space.shape) > 1 and space.dtype in ("uint8", "bool"):
+        # Such as stacked colour images: a dense torso would be slow and would learn little.
+        raise UnsupportedSpace(f"observations of {space} are neither vectors nor images: {_way_out(space)}")
+    return "dense"
+
+
+def _way_out(space: gymnasium.Space[Any]) -> str:
+    """The wrapper that would make a vector of a space's elements."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        awkward = [name for name, entry in space.spaces.items() if not _flattens(entry)]
+        if awkward:
+            entries = f"{'entry' if len(awkward) == 1 else 'entries'} {', '.join(map(repr, awkward))}"
+            return f"drop the {entries} with gymnasium.wrappers.FilterObservation, then use gymnasium.wrappers.FlattenObservation"
+    if _flattens(space):
+        return "wrap the environment in gymnasium.wrappers.FlattenObservation"
+    return "wrap the environment in gymnasium.wrappers.TransformObservation so that it gives a Box"
+
+
+def _flattens(space: gymnasium.Space[Any]) -> bool:
+    """Whether FlattenObservation makes a vector of it that is worth learning from: the letters of a text are not."""
+    if isinstance(space, gymnasium.spaces.Text):
+        return False
+    try:
+        return bool(space.is_np_flattenable)
+    except NotImplementedError:  # a space of someone's own, as MiniGrid's mission
+        return False

@@ -1,0 +1,40 @@
+"""DeepMind Lab, the first-person levels of Jaderberg 2017 and Espeholt 2018, for users who have built its native library.
+
+The package `dmlab-gym` (Python 3.13, Linux) registers the ids `dmlab_gym/<level>-v0` and its command `dmlab-gym build` builds
+the library, in a container. As in Espeholt 2018, appendix D: 72 x 96 pixels in colour, every action repeated for four frames,
+and nine discrete actions. The engine ends an episode at its own time limit without saying that it was one, so that these ends
+count as terminations.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, final
+
+import gymnasium
+
+FRAME_SKIP = 4
+OPTIONS: Mapping[str, Any] = {
+    "make_kwargs": {"renderer": "software", "width": 96, "height": 72, "fps": 60},
+    "actions": "the nine of Espeholt 2018, table D.2",
+    "frame_skip": FRAME_SKIP,
+}
+
+
+@final
+class SkipFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Nine actions, each repeated until `frame_skip` frames have passed or the episode ends; rewards are summed."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], options: Mapping[str, Any]) -> None:
+        super().__init__(importlib.import_module("dmlab_gym.wrappers").ActionDiscretize(env))
+        self._frame_skip = options["frame_skip"]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        total = 0.0
+        for _ in range(self._frame_skip):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info

@@ -1,0 +1,157 @@
+"""EnvPool as another way to step the environments that it has: C++ threads in place of Gymnasium's Python.
+
+The same ids, the same rewards and episode limits, Atari under the protocol of `envs.atari`; but its emulators and engines
+are its own build with random streams of their own, so one seed plays other episodes than on the default backend. Only
+families that are tested against the default backend are served, and of them not the games whose frames must all be pooled.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envs import atari, minigrid
+from envs.families import missing
+from envs.spec import EnvironmentUnavailable, EnvSpec
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Options: TypeAlias = dict[str, Any]
+
+INSTALL = "pip install -e '.[envpool]'"
+# What is set for a whole family; for Atari every argument of EnvPool that has to do with the game.
+SERVED: Mapping[str, Options] = {
+    "atari": {
+        "frame_skip": atari.FRAME_SKIP,
+        "stack_num": atari.STACK,
+        "repeat_action_probability": 0.25,
+        "img_height": 84,
+        "img_width": 84,
+        "gray_scale": True,
+        "use_inter_area_resize": True,
+        "noop_max": 30,
+        "use_fire_reset": False,
+        "episodic_life": False,
+        "zero_discount_on_life_loss": False,
+        "reward_clip": False,
+        "full_action_space": False,
+        "mode": -1,  # the game's own
+        "difficulty": -1,
+    },
+    "box2d": {},
+    "classic_control": {},
+    "minigrid": {},
+    "mujoco": {},
+}
+
+
+def spec_of(spec: EnvSpec) -> EnvSpec:
+    """The same environment stepped by EnvPool. Raises EnvironmentUnavailable."""
+    if spec.family not in SERVED:
+        raise EnvironmentUnavailable(
+            f"--backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
+        )
+    if spec.family == "atari" and spec.options["game"] in atari.FLICKERING:
+        raise EnvironmentUnavailable(
+            f"{spec.id} draws its sprites in turns, and EnvPool pools only the last two of four frames, which hides some of "
+            "them for ever: leave --backend envpool out"
+        )
+    task = spec.id.removeprefix("ALE/")
+    if importlib.util.find_spec("envpool") is None:
+        raise EnvironmentUnavailable(missing("--backend envpool", "envpool", INSTALL))
+    if task not in importlib.import_module("envpool").list_all_envs():
+        raise EnvironmentUnavailable(f"EnvPool has no {task}: leave --backend envpool out for {spec.id}")
+    config = dict(SERVED[spec.family])
+    if spec.max_episode_frames is not None:
+        config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
+    return replace(spec, options={"backend": "envpool", "task": task, "config": config})
+
+
+def make(spec: EnvSpec, num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
+    """The vector environment of `spec_of`. Raises EnvironmentUnavailable."""
+    if importlib.util.find_spec("envpool") is None:
+        raise EnvironmentUnavailable(missing(spec.id, "envpool", INSTALL))
+    return Pool(spec.options["task"], spec.options["config"], num_envs, threads)
+
+
+@final
+class Pool(VectorEnv[Any, Any, Any]):
+    """EnvPool seeds when it is made only, so a pool is made at each seeded reset; copy i gets seed + i.
+
+    EnvPool's autoreset is NEXT_STEP: the step after an end ignores its action, pays 0 and shows a first observation.
+    """
+
+    def __init__(self, task: str, config: Mapping[str, Any], num_envs: int, threads: int) -> None:
+        self._envpool = importlib.import_module("envpool")
+        self._task = task
+        self._config = {**config, "num_envs": num_envs, "num_threads": threads}
+        self._pool: Any = None
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+        with _bounds_may_lose_digits():
+            spec = self._envpool.make_spec(task, **self._config)
+            observation, action = spec.gymnasium_observation_space, spec.gymnasium_action_space
+        self.single_observation_space = _observation_space(observation)
+        self.single_action_space = _action_space(action)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Array, Options]:
+        """Copy i is seeded with seed + i. Raises ValueError without a seed, and for options."""
+        if seed is None or options:
+            raise ValueError("EnvPool is reset with a seed and without options")
+        self._pool = None  # its threads end before others begin
+        seeds = [seed + copy for copy in range(self.num_envs)]
+        with _bounds_may_lose_digits():
+            self._pool = self._envpool.make_gymnasium(self._task, **self._config, seed=seeds)
+            observations, _ = self._pool.reset()
+        return _array(observations), {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
+        """One step with actions [B, ...]. The caller owns the arrays returned; there is no further information."""
+        observations, rewards, terminated, truncated, _ = self._pool.step(np.asarray(actions))
+        return _array(observations), rewards, terminated, truncated, {}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self._pool = None
+
+
+def _array(observations: Any) -> Array:
+    """Of MiniGrid, the only one with dictionaries, what the default backend shows."""
+    return minigrid.one_hot(observations["image"]) if isinstance(observations, dict) else observations
+
+
+def _observation_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    if isinstance(space, spaces.Dict):
+        return minigrid.one_hot_space((space["image"].shape or ())[:2])
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return space
+    # EnvPool writes numeric_limits::min, the least positive number, where it means that there is no bound.
+    limits = np.finfo(space.dtype)
+    low = np.where(space.low == limits.tiny, -np.inf, space.low)
+    high = np.where(space.high == limits.max, np.inf, space.high)
+    return spaces.Box(low.astype(space.dtype), high.astype(space.dtype), dtype=space.dtype)
+
+
+def _action_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """As Gymnasium has it: bounded float32."""
+    if not isinstance(space, spaces.Box):
+        return space
+    return spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
+
+
+@contextmanager
+def _bounds_may_lose_digits() -> Iterator[None]:
+    """EnvPool gives bounds in float64 for spaces in float32, of which Gymnasium warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precision lowered by casting.*", category=UserWarning)
+        yield

@@ -1,0 +1,149 @@
+"""Families of environments: which package has them, what a typed name looks like, and what the field sets for all of them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
+
+from envs import dmlab, minigrid, vizdoom
+from envs.spec import EnvironmentUnavailable
+
+Env: TypeAlias = "gymnasium.Env[Any, Any]"
+
+
+class Wrap(Protocol):
+    """A wrapper that is told the options of its EnvSpec."""
+
+    def __call__(self, env: Env, options: Mapping[str, Any]) -> Env: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Environments that share a package. `entry` is how the module of a registered entry point begins.
+
+    `needs` are the modules without which they cannot be made, and `install` the command that brings them. `imports` is the
+    module, or module:function, that is imported, and called, before the first one is made; where that registers the ids,
+    `typed` is how a name that people type for one of them begins, in small letters and digits. `options` are recorded in the
+    EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which is put around each single environment.
+    """
+
+    entry: str
+    typed: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    install: str = ""
+    imports: str = ""
+    frame_skip: int = 1
+    vectorization_mode: str = "sync"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    wrap: Wrap | None = None
+
+
+def _extra(name: str) -> str:
+    return f"pip install -e '.[{name}]'"
+
+
+FAMILIES: Mapping[str, Family] = {
+    "atari": Family(entry="ale_py"),
+    "classic_control": Family(entry="gymnasium.envs.classic_control"),
+    "toy_text": Family(entry="gymnasium.envs.toy_text"),
+    "box2d": Family(entry="gymnasium.envs.box2d", needs=("Box2D",), install=_extra("box2d"), imports="Box2D"),
+    "mujoco": Family(entry="gymnasium.envs.mujoco", needs=("mujoco",), install=_extra("mujoco")),
+    "minatar": Family(
+        entry="minatar",
+        typed=("minatar",),
+        imports="minatar.gym:register_envs",
+        needs=("minatar",),
+        install=_extra("minatar"),
+        # The package's own, as in Young & Tian 2019, "MinAtar"; said here so that they are recorded.
+        options={"make_kwargs": {"sticky_action_prob": 0.1, "difficulty_ramping": True}},
+    ),
+    "minigrid": Family(
+        entry="minigrid",
+        typed=("minigrid", "babyai"),
+        imports="minigrid",
+        needs=("minigrid",),
+        install=_extra("minigrid"),
+        options=minigrid.OPTIONS,
+        wrap=minigrid.OneHotView,
+    ),
+    "vizdoom": Family(
+        entry="vizdoom",
+        typed=("vizdoom",),
+        imports="vizdoom.gymnasium_wrapper",
+        needs=("vizdoom",),
+        install=_extra("vizdoom"),
+        frame_skip=vizdoom.FRAME_SKIP,
+        options=vizdoom.OPTIONS,
+        wrap=vizdoom.Screen,
+    ),
+    "dmlab": Family(
+        entry="dmlab_gym",
+        typed=("dmlab", "deepmindlab"),
+        imports="dmlab_gym",
+        needs=("dmlab_gym", "deepmind_lab"),
+        install="pip install dmlab-gym && dmlab-gym build",
+        frame_skip=dmlab.FRAME_SKIP,
+        vectorization_mode="async",  # the engine runs once a process
+        options=dmlab.OPTIONS,
+        wrap=dmlab.SkipFrames,
+    ),
+    "probe": Family(entry="envs.probes"),
+    "gymnasium": Family(entry=""),  # any other
+}
+
+
+def family_of(spec: GymnasiumSpec) -> str:
+    """By the module of the entry point; `gymnasium` where that is in none of the others' packages."""
+    entry = spec.entry_point or spec.vector_entry_point
+    module = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", "")
+    return next(name for name, family in FAMILIES.items() if _within(module, family.entry))
+
+
+def _within(module: str, package: str) -> bool:
+    return not package or module == package or module.startswith(f"{package}.")
+
+
+def family_of_name(name: str) -> str | None:
+    """The family whose ids a typed name looks like, among those whose ids are registered only when one is asked for."""
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    return next((key for key, family in FAMILIES.items() if family.typed and letters.startswith(family.typed)), None)
+
+
+def register(name: str, what: str) -> None:
+    """Import what a family needs to be known and made; again does no harm. Raises EnvironmentUnavailable for `what`.
+
+    Warnings of what will be deprecated in there are nobody's here to heed; as errors they would crash Python in Box2D.
+    """
+    require(name, what)
+    module, _, function = FAMILIES[name].imports.partition(":")
+    if not module or name in _registered:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        imported = importlib.import_module(module)
+    if function:
+        getattr(imported, function)()
+    _registered.add(name)
+
+
+_registered: set[str] = set()  # a second registration is what Gymnasium would complain of
+
+
+def require(name: str, what: str) -> None:
+    """Raise EnvironmentUnavailable, in the name of `what`, where a module that a family needs is not installed."""
+    family = FAMILIES[name]
+    for module in family.needs:
+        if importlib.util.find_spec(module) is None:
+            raise EnvironmentUnavailable(missing(what, module, family.install))
+
+
+def missing(what: str, module: str, install: str) -> str:
+    return f"{what} needs the package {module!r}, which is not installed: {install}"

@@ -1,0 +1,67 @@
+"""From what people type to registered ids: exact, then without case and separators, else what may have been meant."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
+
+from envs.families import family_of
+from envs.spec import UnknownEnvironment
+
+
+def plain(name: str) -> str:
+    """Small letters and digits alone."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def registered_id(name: str, family: str | None = None) -> str:
+    """The one id that `name` stands for; `family`, where the name looks like one's, narrows down what may have been meant.
+
+    Raises UnknownEnvironment.
+    """
+    if name in gymnasium.registry:
+        return name
+    found = matches(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownEnvironment(f"{name!r} could be any of {', '.join(found)}: write one of these")
+    raise UnknownEnvironment(f"unknown environment {name!r}: {_hint(name, family)}")
+
+
+def matches(name: str) -> list[str]:
+    """The ids that a name may mean, of each environment the newest."""
+    specs = [spec for spec in gymnasium.registry.values() if plain(name) in _spellings(spec)]
+    newest: dict[tuple[str | None, str], GymnasiumSpec] = {}
+    for spec in sorted(specs, key=lambda spec: -1 if spec.version is None else spec.version):
+        newest[spec.namespace, spec.name] = spec
+    return sorted(spec.id for spec in newest.values())
+
+
+def _spellings(spec: GymnasiumSpec) -> set[str]:
+    """What may be typed for an environment, in plain form: version and `ALE/` may be left out, other namespaces not."""
+    version = f"v{spec.version}" if spec.version is not None else ""
+    if spec.namespace is None and family_of(spec) == "atari":
+        return {plain(spec.id)}  # of an old Atari id, all of it
+    stems = {plain(f"{spec.namespace or ''}{spec.name}")}
+    if spec.namespace == "ALE":
+        stems.add(plain(spec.name))
+    return {stem + suffix for stem in stems for suffix in ("", version)}
+
+
+def _hint(name: str, family: str | None) -> str:
+    """Compares plain names without version: `Pacmann` finds `ALE/Pacman-v5`, and `CartPol` finds `CartPole-v1`."""
+    stem = re.sub(r"(deterministic|noframeskip)?(-v\d+)?$", "", name.lower())
+    known: dict[str, str] = {}
+    for spec in sorted(gymnasium.registry.values(), key=lambda spec: spec.version or 0):
+        if family is not None:
+            if family_of(spec) == family:
+                known[plain(f"{spec.namespace or ''}{spec.name}")] = spec.id
+        elif spec.namespace in ("ALE", "probe") or (spec.namespace is None and family_of(spec) != "atari"):
+            known[plain(spec.name)] = spec.id
+    stem = plain(stem if family is not None else stem.rsplit("/", maxsplit=1)[-1])
+    near = get_close_matches(stem, list(known), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(known[word] for word in near)}?" if near else "see the names in the README"

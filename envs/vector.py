@@ -1,0 +1,103 @@
+"""Vector environments by Gymnasium: the family's wrapper, and observations that are one array whatever they were before."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypeAlias
+
+import gymnasium
+from gymnasium import error as gymnasium_error
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.wrappers import FlattenObservation
+from gymnasium.wrappers.vector import FlattenObservation as FlattenObservations
+
+from envs.families import FAMILIES
+from envs.spec import EnvironmentUnavailable, EnvSpec
+
+Vector: TypeAlias = VectorEnv[Any, Any, Any]
+
+
+def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vector:
+    """`num_envs` copies with Box observations and NEXT_STEP autoreset. Raises EnvironmentUnavailable."""
+    try:
+        env = flat(_made(spec, num_envs, {} if render_mode is None else {"render_mode": render_mode}), spec.id)
+    except gymnasium_error.UnregisteredEnv:
+        raise EnvironmentUnavailable(
+            f"{spec.id} is not registered in this process: name it module:{spec.id}, after the module that registers it"
+        ) from None
+    except (gymnasium_error.DependencyNotInstalled, ImportError) as error:
+        raise EnvironmentUnavailable(f"{spec.id} cannot be made here: {_reason(error)}") from error
+    if env.metadata.get("autoreset_mode") is not AutoresetMode.NEXT_STEP:
+        env.close()
+        raise EnvironmentUnavailable(f"{spec.id} has a vector environment that does not declare NEXT_STEP autoreset")
+    return env
+
+
+def _made(spec: EnvSpec, num_envs: int, further: dict[str, Any]) -> Vector:
+    mode = str(spec.options["vectorization_mode"])
+    kwargs = {**spec.options.get("make_kwargs", {}), **further}
+    if mode == "vector_entry_point":
+        return gymnasium.make_vec(spec.id, num_envs, vectorization_mode=mode, **kwargs)
+    wrappers: list[Any] = [functools.partial(_flat_copy, id_=spec.id)]
+    wrap = FAMILIES[spec.family].wrap
+    if wrap is not None:
+        wrappers.insert(0, functools.partial(wrap, options=spec.options))
+    # Processes that are forked from one that has threads may hang.
+    vector_kwargs = {"context": "spawn"} if mode == "async" else None
+    return gymnasium.make_vec(
+        spec.id, num_envs, vectorization_mode=mode, vector_kwargs=vector_kwargs, wrappers=wrappers, **kwargs
+    )
+
+
+def flat(env: Vector, id_: str) -> Vector:
+    """A vector environment whose observations are one array each. Raises EnvironmentUnavailable where they cannot be."""
+    if isinstance(env.single_observation_space, spaces.Box):
+        return env
+    refuse_shapeless(env.single_observation_space, id_)
+    return FlattenObservations(env)
+
+
+def _flat_copy(env: gymnasium.Env[Any, Any], id_: str) -> gymnasium.Env[Any, Any]:
+    """The same for a single environment, whose copies are then cheaper to put together than dictionaries would be."""
+    if isinstance(env.observation_space, spaces.Box):
+        return env
+    refuse_shapeless(env.observation_space, id_)
+    return FlattenObservation(env)
+
+
+def refuse_shapeless(space: spaces.Space[Any], id_: str) -> None:
+    """Raise EnvironmentUnavailable where a space, or a part of it, is not a fixed number of numbers."""
+    found = _shapeless(space, "")
+    if found is not None:
+        part, kind = found
+        where = f"observations with a {kind} space in {part}" if part else f"{kind} observations"
+        way_out = f"leave {part} out with FilterObservation" if part else "turn them into a Box with TransformObservation"
+        raise EnvironmentUnavailable(
+            f"{id_} has {where}, which have no fixed size: {way_out} (gymnasium.wrappers) and register the result"
+        )
+
+
+def _shapeless(space: spaces.Space[Any], path: str) -> tuple[str, str] | None:
+    """Where in a space, such as `left.0`, and of which kind the first part is that has no fixed size.
+
+    Gymnasium would flatten a text into the numbers of its letters, which say nothing to a network.
+    """
+    if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        return None
+    if isinstance(space, spaces.Dict):
+        parts = list(space.spaces.items())
+    elif isinstance(space, (spaces.Tuple, spaces.OneOf)):
+        parts = [(str(index), part) for index, part in enumerate(space.spaces)]
+    else:
+        return path, type(space).__name__
+    found = (_shapeless(part, f"{path}.{name}".lstrip(".")) for name, part in parts)
+    return next((where for where in found if where is not None), None)
+
+
+def _reason(error: Exception) -> str:
+    """What the family needs has been looked for by then (`envs.families.require`): this is about anything else."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return f"the package {package!r} is not installed: pip install {package}"
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,108 @@
+"""One copy of an environment that a person can watch: the very episode that the agent plays, in colour and in full size."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias, final
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from envs import atari, vector
+from envs.catalogue import make_vector
+from envs.families import register
+from envs.spec import EnvironmentUnavailable, EnvSpec
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Vector: TypeAlias = VectorEnv[Any, Any, Any]
+
+
+class Watched(Protocol):
+    """A vector environment of one copy, and its picture. Close it when done."""
+
+    env: Vector
+    pictures_per_s: float  # at which it looks natural
+
+    def reset(self, seed: int) -> Array:
+        """The first observation, [1, *observation]."""
+        ...
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
+        """Observations, true rewards, terminated, truncated, each [1, ...]."""
+        ...
+
+    def picture(self) -> Array:
+        """What there is to see now: [H, W, 3] uint8."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def watch(spec: EnvSpec) -> Watched:
+    """Raises EnvironmentUnavailable, also for an environment that draws no pictures."""
+    if spec.backend != "gymnasium":
+        raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: watch a run of --backend gymnasium")
+    return _Filmed(spec) if spec.family == "atari" else _Rendered(spec)
+
+
+@final
+class _Rendered:
+    """An environment that draws itself."""
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._id = spec.id
+        register(spec.family, spec.id)
+        self.env = vector.make(spec, 1, render_mode="rgb_array")
+        self.pictures_per_s = float(self.env.metadata.get("render_fps") or 30) / spec.frame_skip
+
+    def reset(self, seed: int) -> Array:
+        observations: Array = self.env.reset(seed=seed)[0]
+        return observations
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
+        return self.env.step(actions)[:4]
+
+    def picture(self) -> Array:
+        pictures = self.env.render()
+        if not pictures or np.ndim(pictures[0]) != 3:
+            raise EnvironmentUnavailable(f"{self._id} draws no pictures: it has no render mode 'rgb_array'")
+        return np.asarray(pictures[0], np.uint8)
+
+    def close(self) -> None:
+        self.env.close()
+
+
+@final
+class _Filmed:
+    """An Atari game, and its twin in colour: the same seed and the same actions, so the same game in lock step.
+
+    ale_py's vector environment shows what the agent sees, small and grey, and draws nothing else.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.env = make_vector(spec, 1)
+        self._twin = atari.make_twin(spec.options)
+        self.pictures_per_s = atari.FRAMES_PER_S / spec.frame_skip
+        self._steps = spec.frame_skip // int(spec.options["frameskip"])  # of the twin in one of the agent's
+        self._picture: Array = np.zeros((1, 1, 3), np.uint8)
+
+    def reset(self, seed: int) -> Array:
+        self._picture = self._twin.reset(seed=seed)[0][0, 0]
+        observations: Array = self.env.reset(seed=seed)[0]
+        return observations
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
+        seen = []
+        for _ in range(self._steps):
+            observations, _, terminated, truncated, _ = self._twin.step(actions)
+            seen.append(observations[0, 0])
+            if terminated[0] or truncated[0]:
+                break
+        self._picture = np.maximum.reduce(seen)
+        return self.env.step(actions)[:4]
+
+    def picture(self) -> Array:
+        return self._picture
+
+    def close(self) -> None:
+        self.env.close()
+        self._twin.close()

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from agents import torsos
+from agents.networks import UnsupportedSpace
+from agents.torsos import ImageFormat, make_torso
+
+VECTOR = gymnasium.spaces.Box(-1.0, 1.0, (6,), np.float32)
+
+
+def bytes_of(*shape: int, white: int = 255) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(0, white, shape, np.uint8)
+
+
+def booleans_of(*shape: int) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(0, 1, shape, np.bool_)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A torso, an observation space that it takes and the number of features that it is published with."""
+
+    name: str
+    space: gymnasium.spaces.Box
+    features: int
+    hidden: tuple[int, ...] = ()
+    shared: bool = False
+
+    def torso(self, autocast: bool = False):
+        return make_torso(self.name, self.space, hidden=self.hidden, shared=self.shared, autocast=autocast)
+
+    def observations(self, members: int, count: int) -> torch.Tensor:
+        shape = (members, count, *self.space.shape)
+        if self.space.dtype == np.float32:
+            return torch.randn(shape, generator=generator(9))
+        drawn = torch.randint(0, int(self.space.high.max()) + 1, shape, generator=generator(9), dtype=torch.uint8)
+        return drawn.to(torch.bool) if self.space.dtype == np.bool_ else drawn
+
+
+CASES = {
+    "dense": Case("dense", VECTOR, 5, hidden=(8, 5)),
+    "dense, shared": Case("dense", VECTOR, 5, hidden=(8, 5), shared=True),
+    "shallow": Case("shallow", bytes_of(4, 40, 44), 256),
+    "nature": Case("nature", bytes_of(4, 40, 44), 512),
+    "small": Case("small", booleans_of(10, 9, 4), 128),
+    "deep": Case("deep", bytes_of(17, 14, 3), 256),
+}
+CONVOLUTIONAL = [name for name in CASES if not name.startswith("dense")]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def stacked(torso, seeds):
+    members = [torso.initialise(generator(seed)) for seed in seeds]
+    # Biases start at zero; other values show where they are added.
+    for seed, member in zip(seeds, members, strict=True):
+        for name, weight in member.items():
+            if name.endswith("bias"):
+                weight.normal_(generator=generator(100 + seed), std=0.1)
+    return {name: torch.stack([member[name] for member in members]) for name in members[0]}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_member_alone_computes_what_it_computes_in_a_population(name: str) -> None:
+    case = CASES[name]
+    torso = case.torso()
+    weights, observations = stacked(torso, (4, 5, 6)), case.observations(3, 4)
+    together = torso(weights, observations)
+    assert torso.features == case.features
+    assert together[0].shape == together[1].shape == (3, 4, case.features)
+    for p in range(3):
+        alone = torso({key: weight[p : p + 1] for key, weight in weights.items()}, observations[p : p + 1])
+        for population_features, own_features in zip(together, alone, strict=True):
+            torch.testing.assert_close(population_features[p], own_features[0], rtol=1e-4, atol=1e-5)
+    same = torso(weights, observations[:1].expand_as(observations))[0]
+    assert not torch.allclose(same[0], same[1])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_and_observations_of_others_do_not_matter_to_a_bit(name: str) -> None:
+    case = CASES[name]
+    torso = case.torso()
+    weights, observations = stacked(torso, (4, 5, 6)), case.observations(3, 2)
+    before = torso(weights, observations)
+    for weight in weights.values():
+        weight[[0, 2]] = math.nan
+    if observations.is_floating_point():
+        observations[[0, 2]] = math.nan
+    for clean, spoilt in zip(before, torso(weights, observations), strict=True):
+        assert torch.equal(clean[1], spoilt[1])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_reach_every_weight_of_the_member_they_are_for(name: str) -> None:
+    case = CASES[name]
+    torso = case.torso()
+    weights = {key: weight.requires_grad_() for key, weight in stacked(torso, (1, 2)).items()}
+    policy, value = torso(weights, case.observations(2, 3))
+    (policy[1].square().sum() + value[1].square().sum()).backward()
+    for key, weight in weights.items():
+        assert weight.grad is not None, key
+        assert not weight.grad[0].any(), key
+        assert weight.grad[1].any(), key
+        assert weight.grad[1].isfinite().all(), key
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_follow_their_own_generator_and_start_orthogonal_without_bias(name: str) -> None:
+    torso = CASES[name].torso()
+    one, again, other = (torso.initialise(generator(seed)) for seed in (1, 1, 2))
+    for key, weight in one.items():
+        assert torch.equal(weight, again[key])
+        if key.endswith("bias"):
+            assert not weight.any()
+        else:
+            assert not torch.equal(weight, other[key])
+            assert torch.linalg.svdvals(weight.flatten(1)).std(correction=0) < 1e-4
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_dense_torso_is_tanh_in_two_trunks_or_in_one(shared: bool) -> None:
+    case = CASES["dense, shared" if shared else "dense"]
+    torso = case.torso()
+    weights, observations = stacked(torso, (0,)), case.observations(1, 3)
+    outputs = torso(weights, observations)
+    trunks = ("torso", "torso") if shared else ("policy_torso", "value_torso")
+    for trunk, output in zip(trunks, outputs, strict=True):
+        hidden = observations[0]
+        for layer in range(2):
+            hidden = torch.tanh(hidden @ weights[f"{trunk}.{layer}.weight"][0] + weights[f"{trunk}.{layer}.bias"][0])
+        torch.testing.assert_close(output[0], hidden)
+    assert (outputs[0] is outputs[1]) == shared
+    assert {key.split(".")[0] for key in weights} == set(trunks)
+
+
+@pytest.mark.parametrize(
+    ("name", "strides", "shapes"),
+    [
+        ("shallow", [4, 2], [(16, 4, 8, 8), (32, 16, 4, 4)]),
+        ("nature", [4, 2, 1], [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3)]),
+        ("small", [1], [(16, 4, 3, 3)]),
+    ],
+)
+def test_convolutional_torsos_compute_the_published_network_on_images_of_0_to_1(name: str, strides, shapes) -> None:
+    case = CASES[name]
+    torso = case.torso()
+    weights, observations = stacked(torso, (1,)), case.observations(1, 3)
+    hidden = observations[0].float() / case.space.high.max()
+    hidden = hidden.permute(0, 3, 1, 2) if name == "small" else hidden
+    for layer, stride in enumerate(strides):
+        hidden = F.relu(F.conv2d(hidden, weights[f"torso.{layer}.weight"][0], weights[f"torso.{layer}.bias"][0], stride))
+    expected = F.relu(hidden.flatten(1) @ weights["torso.dense.weight"][0] + weights["torso.dense.bias"][0])
+    policy, value = torso(weights, observations)
+    torch.testing.assert_close(policy[0], expected, rtol=1e-4, atol=1e-5)
+    assert policy is value
+    assert [tuple(weights[f"torso.{layer}.weight"].shape[1:]) for layer in range(len(strides))] == shapes
+
+
+class Residual(nn.Module):
+    """relu - conv - relu - conv, plus what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images + self.branch(images)
+
+
+def published_deep_torso(channels: int, flat: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for outputs in (16, 32, 32):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1)]
+        layers += [Residual(outputs), Residual(outputs)]
+        channels = outputs
+    return nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(flat, 256), nn.ReLU())
+
+
+@pytest.mark.parametrize("shape", [(4, 21, 16), (17, 14, 3), (5, 1)])
+def test_deep_torso_is_impalas_residual_network_on_images_of_0_to_1(shape: tuple[int, ...]) -> None:
+    case = Case("deep", bytes_of(*shape), 256)
+    torso = case.torso()
+    weights, observations = stacked(torso, (1,)), case.observations(1, 3)
+    images = observations[0].float() / 255.0
+    images = images[:, None] if len(shape) == 2 else images.permute(0, 3, 1, 2) if shape[2] == 3 else images
+    height, width = (math.ceil(size / 8) for size in images.shape[2:])
+    published = published_deep_torso(images.shape[1], 32 * height * width)
+    own = {key: weight[0].T if key == "torso.dense.weight" else weight[0] for key, weight in weights.items()}
+    with torch.no_grad():
+        for parameter, weight in zip(published.parameters(), own.values(), strict=True):
+            parameter.copy_(weight)
+        expected = published(images)
+    policy, value = torso(weights, observations)
+    torch.testing.assert_close(policy[0], expected, rtol=1e-4, atol=1e-5)
+    assert policy is value
+    assert sum(weight.dim() == 5 for weight in weights.values()) == 15  # convolutions, Espeholt 2018, Fig. 3
+
+
+@pytest.mark.parametrize("name", ["shallow", "nature", "deep"])
+def test_features_start_at_the_scale_of_the_images(name: str) -> None:
+    case = Case(name, bytes_of(1, 84, 84), 256)
+    torso = case.torso()
+    features, _ = torso({key: weight[None] for key, weight in torso.initialise(generator()).items()}, case.observations(1, 4))
+    assert 0.1 < features.square().mean().sqrt() < 3.0
+
+
+@pytest.mark.parametrize(("name", "size"), [("shallow", (36, 40)), ("nature", (36, 40)), ("small", (10, 9)), ("deep", (10, 9))])
+@pytest.mark.parametrize("kind", [bytes_of, booleans_of])
+def test_channels_last_or_first_or_none_are_the_same_images(name: str, size: tuple[int, int], kind: Callable) -> None:
+    first, last = Case(name, kind(3, *size), 0), Case(name, kind(*size, 3), 0)
+    weights, images = stacked(first.torso(), (1, 2)), first.observations(2, 2)
+    assert {key: weight.shape for key, weight in stacked(last.torso(), (1, 2)).items()} == {
+        key: weight.shape for key, weight in weights.items()
+    }
+    transposed = images.movedim(2, -1).contiguous()
+    torch.testing.assert_close(first.torso()(weights, images)[0], last.torso()(weights, transposed)[0], rtol=1e-5, atol=1e-6)
+
+    grey, plain = Case(name, kind(1, *size), 0), Case(name, kind(*size), 0)
+    weights, images = stacked(grey.torso(), (1, 2)), grey.observations(2, 2)
+    assert torch.equal(grey.torso()(weights, images)[0], plain.torso()(weights, images[:, :, 0])[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "size", "channels_last"),
+    [
+        ((4, 84, 84), 4, (84, 84), False),
+        ((12, 40, 44), 12, (40, 44), False),
+        ((210, 160, 3), 3, (210, 160), True),
+        ((10, 10, 7), 7, (10, 10), True),
+        ((9, 9, 9), 9, (9, 9), True),  # nothing tells: last
+        ((20, 30), 1, (20, 30), False),
+    ],
+)
+def test_channels_are_last_unless_the_first_axis_is_smaller(shape, channels: int, size, channels_last: bool) -> None:
+    image = ImageFormat.of(bytes_of(*shape))
+    assert image == ImageFormat(channels=channels, height=size[0], width=size[1], channels_last=channels_last, white=255.0)
+    seen = torch.zeros(2, 3, *shape, dtype=torch.uint8)
+    assert image.channels_first(seen).shape == (2, 3, channels, *size)
+
+
+@pytest.mark.parametrize("name", ["small", "deep"])
+def test_white_is_one_whatever_its_byte(name: str) -> None:
+    images = Case(name, booleans_of(10, 9, 4), 0).observations(1, 3)
+    outputs = []
+    for space in (booleans_of(10, 9, 4), bytes_of(10, 9, 4, white=1), bytes_of(10, 9, 4, white=10), bytes_of(10, 9, 4)):
+        torso = make_torso(name, space, hidden=(), shared=False, autocast=False)
+        seen = images if space.dtype == np.bool_ else images.to(torch.uint8) * int(space.high.max())
+        outputs.append(torso(stacked(torso, (1,)), seen)[0])
+    for output in outputs[1:]:
+        torch.testing.assert_close(outputs[0], output, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_autocast_is_close_to_float32_and_gives_float32(name: str) -> None:
+    case = CASES[name]
+    weights = {key: weight.requires_grad_() for key, weight in stacked(case.torso(), (1, 2)).items()}
+    observations = case.observations(2, 2)
+    results = []
+    for autocast in (False, True):
+        features, _ = case.torso(autocast)(weights, observations)
+        assert features.dtype == torch.float32
+        (features.square().sum()).backward()
+        results.append((features.detach(), {key: weight.grad for key, weight in weights.items()}))
+        for weight in weights.values():
+            weight.grad = None
+    (exact, exact_gradients), (rough, rough_gradients) = results
+    assert not torch.equal(exact, rough)  # it did compute in bfloat16
+    assert (exact - rough).norm() < 0.03 * exact.norm()
+    for key, gradient in exact_gradients.items():
+        assert rough_gradients[key].dtype == torch.float32
+        assert (gradient - rough_gradients[key]).norm() < 0.1 * gradient.norm()
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_autocast_leaves_the_cache_that_threads_share_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, caching, dense = CASES[name], [], torsos.dense
+
+    def watched(*arguments) -> torch.Tensor:
+        caching.append(torch.is_autocast_cache_enabled())
+        return dense(*arguments)
+
+    monkeypatch.setattr(torsos, "dense", watched)
+    case.torso(autocast=True)(stacked(case.torso(), (1,)), case.observations(1, 1))
+    assert caching == [False]
+    assert torch.is_autocast_cache_enabled()
+
+
+@pytest.mark.parametrize(
+    ("space", "features"),
+    [
+        (VECTOR, 7),
+        (gymnasium.spaces.Box(0, 9, (4,), np.int64), 7),
+        (bytes_of(128), 7),  # Atari's memory
+        (bytes_of(4, 83, 80), 256),
+        (bytes_of(210, 160, 3), 256),
+        (bytes_of(36, 36), 256),
+        (bytes_of(35, 90), 128),
+        (booleans_of(10, 10, 4), 128),
+        (bytes_of(7, 7, 3), 128),
+        (bytes_of(3, 3), 128),
+        (bytes_of(2, 9), 7),  # no room for a kernel
+        # Images that are no bytes are vectors.
+        (gymnasium.spaces.Box(0.0, 1.0, (3, 20, 20), np.float32), 7),
+        (gymnasium.spaces.Box(0.0, 1.0, (2, 3, 4, 5), np.float64), 7),
+    ],
+)
+def test_auto_takes_a_torso_that_fits_the_space(space: gymnasium.spaces.Box, features: int) -> None:
+    torso = make_torso("auto", space, hidden=(7,), shared=False, autocast=False)
+    observations = torch.tensor(np.stack([space.sample() for _ in range(2)]))[None]
+    outputs = torso(stacked(torso, (0,)), observations)
+    assert torso.features == features
+    assert outputs[0].shape == outputs[1].shape == (1, 2, features)
+
+
+class Mission(gymnasium.spaces.Space[str]):
+    """A space of someone's own, of which Gymnasium knows nothing, as in MiniGrid."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=str)
+
+    def __repr__(self) -> str:
+        return "Mission()"
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "says"),
+    [
+        ("auto", gymnasium.spaces.Discrete(5), r"Discrete\(5\).*wrappers\.FlattenObservation"),
+        ("auto", gymnasium.spaces.MultiBinary(5), r"MultiBinary\(5\).*wrappers\.FlattenObservation"),
+        ("auto", gymnasium.spaces.Dict({"a": VECTOR}), r"Dict.*wrappers\.FlattenObservation"),
+        (
+            "auto",
+            gymnasium.spaces.Dict({"image": VECTOR, "mission": Mission()}),
+            r"Mission.*drop the entry 'mission' with gymnasium\.wrappers\.FilterObservation",
+        ),
+        (
+            "dense",
+            gymnasium.spaces.Dict({"a": VECTOR, "t": gymnasium.spaces.Text(9), "s": gymnasium.spaces.Sequence(VECTOR)}),
+            r"drop the entries '(s', 't|t', 's)' with gymnasium\.wrappers\.FilterObservation",
+        ),
+        ("auto", gymnasium.spaces.Text(9), r"Text.*wrappers\.TransformObservation"),
+        ("auto", Mission(), r"Mission.*wrappers\.TransformObservation"),
+        ("auto", gymnasium.spaces.Box(0.0, 1.0, (), np.float32), r"Box.*wrappers\.FlattenObservation"),
+        ("auto", bytes_of(4, 84, 84, 3), r"\(4, 84, 84, 3\).*wrappers\.FlattenObservation"),
+        ("shallow", VECTOR, r"\(6,\)"),
+        ("deep", gymnasium.spaces.Box(0.0, 1.0, (3, 40, 40), np.float32), r"\(3, 40, 40\)"),
+        ("nature", bytes_of(1, 20, 20), r"\(1, 20, 20\)"),
+        ("shallow", bytes_of(19, 90), r"\(1, 19, 90\)"),
+        ("lenet", VECTOR, r"'lenet': use auto, dense, shallow, nature, small or deep"),
+        ("auto", gymnasium.spaces.Dict({"a": gymnasium.spaces.Box(np.arange(60.0), 99.0, (60,), np.float64)}), "Dict"),
+        ("shallow", gymnasium.spaces.Box(np.arange(60.0), 99.0, (60,), np.float64), "Box"),
+    ],
+)
+def test_unsupported_observations_raise_one_line_that_names_them(name: str, space: gymnasium.Space, says: str) -> None:
+    with pytest.raises(UnsupportedSpace, match=says) as error:
+        make_torso(name, space, hidden=(8,), shared=False, autocast=False)
+    assert "\n" not in str(error.value)
