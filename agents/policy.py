@@ -77,7 +77,8 @@ class Policy:
         """Actions [P, B, ...], policy outputs [P, B, size] and the next state, for observations [P, B, *observation]."""
         prepared = self.prepared(observations.to(self.device))
         fresh = torch.zeros(1, *state.shape[:2], dtype=torch.bool, device=self.device)
-        features, _, state = self.network.features(self.weights, prepared, state, fresh)
+        features = self.network.torso.for_policy(self.weights, prepared)
+        features, state = self.network.core(self.weights, features, state, fresh)
         outputs = dense(self.weights, "policy", features)
         return self.network.head.sample(self.weights, outputs, noise), outputs, state
 

@@ -32,6 +32,10 @@ class Torso(Protocol):
         """[P, N, *observation] -> two of [P, N, features]."""
         ...
 
+    def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
+        """The first of the two alone, which is all that acting needs."""
+        ...
+
 
 @final
 class DenseTorso:
@@ -50,14 +54,17 @@ class DenseTorso:
         return weights
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
-        flat = observations.flatten(2).to(torch.float32)
-        trunks = []
-        for trunk in self._trunks:
-            hidden = flat
-            for layer in range(len(self._sizes) - 1):
-                hidden = torch.tanh(dense(weights, f"{trunk}.{layer}", hidden))
-            trunks.append(hidden)
-        return trunks[0], trunks[-1]
+        features = [self._trunk(trunk, weights, observations) for trunk in self._trunks]
+        return features[0], features[-1]
+
+    def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
+        return self._trunk(self._trunks[0], weights, observations)
+
+    def _trunk(self, trunk: str, weights: Weights, observations: Tensor) -> Tensor:
+        hidden = observations.flatten(2).to(torch.float32)
+        for layer in range(len(self._sizes) - 1):
+            hidden = torch.tanh(dense(weights, f"{trunk}.{layer}", hidden))
+        return hidden
 
 
 @final
@@ -141,13 +148,16 @@ class ConvTorso:
         return weights | dense_weights("torso.dense", self._flat, self.features, HIDDEN_GAIN, generator)
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.for_policy(weights, observations)
+        return features, features
+
+    def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
         with _autocast(observations, self._autocast):
             scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
             for layer, (_, _, stride) in enumerate(self._layers):
                 hidden = torch.relu(conv(scaled, f"torso.{layer}", hidden, stride))
             features = torch.relu(dense(weights, "torso.dense", hidden.flatten(2)))
-        features = features.to(torch.float32)
-        return features, features
+        return features.to(torch.float32)
 
 
 @final
@@ -187,6 +197,10 @@ class ResidualTorso:
         return [(f"torso.{section}.{block}.0", f"torso.{section}.{block}.1") for block in range(self.BLOCKS)]
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.for_policy(weights, observations)
+        return features, features
+
+    def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
         with _autocast(observations, self._autocast):
             scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
             for section in range(len(self.SECTIONS)):
@@ -195,8 +209,7 @@ class ResidualTorso:
                     branch = conv(weights, first, torch.relu(hidden), 1, padding=1)
                     hidden = hidden + conv(weights, second, torch.relu(branch), 1, padding=1)
             features = torch.relu(dense(weights, "torso.dense", torch.relu(hidden).flatten(2)))
-        features = features.to(torch.float32)
-        return features, features
+        return features.to(torch.float32)
 
 
 def _halved(images: Tensor) -> Tensor:

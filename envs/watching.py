@@ -49,8 +49,11 @@ class _Rendered:
     """An environment that draws itself."""
 
     def __init__(self, spec: EnvSpec) -> None:
-        self._id = spec.id
         register(spec.family, spec.id)
+        blind = vector.make(spec, 1)
+        blind.close()
+        if "rgb_array" not in blind.metadata.get("render_modes", []):
+            raise EnvironmentUnavailable(f"{spec.id} draws no pictures: it has no render mode 'rgb_array'")
         self.env = vector.make(spec, 1, render_mode="rgb_array")
         self.pictures_per_s = float(self.env.metadata.get("render_fps") or 30) / spec.frame_skip
 
@@ -63,8 +66,7 @@ class _Rendered:
 
     def picture(self) -> Array:
         pictures = self.env.render()
-        if not pictures or np.ndim(pictures[0]) != 3:
-            raise EnvironmentUnavailable(f"{self._id} draws no pictures: it has no render mode 'rgb_array'")
+        assert pictures is not None
         return np.asarray(pictures[0], np.uint8)
 
     def close(self) -> None:

@@ -212,7 +212,3 @@ def main() -> None:
             raise SystemExit(1) from None
         print(f"error: {error}: free space or choose another folder with --out, then resume", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,80 @@
+"""Watching a winner: the choice of it, the video, and what cannot be shown in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from rl_pbt import bench, play
+from rl_pbt.store import Run
+
+SMALL = [
+    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
+    "--eval-episodes", "2", "--test-episodes", "2", "--workers", "1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    bench.bench([*SMALL, "--out", str(out), "--seeds", "0", "1"])
+    return out
+
+
+def test_a_gif_shows_the_episodes_whose_returns_are_said(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = tmp_path / "new" / "winner.gif"
+    assert play.main([str(run), "--video", str(film), "--episodes", "2"]) == 0
+    said = capsys.readouterr().out
+    returns = [float(line.split("return ")[1].split(" in")[0]) for line in said.splitlines() if "return" in line]
+    assert len(returns) == 2 and str(film) in said
+    with Image.open(film) as image:  # equal pictures become one that lasts
+        shown_ms = sum(frame.info["duration"] for frame in ImageSequence.Iterator(image))
+    # CartPole pays 1 a step, at 50 a second; the first picture of an episode comes before its first step.
+    assert shown_ms == 20 * (sum(returns) + 2)
+
+
+def test_the_best_tested_winner_is_chosen_or_the_one_that_was_named(run: Path) -> None:
+    method, seed, winner = play.chosen(Run(run), None, None)
+    means = {
+        (name, number): float(np.mean(history.test.returns))
+        for name in ("pbt", "random")
+        for number in (0, 1)
+        if (history := play.read_history(Run(run), name, number)).test is not None
+    }
+    assert means[method, seed] == max(means.values()) and winner >= 0
+    assert play.chosen(Run(run), "random", 1)[:2] == ("random", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--method", "pbtt"], "did you mean 'pbt'"),
+        (["--seed", "7"], "no seed 7"),
+        (["--episodes", "0"], "--episodes must be 1 or more"),
+        ([], "--video FILE.gif"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line(
+    run: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play.matplotlib, "get_backend", lambda: "agg")
+    assert play.main([str(run), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and says in error
+
+
+def test_a_video_that_needs_an_absent_program_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play.shutil, "which", lambda _: None)
+    assert play.main([str(run), "--video", str(tmp_path / "winner.mp4")]) == 2
+    assert "name a .gif" in capsys.readouterr().err
+
+
+def test_pictures_are_enlarged_to_even_sides() -> None:
+    small = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = play.enlarged(small)
+    assert large.shape == (320, 480, 3)
+    np.testing.assert_array_equal(large[::160, ::160], small)
+    assert play.enlarged(np.zeros((501, 333, 3), np.uint8)).shape == (500, 332, 3)
