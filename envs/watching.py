@@ -67,7 +67,9 @@ class _Rendered:
     def picture(self) -> Array:
         pictures = self.env.render()
         assert pictures is not None
-        return np.asarray(pictures[0], np.uint8)
+        picture = np.asarray(pictures[0])
+        # MinAtar's colours are from 0 to 1.
+        return (255 * picture).astype(np.uint8) if picture.dtype.kind == "f" else picture.astype(np.uint8)
 
     def close(self) -> None:
         self.env.close()

@@ -20,6 +20,7 @@ from PIL import Image
 
 from envs import EnvironmentUnavailable, watch
 from rl_pbt import seeds
+from rl_pbt.actors import environment_errors_in_one_line
 from rl_pbt.arguments import did_you_mean
 from rl_pbt.bench import make_task
 from rl_pbt.collecting import sampled
@@ -38,7 +39,7 @@ def play(
     """Every picture, and how many are to be shown a second, of so many whole test episodes of the winner."""
     task = make_task(RunConfig.from_json(run.manifest()["config"]), workers=1)
     policy = task.load(winner, run.checkpoints(method, seed)).policy
-    with closing(watch(task.env)) as watched:
+    with environment_errors_in_one_line(task.env, "drawing itself"), closing(watch(task.env)) as watched:
         for episode in range(episodes):
             observations = watched.reset(seeds.environment_seed(seed, split="test") + episode)
             generator = torch.Generator().manual_seed(seeds.seed(seed, purpose=f"play episode {episode}"))

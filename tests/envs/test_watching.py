@@ -39,6 +39,14 @@ def test_every_ghost_is_in_the_pictures_of_pacman_and_both_emulators_agree_on_wh
     assert np.corrcoef(grey.ravel(), shrunk.ravel())[0, 1] > 0.98
 
 
+def test_colours_from_0_to_1_are_colours_too() -> None:
+    pytest.importorskip("minatar", reason="needs the extra minatar")
+    watched = watch(resolve("MinAtar/Breakout-v1"))
+    watched.reset(0)
+    assert watched.picture().dtype == np.uint8 and watched.picture().max() > 100
+    watched.close()
+
+
 def test_an_environment_that_draws_itself() -> None:
     watched = watch(resolve("CartPole-v1"))
     first = watched.reset(0)

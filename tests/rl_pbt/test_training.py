@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents import AGENTS
+from agents import AGENTS, ActorCritic, Policy, Rollout
 from agents import HYPERS as AGENT_HYPERS
+from agents.networks import dense
 from envs import EnvSpec, resolve
+from rl_pbt.collecting import Collector
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
 from rl_pbt.records import Hypers, Proposal, Result, UserError
 from rl_pbt.store import Checkpoints
@@ -279,3 +281,56 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
     for member in (0, 1):
         one, other = (Checkpoints(tmp_path / str(overlap)).path(member).read_bytes() for overlap in (False, True))
         assert one == other
+
+
+def value_and_policy(agent: str, folder: Path, lag: int) -> tuple[float, float]:
+    """On probe/Action, learnt wholly from what the first policy did: the value of the only observation, P(action 1)."""
+    unrolls, length, envs = lag, 5, 8
+    task = replace(task_of(agent, policy_lag=lag, envs_per_member=envs), env=resolve("probe/Action"))
+    hypers: Hypers = {**HYPERS, "learning_rate": 5e-3, "entropy_cost": 0.0}
+    frames = unrolls * length * envs
+    job = IntervalJob(
+        proposals=(replace(proposal(0, hypers=hypers), frames=frames),),
+        lineage_frames=(0,),
+        root_seed=0,
+        checkpoints=Checkpoints(folder),
+    )
+    task.interval(job)
+    policy = task.load(0, job.checkpoints).policy
+    state, fresh = policy.initial_state(1, 1), torch.zeros(1, 1, 1, dtype=torch.bool)
+    features, value_features, _ = policy.network.features(policy.weights, torch.zeros(1, 1, 1), state, fresh)
+    value = dense(policy.weights, "value", value_features)
+    return value.item(), torch.softmax(dense(policy.weights, "policy", features), -1)[0, 0, 1].item()
+
+
+def test_under_a_lag_vtrace_learns_the_value_of_the_policy_that_learns_and_no_correction_that_of_the_one_that_acted(
+    tmp_path: Path,
+) -> None:
+    """Action 1 pays 1 and action 0 pays -1. Who acted was undecided, worth 0; both agents learn to take action 1, worth 1."""
+    value, chance = value_and_policy("impala", tmp_path / "impala", lag=150)
+    assert chance > 0.95 and value == pytest.approx(2 * chance - 1, abs=0.1)
+    value, chance = value_and_policy("a2c", tmp_path / "a2c", lag=150)
+    assert chance > 0.95 and abs(value) < 0.3
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_the_lag_is_a_number_of_updates(lag: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acted: list[torch.Tensor] = []
+    learnt: list[torch.Tensor] = []
+    collect, learn = Collector.__call__, ActorCritic.learn
+
+    def noting_collect(self: Collector, policy: Policy, length: int) -> Rollout:
+        acted.append(policy.weights["value.bias"].detach().clone())
+        return collect(self, policy, length)
+
+    def noting_learn(self: ActorCritic, rollout: Rollout) -> dict[str, torch.Tensor]:
+        learnt.append(self.policy.weights["value.bias"].detach().clone())
+        return learn(self, rollout)
+
+    monkeypatch.setattr(Collector, "__call__", noting_collect)
+    monkeypatch.setattr(ActorCritic, "learn", noting_learn)
+    (result,) = Run("inline", task_of("impala", policy_lag=lag))(Checkpoints(tmp_path), proposal(0))
+    assert len(acted) == len(learnt) == result.cost.updates == 20
+    assert len({weights.item() for weights in learnt}) == 20
+    for k, weights in enumerate(acted):  # rollout k was collected `lag` updates before it was learnt from
+        assert torch.equal(weights, learnt[max(0, k - lag)])
