@@ -1,8 +1,10 @@
 """EnvPool as another way to step the environments that it has: C++ threads in place of Gymnasium's Python.
 
-The same ids, the same rewards and episode limits, Atari under the protocol of `envs.atari`; but its emulators and engines
-are its own build with random streams of their own, so one seed plays other episodes than on the default backend. Only
-families that are tested against the default backend are served, and of them not the games whose frames must all be pooled.
+The same ids, spaces of the same shape, the same rewards and episode limits, and Atari under the protocol of `envs.atari`; but
+emulators and engines are EnvPool's own build with random streams of their own, so one seed plays other episodes than on the
+default backend. Only families that are tested against the default backend are served. What is left of differences: an Atari
+stack begins with the first frame four times, where ale_py's begins with black; Box2D's observations declare no bounds; and
+the instruments below CarRacing's picture are drawn otherwise.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol, TypeAlias, final
 
 import numpy as np
@@ -65,7 +66,8 @@ class _Rendered:
         return self.env.step(actions)[:4]
 
     def picture(self) -> Array:
-        pictures = self.env.render()
+        with warnings.catch_warnings(category=UserWarning, action="ignore"):
+            pictures = self.env.render()  # Gymnasium warns of colours from 0 to 1, and of no pace, both mended here
         assert pictures is not None
         picture = np.asarray(pictures[0])
         # MinAtar's colours are from 0 to 1.

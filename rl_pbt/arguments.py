@@ -13,7 +13,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import torch
 
 from agents import AGENTS, HYPERS
-from envs import BACKENDS, EnvSpec, UnknownEnvironment, resolve
+from envs import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, resolve
 from rl_pbt.config import RunConfig
 from rl_pbt.defaults import defaults_of
 from rl_pbt.records import Hyper, UserError
@@ -108,7 +108,7 @@ def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> Ru
             said.env or (recorded.env if recorded else ""),
             backend=said.backend or (recorded.backend if recorded else "gymnasium"),
         )
-    except UnknownEnvironment as error:
+    except (UnknownEnvironment, EnvironmentUnavailable) as error:
         raise UserError(str(error)) from None
     agent = _one_of("agent", said.agent or (recorded.agent if recorded else "a2c"), AGENTS)
     base = recorded or _defaults(env, agent, said)

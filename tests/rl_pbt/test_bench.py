@@ -1,5 +1,6 @@
 """The command line: bad input in one line and status 2, a run from end to end, resume, kills."""
 
+import importlib.util
 import json
 import os
 import re
@@ -70,6 +71,14 @@ def test_bad_input_is_one_line(arguments: list[str], says: str, tmp_path: Path) 
         bench.bench([*arguments, "--out", str(out)])
     assert says in str(error.value) and "\n" not in str(error.value)
     assert not out.exists(), "half a run was left behind"
+
+
+def test_an_environment_whose_package_is_absent_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "minigrid" else find(name, *a))
+    with pytest.raises(UserError, match=r"pip install -e '\.\[minigrid\]'$") as error:
+        bench.bench(["--env", "MiniGrid-DoorKey-5x5-v0", "--dry-run"])
+    assert "\n" not in str(error.value)
 
 
 def test_an_error_is_status_2_and_one_line_without_a_traceback(tmp_path: Path) -> None:

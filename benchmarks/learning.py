@@ -1,0 +1,164 @@
+"""What every agent learns in every family of environments, with the family's published hypers and no search.
+
+    python -m benchmarks.learning [--env ID ...] [--agent NAME ...] [--seeds N] [--share S] [--out FILE.json]
+
+Seeds are members of one population that share nothing but the tensors. Each trains for the frames of its environment and is then
+tested on episodes of its own test seeds, beside a uniformly random policy. `solved` is the field's usual mark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks.throughput import provenance
+from rl_pbt.arguments import build_parser, configure
+from rl_pbt.bench import make_task
+from rl_pbt.config import RunConfig
+from rl_pbt.executors import IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.records import Proposal, UserError
+from rl_pbt.statistics import mean_of
+from rl_pbt.store import Checkpoints
+from rl_pbt.text import readable
+
+TEST_EPISODES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An environment, the frames that a seed trains for, and the return that counts as solved, with where that mark is from."""
+
+    env: str
+    frames: int
+    solved: float
+    mark: str
+
+
+CASES = (
+    Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
+    Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),
+    Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none"),
+    Case(env="LunarLander-v3", frames=2_000_000, solved=200, mark="Gymnasium's reward threshold"),
+    Case(env="MinAtar/Breakout-v1", frames=3_000_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
+    Case(env="MiniGrid-DoorKey-5x5-v0", frames=1_000_000, solved=0.9, mark="usual"),
+    Case(env="InvertedPendulum-v5", frames=500_000, solved=950, mark="Gymnasium's reward threshold"),
+    Case(env="VizdoomBasic-v1", frames=400_000, solved=50, mark="usual"),
+    Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw"),
+    Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs"),
+)
+AGENTS: Mapping[str, tuple[str, ...]] = {
+    "a2c": ("--agent", "a2c"),
+    "impala": ("--agent", "impala"),
+    "impala-lstm": ("--agent", "impala", "--agent-options", "core=lstm", "core_size=64"),
+}
+
+
+def configuration(case: Case, agent: str, options: Sequence[str] = ()) -> RunConfig:
+    """The command line's own defaults for that environment and agent, and what `options` change in them."""
+    words = ["--env", case.env, *AGENTS[agent], *options]
+    return configure(build_parser().parse_args(words))
+
+
+def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, options: Sequence[str] = ()) -> dict[str, Any]:
+    """Mean test returns by seed, what they cost, and the random policy's."""
+    config = configuration(case, agent, options)
+    task = make_task(config, workers)
+    hypers = {name: config.hypers[name] for name in config.search}
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(Path(folder))
+        executor = ProcessExecutor(task, workers)
+        try:
+            jobs = [_job(group, hypers, frames, checkpoints) for group in _groups(range(seeds), -(-seeds // workers))]
+            results = [result for of_group in executor.intervals(jobs) for result in of_group]
+            wall_s = time.perf_counter() - started
+            tested = [result.id for result in results if result.failure is None]
+            tests = [TestJob(id=i, episodes=range(TEST_EPISODES), root_seed=i, checkpoints=checkpoints) for i in tested]
+            returns = [test.returns for test in executor.tests(tests)]
+        finally:
+            executor.close()
+    random_policy = task.random_policy(0, TEST_EPISODES)
+    return {
+        "frames": results[0].cost.train_frames,
+        "hypers": dict(config.hypers),
+        "agent_options": dict(config.agent_options),
+        "mean_test_returns": [fmean(values) for values in returns],
+        "mean": mean_of(returns).to_json() if returns else None,
+        "solved_by": sum(fmean(values) >= case.solved for values in returns),
+        "failures": [result.failure for result in results if result.failure],
+        "train_wall_s": wall_s,
+        "random_policy": fmean(random_policy.returns),
+        "solved": case.solved,
+        "mark": case.mark,
+    }
+
+
+def _groups(items: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _job(members: Sequence[int], hypers: Mapping[str, float], frames: int, checkpoints: Checkpoints) -> IntervalJob:
+    proposals = tuple(Proposal(id=m, member=m, generation=0, hypers=dict(hypers), parent=None, frames=frames) for m in members)
+    return IntervalJob(proposals=proposals, lineage_frames=(0,) * len(proposals), root_seed=0, checkpoints=checkpoints)
+
+
+def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """The results as a Markdown table, a row for each environment and agent."""
+    lines = ["| environment | agent | frames | mean test return by seed | mean | 95 % interval | random | solved | time |"]
+    lines.append("| --- | --- | ---: | --- | ---: | --- | ---: | --- | ---: |")
+    for env, of_env in results.items():
+        for agent, one in of_env.items():
+            seeds = one["mean_test_returns"]
+            mean = one["mean"]
+            interval = mean and mean["interval"]
+            cells = [env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in seeds)]
+            cells += [f"{mean['value']:.4g}" if mean else "–", f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else "–"]
+            cells += [f"{one['random_policy']:.4g}", f"{one['solved_by']} of {len(seeds) + len(one['failures'])}"]
+            cells.append(f"{one['train_wall_s']:.0f} s")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    parser.add_argument("--agent", nargs="+", choices=list(AGENTS), default=list(AGENTS), help="only these")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    parser.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, after each")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, test, print a row at a time, write the file."""
+    said = parse_arguments(arguments)
+    results: dict[str, dict[str, Any]] = {}
+    for case in CASES:
+        if said.env and case.env not in said.env:
+            continue
+        for agent in said.agent:
+            frames = round(case.frames * said.share)
+            try:
+                one = learn(case, agent, seeds=said.seeds, frames=frames, workers=said.workers)
+            except UserError as error:
+                print(f"left out: {error}")
+                break
+            results.setdefault(case.env, {})[agent] = one
+            print(table({case.env: {agent: one}}).splitlines()[-1], flush=True)
+            if said.out:
+                said.out.parent.mkdir(parents=True, exist_ok=True)
+                said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
+                said.out.with_suffix(".md").write_text(table(results) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The evidence scripts, on a handful of frames: they run, and what they print is what was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import learning, parity
+from envs import FAMILIES
+from rl_pbt.defaults import DEFAULTS
+
+
+def test_every_family_has_defaults() -> None:
+    assert set(DEFAULTS) == set(FAMILIES)
+
+
+def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "learning.json"
+    learning.main(
+        [
+            "--env",
+            "CartPole-v1",
+            "--agent",
+            "a2c",
+            "impala-lstm",
+            "--seeds",
+            "2",
+            "--share",
+            "0.02",
+            "--workers",
+            "1",
+            "--out",
+            str(out),
+        ]
+    )
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert set(report["results"]["CartPole-v1"]) == {"a2c", "impala-lstm"} and report["commit"]
+    for one in report["results"]["CartPole-v1"].values():
+        assert one["frames"] == pytest.approx(4000, abs=200) and len(one["mean_test_returns"]) == 2
+        assert 5 < one["random_policy"] < 60 and one["solved"] == 475
+        assert len(set(one["mean_test_returns"])) == 2  # seeds are independent
+    assert capsys.readouterr().out.count("| CartPole-v1 |") == 2
+    assert out.with_suffix(".md").read_text(encoding="utf-8").count("\n") == 4
+
+
+def test_parity_uses_the_same_settings_for_both() -> None:
+    config = learning.configuration(parity.CASES[1], "a2c", ("--agent-options", *parity.SB3, "--search", *parity.SB3_HYPERS))
+    assert config.agent_options["unroll_length"] == 5 and config.agent_options["envs_per_member"] == parity.ENVS
+    assert not config.agent_options["normalise_observations"]
+    # Stable-Baselines3's own defaults, from its constructor.
+    import inspect
+
+    from stable_baselines3 import A2C
+
+    theirs = {name: parameter.default for name, parameter in inspect.signature(A2C.__init__).parameters.items()}
+    names = {"learning_rate": "learning_rate", "entropy_cost": "ent_coef", "discount": "gamma", "value_cost": "vf_coef"}
+    names |= {"trace_lambda": "gae_lambda", "max_grad_norm": "max_grad_norm", "epsilon": "rms_prop_eps"}
+    assert {ours: config.hypers[ours] for ours in names} == {ours: theirs[name] for ours, name in names.items()}
+
+
+def test_parity_runs_both(capsys: pytest.CaptureFixture[str]) -> None:
+    parity.main(["--env", "CartPole-v1", "--seeds", "2", "--share", "0.005"])
+    out = capsys.readouterr().out
+    assert "| CartPole-v1 | rl_pbt | 1,000 |" in out and "| CartPole-v1 | sb3 | 1,000 |" in out
