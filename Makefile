@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install check format-check lint types test format bench clean
+.PHONY: help install check format-check lint types test format bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ format: ## Format every file and mend what can be mended
 
 bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
 	$(PYTHON) benchmarks/throughput.py $(ARGS)
+
+evidence: ## Train every agent in every family, and A2C beside Stable-Baselines3's: hours
+	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
+	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
 
 clean: ## Remove caches and build leftovers, never results
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
