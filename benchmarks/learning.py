@@ -127,6 +127,13 @@ def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+def write(path: Path, results: Mapping[str, Any], page: str) -> None:
+    """The results with where they come from as JSON, and the page beside it as Markdown."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(page + "\n", encoding="utf-8")
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
@@ -155,9 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results.setdefault(case.env, {})[agent] = one
             print(table({case.env: {agent: one}}).splitlines()[-1], flush=True)
             if said.out:
-                said.out.parent.mkdir(parents=True, exist_ok=True)
-                said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
-                said.out.with_suffix(".md").write_text(table(results) + "\n", encoding="utf-8")
+                write(said.out, results, table(results))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ A departure remains: CartPole is Gymnasium's NumPy vector environment for ours.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,8 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from agents import HYPERS
-from benchmarks.learning import Case, learn
-from benchmarks.throughput import provenance
+from benchmarks.learning import Case, learn, write
 from rl_pbt.statistics import difference_of, iqm_of
 
 ENVS = 8
@@ -99,9 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results[case.env] = compare(case, round(case.frames * said.share), said.seeds)
             print(table({case.env: results[case.env]}), flush=True)
             if said.out:
-                said.out.parent.mkdir(parents=True, exist_ok=True)
-                said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
-                said.out.with_suffix(".md").write_text(table(results) + "\n", encoding="utf-8")
+                write(said.out, results, table(results))
 
 
 if __name__ == "__main__":

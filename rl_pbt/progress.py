@@ -16,6 +16,7 @@ from rl_pbt.text import duration, readable, value_text
 
 FIRST_WORD_S = 15.0
 MURMUR_S = 300.0
+LAST_PART = 0.002  # of the budget, that the methods may leave over
 
 
 @final
@@ -94,7 +95,10 @@ class Progress:
         pace = self._pace()
         if pace is None:
             return f"{duration(elapsed)} gone"
-        remaining = max(0, self._total - self._spent - self._underway()) / pace
+        frames = max(0, self._total - self._spent - self._underway())
+        if frames < LAST_PART * self._total:  # nothing left to train, but the winner has yet to play its test episodes
+            return f"{duration(elapsed)} gone, testing the winner"
+        remaining = frames / pace
         return f"{duration(elapsed)} gone, about {duration(remaining)} left"
 
     def _pace(self) -> float | None:

@@ -68,4 +68,6 @@ def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
     progress._started -= 100.0
     tell(progress, [(proposal(2, 0, parent=0), result(2, 1.0))])
     assert "75% of the budget (300 frames), 1m40s gone, about 1m40s left" in stream.getvalue()
+    tell(progress, [(proposal(3, 1, parent=1), result(3, 1.0))])
+    assert stream.getvalue().endswith("100% of the budget (400 frames), 1m40s gone, testing the winner\n")
     progress.close()
