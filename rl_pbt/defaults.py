@@ -1,7 +1,10 @@
-"""What a newcomer gets for a family of environments, each number with its source. Sized for two cores: minutes, not days.
+"""What a newcomer gets for a family of environments. Sized for two cores: minutes, not days.
+
+A number with a published source names it; "measured" was chosen by its speed here. One that names neither is a first choice, that
+no run has tried yet.
 
 Sources: M15 = Mnih 2015 (Nature DQN); M16 = Mnih 2016 (A3C); E18 = Espeholt 2018 (IMPALA); Y19 = Young & Tian 2019 (MinAtar);
-SB3 = defaults of Stable-Baselines3's A2C; zoo = rl-baselines3-zoo, hyperparams/a2c.yml; "measured" = chosen by runs of ours.
+zoo = rl-baselines3-zoo, hyperparams/a2c.yml.
 Hypers that are not named here have the defaults of `agents.hypers`, which are SB3's.
 """
 
@@ -45,7 +48,7 @@ ATARI = Defaults(
         "envs_per_member": 8,
         "torso": "shallow",  # M16
         "rewards": "clip",  # M15
-        "autocast": True,  # measured
+        "autocast": True,  # measured where the processor computes in bfloat16; what it does to learning is not
     },
     of_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
 )
