@@ -132,10 +132,9 @@ class ActorCritic(ABC):
     @abstractmethod
     def targets(transitions: Transitions) -> Targets: ...
 
-    @property
     def policy(self) -> Policy:
-        """What acts with the weights as they are, live."""
-        return Policy(network=self._network, weights=self._weights, normaliser=self._normaliser, device=self._device)
+        """What acts with the weights and the statistics as they are now; later updates leave it alone."""
+        return Policy.of(self._network, self._weights, self._normaliser, self._device)
 
     def set_hypers(self, hypers: Mapping[str, Sequence[float]]) -> None:
         """One value a member, live from the next update on. Raises ValueError for missing or unknown names, or other counts."""
@@ -182,7 +181,9 @@ class ActorCritic(ABC):
         rollout = rollout.to(self._device)
         length, members, envs = rollout.rewards.shape
         # [T+1, P, B, ...] -> [P, (T+1) B, ...]: one pass through the network for all values and policies.
-        observations = self.policy.prepared(rollout.observations.transpose(0, 1).flatten(1, 2))
+        observations = rollout.observations.transpose(0, 1).flatten(1, 2)
+        if self._normaliser is not None:
+            observations = self._normaliser(observations)
         fresh = torch.cat([torch.zeros_like(rollout.valid[:1]), ~rollout.valid])  # [T+1, P, B]
         policy_features, value_features, _ = self._network.features(self._weights, observations, rollout.core_state, fresh)
         values = dense(self._weights, "value", value_features).view(members, length + 1, envs).transpose(0, 1)

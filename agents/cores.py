@@ -67,20 +67,18 @@ class LSTM:
 
     def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
         length, members, envs = fresh.shape
-        # Rounding to bfloat16 at each step would add up over an episode.
-        with torch.autocast(features.device.type, enabled=False):
-            inputs = torch.baddbmm(weights["core.bias"][:, None], features.to(torch.float32), weights["core.input.weight"])
-            inputs_t = inputs.view(members, length, envs, -1).unbind(1)  # T times [P, B, 4H]
-            hidden, cell = state.chunk(2, -1)
-            outputs = []
-            for t in range(length):
-                # Filled rather than multiplied: 0 times NaN would be NaN.
-                hidden, cell = (part.masked_fill(fresh[t, ..., None], 0.0) for part in (hidden, cell))
-                gates = torch.baddbmm(inputs_t[t], hidden, weights["core.hidden.weight"])
-                taken, kept, candidate, shown = gates.chunk(4, -1)
-                cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(candidate)
-                hidden = torch.sigmoid(shown) * torch.tanh(cell)
-                outputs.append(hidden)
+        inputs = torch.baddbmm(weights["core.bias"][:, None], features, weights["core.input.weight"])
+        inputs_t = inputs.view(members, length, envs, -1).unbind(1)  # T times [P, B, 4H]
+        hidden, cell = state.chunk(2, -1)
+        outputs = []
+        for t in range(length):
+            # Filled rather than multiplied: 0 times NaN would be NaN.
+            hidden, cell = (part.masked_fill(fresh[t, ..., None], 0.0) for part in (hidden, cell))
+            gates = torch.baddbmm(inputs_t[t], hidden, weights["core.hidden.weight"])
+            taken, kept, candidate, shown = gates.chunk(4, -1)
+            cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(candidate)
+            hidden = torch.sigmoid(shown) * torch.tanh(cell)
+            outputs.append(hidden)
         return torch.stack(outputs, 1).flatten(1, 2), torch.cat([hidden, cell], -1)
 
 

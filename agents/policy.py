@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -42,7 +42,7 @@ class Network:
 
         A core with a state takes one stream, so its torso gives the policy and the value the same features.
         """
-        policy_features, value_features = self.torso(weights, observations)
+        policy_features, value_features = self.torso(self.torso.prepared(weights), observations)
         if self.core.width == 0:
             return policy_features, value_features, state
         features, state = self.core(weights, policy_features, state, fresh)
@@ -52,16 +52,18 @@ class Network:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What acts: the weights and the statistics of one moment. The learner's own change under it; a `snapshot` does not."""
+    """What acts: a copy of the weights and the statistics of one moment, as the network computes with them."""
 
     network: Network
     weights: Weights
     normaliser: Normaliser | None
     device: str
 
-    def snapshot(self) -> Policy:
-        weights = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.copy())
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: Network, weights: Weights, normaliser: Normaliser | None, device: str) -> Policy:
+        copies = network.torso.prepared({name: weight.detach().clone() for name, weight in weights.items()})
+        return cls(network=network, weights=copies, normaliser=normaliser and normaliser.copy(), device=device)
 
     def initial_state(self, members: int, envs: int) -> Tensor:
         """The core's state at the start of an episode, [P, B, S]."""
@@ -75,16 +77,13 @@ class Policy:
     @torch.no_grad()
     def act(self, observations: Tensor, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Actions [P, B, ...], policy outputs [P, B, size] and the next state, for observations [P, B, *observation]."""
-        prepared = self.prepared(observations.to(self.device))
+        observations = observations.to(self.device)
+        seen = observations if self.normaliser is None else self.normaliser(observations)
         fresh = torch.zeros(1, *state.shape[:2], dtype=torch.bool, device=self.device)
-        features = self.network.torso.for_policy(self.weights, prepared)
+        features = self.network.torso.for_policy(self.weights, seen)
         features, state = self.network.core(self.weights, features, state, fresh)
         outputs = dense(self.weights, "policy", features)
         return self.network.head.sample(self.weights, outputs, noise), outputs, state
-
-    def prepared(self, observations: Tensor) -> Tensor:
-        """Observations [P, N, *observation] as the network takes them."""
-        return observations if self.normaliser is None else self.normaliser(observations)
 
     @torch.no_grad()
     def log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:

@@ -20,12 +20,19 @@ from agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv, dense,
 
 
 class Torso(Protocol):
-    """Observations to features, one set for the policy and one for the value (the same tensor where they share)."""
+    """Observations to features, one set for the policy and one for the value (the same tensor where they share).
+
+    Weights are `prepared` before they are used, once for the many steps that a policy acts with them.
+    """
 
     features: int
 
     def initialise(self, generator: torch.Generator) -> Weights:
         """One member's weights, without the population axis."""
+        ...
+
+    def prepared(self, weights: Weights) -> Weights:
+        """Its own weights in the form in which it computes, and the others as they are; gradients flow through."""
         ...
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,6 +58,9 @@ class DenseTorso:
         for trunk in self._trunks:
             for layer, (rows, columns) in enumerate(zip(self._sizes, self._sizes[1:], strict=False)):
                 weights |= dense_weights(f"{trunk}.{layer}", rows, columns, HIDDEN_GAIN, generator)
+        return weights
+
+    def prepared(self, weights: Weights) -> Weights:
         return weights
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,19 +109,14 @@ class ImageFormat:
         return observations.movedim(-1, 2) if self.channels_last else observations
 
 
-def _inputs(image: ImageFormat, weights: Weights, observations: Tensor, autocast: bool) -> tuple[Weights, Tensor]:
-    """Weights and images to begin with: the first kernel takes values up to `white`, as if the images were of 0 to 1.
+def _prepared(image: ImageFormat, weights: Weights, autocast: bool) -> Weights:
+    """In bfloat16 where `autocast` asks for it; the first kernel takes values up to `white`, as if the images were of 0 to 1.
 
     Scaling the kernel is the same as scaling the images, and far less work.
     """
-    images = image.channels_first(observations).to(torch.bfloat16 if autocast else torch.float32)
-    return weights | {"torso.0.weight": weights["torso.0.weight"] / image.white}, images
-
-
-def _autocast(observations: Tensor, enabled: bool) -> torch.autocast:
-    # Without the cache of cast weights: it is global to the process, and a thread that leaves autocast clears it while another
-    # may be at work under it. A weight is used once a pass here, so the cache would save nothing.
-    return torch.autocast(observations.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+    own = {name: weight for name, weight in weights.items() if name.startswith("torso.")}
+    own["torso.0.weight"] = own["torso.0.weight"] / image.white
+    return weights | {name: weight.to(torch.bfloat16 if autocast else torch.float32) for name, weight in own.items()}
 
 
 def _conv_weights(name: str, shape: tuple[int, int, int, int], gain: float, generator: torch.Generator) -> Weights:
@@ -147,17 +152,18 @@ class ConvTorso:
             weights |= _conv_weights(f"torso.{layer}", shape, HIDDEN_GAIN, generator)
         return weights | dense_weights("torso.dense", self._flat, self.features, HIDDEN_GAIN, generator)
 
+    def prepared(self, weights: Weights) -> Weights:
+        return _prepared(self._image, weights, self._autocast)
+
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
         features = self.for_policy(weights, observations)
         return features, features
 
     def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
-        with _autocast(observations, self._autocast):
-            scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
-            for layer, (_, _, stride) in enumerate(self._layers):
-                hidden = torch.relu(conv(scaled, f"torso.{layer}", hidden, stride))
-            features = torch.relu(dense(weights, "torso.dense", hidden.flatten(2)))
-        return features.to(torch.float32)
+        hidden = self._image.channels_first(observations).to(weights["torso.0.weight"].dtype)
+        for layer, (_, _, stride) in enumerate(self._layers):
+            hidden = torch.relu(conv(weights, f"torso.{layer}", hidden, stride))
+        return torch.relu(dense(weights, "torso.dense", hidden.flatten(2))).to(torch.float32)
 
 
 @final
@@ -192,6 +198,9 @@ class ResidualTorso:
             previous = channels
         return weights | dense_weights("torso.dense", self._flat, self.features, HIDDEN_GAIN, generator)
 
+    def prepared(self, weights: Weights) -> Weights:
+        return _prepared(self._image, weights, self._autocast)
+
     def _blocks(self, section: int) -> list[tuple[str, str]]:
         """The names of the two convolutions of each residual block."""
         return [(f"torso.{section}.{block}.0", f"torso.{section}.{block}.1") for block in range(self.BLOCKS)]
@@ -201,15 +210,13 @@ class ResidualTorso:
         return features, features
 
     def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
-        with _autocast(observations, self._autocast):
-            scaled, hidden = _inputs(self._image, weights, observations, self._autocast)
-            for section in range(len(self.SECTIONS)):
-                hidden = _halved(conv(scaled, f"torso.{section}", hidden, 1, padding=1))
-                for first, second in self._blocks(section):
-                    branch = conv(weights, first, torch.relu(hidden), 1, padding=1)
-                    hidden = hidden + conv(weights, second, torch.relu(branch), 1, padding=1)
-            features = torch.relu(dense(weights, "torso.dense", torch.relu(hidden).flatten(2)))
-        return features.to(torch.float32)
+        hidden = self._image.channels_first(observations).to(weights["torso.0.weight"].dtype)
+        for section in range(len(self.SECTIONS)):
+            hidden = _halved(conv(weights, f"torso.{section}", hidden, 1, padding=1))
+            for first, second in self._blocks(section):
+                branch = conv(weights, first, torch.relu(hidden), 1, padding=1)
+                hidden = hidden + conv(weights, second, torch.relu(branch), 1, padding=1)
+        return torch.relu(dense(weights, "torso.dense", torch.relu(hidden).flatten(2))).to(torch.float32)
 
 
 def _halved(images: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ Options: TypeAlias = dict[str, Any]
 FRAME_SKIP = 4
 FRAMES_PER_S = 60.0
 STACK = 4
+NOOP = 0  # in every game's minimal action set, as in the full one
 EPISODE_FRAMES = 18_000  # five minutes at 60 frames a second (Machado 2018)
 # Games whose sprites take turns over four frames (Arcade-Learning-Environment issue 709): the size of their screen, and the
 # blocks of it whose means are the pixels of an observation.
@@ -103,10 +104,12 @@ def block_means(frames: Array, block: Sequence[int]) -> Array:
 class PoolAllFrames(VectorEnv[Any, Any, Any]):
     """Two inner steps of two frames for each agent step; their maximum in blocks, and a frame stack of its own.
 
-    NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the
-    inner environment is reset in the second; so, whichever it was, environments that have ended run on unseen through
-    the next agent step and are then reset by mask, which is what that step shows. An inner reset without a seed goes on
-    with the emulator's own random stream, so the whole is deterministic.
+    NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the inner
+    environment resets itself in the second, or in the second, when it does so in the next agent step. Either way it idles
+    until the end of that next agent step, which shows the new episode: two or four frames of NOOP on top of the up to
+    `noop_max` that begin an episode anyway. To reset it once more, to the very first frame, would cost as much as twenty
+    agent steps.
+    An inner reset without a seed goes on with the emulator's own random stream, so the whole is deterministic.
     """
 
     def __init__(self, inner: AtariVectorEnv, block: Sequence[int]) -> None:
@@ -138,23 +141,19 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
 
         Returns observations [B, 4, height, width] uint8, true rewards, terminated, truncated, and ale_py's information.
         """
+        fresh = self._ended
+        actions = np.where(fresh, NOOP, actions)
         first, reward, terminated, truncated, first_info = self._inner.step(actions)
         second, second_reward, second_terminated, second_truncated, info = self._inner.step(actions)
-        early = terminated | truncated  # these the second inner step has reset
+        early = (terminated | truncated) & ~fresh  # these the second inner step has reset
         frame = np.maximum(first[:, 0], second[:, 0])
         frame[early] = first[early, 0]
         reward = np.where(early, reward, reward + second_reward)
         terminated = np.where(early, terminated, second_terminated)
         truncated = np.where(early, truncated, second_truncated)
-        info = _chosen(early, first_info, info)
-        fresh = self._ended
-        if fresh.any():
-            shown, shown_info = self._inner.reset(options={"reset_mask": fresh})
-            frame[fresh] = shown[fresh, 0]
-            reward[fresh], terminated[fresh], truncated[fresh] = 0, False, False
-            info = _chosen(fresh, shown_info, info)
+        reward[fresh], terminated[fresh], truncated[fresh] = 0, False, False
         self._ended = terminated | truncated
-        return self._pushed(frame, fresh), reward, terminated, truncated, info
+        return self._pushed(frame, fresh), reward, terminated, truncated, _chosen(early, first_info, info)
 
     def _pushed(self, frame: Array, fresh: Array) -> Array:
         """The stack with `frame`, shrunk, last; what went before is black where the episode has just begun, as in ale_py."""

@@ -38,7 +38,7 @@ def play(
 ) -> Iterator[tuple[Picture, float]]:
     """Every picture, and how many are to be shown a second, of so many whole test episodes of the winner."""
     task = make_task(RunConfig.from_json(run.manifest()["config"]), workers=1)
-    policy = task.load(winner, run.checkpoints(method, seed)).policy
+    policy = task.load(winner, run.checkpoints(method, seed)).policy()
     with environment_errors_in_one_line(task.env, "drawing itself"), closing(watch(task.env)) as watched:
         for episode in range(episodes):
             observations = watched.reset(seeds.environment_seed(seed, split="test") + episode)

@@ -154,14 +154,14 @@ class RLTask:
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
         )
         generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
-        collect = Collector(actors, generators, agent.policy)
+        collect = Collector(actors, generators, agent.policy())
         metrics: list[dict[str, torch.Tensor]] = []
         waiting: deque[Rollout] = deque()  # collected and not yet learnt from
         lag = self.agent_config.policy_lag
         with _learner(self.overlap and lag > 0, self.threads) as learner:
             for length in self._unrolls(job.proposals[0].frames):
                 # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
-                policy = agent.policy.snapshot() if lag else agent.policy
+                policy = agent.policy()
                 learning = learner.submit(agent.learn, waiting.popleft()) if lag and len(waiting) == lag else None
                 waiting.append(collect(policy, length))
                 if learning:
@@ -205,7 +205,7 @@ class RLTask:
     ) -> tuple[list[Episodes], list[int]]:
         """One episode in each of `num_episodes` environments of each member in `playing`, and the frames of each member."""
         actors = Actors(self.env, num_episodes, environment_seeds, separate=True)
-        outcome = first_episodes(actors, sampled(agent.policy, generators, num_episodes), playing)
+        outcome = first_episodes(actors, sampled(agent.policy(), generators, num_episodes), playing)
         actors.close()
         return outcome
 

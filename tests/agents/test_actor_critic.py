@@ -48,12 +48,12 @@ def usual(members: int = 3, **hypers: list[float]) -> dict[str, list[float]]:
 
 
 def act(agent: ActorCritic, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    policy = agent.policy
+    policy = agent.policy()
     return policy.act(observations, policy.initial_state(*observations.shape[:2]), noise)[0]
 
 
 def some_noise(agent: ActorCritic, members: int, envs: int, length: int = 1) -> torch.Tensor:
-    return agent.policy.sample_noise([torch.Generator().manual_seed(p) for p in range(members)], length, envs)
+    return agent.policy().sample_noise([torch.Generator().manual_seed(p) for p in range(members)], length, envs)
 
 
 def make_rollout(kind: str = "discrete", seed: int = 0, members: int = 3) -> Rollout:
@@ -279,8 +279,8 @@ def test_a_member_starts_and_learns_alone_as_in_a_population(kind: str) -> None:
 
 def test_acting_follows_the_members_own_generator() -> None:
     agent, alone = make_agent(), make_agent(seeds=(2,))
-    noise = agent.policy.sample_noise([torch.Generator().manual_seed(seed) for seed in (7, 8, 9)], LENGTH, ENVS)
-    own = alone.policy.sample_noise([torch.Generator().manual_seed(8)], LENGTH, ENVS)
+    noise = agent.policy().sample_noise([torch.Generator().manual_seed(seed) for seed in (7, 8, 9)], LENGTH, ENVS)
+    own = alone.policy().sample_noise([torch.Generator().manual_seed(8)], LENGTH, ENVS)
     assert noise.shape[:3] == (LENGTH, 3, ENVS)
     assert torch.equal(noise[:, 1], own[:, 0])
     observations = make_rollout().observations[0]
@@ -387,7 +387,7 @@ def test_a_diverged_member_harms_only_itself_and_heals_by_loading(kind: str) -> 
     observations = make_rollout(kind).observations[0]
     actions = act(sick, observations, noise)
     assert torch.equal(actions[[0, 2]], act(well, observations, noise)[[0, 2]])
-    for action in sick.policy.environment_actions(actions)[1]:
+    for action in sick.policy().environment_actions(actions)[1]:
         assert SPACES[kind][1].contains(action)
     for agent in (sick, well):
         agent.learn(make_rollout(kind))
@@ -529,7 +529,7 @@ def test_box_actions_have_the_mean_and_deviation_of_the_policy_and_are_clipped_f
     np.testing.assert_allclose(actions[1].mean(0).numpy(), [0.5, -2.0], atol=0.05)
     np.testing.assert_allclose(actions[1].std(0).numpy(), [0.3, 2.0], rtol=0.03)
     assert (actions[1, :, 1] < BOX.low[1]).any()
-    environment = agent.policy.environment_actions(actions)
+    environment = agent.policy().environment_actions(actions)
     np.testing.assert_array_equal(environment, np.clip(actions.numpy(), BOX.low, BOX.high))
     assert environment.dtype == BOX.dtype
 
@@ -538,7 +538,7 @@ def test_a_box_of_any_shape_and_type_gets_actions_of_its_own() -> None:
     space = gymnasium.spaces.Box(-1.0, 1.0, (2, 3), np.float64)
     agent = A2C(CONFIG, VECTOR, space, seeds=(0, 1))
     noise = some_noise(agent, 2, ENVS)[0]
-    environment = agent.policy.environment_actions(act(agent, torch.zeros(2, ENVS, 3), noise))
+    environment = agent.policy().environment_actions(act(agent, torch.zeros(2, ENVS, 3), noise))
     assert environment.shape == (2, ENVS, 2, 3)
     assert all(space.contains(action) for action in environment.reshape(-1, 2, 3))
 
@@ -548,7 +548,7 @@ def test_discrete_actions_begin_at_the_spaces_start() -> None:
     agent = A2C(CONFIG, VECTOR, space, seeds=(0,))
     actions = act(agent, torch.zeros(1, 200, 3), some_noise(agent, 1, 200)[0])
     assert set(actions.flatten().tolist()) == {0, 1, 2}  # what the learner sees
-    environment = agent.policy.environment_actions(actions)
+    environment = agent.policy().environment_actions(actions)
     np.testing.assert_array_equal(environment, actions.numpy() - 1)
     assert environment.dtype.kind == "i"
 
@@ -569,7 +569,7 @@ def test_observations_are_normalised_for_acting_and_learning_alike_with_the_stat
     by_hand = replace(rollout, observations=torch.stack(prepared, 1).float())
     noise = some_noise(plain, 3, ENVS)[0]
     # The prior weighs 1e-4 against some 20 observations: its mean, 500 away, counts a little.
-    policies = [agent.policy for agent in (normalised, plain)]
+    policies = [agent.policy() for agent in (normalised, plain)]
     arrays = (seen.observations[0], by_hand.observations[0])
     outputs = [p.act(o, p.initial_state(3, ENVS), noise)[1] for p, o in zip(policies, arrays, strict=True)]
     torch.testing.assert_close(*outputs, rtol=0.02, atol=1e-3)
@@ -587,7 +587,7 @@ def test_on_policy_impala_learns_what_a2c_learns(kind: str, core: str) -> None:
     a2c, impala = (make_agent(kind, config=config, name=name) for name in AGENTS)
     for seed in range(2):
         rollout = make_rollout(kind, seed)
-        policy = a2c.policy
+        policy = a2c.policy()
         state, outputs = policy.initial_state(3, ENVS), []
         for t in range(LENGTH):
             _, output, after = policy.act(rollout.observations[t], state, some_noise(a2c, 3, ENVS)[0])
@@ -601,16 +601,16 @@ def test_on_policy_impala_learns_what_a2c_learns(kind: str, core: str) -> None:
         assert_states_close(a2c.state(p), impala.state(p), atol=2e-4)
 
 
-def test_a_snapshot_stays_while_the_agent_learns() -> None:
+def test_a_policy_stays_while_the_agent_learns() -> None:
     agent = make_agent(config=replace(CONFIG, normalise_observations=True))
     agent.learn(make_rollout())
-    live, kept = agent.policy, agent.policy.snapshot()
+    kept = agent.policy()
     noise, observations = some_noise(agent, 3, ENVS)[0], make_rollout().observations[0]
     before = kept.act(observations, kept.initial_state(3, ENVS), noise)[1]
-    assert torch.equal(live.act(observations, live.initial_state(3, ENVS), noise)[1], before)
     agent.learn(make_rollout(seed=1))
     assert torch.equal(kept.act(observations, kept.initial_state(3, ENVS), noise)[1], before)
-    assert not torch.equal(live.act(observations, live.initial_state(3, ENVS), noise)[1], before)
+    now = agent.policy()
+    assert not torch.equal(now.act(observations, now.initial_state(3, ENVS), noise)[1], before)
 
 
 def test_rollouts_of_differing_shapes_are_refused() -> None:
@@ -629,7 +629,7 @@ def test_a_two_armed_bandit_is_solved_by_members_that_learn() -> None:
     shape = (1, 3, 32)
     observations, counted = torch.ones(2, 3, 32, 1), torch.zeros(3)
     for update in range(300):
-        actions = act(agent, observations[0], agent.policy.sample_noise(generators, 1, 32)[0])
+        actions = act(agent, observations[0], agent.policy().sample_noise(generators, 1, 32)[0])
         ends = torch.ones(shape, dtype=torch.bool)
         agent.learn(
             Rollout(

@@ -207,19 +207,6 @@ def test_weights_follow_their_generator_and_start_orthogonal_without_bias() -> N
         torch.testing.assert_close(one[name] @ one[name].T, torch.eye(len(one[name])), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_lstm_computes_in_float32_whatever_autocast_does(dtype: torch.dtype) -> None:
-    core = LSTM(INPUTS, SIZE)
-    weights, (features, state, fresh) = stacked(core), inputs_of()
-    features = features.to(dtype)
-    expected = core(weights, features.to(torch.float32), state, fresh)
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs = core(weights, features, state, fresh)
-    for ours, theirs in zip(outputs, expected, strict=True):
-        assert ours.dtype == torch.float32
-        assert torch.equal(ours, theirs)
-
-
 def test_unknown_cores_are_refused_with_the_names_of_those_there_are() -> None:
     with pytest.raises(ValueError, match="'gru': use none or lstm"):
         make_core("gru", INPUTS, SIZE)

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from agents import torsos
 from agents.networks import UnsupportedSpace
 from agents.torsos import ImageFormat, make_torso
 
@@ -72,19 +71,24 @@ def stacked(torso, seeds):
     return {name: torch.stack([member[name] for member in members]) for name in members[0]}
 
 
+def features_of(torso, weights, observations):
+    """For the policy and for the value, as a learner computes them."""
+    return torso(torso.prepared(weights), observations)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_member_alone_computes_what_it_computes_in_a_population(name: str) -> None:
     case = CASES[name]
     torso = case.torso()
     weights, observations = stacked(torso, (4, 5, 6)), case.observations(3, 4)
-    together = torso(weights, observations)
+    together = features_of(torso, weights, observations)
     assert torso.features == case.features
     assert together[0].shape == together[1].shape == (3, 4, case.features)
     for p in range(3):
-        alone = torso({key: weight[p : p + 1] for key, weight in weights.items()}, observations[p : p + 1])
+        alone = features_of(torso, {key: weight[p : p + 1] for key, weight in weights.items()}, observations[p : p + 1])
         for population_features, own_features in zip(together, alone, strict=True):
             torch.testing.assert_close(population_features[p], own_features[0], rtol=1e-4, atol=1e-5)
-    same = torso(weights, observations[:1].expand_as(observations))[0]
+    same = features_of(torso, weights, observations[:1].expand_as(observations))[0]
     assert not torch.allclose(same[0], same[1])
 
 
@@ -93,12 +97,12 @@ def test_weights_and_observations_of_others_do_not_matter_to_a_bit(name: str) ->
     case = CASES[name]
     torso = case.torso()
     weights, observations = stacked(torso, (4, 5, 6)), case.observations(3, 2)
-    before = torso(weights, observations)
+    before = features_of(torso, weights, observations)
     for weight in weights.values():
         weight[[0, 2]] = math.nan
     if observations.is_floating_point():
         observations[[0, 2]] = math.nan
-    for clean, spoilt in zip(before, torso(weights, observations), strict=True):
+    for clean, spoilt in zip(before, features_of(torso, weights, observations), strict=True):
         assert torch.equal(clean[1], spoilt[1])
 
 
@@ -107,7 +111,7 @@ def test_gradients_reach_every_weight_of_the_member_they_are_for(name: str) -> N
     case = CASES[name]
     torso = case.torso()
     weights = {key: weight.requires_grad_() for key, weight in stacked(torso, (1, 2)).items()}
-    policy, value = torso(weights, case.observations(2, 3))
+    policy, value = features_of(torso, weights, case.observations(2, 3))
     (policy[1].square().sum() + value[1].square().sum()).backward()
     for key, weight in weights.items():
         assert weight.grad is not None, key
@@ -134,7 +138,7 @@ def test_dense_torso_is_tanh_in_two_trunks_or_in_one(shared: bool) -> None:
     case = CASES["dense, shared" if shared else "dense"]
     torso = case.torso()
     weights, observations = stacked(torso, (0,)), case.observations(1, 3)
-    outputs = torso(weights, observations)
+    outputs = features_of(torso, weights, observations)
     trunks = ("torso", "torso") if shared else ("policy_torso", "value_torso")
     for trunk, output in zip(trunks, outputs, strict=True):
         hidden = observations[0]
@@ -162,7 +166,7 @@ def test_convolutional_torsos_compute_the_published_network_on_images_of_0_to_1(
     for layer, stride in enumerate(strides):
         hidden = F.relu(F.conv2d(hidden, weights[f"torso.{layer}.weight"][0], weights[f"torso.{layer}.bias"][0], stride))
     expected = F.relu(hidden.flatten(1) @ weights["torso.dense.weight"][0] + weights["torso.dense.bias"][0])
-    policy, value = torso(weights, observations)
+    policy, value = features_of(torso, weights, observations)
     torch.testing.assert_close(policy[0], expected, rtol=1e-4, atol=1e-5)
     assert policy is value
     assert [tuple(weights[f"torso.{layer}.weight"].shape[1:]) for layer in range(len(strides))] == shapes
@@ -204,7 +208,7 @@ def test_deep_torso_is_impalas_residual_network_on_images_of_0_to_1(shape: tuple
         for parameter, weight in zip(published.parameters(), own.values(), strict=True):
             parameter.copy_(weight)
         expected = published(images)
-    policy, value = torso(weights, observations)
+    policy, value = features_of(torso, weights, observations)
     torch.testing.assert_close(policy[0], expected, rtol=1e-4, atol=1e-5)
     assert policy is value
     assert sum(weight.dim() == 5 for weight in weights.values()) == 15  # convolutions, Espeholt 2018, Fig. 3
@@ -214,7 +218,9 @@ def test_deep_torso_is_impalas_residual_network_on_images_of_0_to_1(shape: tuple
 def test_features_start_at_the_scale_of_the_images(name: str) -> None:
     case = Case(name, bytes_of(1, 84, 84), 256)
     torso = case.torso()
-    features, _ = torso({key: weight[None] for key, weight in torso.initialise(generator()).items()}, case.observations(1, 4))
+    features, _ = features_of(
+        torso, {key: weight[None] for key, weight in torso.initialise(generator()).items()}, case.observations(1, 4)
+    )
     assert 0.1 < features.square().mean().sqrt() < 3.0
 
 
@@ -227,11 +233,13 @@ def test_channels_last_or_first_or_none_are_the_same_images(name: str, size: tup
         key: weight.shape for key, weight in weights.items()
     }
     transposed = images.movedim(2, -1).contiguous()
-    torch.testing.assert_close(first.torso()(weights, images)[0], last.torso()(weights, transposed)[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        features_of(first.torso(), weights, images)[0], features_of(last.torso(), weights, transposed)[0], rtol=1e-5, atol=1e-6
+    )
 
     grey, plain = Case(name, kind(1, *size), 0), Case(name, kind(*size), 0)
     weights, images = stacked(grey.torso(), (1, 2)), grey.observations(2, 2)
-    assert torch.equal(grey.torso()(weights, images)[0], plain.torso()(weights, images[:, :, 0])[0])
+    assert torch.equal(features_of(grey.torso(), weights, images)[0], features_of(plain.torso(), weights, images[:, :, 0])[0])
 
 
 @pytest.mark.parametrize(
@@ -259,9 +267,24 @@ def test_white_is_one_whatever_its_byte(name: str) -> None:
     for space in (booleans_of(10, 9, 4), bytes_of(10, 9, 4, white=1), bytes_of(10, 9, 4, white=10), bytes_of(10, 9, 4)):
         torso = make_torso(name, space, hidden=(), shared=False, autocast=False)
         seen = images if space.dtype == np.bool_ else images.to(torch.uint8) * int(space.high.max())
-        outputs.append(torso(stacked(torso, (1,)), seen)[0])
+        outputs.append(features_of(torso, stacked(torso, (1,)), seen)[0])
     for output in outputs[1:]:
         torch.testing.assert_close(outputs[0], output, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_weights_prepared_once_serve_many_steps_and_leave_the_originals_alone(name: str, autocast: bool) -> None:
+    case = CASES[name]
+    torso, observations = case.torso(autocast), case.observations(2, 3)
+    weights = stacked(torso, (1, 2)) | {"policy.weight": torch.ones(2, 3, 4)}
+    before = {key: weight.clone() for key, weight in weights.items()}
+    prepared = torso.prepared(weights)
+    for _ in range(2):
+        features = torso.for_policy(prepared, observations)
+        assert torch.equal(features, features_of(torso, weights, observations)[0]) and features.dtype == torch.float32
+    assert all(torch.equal(weights[key], before[key]) for key in before)
+    assert torch.equal(prepared["policy.weight"], before["policy.weight"])
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
@@ -271,7 +294,7 @@ def test_autocast_is_close_to_float32_and_gives_float32(name: str) -> None:
     observations = case.observations(2, 2)
     results = []
     for autocast in (False, True):
-        features, _ = case.torso(autocast)(weights, observations)
+        features, _ = features_of(case.torso(autocast), weights, observations)
         assert features.dtype == torch.float32
         (features.square().sum()).backward()
         results.append((features.detach(), {key: weight.grad for key, weight in weights.items()}))
@@ -283,20 +306,6 @@ def test_autocast_is_close_to_float32_and_gives_float32(name: str) -> None:
     for key, gradient in exact_gradients.items():
         assert rough_gradients[key].dtype == torch.float32
         assert (gradient - rough_gradients[key]).norm() < 0.1 * gradient.norm()
-
-
-@pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_autocast_leaves_the_cache_that_threads_share_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    case, caching, dense = CASES[name], [], torsos.dense
-
-    def watched(*arguments) -> torch.Tensor:
-        caching.append(torch.is_autocast_cache_enabled())
-        return dense(*arguments)
-
-    monkeypatch.setattr(torsos, "dense", watched)
-    case.torso(autocast=True)(stacked(case.torso(), (1,)), case.observations(1, 1))
-    assert caching == [False]
-    assert torch.is_autocast_cache_enabled()
 
 
 @pytest.mark.parametrize(
@@ -321,7 +330,7 @@ def test_autocast_leaves_the_cache_that_threads_share_alone(name: str, monkeypat
 def test_auto_takes_a_torso_that_fits_the_space(space: gymnasium.spaces.Box, features: int) -> None:
     torso = make_torso("auto", space, hidden=(7,), shared=False, autocast=False)
     observations = torch.tensor(np.stack([space.sample() for _ in range(2)]))[None]
-    outputs = torso(stacked(torso, (0,)), observations)
+    outputs = features_of(torso, stacked(torso, (0,)), observations)
     assert torso.features == features
     assert outputs[0].shape == outputs[1].shape == (1, 2, features)
 

@@ -45,19 +45,31 @@ def test_same_seed_same_everything_other_seed_other(name: str) -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize("cap", [398, 400, 402])
-def test_pooled_episodes_end_on_either_inner_step_and_reset_exactly(cap: int) -> None:
-    """A cap of 402 frames ends an episode after the first inner step of agent step 101, the others after the second."""
-    env = atari.make(quiet(max_num_frames_per_episode=cap), 2, 1)
+@pytest.mark.parametrize("cap", [398, 400])
+def test_pooled_episodes_end_on_either_inner_step_and_the_next_begins_with_noops(cap: int) -> None:
+    """An episode of 398 frames ends after the first inner step of its last agent step, one of 400 after the second."""
+    options = quiet(max_num_frames_per_episode=cap)
+    inner = AtariVectorEnv(
+        num_envs=2, num_threads=1, **{name: value for name, value in options.items() if name != "pooled_block"}
+    )
+    frames = [inner.reset(seed=0)[0][:, 0], *(inner.step(np.full(2, atari.NOOP))[0][:, 0] for _ in range(2))]
+    inner.close()
+    env = atari.make(options, 2, 1)
     first, _ = env.reset(seed=0)
-    assert (first[:, :3] == 0).all() and first[:, 3].any()
+    assert (first[:, :3] == 0).all() and np.array_equal(first[:, 3], atari.block_means(frames[0], (3, 2)))
+    left = cap  # of the episode's frames
     for _ in range(3):
-        for step in range(1, -(-cap // 4) + 1):
+        last = -(-left // 4)
+        for step in range(1, last + 1):
             shown, _, terminated, truncated, _ = env.step(np.zeros(2, np.int64))
-            assert not terminated.any() and (truncated == (step == -(-cap // 4))).all()
+            assert not terminated.any() and (truncated == (step == last)).all()
         assert shown[:, :3].any(), "the true last observation, not that of the reset"
+        idled = 2 if left % 4 == 0 else 4
         shown, reward, terminated, truncated, _ = env.step(np.full(2, 2))
-        assert np.array_equal(shown, first) and not (reward.any() or terminated.any() or truncated.any())
+        assert not (reward.any() or terminated.any() or truncated.any())
+        begun = np.maximum(*frames[idled // 2 - 1 : idled // 2 + 1])
+        assert (shown[:, :3] == 0).all() and np.array_equal(shown[:, 3], atari.block_means(begun, (3, 2)))
+        left = cap - idled
     env.close()
 
 

@@ -296,7 +296,7 @@ def value_and_policy(agent: str, folder: Path, lag: int) -> tuple[float, float]:
         checkpoints=Checkpoints(folder),
     )
     task.interval(job)
-    policy = task.load(0, job.checkpoints).policy
+    policy = task.load(0, job.checkpoints).policy()
     state, fresh = policy.initial_state(1, 1), torch.zeros(1, 1, 1, dtype=torch.bool)
     features, value_features, _ = policy.network.features(policy.weights, torch.zeros(1, 1, 1), state, fresh)
     value = dense(policy.weights, "value", value_features)
@@ -324,7 +324,7 @@ def test_the_lag_is_a_number_of_updates(lag: int, tmp_path: Path, monkeypatch: p
         return collect(self, policy, length)
 
     def noting_learn(self: ActorCritic, rollout: Rollout) -> dict[str, torch.Tensor]:
-        learnt.append(self.policy.weights["value.bias"].detach().clone())
+        learnt.append(self.policy().weights["value.bias"].detach().clone())
         return learn(self, rollout)
 
     monkeypatch.setattr(Collector, "__call__", noting_collect)
