@@ -23,7 +23,7 @@ from benchmarks.throughput import provenance
 from rl_pbt.arguments import build_parser, configure
 from rl_pbt.bench import make_task
 from rl_pbt.config import RunConfig
-from rl_pbt.executors import IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.executors import IntervalJob, ProcessExecutor, TestJob, run_intervals, run_tests
 from rl_pbt.records import Proposal, UserError
 from rl_pbt.statistics import mean_of
 from rl_pbt.store import Checkpoints
@@ -78,11 +78,11 @@ def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, opti
         executor = ProcessExecutor(task, workers)
         try:
             jobs = [_job(group, hypers, frames, checkpoints) for group in _groups(range(seeds), -(-seeds // workers))]
-            results = [result for of_group in executor.intervals(jobs) for result in of_group]
+            results = [result for of_group in run_intervals(executor, jobs) for result in of_group]
             wall_s = time.perf_counter() - started
             tested = [result.id for result in results if result.failure is None]
             tests = [TestJob(id=i, episodes=range(TEST_EPISODES), root_seed=i, checkpoints=checkpoints) for i in tested]
-            returns = [test.returns for test in executor.tests(tests)]
+            returns = [test.returns for test in run_tests(executor, tests)]
         finally:
             executor.close()
     random_policy = task.random_policy(0, TEST_EPISODES)

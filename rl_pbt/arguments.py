@@ -18,7 +18,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.defaults import defaults_of
 from rl_pbt.records import Hyper, UserError
 from rl_pbt.search import METHODS
-from rl_pbt.search.operators import UNBIASED_FACTORS
+from rl_pbt.search.explore import UNBIASED_FACTORS
 from rl_pbt.space import parse_dimension
 
 # What people call the hypers elsewhere.
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--env", help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, module:Id, or quadratic (the paper's toy)")
     add("--agent", help=f"one of: {', '.join(AGENTS)}")
-    add("--methods", nargs="+", help=f"any of: {', '.join(METHODS)} (default: all); 'help' lists them")
+    add("--methods", nargs="+", help=f"any of: {', '.join(METHODS)} (default: pbt random); 'help' lists them")
     add("--population", type=int, help="members of the population")
     add(
         "--frames",
@@ -70,6 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--factors", type=float, nargs="+", help="perturbation factors (default: 1.2 and 1/1.2; the paper's: 1.2 0.8)")
     add("--resample-probability", type=float, help="chance that an explored hyper is drawn anew (default: 0)")
     add("--burn-in", type=_count, help="frames of a member before which nobody copies (default: 0)")
+    add(
+        "--any-age",
+        action="store_true",
+        default=None,
+        help="pbt-async compares with checkpoints that have trained for longer too (default: never)",
+    )
     add("--group-size", type=int, help="members trained together in one tensor (default: half the population)")
     add(
         "--agent-options",
@@ -147,7 +153,7 @@ def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
     return RunConfig(
         env=env.id,
         agent=agent,
-        methods=tuple(METHODS),
+        methods=("pbt", "random"),
         seeds=(0,),
         population=population,
         frames=frames,

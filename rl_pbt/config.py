@@ -36,6 +36,7 @@ class RunConfig:
     resample_probability: float
     burn_in: int
     device: str
+    any_age: bool = False
     backend: str = "gymnasium"
     agent_options: Mapping[str, Any] = field(default_factory=dict)
     env_options: Mapping[str, Any] = field(default_factory=dict)

@@ -2,6 +2,10 @@
 
 There is one path, not two: a fresh run and a resumed one both walk `search`. The journal answers from the ledger while it
 has recorded events, checks that what is asked for now equals what was asked for then, and appends from there on.
+
+The method is asked for more after each job, and may ask for work while other work is underway. Outcomes are taken in the order in
+which the work was asked for, never in the order in which it ends: a run without a barrier gives the same ledger on any machine
+too, at the price that a slow job holds up those behind it.
 """
 
 from __future__ import annotations
@@ -9,15 +13,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from rl_pbt.executors.base import Executor, IntervalJob, TestJob
+from rl_pbt.executors.base import Executor, IntervalJob, TestJob, run_tests
 from rl_pbt.records import JSON, Proposal, Result, Test, UserError, joined
 from rl_pbt.search.base import Method
 from rl_pbt.store import Checkpoints, Event, Ledger
 
 TEST_SHARE = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
-Item = TypeVar("Item")
 
 
 class Observer(Protocol):
@@ -63,8 +66,9 @@ class Journal:
     def known_result(self, proposal: int) -> Result | None:
         return self._results.pop(proposal, None)
 
-    def holds(self, proposal: int) -> bool:
-        return proposal in self._results
+    def holds(self, job: IntervalJob) -> bool:
+        """Whether the ledger has the results of all its proposals."""
+        return all(proposal.id in self._results for proposal in job.proposals)
 
     def record_results(self, results: Sequence[Result]) -> None:
         self._ledger.append([{"event": "finished", "result": r.to_json(), "time": self._clock()} for r in results])
@@ -92,57 +96,85 @@ def search(
 ) -> None:
     """Run `method` until it asks for nothing more, test its winner, and leave only the winner's checkpoint."""
     lineage_frames: dict[int, int] = {}
-    while proposals := method.ask():
-        journal.record([_proposed(proposal) for proposal in proposals])
-        for observer in observers:
-            observer.proposed(proposals)
-        jobs = [
-            IntervalJob(
-                proposals=tuple(group),
-                lineage_frames=tuple(0 if p.parent is None else lineage_frames[p.parent] for p in group),
-                root_seed=root_seed,
-                checkpoints=checkpoints,
-            )
-            # Judging again trains nothing, so there is no tensor to share: each alone, and all workers have work.
-            for group in _groups(proposals, group_size if proposals[0].trains else 1)
-        ]
-        for proposal, result, replayed in _outcomes(jobs, executor, journal):
+    underway: deque[IntervalJob] = deque()
+    while True:
+        if proposals := method.ask():
+            journal.record([_proposed(proposal) for proposal in proposals])
+            for observer in observers:
+                observer.proposed(proposals)
+            for group in _groups(proposals, group_size):
+                ages = tuple(0 if p.parent is None else lineage_frames[p.parent] for p in group)
+                job = IntervalJob(proposals=tuple(group), lineage_frames=ages, root_seed=root_seed, checkpoints=checkpoints)
+                underway.append(job)
+                if not journal.holds(job):
+                    executor.submit(job)
+        if not underway:
+            break
+        for proposal, result, replayed in _outcomes(underway.popleft(), executor, journal):
             lineage_frames[result.id] = result.lineage_frames
             method.tell(result)
             for observer in observers:
                 observer.finished(proposal, result, replayed=replayed)
-        if not journal.replaying:  # what an old generation needs is not all that the newest one needs
-            checkpoints.keep_only(method.needed())
-    winner = method.winner()
+        if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
+            checkpoints.keep_only(method.needed(), being_written=[p.id for job in underway for p in job.proposals])
+    _conclude(method.winner(), executor, journal, checkpoints, root_seed, test_episodes, observers)
+
+
+def _conclude(
+    winner: int | None,
+    executor: Executor,
+    journal: Journal,
+    checkpoints: Checkpoints,
+    root_seed: int,
+    test_episodes: int,
+    observers: Sequence[Observer],
+) -> None:
     journal.record([{"event": "chosen", "id": winner}])
     if winner is not None:
         tests = [
-            TestJob(id=winner, episodes=episodes, root_seed=root_seed, checkpoints=checkpoints)
-            for episodes in _groups(range(test_episodes), TEST_SHARE)
+            TestJob(
+                id=winner,
+                episodes=range(start, min(start + TEST_SHARE, test_episodes)),
+                root_seed=root_seed,
+                checkpoints=checkpoints,
+            )
+            for start in range(0, test_episodes, TEST_SHARE)
         ]
-        test = journal.test(winner, lambda: joined(list(executor.tests(tests))))
+        test = journal.test(winner, lambda: joined(list(run_tests(executor, tests))))
         for observer in observers:
             observer.tested(test)
     journal.record([{"event": "ended"}])
     checkpoints.keep_only([] if winner is None else [winner])
 
 
-def _groups(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:
+    """Proposals that are alike in what they cost, `size` at most to a tensor.
+
+    Judging again trains nothing, so there is no tensor to share: each alone, and all workers have work.
+    """
+    group: list[Proposal] = []
+    for proposal in proposals:
+        alike = group and (group[0].frames, group[0].generation) == (proposal.frames, proposal.generation)
+        if group and not (alike and proposal.trains and len(group) < size):
+            yield group
+            group = []
+        group.append(proposal)
+    if group:
+        yield group
 
 
-def _outcomes(jobs: Sequence[IntervalJob], executor: Executor, journal: Journal) -> Iterator[tuple[Proposal, Result, bool]]:
+def _outcomes(job: IntervalJob, executor: Executor, journal: Journal) -> list[tuple[Proposal, Result, bool]]:
     """Each proposal with its result and whether that was in the ledger. A group of which one result is missing is run again."""
-    missing = [job for job in jobs if not all(journal.holds(p.id) for p in job.proposals)]
-    fresh = executor.intervals(missing)
-    for job in jobs:
-        known = {p.id: r for p in job.proposals if (r := journal.known_result(p.id))}
-        results = dict(known)
-        if len(known) < len(job.proposals):
-            results = {r.id: r for r in next(fresh)} | known
-            journal.record_results([results[p.id] for p in job.proposals if p.id not in known])
-        for proposal in job.proposals:
-            yield proposal, results[proposal.id], proposal.id in known
+    results: dict[int, Result] = {}
+    if not journal.holds(job):
+        outcome = executor.collect()
+        assert isinstance(outcome, list)
+        results = {result.id: result for result in outcome}
+    known = {p.id: result for p in job.proposals if (result := journal.known_result(p.id))}
+    if fresh := [results[p.id] for p in job.proposals if p.id not in known]:
+        journal.record_results(fresh)
+    results |= known
+    return [(p, results[p.id], p.id in known) for p in job.proposals]
 
 
 def _proposed(proposal: Proposal) -> dict[str, JSON]:

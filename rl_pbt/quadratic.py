@@ -20,8 +20,8 @@ from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor, IntervalJob, TestJob
 from rl_pbt.executors.base import Advance, unheeded
 from rl_pbt.records import Cost, Hypers, Result, Test, UserError
-from rl_pbt.search import Plan
-from rl_pbt.search.turns import Arm, Turns
+from rl_pbt.search import Plan, Setup
+from rl_pbt.search.turns import AddNoise, Arm, Turns
 from rl_pbt.space import Linear, Space
 from rl_pbt.store import Run
 
@@ -33,10 +33,10 @@ SPACE = Space({"h0": Linear(low=0.0, high=1.5), "h1": Linear(low=0.0, high=1.5)}
 LEARNING_RATE = 0.01
 PLAN = Plan(population=2, frames_per_member=200, interval=10)
 ARMS = {
-    "pbt": Arm(exploit=True, explore=True),
-    "exploit-only": Arm(exploit=True, explore=False),
-    "explore-only": Arm(exploit=False, explore=True),
-    "grid": Arm(exploit=False, explore=False),
+    "pbt": Arm(exploit=True, explore=AddNoise()),
+    "exploit-only": Arm(exploit=True, explore=None),
+    "explore-only": Arm(exploit=False, explore=AddNoise()),
+    "grid": Arm(exploit=False, explore=None),
 }
 COLOURS = {"pbt": "#0072B2", "exploit-only": "#D55E00", "explore-only": "#009E73", "grid": "#666666"}
 
@@ -63,7 +63,7 @@ class QuadraticTask:
                 Result(
                     id=proposal.id,
                     fitness=fitness,
-                    returns=(fitness,),
+                    returns=(fitness, fitness),  # two episodes, for operators that want a spread: here 0
                     cost=Cost(train_frames=proposal.frames, updates=proposal.frames),
                     metrics={"theta0": float(path[-1][0]), "theta1": float(path[-1][1])},
                     lineage_frames=age + proposal.frames,
@@ -105,11 +105,11 @@ class Trace:
         self.final = test.returns[0]
 
 
-def run_arm(run: Run, name: str, seed: int) -> Trace:
+def run_arm(run: Run, name: str, arm: Arm, seed: int) -> Trace:
     """One arm with one seed, recorded and resumable like any other search."""
     trace = Trace()
     search(
-        Turns(space=SPACE, plan=PLAN, root_seed=seed, arm=ARMS[name], initial=INITIAL),
+        Turns(Setup(space=SPACE, plan=PLAN, root_seed=seed), arm=arm, initial=INITIAL),
         executor=InlineExecutor(QuadraticTask()),
         journal=Journal(run.ledger(name, seed)),
         checkpoints=run.checkpoints(name, seed),
@@ -149,7 +149,7 @@ def bench(out: Path | None, seeds: Sequence[int]) -> None:
     if run.folder.exists() and not run.manifest_path.exists() and any(run.folder.iterdir()):
         raise UserError(f"{run.folder} exists and is no run: choose another --out")
     run.write_manifest({"status": "finished", "config": {"env": NAME, "seeds": list(seeds), "methods": list(ARMS)}})
-    traces = {name: [run_arm(run, name, seed) for seed in seeds] for name in ARMS}
+    traces = {name: [run_arm(run, name, arm, seed) for seed in seeds] for name, arm in ARMS.items()}
     (run.folder / "plots").mkdir(exist_ok=True)
     path = run.folder / "plots" / "quadratic.png"
     figure({name: of_arm[0] for name, of_arm in traces.items()}).savefig(path, dpi=150)

@@ -157,12 +157,17 @@ class Checkpoints:
         except (SafetensorError, OSError, ValueError) as error:
             raise UserError(f"checkpoint {path} is damaged ({error}): restore it, or start a new run") from None
 
-    def keep_only(self, proposals: Iterable[int]) -> None:
-        """Delete every checkpoint, and every leftover of an interrupted write, that is not of these proposals."""
-        kept = {self.path(proposal).name for proposal in proposals}
+    def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
+        """Delete every checkpoint, and every leftover of an interrupted write, that is not of these proposals.
+
+        Those that are being written are kept too, with their temporary files.
+        """
+        temporary = {f".{self.path(proposal).name}" for proposal in being_written}
+        kept = {self.path(proposal).name for proposal in proposals} | {name[1:] for name in temporary}
         if self.folder.is_dir():
             for path in self.folder.iterdir():
-                if path.name not in kept:
+                # A temporary name ends in the process id and ".tmp", see write_durably.
+                if path.name not in kept and path.name.rsplit(".", 2)[0] not in temporary:
                     path.unlink(missing_ok=True)
 
 

@@ -24,7 +24,7 @@ from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor
 from rl_pbt.executors.interrupts import heard, held
 from rl_pbt.progress import Progress
 from rl_pbt.records import JSON, UserError
-from rl_pbt.search import METHODS, Method, PBTConfig, Plan
+from rl_pbt.search import METHODS, Method, Plan, Setup
 from rl_pbt.store import Run
 from rl_pbt.tracking import TensorBoard
 from rl_pbt.training import RLTask
@@ -47,14 +47,19 @@ def make_task(config: RunConfig, workers: int) -> RLTask:
 
 
 def make_method(name: str, config: RunConfig, seed: int, quantum: int) -> Method:
-    plan = Plan(population=config.population, frames_per_member=config.frames, interval=config.interval, quantum=quantum)
-    pbt = PBTConfig(
-        fraction=config.fraction,
-        factors=config.factors,
-        resample_probability=config.resample_probability,
-        burn_in=config.burn_in,
+    return METHODS[name].make(
+        Setup(
+            space=config.space,
+            plan=Plan(population=config.population, frames_per_member=config.frames, interval=config.interval, quantum=quantum),
+            root_seed=seed,
+            published=dict(config.hypers),
+            fraction=config.fraction,
+            factors=config.factors,
+            resample_probability=config.resample_probability,
+            burn_in=config.burn_in,
+            any_age=config.any_age,
+        )
     )
-    return METHODS[name].make(config.space, plan, seed, pbt)
 
 
 def make_executor(task: RLTask, workers: int) -> Executor:
@@ -164,7 +169,7 @@ def _search(run: Run, config: RunConfig, task: RLTask, executor: Executor, progr
 def bench(argv: Sequence[str]) -> None:
     said = build_parser().parse_args(argv)
     if said.methods == ["help"]:
-        print("\n".join(f"{name:8} {entry.description}" for name, entry in METHODS.items()))
+        print("\n".join(f"{name:14} {entry.description} ({entry.reference})" for name, entry in METHODS.items()))
         return
     if said.env == quadratic.NAME:
         quadratic.bench(said.out, said.seeds or [0])
@@ -174,7 +179,8 @@ def bench(argv: Sequence[str]) -> None:
         raise UserError(f"--workers must be 1 or more, but is {said.workers}")
     workers = said.workers or default_workers(config)
     task = make_task(config, workers)
-    make_method(config.methods[0], config, config.seeds[0], task.quantum)  # a plan that cannot be fails before a folder is made
+    for name in config.methods:  # what cannot be fails before a folder is made
+        make_method(name, config, config.seeds[0], task.quantum)
     if said.dry_run:
         print("\n".join(plan_lines(config, task, workers)))
         return

@@ -50,15 +50,42 @@ class Task(Protocol):
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere. Outcomes come in the order of the jobs, whatever order they end in."""
+    """Runs jobs somewhere. Outcomes come in the order in which jobs were submitted, whatever order they end in.
+
+    So what is decided from them hangs on nobody's speed, and new work can be submitted while old work goes on.
+    """
 
     @property
     def frames_underway(self) -> int:
         """Frames trained for in intervals that have not ended, by all their members; read by another thread."""
         ...
 
-    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]: ...
+    def submit(self, job: IntervalJob | TestJob) -> None:
+        """Run it as soon as there is room."""
+        ...
 
-    def tests(self, jobs: Sequence[TestJob]) -> Iterator[Test]: ...
+    def collect(self) -> list[Result] | Test:
+        """Wait for the outcome of the job that was submitted first of those not yet collected."""
+        ...
 
     def close(self) -> None: ...
+
+
+def run_intervals(executor: Executor, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
+    """All of them, submitted at once."""
+    for job in jobs:
+        executor.submit(job)
+    for _ in jobs:
+        results = executor.collect()
+        assert isinstance(results, list)
+        yield results
+
+
+def run_tests(executor: Executor, jobs: Sequence[TestJob]) -> Iterator[Test]:
+    """All of them, submitted at once."""
+    for job in jobs:
+        executor.submit(job)
+    for _ in jobs:
+        test = executor.collect()
+        assert isinstance(test, Test)
+        yield test

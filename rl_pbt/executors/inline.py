@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
 from typing import final
 
 from rl_pbt.executors.base import IntervalJob, Task, TestJob
@@ -16,6 +16,7 @@ class InlineExecutor:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._jobs: deque[IntervalJob | TestJob] = deque()
         self._frames_underway = 0
 
     @property
@@ -25,18 +26,15 @@ class InlineExecutor:
     def _advance(self, frames: int) -> None:
         self._frames_underway += frames
 
-    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
-        for job in jobs:
-            with heard():
-                results = self._task.interval(job, self._advance)
-            self._frames_underway = 0
-            yield results
+    def submit(self, job: IntervalJob | TestJob) -> None:
+        self._jobs.append(job)
 
-    def tests(self, jobs: Sequence[TestJob]) -> Iterator[Test]:
-        for job in jobs:
-            with heard():
-                test = self._task.test(job)
-            yield test
+    def collect(self) -> list[Result] | Test:
+        job = self._jobs.popleft()
+        with heard():
+            outcome = self._task.test(job) if isinstance(job, TestJob) else self._task.interval(job, self._advance)
+        self._frames_underway = 0
+        return outcome
 
     def close(self) -> None:
         """Nothing is held."""

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -104,12 +104,31 @@ class ProcessExecutor:
         self._task = task
         self._size = workers
         self._workers: list[_Worker] = []
+        # By the number of their submission: jobs that wait for a worker, all that are not collected, and what came of some.
+        self._waiting: deque[int] = deque()
+        self._jobs: dict[int, IntervalJob | TestJob] = {}
+        self._attempts: dict[int, int] = {}
+        self._outcomes: dict[int, list[Result] | Test] = {}
+        self._submitted = 0
+        self._collected = 0
 
-    def intervals(self, jobs: Sequence[IntervalJob]) -> Iterator[list[Result]]:
-        return self._run(jobs)
+    def submit(self, job: IntervalJob | TestJob) -> None:
+        self._jobs[self._submitted] = job
+        self._attempts[self._submitted] = 0
+        self._waiting.append(self._submitted)
+        self._submitted += 1
+        if len(self._workers) < min(self._size, len(self._jobs)):
+            self._workers.append(_Worker(self._task))
+        self._give()
 
-    def tests(self, jobs: Sequence[TestJob]) -> Iterator[Test]:
-        return self._run(jobs)
+    def collect(self) -> list[Result] | Test:
+        number = self._collected
+        while number not in self._outcomes:
+            self._listen()
+            self._give()
+        self._collected += 1
+        del self._jobs[number], self._attempts[number]
+        return self._outcomes.pop(number)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -125,23 +144,15 @@ class ProcessExecutor:
         """The live workers' process ids."""
         return [worker.process.pid or 0 for worker in self._workers]
 
-    def _run(self, jobs: Sequence[IntervalJob] | Sequence[TestJob]) -> Iterator[Any]:
-        todo = deque(range(len(jobs)))
-        attempts = [0] * len(jobs)
-        outcomes: dict[int, Any] = {}
-        while len(self._workers) < min(self._size, len(jobs)):
-            self._workers.append(_Worker(self._task))
-        for index in range(len(jobs)):
-            while index not in outcomes:
-                for worker in self._workers:
-                    if worker.job is None and todo:
-                        job = todo.popleft()
-                        attempts[job] += 1
-                        worker.give(job, jobs[job])
-                self._collect(outcomes, todo, attempts)
-            yield outcomes.pop(index)
+    def _give(self) -> None:
+        """Work to every idle worker, while there is some."""
+        for worker in self._workers:
+            if worker.job is None and self._waiting:
+                number = self._waiting.popleft()
+                self._attempts[number] += 1
+                worker.give(number, self._jobs[number])
 
-    def _collect(self, outcomes: dict[int, Any], todo: deque[int], attempts: list[int]) -> None:
+    def _listen(self) -> None:
         """Wait until a worker answers or dies, and take note of each that did."""
         busy = [worker for worker in self._workers if worker.job is not None]
         with heard():
@@ -149,17 +160,17 @@ class ProcessExecutor:
         for worker in busy:
             if worker.connection not in ready and worker.process.sentinel not in ready:
                 continue
-            index, worker.job = worker.job, None
+            number, worker.job = worker.job, None
             worker.frames.value = 0
-            assert index is not None
+            assert number is not None
             try:
-                outcomes[index] = _unpack(worker.connection.recv())
+                self._outcomes[number] = _unpack(worker.connection.recv())
             except (EOFError, OSError):
-                if attempts[index] == ATTEMPTS:
+                if self._attempts[number] == ATTEMPTS:
                     raise UserError(
                         f"a worker process died {ATTEMPTS} times on the same job (out of memory?): resume with fewer --workers"
                     ) from None
-                todo.appendleft(index)
+                self._waiting.appendleft(number)
                 worker.stop()
                 self._workers[self._workers.index(worker)] = _Worker(self._task)
 

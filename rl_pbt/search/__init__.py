@@ -7,28 +7,91 @@ from dataclasses import dataclass
 
 from rl_pbt.search.base import Method
 from rl_pbt.search.budget import Plan
-from rl_pbt.search.pbt import PBT, PBTConfig
-from rl_pbt.search.random_search import RandomSearch
-from rl_pbt.space import Space
+from rl_pbt.search.exploit import BinaryTournament, Exploit, RandomRival, Truncation, TTest
+from rl_pbt.search.explore import Perturb
+from rl_pbt.search.pbt import PBT, AsynchronousPBT, Evolution
+from rl_pbt.search.random_search import HandTuned, RandomSearch
+from rl_pbt.search.setup import Setup
 
-__all__ = ["METHODS", "PBT", "Entry", "Method", "PBTConfig", "Plan", "RandomSearch"]
+__all__ = ["METHODS", "Entry", "Method", "Plan", "Setup"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """How to make a method, and what `--methods help` says of it."""
+    """How to make a method, what `--methods help` says of it, and where it is from."""
 
-    make: Callable[[Space, Plan, int, PBTConfig], Method]
+    make: Callable[[Setup], Method]
     description: str
+    reference: str
 
+
+def _pbt(exploit: Exploit) -> Callable[[Setup], Method]:
+    return lambda setup: PBT(setup, Evolution(exploit=exploit, explore=setup.explore))
+
+
+def _truncation(setup: Setup) -> Truncation:
+    return Truncation(fraction=setup.fraction)
+
+
+JADERBERG = "Jaderberg 2017"
 
 METHODS: dict[str, Entry] = {
     "pbt": Entry(
-        make=lambda space, plan, root, config: PBT(space=space, plan=plan, root_seed=root, config=config),
-        description="Population Based Training, truncation selection, perturb (Jaderberg 2017)",
+        make=lambda setup: PBT(setup, Evolution(exploit=_truncation(setup), explore=setup.explore)),
+        description="Population Based Training: truncation selection, then perturb",
+        reference=f"{JADERBERG}, sec. 4.1.1",
+    ),
+    "pbt-ttest": Entry(
+        make=_pbt(TTest()),
+        description="each member copies a random other whose returns are higher by Welch's t-test",
+        reference=f"{JADERBERG}, sec. 4.1.1",
+    ),
+    "pbt-tournament": Entry(
+        make=_pbt(BinaryTournament()),
+        description="each member copies a random other that is better",
+        reference=f"{JADERBERG}, sec. 4.3.1",
+    ),
+    "pbt-impala": Entry(
+        make=lambda setup: PBT(
+            setup,
+            Evolution(exploit=RandomRival(), explore=Perturb(factors=setup.factors, probability=1 / 3), everyone=True),
+        ),
+        description="a random other that is 5 % better is copied; everyone's hypers are perturbed, each one time in three",
+        reference="Espeholt 2018, App. F",
+    ),
+    "pbt-async": Entry(
+        make=lambda setup: AsynchronousPBT(setup, Evolution(exploit=_truncation(setup), explore=setup.explore)),
+        description="pbt without a barrier: a member decides when it is ready",
+        reference=f"{JADERBERG}, Algorithm 1",
+    ),
+    "weights-only": Entry(
+        make=lambda setup: PBT(setup, Evolution(exploit=_truncation(setup), explore=None, hypers=False)),
+        description="losers copy weights and keep their own hypers",
+        reference=f"{JADERBERG}, sec. 5",
+    ),
+    "hypers-only": Entry(
+        make=lambda setup: PBT(setup, Evolution(exploit=_truncation(setup), explore=setup.explore, weights=False)),
+        description="losers copy hypers, perturb them, and keep their own weights",
+        reference=f"{JADERBERG}, sec. 5",
+    ),
+    "explore-only": Entry(
+        make=lambda setup: PBT(setup, Evolution(exploit=None, explore=setup.explore, everyone=True)),
+        description="everyone's hypers are perturbed, nobody copies",
+        reference=f"{JADERBERG}, Fig. 2",
+    ),
+    "exploit-only": Entry(
+        make=lambda setup: PBT(setup, Evolution(exploit=_truncation(setup), explore=None)),
+        description="losers copy weights and hypers as they are",
+        reference=f"{JADERBERG}, Fig. 2",
     ),
     "random": Entry(
-        make=lambda space, plan, root, _: RandomSearch(space=space, plan=plan, root_seed=root),
-        description="random search, the same initial members and budget (Bergstra & Bengio 2012)",
+        make=RandomSearch,
+        description="random search: hypers drawn once, the best member taken",
+        reference="Bergstra & Bengio 2012",
+    ),
+    "hand-tuned": Entry(
+        make=HandTuned,
+        description="the published hypers on as many seeds as the population has members",
+        reference="rl_pbt/defaults.py names the source of each",
     ),
 }

@@ -1,21 +1,26 @@
-"""What the controller asks of a search method, and what synchronous methods share."""
+"""What the controller asks of a search method, and the books that all methods keep."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from rl_pbt import seeds
 from rl_pbt.records import Hypers, Proposal, Result, pooled
-from rl_pbt.search.budget import Account, Plan, affordable
-from rl_pbt.search.operators import ranking
-from rl_pbt.space import Space
+from rl_pbt.search.budget import Account, affordable
+from rl_pbt.search.exploit import ranking
+from rl_pbt.search.setup import Setup
 
 
 class Method(Protocol):
-    """A checked conversation: `ask` for work until it is empty; `tell` what came of each proposal, by id, once."""
+    """A checked conversation: `ask` for work, `tell` what came of each proposal, by id, once."""
 
     def ask(self) -> list[Proposal]:
-        """The proposals to work on next; all told before the next ask. Empty: the budget is spent."""
+        """Proposals that can be worked on from now on.
+
+        Empty while other work is underway: nothing yet. Empty with nothing underway: the budget is spent.
+        """
         ...
 
     def tell(self, result: Result) -> None:
@@ -31,51 +36,44 @@ class Method(Protocol):
         ...
 
 
-class Generational:
-    """The books that synchronous methods keep: who is where, what is outstanding, what was spent."""
+class Books:
+    """Who is where, what is underway, what was spent; and a play-off of the best with what is left at the end.
 
-    def __init__(self, *, space: Space, plan: Plan, root_seed: int) -> None:
-        self.space = space
-        self.plan = plan
-        self.root_seed = root_seed
-        self.account = Account(plan)
-        self.generation = 0
+    A method says in `work` what it wants done. A member's generation counts its proposals.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.space = setup.space
+        self.plan = setup.plan
+        self.account = Account(setup.plan)
         self.last: dict[int, Proposal] = {}  # each member's newest finished proposal
         self.results: dict[int, Result] = {}  # by member, of that proposal
-        self._outstanding: dict[int, Proposal] = {}
-        self._next_id = 0
-        self._play_off_limit = plan.population
+        self.underway: dict[int, Proposal] = {}  # by id
+        self._begun: dict[int, int] = {}  # by member: the generation of its newest proposal
         self._evaluated: dict[int, tuple[int, int]] = {}  # by member: frames and episodes of its last trained proposal
+        self._next_id = 0
+        self._play_offs = 0
 
-    def next_generation(self) -> list[Proposal]:
-        """What a method is: who trains on from where, with which hypers. Empty: nobody can go on."""
+    def work(self) -> list[Proposal]:
+        """What a method is: who trains on from where, with which hypers. Empty: nothing yet or, with none underway, ever."""
         raise NotImplementedError
 
     def ask(self) -> list[Proposal]:
-        if self._outstanding:
-            raise RuntimeError(f"ask came before proposals {sorted(self._outstanding)} were told")
-        return self.next_generation() if self.generation < self.plan.generations else self._play_off()
+        proposals = [] if self._play_offs else self.work()
+        return proposals if proposals or self.underway else self._play_off()
 
-    def _play_off(self) -> list[Proposal]:
-        """What is left of the budget goes to judging the best again, ever fewer of them: a winner by luck is found out.
-
-        The budget is met to half an episode and the last one's surprise, whatever the lengths in the last generation.
-        """
-        self._play_off_limit = max(2, self._play_off_limit // 2)
-        best_first = ranking(self.fitness, seeds.rng(self.root_seed, purpose="play-off", generation=self.generation))[::-1]
-        alive = set(self.alive())
-        contenders = [member for member in best_first if member in alive][: self._play_off_limit]
-        share = affordable(
-            {member: self._evaluated[member] for member in contenders}, self.plan.total - self.account.spent.frames
-        )
-        return [
-            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0, episodes=episodes)
-            for member, episodes in share.items()
-        ]
-
-    def initial_hypers(self, member: int) -> Hypers:
-        """The same for every method with this root seed, so that comparisons are paired."""
-        return self.space.sample(seeds.rng(self.root_seed, purpose="initial hypers", member=member))
+    def tell(self, result: Result) -> None:
+        if result.id not in self.underway:
+            raise KeyError(f"proposal {result.id} is unknown or was told already")
+        proposal = self.underway.pop(result.id)
+        self.account.charge(proposal, result)
+        if proposal.trains:
+            self.last[proposal.member] = proposal
+            self.results[proposal.member] = result
+            self._evaluated[proposal.member] = (result.cost.eval_frames, len(result.returns))
+        else:
+            self.results[proposal.member] = pooled(self.results[proposal.member], result)
 
     def propose(
         self,
@@ -90,7 +88,7 @@ class Generational:
         proposal = Proposal(
             id=self._next_id,
             member=member,
-            generation=self.generation,
+            generation=self.next_generation(member),
             hypers=hypers,
             parent=parent,
             frames=frames,
@@ -98,29 +96,24 @@ class Generational:
             episodes=episodes,
         )
         self._next_id += 1
-        self._outstanding[proposal.id] = proposal
+        self._begun[member] = proposal.generation
+        self.underway[proposal.id] = proposal
+        self.account.commit(proposal)
         return proposal
 
-    def first_generation(self) -> list[Proposal]:
-        frames = self.account.allowance(0, self.plan.population)
-        return [
-            self.propose(member, self.initial_hypers(member), parent=None, frames=frames)
-            for member in range(self.plan.population)
-        ]
+    def go_on(self, member: int, frames: int) -> Proposal:
+        """The member trains on with its own weights and hypers."""
+        return self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=frames)
 
-    def tell(self, result: Result) -> None:
-        if result.id not in self._outstanding:
-            raise KeyError(f"proposal {result.id} is unknown or was told already")
-        proposal = self._outstanding.pop(result.id)
-        if proposal.trains:
-            self.last[proposal.member] = proposal
-            self.results[proposal.member] = result
-            self._evaluated[proposal.member] = (result.cost.eval_frames, len(result.returns))
-        else:
-            self.results[proposal.member] = pooled(self.results[proposal.member], result)
-        self.account.charge(result.cost)
-        if not self._outstanding:
-            self.generation += 1
+    def next_generation(self, member: int) -> int:
+        return self._begun.get(member, -1) + 1
+
+    def initial_hypers(self, member: int) -> Hypers:
+        """The same for every method with this root seed, so that comparisons are paired."""
+        return self.space.sample(self.rng("initial hypers", member=member))
+
+    def rng(self, purpose: str, *, member: int | None = None, generation: int | None = None) -> np.random.Generator:
+        return seeds.rng(self.setup.root_seed, purpose=purpose, member=member, generation=generation)
 
     @property
     def fitness(self) -> dict[int, float]:
@@ -130,9 +123,56 @@ class Generational:
         return [member for member, result in sorted(self.results.items()) if result.failure is None]
 
     def needed(self) -> set[int]:
-        return {self.last[member].id for member in self.alive()}
+        parents = {proposal.parent for proposal in self.underway.values() if proposal.parent is not None}
+        return parents | {self.last[member].id for member in self.alive()}
 
     def winner(self) -> int | None:
         if not self.alive():
             return None
-        return self.last[ranking(self.fitness, seeds.rng(self.root_seed, purpose="winner"))[-1]].id
+        return self.last[ranking(self.fitness, self.rng("winner"))[-1]].id
+
+    def _play_off(self) -> list[Proposal]:
+        """What is left of the budget goes to judging the best again, ever fewer of them: a winner by luck is found out.
+
+        Each time they meet the same evaluation seeds, which no generation has met.
+        """
+        self._play_offs += 1
+        limit = max(2, self.plan.population >> self._play_offs)
+        best_first = ranking(self.fitness, self.rng("play-off", generation=self._play_offs))[::-1]
+        alive = set(self.alive())
+        contenders = [member for member in best_first if member in alive][:limit]
+        share = affordable({member: self._evaluated[member] for member in contenders}, self.account.left)
+        # Members that had fewer generations than others skip some: the generation names the evaluation seeds.
+        newest = max(self._begun.values(), default=0)
+        self._begun.update(dict.fromkeys(share, newest))
+        return [
+            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0, episodes=episodes)
+            for member, episodes in share.items()
+        ]
+
+
+class Generational(Books):
+    """A population whose members all end a generation before any begins the next."""
+
+    def work(self) -> list[Proposal]:
+        if self.underway or self.generation == self.plan.generations:
+            return []
+        return self.generate() if self.last else self.first_generation()
+
+    def generate(self) -> list[Proposal]:
+        """The next generation, after the first."""
+        raise NotImplementedError
+
+    @property
+    def generation(self) -> int:
+        """The one that is next."""
+        return max(self._begun.values(), default=-1) + 1
+
+    def allowance(self, members: int) -> int:
+        """Training frames of each of the `members` that this generation and all to come will have."""
+        return self.account.allowance(members * (self.plan.generations - self.generation))
+
+    def first_generation(self) -> list[Proposal]:
+        frames = self.allowance(self.plan.population)
+        members = range(self.plan.population)
+        return [self.propose(member, self.initial_hypers(member), parent=None, frames=frames) for member in members]

@@ -1,11 +1,15 @@
-"""How many frames each generation may train for, so that methods stop at the same budget, evaluation included."""
+"""How many frames each proposal may train for, so that methods stop at the same budget, evaluation included."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rl_pbt.records import Cost, UserError
+from rl_pbt.records import Cost, Proposal, Result, UserError
+
+# Kept back: what an evaluation costs is known when it is over, and the last one may be longer than those before.
+RESERVE = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,40 +45,62 @@ class Plan:
 
 
 class Account:
-    """What one method spent of its plan."""
+    """What one method spent of its plan, and what it has committed itself to.
+
+    An evaluation is expected to cost what the last ones did, as many as the population has members. One more evaluation of the
+    whole population is kept back for the play-off.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.spent = Cost()
-        self._eval_frames_of_generation = 0
+        self._committed: dict[int, int] = {}  # training frames of proposals underway, by id
+        self._evaluations: deque[int] = deque(maxlen=plan.population)
 
-    def charge(self, cost: Cost) -> None:
-        self.spent = self.spent + cost
-        self._eval_frames_of_generation += cost.eval_frames
+    @property
+    def evaluation(self) -> float:
+        """Frames that judging one proposal is expected to cost."""
+        return sum(self._evaluations) / len(self._evaluations) if self._evaluations else 0.0
 
-    def allowance(self, generation: int, live: int) -> int:
-        """Training frames for each of `live` members in `generation`; call it once a generation, in order.
+    @property
+    def left(self) -> float:
+        """Frames that are neither spent nor committed nor the reserve."""
+        committed = sum(self._committed.values()) + len(self._committed) * self.evaluation
+        reserve = RESERVE * self.plan.total if self.evaluation else 0
+        return self.plan.total - reserve - self.spent.frames - committed
 
-        All members of a generation get the same, so they are ranked at equal age. Evaluation is predicted to cost what it
-        cost in the last generation; what is left is shared equally by the generations to come, and one evaluation more is
-        kept back for the play-off.
+    def commit(self, proposal: Proposal) -> None:
+        self._committed[proposal.id] = proposal.frames
+
+    def charge(self, proposal: Proposal, result: Result) -> None:
+        del self._committed[proposal.id]
+        self.spent = self.spent + result.cost
+        if proposal.trains:
+            self._evaluations.append(result.cost.eval_frames)
+
+    def allowance(self, proposals: int) -> int:
+        """Training frames for each of all the `proposals` that are still to be made; 0 where that is less than a quantum.
+
+        All get the same, so that members are ranked at equal age.
         """
-        predicted, self._eval_frames_of_generation = self._eval_frames_of_generation, 0
-        to_come = self.plan.generations - generation
-        available = self.plan.total - self.spent.frames - predicted * (to_come + 1)
-        return max(1, round(available / to_come / live / self.plan.quantum)) * self.plan.quantum
+        available = self.left - self.evaluation * (proposals + self.plan.population)
+        return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
+
+    def room(self, frames: int) -> int:
+        """As many of `frames`, in whole quanta, as one more proposal may train for now."""
+        return min(frames // self.plan.quantum * self.plan.quantum, self.allowance(1))
 
 
-def affordable(evaluated: Mapping[int, tuple[int, int]], frames: int) -> dict[int, int]:
+def affordable(evaluated: Mapping[int, tuple[int, int]], frames: float) -> dict[int, int]:
     """How many episodes more each member may play for `frames` in all, first come first served.
 
     `evaluated` says what each member's last evaluation cost: frames and episodes. Nobody plays more episodes than that.
     """
     share: dict[int, int] = {}
     for member, (cost, episodes) in evaluated.items():
-        more = min(episodes, round(frames * episodes / cost)) if cost > 0 else 0
+        more = min(episodes, int(frames * episodes / cost)) if cost > 0 and frames > 0 else 0
         if more < 1:
             break
         share[member] = more
-        frames -= round(cost * more / episodes)
+        frames -= cost * more / episodes
     return share

@@ -1,84 +1,146 @@
-"""Population Based Training, synchronous, with truncation selection.
+"""Population Based Training (Jaderberg et al. 2017, arXiv 1711.09846, Algorithm 1), synchronous and asynchronous.
 
-Jaderberg et al. 2017, arXiv 1711.09846, Algorithm 1 and sec. 4.1.1: at every ready point a member of the bottom 20 % copies the
-weights and hypers of one of the top 20 % and perturbs the hypers; everyone else trains on, untouched.
+At every ready point a member may exploit, that is copy the weights and the hypers of a better one, and then explore, that is move
+the hypers it copied; everyone else trains on, untouched. An `Evolution` says how; the paper's variants and its ablations
+(sec. 5) are made of the same parts.
 
-Departures: those of `operators`; and a population in which every member failed starts anew from fresh weights and hypers.
+Departures: those of `exploit` and `explore`; and a member that failed and finds nobody to copy weights from starts anew.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
 
-import numpy as np
-
-from rl_pbt import seeds
-from rl_pbt.records import Hypers, Proposal, UserError
+from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.search.base import Generational
-from rl_pbt.search.budget import Plan
-from rl_pbt.search.operators import UNBIASED_FACTORS, perturb, resample, truncation
-from rl_pbt.space import Space
+from rl_pbt.search.exploit import Exploit
+from rl_pbt.search.explore import Explore
+from rl_pbt.search.setup import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PBTConfig:
-    """`burn_in` is in frames per member: nobody copies before (Espeholt 2018, App. F, uses 20 million)."""
+class Evolution:
+    """What happens at a ready point. A copy copies `weights`, `hypers` or both; its hypers are explored, or `everyone`'s are."""
 
-    fraction: float = 0.2
-    factors: tuple[float, ...] = UNBIASED_FACTORS
-    resample_probability: float = 0.0
-    burn_in: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 0.5:
-            raise UserError(f"--fraction must be above 0 and at most 0.5, but is {self.fraction}")
-        if not 0 <= self.resample_probability <= 1:
-            raise UserError(f"--resample-probability must be between 0 and 1, but is {self.resample_probability}")
-        if not self.factors or min(self.factors) <= 0:
-            raise UserError("--factors must be above 0")
-        if self.burn_in < 0:
-            raise UserError(f"--burn-in must be 0 or more frames, but is {self.burn_in}")
+    exploit: Exploit | None
+    explore: Explore | None
+    weights: bool = True
+    hypers: bool = True
+    everyone: bool = False
 
 
-@final
 class PBT(Generational):
-    """Exploit by truncation selection, explore by perturbation."""
+    """Synchronous: all members are ranked at equal age."""
 
-    def __init__(self, *, space: Space, plan: Plan, root_seed: int, config: PBTConfig | None = None) -> None:
-        super().__init__(space=space, plan=plan, root_seed=root_seed)
-        self.config = config or PBTConfig()
+    def __init__(self, setup: Setup, evolution: Evolution) -> None:
+        super().__init__(setup)
+        self.evolution = evolution
 
-    def next_generation(self) -> list[Proposal]:
-        if self.generation == 0:
-            return self.first_generation()
-        frames = self.account.allowance(self.generation, self.plan.population)
-        donors = self._exploit()
-        return [self._proposal(member, donors.get(member), frames) for member in range(self.plan.population)]
+    def generate(self) -> list[Proposal]:
+        return self.successors(sorted(self.results), self.allowance(self.plan.population))
 
-    def _exploit(self) -> dict[int, int]:
-        rng = seeds.rng(self.root_seed, purpose="exploit", generation=self.generation)
-        donors = truncation(self.fitness, self.config.fraction, rng)
-        if self.generation * self.plan.interval >= self.config.burn_in:
-            return donors
-        # During the burn-in only a failure, which cannot train on, is replaced.
-        return {loser: donor for loser, donor in donors.items() if self.results[loser].failure is not None}
+    def successors(self, members: Sequence[int], frames: int) -> list[Proposal]:
+        """The next proposal of each, decided together from how the population stands."""
+        if not frames:
+            return []
+        donors = self._donors(members)
+        return [self._successor(member, donors.get(member), frames) for member in members]
 
-    def _proposal(self, member: int, donor: int | None, frames: int) -> Proposal:
-        own = self.last[member]
+    def choose_donors(self, members: Sequence[int]) -> dict[int, Proposal]:
+        """Loser -> the proposal that it copies."""
+        if self.evolution.exploit is None:
+            return {}
+        chosen = self.evolution.exploit(self.results, members, self.rng("exploit", generation=self.generation))
+        return {loser: self.last[donor] for loser, donor in chosen.items()}
+
+    def _donors(self, members: Sequence[int]) -> dict[int, Proposal]:
+        donors = self.choose_donors(members)
+        return {
+            member: donor
+            for member, donor in donors.items()
+            # During the burn-in only a failure, which cannot train on, is replaced.
+            if self._evolves(member) or self.results[member].failure is not None
+        }
+
+    def _evolves(self, member: int) -> bool:
+        return self.next_generation(member) * self.plan.interval >= self.setup.burn_in
+
+    def _successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
+        own, evolution = self.last[member], self.evolution
+        parent: int | None = own.id if self.results[member].failure is None else None
+        hypers = own.hypers
+        hypers_from = None
         if donor is not None:
-            source = self.last[donor]
-            return self.propose(
-                member, self._explore(member, source.hypers), parent=source.id, frames=frames, hypers_from=source.id
-            )
-        if self.results[member].failure is not None:
-            return self.propose(member, self.space.sample(self._rng("restart", member)), parent=None, frames=frames)
-        return self.propose(member, own.hypers, parent=own.id, frames=frames)
+            if evolution.weights:
+                parent = donor.id
+            if evolution.hypers:
+                hypers, hypers_from = donor.hypers, donor.id
+        elif parent is None:
+            hypers = self.space.sample(self.rng("restart", member=member, generation=self.next_generation(member)))
+        if hypers_from is not None or (evolution.everyone and self._evolves(member)):
+            hypers = self.explore(member, hypers)
+        return self.propose(member, hypers, parent=parent, frames=frames, hypers_from=hypers_from)
 
-    def _explore(self, member: int, hypers: Hypers) -> Hypers:
-        rng = self._rng("explore", member)
-        moved = perturb(self.space, hypers, rng, self.config.factors)
-        return resample(self.space, moved, rng, self.config.resample_probability)
+    def explore(self, member: int, hypers: Hypers) -> Hypers:
+        explore = self.evolution.explore
+        if explore is None:
+            return hypers
+        return explore(self.space, hypers, self.rng("explore", member=member, generation=self.next_generation(member)))
 
-    def _rng(self, purpose: str, member: int) -> np.random.Generator:
-        return seeds.rng(self.root_seed, purpose=purpose, member=member, generation=self.generation)
+
+class AsynchronousPBT(PBT):
+    """A member decides as soon as it is ready, without waiting for the others.
+
+    It compares itself with each of the others by the newest checkpoint that has trained for no longer than its own: nobody is
+    better for being older. With `any_age` it takes the newest. Members take turns in a fixed order, so more of them than
+    workers are treated alike.
+    """
+
+    REMEMBERED = 3  # newest results of each member, of which one is old enough
+
+    def __init__(self, setup: Setup, evolution: Evolution) -> None:
+        super().__init__(setup, evolution)
+        self._trails: dict[int, deque[tuple[Proposal, Result]]] = {}
+        self._frames: dict[int, int] = {}  # by generation: whoever is first in it decides for all
+
+    def tell(self, result: Result) -> None:
+        proposal = self.underway.get(result.id)
+        super().tell(result)
+        if proposal is not None and proposal.trains:
+            trail = self._trails.setdefault(proposal.member, deque(maxlen=self.REMEMBERED))
+            trail.append((proposal, result))
+
+    def work(self) -> list[Proposal]:
+        if not self.last:
+            return [] if self.underway else self.first_generation()
+        busy = {proposal.member for proposal in self.underway.values()}
+        ready = [m for m in sorted(self.last) if m not in busy and self.next_generation(m) < self.plan.generations]
+        return self.successors(ready, self._allowance(self.next_generation(ready[0]))) if ready else []
+
+    def _allowance(self, generation: int) -> int:
+        to_come = sum(self.plan.generations - self.next_generation(member) for member in range(self.plan.population))
+        return self._frames.setdefault(generation, self.account.allowance(to_come))
+
+    def choose_donors(self, members: Sequence[int]) -> dict[int, Proposal]:
+        return {member: donor for member in members if (donor := self._donor(member)) is not None}
+
+    def _donor(self, member: int) -> Proposal | None:
+        if self.evolution.exploit is None:
+            return None
+        seen = {other: past for other in sorted(self._trails) if (past := self._seen_by(member, other)) is not None}
+        rng = self.rng("exploit", member=member, generation=self.next_generation(member))
+        chosen = self.evolution.exploit({other: result for other, (_, result) in seen.items()}, [member], rng)
+        return seen[chosen[member]][0] if member in chosen else None
+
+    def _seen_by(self, member: int, other: int) -> tuple[Proposal, Result] | None:
+        own = self.results[member]
+        anything = other == member or self.setup.any_age or own.failure is not None
+        past = [(p, r) for p, r in self._trails[other] if anything or r.lineage_frames <= own.lineage_frames]
+        return past[-1] if past else None
+
+    def needed(self) -> set[int]:
+        if all(self.next_generation(member) == self.plan.generations for member in self.last):
+            return super().needed()
+        return super().needed() | {p.id for trail in self._trails.values() for p, result in trail if result.failure is None}

@@ -10,12 +10,13 @@ from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
 from rl_pbt.quadratic import QuadraticTask
 from rl_pbt.records import UserError
-from rl_pbt.search import METHODS, PBTConfig, Plan
+from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.space import Space
 from rl_pbt.store import Event, Ledger, Run
 
 SPACE = Space.parse({"h0": "linear:0:1", "h1": "linear:0:1"})
 PLAN = Plan(population=4, frames_per_member=40, interval=10)
+PUBLISHED = {"h0": 0.5, "h1": 0.5}
 
 
 class Killed(BaseException):
@@ -42,7 +43,7 @@ def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, 
     executor = InlineExecutor(QuadraticTask()) if workers == 1 else ProcessExecutor(QuadraticTask(), workers)
     try:
         search(
-            METHODS[method].make(SPACE, PLAN, root, PBTConfig()),
+            METHODS[method].make(Setup(space=SPACE, plan=PLAN, root_seed=root, published=PUBLISHED)),
             executor=executor,
             journal=Journal(ledger or run.ledger(method, root), clock=lambda: 0.0),
             checkpoints=run.checkpoints(method, root),

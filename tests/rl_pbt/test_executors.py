@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob, run_intervals, run_tests
 from rl_pbt.executors.base import Advance, unheeded
 from rl_pbt.executors.processes import TaskError
 from rl_pbt.records import Cost, Proposal, Result, Test, UserError, joined
@@ -48,13 +48,29 @@ def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_
     executor: Executor = make(Moody(tmp_path))
     try:
         for _ in range(2):
-            outcomes = list(executor.intervals([job(0, 1), job(2), job(3, 4), job(5)]))
+            outcomes = list(run_intervals(executor, [job(0, 1), job(2), job(3, 4), job(5)]))
             assert [[r.id for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
-        assert list(executor.intervals([])) == []
+        assert list(run_intervals(executor, [])) == []
         shares = [range(2), range(2, 4), range(4, 5)]
-        tests = [TestJob(id=9, episodes=share, root_seed=0, checkpoints=Checkpoints(tmp_path)) for share in shares]
+        shares_of_test = [TestJob(id=9, episodes=share, root_seed=0, checkpoints=Checkpoints(tmp_path)) for share in shares]
         whole = Test(id=9, returns=(0.0, 1.0, 2.0, 3.0, 4.0), cost=Cost(eval_frames=3))
-        assert joined(list(executor.tests(tests))) == whole
+        assert joined(list(run_tests(executor, shares_of_test))) == whole
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 2)], ids=["inline", "processes"])
+def test_work_can_be_submitted_while_other_work_is_not_collected(make: type[InlineExecutor], tmp_path: Path) -> None:
+    executor: Executor = make(Moody(tmp_path))
+    try:
+        executor.submit(job(0))
+        executor.submit(job(1))
+        seen = []
+        for number in range(2, 8):
+            seen.append(executor.collect()[0].id)
+            executor.submit(job(number))
+        seen += [executor.collect()[0].id for _ in range(2)]
+        assert seen == list(range(8))
     finally:
         executor.close()
 
@@ -86,7 +102,7 @@ def test_frames_underway_are_seen_before_the_interval_ends(make: type[InlineExec
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        list(executor.intervals([job(0)]))
+        list(run_intervals(executor, [job(0)]))
         watcher.join()
         assert seen == [5] and executor.frames_underway == 0
     finally:
@@ -97,10 +113,10 @@ def test_a_killed_worker_is_replaced_and_its_job_run_again(tmp_path: Path) -> No
     (tmp_path / "die-1").touch()
     executor = ProcessExecutor(Moody(tmp_path), 2)
     try:
-        assert [r[0].id for r in executor.intervals([job(0), job(1), job(2)])] == [0, 1, 2]
+        assert [r[0].id for r in run_intervals(executor, [job(0), job(1), job(2)])] == [0, 1, 2]
         assert not (tmp_path / "die-1").exists()
         os.kill(executor.pids[0], signal.SIGKILL)  # while idle
-        assert [r[0].id for r in executor.intervals([job(3), job(4), job(5)])] == [3, 4, 5]
+        assert [r[0].id for r in run_intervals(executor, [job(3), job(4), job(5)])] == [3, 4, 5]
     finally:
         executor.close()
 
@@ -109,7 +125,7 @@ def test_a_job_that_always_kills_its_worker_is_given_up_in_one_line(tmp_path: Pa
     executor = ProcessExecutor(Moody(tmp_path), 1)
     try:
         with pytest.raises(UserError, match="died 3 times on the same job"):
-            list(executor.intervals([job(13)]))
+            list(run_intervals(executor, [job(13)]))
     finally:
         executor.close()
 
@@ -119,6 +135,6 @@ def test_what_the_task_raises_reaches_the_caller(tmp_path: Path) -> None:
         executor = ProcessExecutor(Moody(tmp_path), 1)
         try:
             with pytest.raises(kind, match=r"say it so|a bug"):
-                list(executor.intervals([job(number)]))
+                list(run_intervals(executor, [job(number)]))
         finally:
             executor.close()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rl_pbt import family_tree, plots
 from rl_pbt.history import History
 from rl_pbt.records import Cost, Hyper, Result, Test, Trial
-from rl_pbt.search import PBT, Plan, RandomSearch
+from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.space import Space
 
 SEARCH = {
@@ -29,11 +29,9 @@ def made_up(lr: Hyper) -> float:
     return -abs(np.log10(float(lr)) + 3.0)
 
 
-def history(
-    kind: type[PBT] | type[RandomSearch], *, population: int = 6, generations: int = 5, seed: int = 0, fail: float = 0.0
-) -> History:
+def history(name: str, *, population: int = 6, generations: int = 5, seed: int = 0, fail: float = 0.0) -> History:
     plan = Plan(population=population, frames_per_member=1000 * generations, interval=1000)
-    method = kind(space=Space.parse(SEARCH), plan=plan, root_seed=seed)
+    method = METHODS[name].make(Setup(space=Space.parse(SEARCH), plan=plan, root_seed=seed))
     rng = np.random.default_rng(seed)
     age: dict[int | None, int] = {None: 0}
     trials: list[Trial] = []
@@ -72,8 +70,8 @@ def assert_drawn(figure: Figure) -> None:
 @pytest.mark.parametrize("fail", [0.0, 0.2])
 def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
     histories = {
-        "pbt": [history(PBT, seed=seed, fail=fail) for seed in range(seeds)],
-        "random": [history(RandomSearch, seed=seed, fail=fail) for seed in range(seeds)],
+        "pbt": [history("pbt", seed=seed, fail=fail) for seed in range(seeds)],
+        "random": [history("random", seed=seed, fail=fail) for seed in range(seeds)],
     }
     assert_drawn(plots.learning_curves(histories))
     assert_drawn(plots.winners_returns(histories, random_policy=[0.5, 1.0]))
@@ -83,7 +81,7 @@ def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
 
 
 def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
-    for scarce in (History(), history(PBT, fail=1.0), History(trials=history(PBT).trials[:4])):
+    for scarce in (History(), history("pbt", fail=1.0), History(trials=history("pbt").trials[:4])):
         for figure in (
             plots.learning_curves({"pbt": [scarce]}),
             plots.winners_returns({"pbt": [scarce]}),
@@ -95,15 +93,15 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
 
 def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
     for population, generations in ((2, 1), (8, 5), (32, 100)):
-        figure = family_tree.family_tree(history(PBT, population=population, generations=generations), title="tree")
+        figure = family_tree.family_tree(history("pbt", population=population, generations=generations), title="tree")
         width, height = figure.get_size_inches()
         assert 2 < width < 13 and 1.5 < height < 15
 
 
-@pytest.mark.parametrize("kind", [PBT, RandomSearch])
+@pytest.mark.parametrize("name", ["pbt", "random"])
 @pytest.mark.parametrize("fail", [0.0, 0.1])
-def test_branches_of_the_family_tree_never_cross(kind: type[PBT] | type[RandomSearch], fail: float) -> None:
-    family = history(kind, population=12, generations=12, fail=fail)
+def test_branches_of_the_family_tree_never_cross(name: str, fail: float) -> None:
+    family = history(name, population=12, generations=12, fail=fail)
     places = family_tree.tree_layout(family)
     assert set(places) == set(family.by_id)
     for trials in family.generations:
@@ -114,7 +112,7 @@ def test_branches_of_the_family_tree_never_cross(kind: type[PBT] | type[RandomSe
 
 
 def test_lines_without_copies_are_straight() -> None:
-    family = history(RandomSearch, population=5, generations=6)
+    family = history("random", population=5, generations=6)
     places = family_tree.tree_layout(family)
     for trial in family.trials:
         if trial.proposal.parent is not None:
@@ -123,6 +121,6 @@ def test_lines_without_copies_are_straight() -> None:
 
 def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
-        plots.save(family_tree.family_tree(history(PBT), title="tree"), tmp_path / name)
+        plots.save(family_tree.family_tree(history("pbt"), title="tree"), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

@@ -19,7 +19,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("arm", quadratic.ARMS)
 def test_each_arm_reaches_its_known_value(tmp_path: Path, arm: str) -> None:
-    ends = [quadratic.run_arm(Run(tmp_path / str(seed)), arm, seed).final for seed in range(20)]
+    ends = [quadratic.run_arm(Run(tmp_path / str(seed)), arm, quadratic.ARMS[arm], seed).final for seed in range(20)]
     low, high = EXPECTED[arm]
     assert low <= np.mean(ends) <= high
 

@@ -14,7 +14,7 @@ import pytest
 from rl_pbt import report
 from rl_pbt.history import read_history
 from rl_pbt.records import Cost, Result, Test, UserError
-from rl_pbt.search import METHODS, PBTConfig, Plan
+from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.space import Space
 from rl_pbt.store import Run
 
@@ -33,7 +33,7 @@ def write_ledger(
     bonus: float = 0.0,
 ) -> None:
     plan = Plan(population=POPULATION, frames_per_member=FRAMES, interval=INTERVAL)
-    searcher = METHODS[method].make(Space.parse(SEARCH), plan, seed, PBTConfig())
+    searcher = METHODS[method].make(Setup(space=Space.parse(SEARCH), plan=plan, root_seed=seed))
     ledger = run.ledger(method, seed)
     rng = np.random.default_rng(seed)
     age: dict[int | None, int] = {None: 0}

@@ -73,8 +73,12 @@ def test_keep_only_removes_the_rest_and_interrupted_writes(tmp_path: Path) -> No
     for proposal in range(4):
         checkpoints.save(proposal, {"w": np.zeros(1)})
     (tmp_path / ".000009.safetensors.1.tmp").write_bytes(b"half")
+    (tmp_path / ".000003.safetensors.1.tmp").write_bytes(b"half")
+    checkpoints.keep_only({1}, being_written=[3])
+    left = [".000003.safetensors.1.tmp", "000001.safetensors", "000003.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
     checkpoints.keep_only({1, 3})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.safetensors", "000003.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left[1:]
 
 
 def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

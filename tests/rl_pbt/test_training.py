@@ -15,7 +15,7 @@ from agents import HYPERS as AGENT_HYPERS
 from agents.networks import dense
 from envs import EnvSpec, resolve
 from rl_pbt.collecting import Collector
-from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob
+from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob, run_intervals
 from rl_pbt.records import Hypers, Proposal, Result, UserError
 from rl_pbt.store import Checkpoints
 from rl_pbt.training import RLTask
@@ -72,7 +72,7 @@ class Run:
         )
         task = task or self.task
         executor = self._executors.setdefault(repr(task), self._make(task))
-        return next(iter(executor.intervals([job])))
+        return next(run_intervals(executor, [job]))
 
     def close(self) -> None:
         for executor in self._executors.values():

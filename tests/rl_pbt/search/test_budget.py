@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl_pbt.records import Cost
+from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.search.budget import Account, Plan, affordable
 
 
@@ -11,13 +11,13 @@ from rl_pbt.search.budget import Account, Plan, affordable
     [
         (1000, {3: 4, 1: 4, 2: 4}),  # nobody plays more than last time
         (100, {3: 4, 1: 3}),  # 40, then 60 at 20 an episode
-        (49, {3: 4}),  # 9 left are less than half of 20
-        (51, {3: 4, 1: 1}),  # 11 are more
+        (49, {3: 4}),  # 9 left are less than 20
+        (60, {3: 4, 1: 1}),
         (4, {}),
         (-50, {}),
     ],
 )
-def test_affordable_rounds_to_the_nearest_episode(frames: int, share: dict[int, int]) -> None:
+def test_affordable_never_goes_over(frames: int, share: dict[int, int]) -> None:
     assert affordable({3: (40, 4), 1: (80, 4), 2: (4, 4)}, frames) == share
 
 
@@ -25,12 +25,23 @@ def test_without_evaluation_there_is_nothing_to_judge_again() -> None:
     assert affordable({0: (0, 0), 1: (0, 0)}, 1000) == {}
 
 
-def test_what_is_left_is_shared_equally_by_the_generations_to_come() -> None:
+def proposal(id_: int, frames: int) -> Proposal:
+    return Proposal(id=id_, member=0, generation=0, hypers={}, parent=None, frames=frames)
+
+
+def test_what_is_left_is_shared_equally_by_the_proposals_to_come() -> None:
     account = Account(Plan(population=2, frames_per_member=1000, interval=250, quantum=10))
-    assert account.allowance(0, 2) == 250
-    for _ in range(2):
-        account.charge(Cost(train_frames=250, eval_frames=50))
-    # 1400 left; three generations and the play-off evaluate for 100 each: 1000 / 3 / 2 in tens
-    assert account.allowance(1, 2) == 170
-    account.charge(Cost(train_frames=340, eval_frames=400))
-    assert account.allowance(2, 1) == 10, "overspent: a round of the environments all the same"
+    assert account.allowance(8) == 250
+    first, second = proposal(0, 250), proposal(1, 250)
+    account.commit(first)
+    account.commit(second)
+    assert account.allowance(6) == 250, "what is underway is as good as spent"
+    account.charge(first, Result(id=0, fitness=0.0, cost=Cost(train_frames=250, eval_frames=50)))
+    assert account.left == 2000 - 4 - 300 - 250 - 50, "and its evaluation is foreseen"
+    account.charge(second, Result(id=1, fitness=0.0, cost=Cost(train_frames=250, eval_frames=50)))
+    # 1396 left; six proposals, and the play-off of two, are judged for 50 each: 996 / 6 in tens
+    assert account.allowance(6) == 160
+    assert (account.room(100), account.room(105), account.room(5000)) == (100, 100, 1240)
+    account.commit(third := proposal(2, 160))
+    account.charge(third, Result(id=2, fitness=0.0, cost=Cost(train_frames=160, eval_frames=1000)))
+    assert account.allowance(5) == 0, "overspent: nobody goes on"

@@ -1,0 +1,64 @@
+"""How hypers move, as the papers word it, and the departures that the module lists."""
+
+import numpy as np
+import pytest
+
+from rl_pbt.records import UserError
+from rl_pbt.search.explore import JADERBERG_FACTORS, UNBIASED_FACTORS, Perturb, PerturbOrResample
+from rl_pbt.space import Space
+
+SPACE = Space.parse({"lr": "log:1e-9:1e9", "entropy": "log:1e-9:1e9", "discount": "horizon:0.5:0.9999"})
+START = {"lr": 1.0, "entropy": 1.0, "discount": 0.98}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_each_hyper_draws_its_own_factor() -> None:
+    moves = {tuple(round(v, 6) for v in Perturb()(SPACE, START, rng(seed)).values()) for seed in range(100)}
+    assert len(moves) == 8
+
+
+def test_default_factors_do_not_drift_and_the_papers_do() -> None:
+    def median_after(factors: tuple[float, ...]) -> float:
+        ends = []
+        for seed in range(300):
+            generator, hypers = rng(seed), START
+            for _ in range(50):
+                hypers = Perturb(factors=factors)(SPACE, hypers, generator)
+            ends.append(float(hypers["lr"]))
+        return float(np.median(ends))
+
+    assert median_after(UNBIASED_FACTORS) == pytest.approx(1.0, rel=0.5)
+    assert median_after(JADERBERG_FACTORS) == pytest.approx(0.36, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    "explore", [Perturb(probability=0.25), PerturbOrResample(probability=0.25, perturb=Perturb(probability=0.0))]
+)
+def test_each_hyper_moves_with_its_probability(explore: Perturb | PerturbOrResample) -> None:
+    generator = rng()
+    changed = [
+        sum(moved[name] != START[name] for name in START) for moved in (explore(SPACE, START, generator) for _ in range(2000))
+    ]
+    assert np.mean(changed) / 3 == pytest.approx(0.25, abs=0.03)
+
+
+def test_what_is_not_resampled_is_perturbed_and_1_is_the_papers_resample() -> None:
+    steps = {1.2, 1 / 1.2}
+    generator = rng()
+    some = [float(PerturbOrResample(probability=0.25)(SPACE, START, generator)["lr"]) for _ in range(2000)]
+    assert np.mean([any(value == pytest.approx(step) for step in steps) for value in some]) == pytest.approx(0.75, abs=0.03)
+    drawn = [np.log(float(PerturbOrResample(probability=1.0)(SPACE, START, generator)["lr"])) for _ in range(2000)]
+    width = 2 * np.log(1e9)
+    assert np.mean(drawn) == pytest.approx(0.0, abs=0.03 * width) and np.std(drawn) == pytest.approx(width / 12**0.5, rel=0.05)
+
+
+def test_settings_that_cannot_be() -> None:
+    for factors in ((), (1.2, -1.0)):
+        with pytest.raises(UserError, match="--factors"):
+            Perturb(factors=factors)
+    for probability in (-0.1, 2.0):
+        with pytest.raises(UserError, match="--resample-probability"):
+            PerturbOrResample(probability=probability)
