@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rl_pbt.history import History, line_of_descent
+from rl_pbt.history import History, line_of_descent, living
 from rl_pbt.plots import INK
 from rl_pbt.records import Trial
 from rl_pbt.statistics import Floats
@@ -26,7 +26,7 @@ def family_tree(history: History, *, title: str) -> Figure:
     winner's is dark.
     """
     places = tree_layout(history)
-    generations = 1 + max((trial.proposal.generation for trial in history.trials), default=0)
+    generations = 1 + max((row for _, row in places.values()), default=0)
     widest = 1 + max((x for x, _ in places.values()), default=0.0)
     figure = Figure(figsize=(2.2 + min(9.0, 0.34 * widest), 1.8 + min(12.0, 0.32 * generations)), layout="constrained")
     axes = figure.add_subplot()
@@ -46,7 +46,7 @@ def family_tree(history: History, *, title: str) -> Figure:
 
 
 def tree_layout(history: History) -> dict[int, tuple[float, int]]:
-    """Proposal id -> (x, generation). Each generation is ordered as its parents are, so no two branches cross.
+    """Proposal id -> (x, row). Each row is ordered as its parents are, so no two branches between neighbouring rows cross.
 
     Then lines are drawn straight: nodes move towards their parent and children, living ones with more force, as far as
     order and a spacing of 1 allow. A line of descent that grows pushes the others aside.
@@ -58,8 +58,8 @@ def tree_layout(history: History) -> dict[int, tuple[float, int]]:
     for child, parent in parents.items():
         if parent is not None:
             children[parent].append(child)
-    living = _living(history)
-    force = {proposal: 5.0 if proposal in living else 0.5 for proposal in parents}
+    alive = living(history)
+    force = {proposal: 5.0 if proposal in alive else 0.5 for proposal in parents}
     x = {p: place + (width - len(row)) / 2 for row in rows for place, p in enumerate(row)}
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
@@ -70,19 +70,26 @@ def tree_layout(history: History) -> dict[int, tuple[float, int]]:
                 forces = [force[other] for other in near]
                 anchors.append(float(np.average([x[n] for n in near], weights=forces)) if near else x[proposal])
             x.update(zip(row, _spaced(anchors, [force[p] for p in row], width), strict=True))
-    return {proposal: (x[proposal], generation) for generation, row in enumerate(rows) for proposal in row}
+    return {proposal: (x[proposal], place) for place, row in enumerate(rows) for proposal in row}
 
 
 def _ordered(history: History) -> list[list[int]]:
-    """Proposal ids of each generation from left to right. A member that starts anew stands where it stood before."""
+    """Proposal ids of each row from left to right. A member that starts anew stands where it stood before.
+
+    Rows are generations, but a child stands below its parent, which another member may have got further with.
+    """
     weight = _descendants(history)
-    by_generation: dict[int, list[Trial]] = {}
+    row_of: dict[int, int] = {}
+    by_row: dict[int, list[Trial]] = {}
     for trial in history.trials:
-        by_generation.setdefault(trial.proposal.generation, []).append(trial)
+        parent = trial.proposal.parent
+        below = 0 if parent is None else row_of[parent] + 1
+        row_of[trial.proposal.id] = max(trial.proposal.generation, below)
+        by_row.setdefault(row_of[trial.proposal.id], []).append(trial)
     rows: list[list[int]] = []
     rank: dict[int, int] = {}
     rank_of_member: dict[int, int] = {}
-    for _, trials in sorted(by_generation.items()):
+    for _, trials in sorted(by_row.items()):
         middle = (len(trials) - 1) / 2
         families: dict[int, list[int]] = {}
         for trial in trials:
@@ -130,18 +137,6 @@ def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> 
     return [float(np.clip(mean, 0, width - len(anchors))) + index for index, mean in enumerate(level)]
 
 
-def _living(history: History) -> set[int]:
-    """Proposals that have a descendant in the newest generation."""
-    newest = max((trial.proposal.generation for trial in history.trials), default=0)
-    living: set[int] = set()
-    for trial in reversed(history.trials):
-        if trial.proposal.generation == newest and trial.result.failure is None:
-            living.add(trial.proposal.id)
-        if trial.proposal.id in living and trial.proposal.parent is not None:
-            living.add(trial.proposal.parent)
-    return living
-
-
 def _faded(colour: tuple[float, ...], lives: bool) -> tuple[float, float, float]:
     """Mixed with white rather than see-through, so that lines that meet do not darken."""
     red, green, blue = (channel if lives else 0.4 * channel + 0.6 for channel in colour[:3])
@@ -149,7 +144,7 @@ def _faded(colour: tuple[float, ...], lives: bool) -> tuple[float, float, float]
 
 
 def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
-    living = _living(history)
+    alive = living(history)
     winning = set() if history.chosen is None else set(line_of_descent(history, history.chosen))
     bend = np.linspace(0, 1, 16)
     width = max(0.9, size**0.5 / 4.2)
@@ -158,7 +153,7 @@ def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[floa
         colours: list[tuple[float, float, float]] = []
         for trial in history.trials:
             child, parent = trial.proposal.id, trial.proposal.parent
-            if parent is None or wanted != ("winning" if child in winning else "living" if child in living else "faded"):
+            if parent is None or wanted != ("winning" if child in winning else "living" if child in alive else "faded"):
                 continue
             (x_0, y_0), (x_1, y_1) = places[parent], places[child]
             x = x_0 + (x_1 - x_0) * bend**2 * (3 - 2 * bend)
@@ -170,13 +165,13 @@ def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[floa
 
 
 def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
-    living = _living(history)
+    alive = living(history)
     winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
     whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
     failed = [trial.proposal.id for trial in history.trials if trial.result.failure is not None]
 
     def colour(proposal: int) -> tuple[float, float, float]:
-        return _faded(GENERATIONS(places[proposal][1] / max(1, generations - 1)), proposal in living)
+        return _faded(GENERATIONS(places[proposal][1] / max(1, generations - 1)), proposal in alive)
 
     axes.scatter(*_columns(places, whole), size, c=[colour(p) for p in whole], linewidths=0, zorder=4)
     axes.scatter(*_columns(places, failed), size, c="#6b7280", marker="x", linewidths=1, zorder=4)

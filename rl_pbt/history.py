@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from rl_pbt.store import Event, Run
 class History:
     """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
 
-    `trials` trained; `play_off` judged the best of them again.
+    `trials` trained, in the order of their results; `play_off` judged the best of them again.
     """
 
     trials: tuple[Trial, ...] = ()
@@ -36,15 +38,11 @@ class History:
         return {trial.proposal.id: trial for trial in self.trials}
 
     @property
-    def generations(self) -> list[list[Trial]]:
-        """Trials by generation; a generation that is still going on is left out."""
-        unfinished = {proposal.generation for proposal in self.pending if proposal.trains}
-        whole = sorted({trial.proposal.generation for trial in self.trials} - unfinished)
-        grouped: dict[int, list[Trial]] = {generation: [] for generation in whole}
-        for trial in self.trials:
-            if trial.proposal.generation in grouped:
-                grouped[trial.proposal.generation].append(trial)
-        return [grouped[generation] for generation in whole]
+    def rounds(self) -> list[tuple[Trial, ...]]:
+        """Trials cut wherever the method asked for more: generations, where it waited for all. One going on is left out."""
+        cuts = sorted({trial.asked_after for trial in self.trials} | {0, len(self.trials)})
+        rounds = [self.trials[start:end] for start, end in pairwise(cuts)]
+        return rounds[:-1] if any(proposal.trains for proposal in self.pending) else rounds
 
 
 def judged(history: History, proposal: int) -> Result:
@@ -62,26 +60,82 @@ def line_of_descent(history: History, proposal: int) -> list[int]:
     return line[::-1]
 
 
-def founders(history: History, generation: int) -> int:
-    """How many proposals without a parent still have a living descendant in `generation`."""
-    founder: dict[int, int] = {}  # parents come before their children in a ledger
-    for trial in history.trials:
-        parent = trial.proposal.parent
-        founder[trial.proposal.id] = trial.proposal.id if parent is None else founder[parent]
-    living = (t.proposal for t in history.trials if t.result.failure is None)
-    return len({founder[proposal.id] for proposal in living if proposal.generation == generation})
+def copies(history: History) -> set[int]:
+    """Ids of the trials whose weights or hypers are of another member."""
+    member = {trial.proposal.id: trial.proposal.member for trial in history.trials}
+    proposals = [trial.proposal for trial in history.trials]
+    return {p.id for p in proposals if p.hypers_from is not None or (p.parent is not None and member[p.parent] != p.member)}
+
+
+def survivors(history: History) -> list[int]:
+    """Ids of the newest proposals of the members that got as far as any did, failures left out."""
+    newest = {trial.proposal.member: trial for trial in history.trials}.values()
+    last = max((trial.proposal.generation for trial in newest), default=0)
+    return [t.proposal.id for t in newest if t.proposal.generation == last and t.result.failure is None]
+
+
+def living(history: History) -> set[int]:
+    """Ids of all proposals that have a survivor among their descendants, or are one."""
+    alive = set(survivors(history))
+    for trial in reversed(history.trials):  # parents come before their children in a ledger
+        if trial.proposal.id in alive and trial.proposal.parent is not None:
+            alive.add(trial.proposal.parent)
+    return alive
+
+
+def founders(history: History) -> int:
+    """How many proposals without a parent still have a survivor among their descendants."""
+    alive = living(history)
+    return sum(trial.proposal.parent is None and trial.proposal.id in alive for trial in history.trials)
 
 
 def frames_spent(history: History) -> list[int]:
-    """Frames the whole population had spent, evaluation included, at the end of each whole generation."""
-    costs = [sum(trial.result.cost.frames for trial in generation) for generation in history.generations]
+    """Frames the whole population had spent, evaluation included, at the end of each round."""
+    costs = [sum(trial.result.cost.frames for trial in of_round) for of_round in history.rounds]
     return [int(total) for total in np.cumsum(costs)]
 
 
 def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(frames spent, best fitness of that generation); a generation in which every member failed has no point."""
-    best = [[t.result.fitness for t in trials if t.result.fitness is not None] for trials in history.generations]
-    return [(frames, max(values)) for frames, values in zip(frames_spent(history), best, strict=True) if values]
+    """(frames spent, best fitness of the members as they stand) after each round; none where all have failed."""
+    standing: dict[int, Result] = {}
+    curve = []
+    for frames, of_round in zip(frames_spent(history), history.rounds, strict=True):
+        standing.update({trial.proposal.member: trial.result for trial in of_round})
+        if healthy := [result.fitness for result in standing.values() if result.fitness is not None]:
+            curve.append((frames, max(healthy)))
+    return curve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallelism:
+    """What a method could have run at once, and what had to wait: its play-off is left out.
+
+    `sequential_depth` is the longest chain of proposals of which each was asked for after the result of the one before was
+    known, `sequential_frames` the frames along the costliest such chain: the least that any number of machines would have to
+    wait for. `peak` is how many proposals were underway at once. `discarded_frames` were trained for on weights that no survivor
+    descends from.
+    """
+
+    sequential_depth: int
+    sequential_frames: int
+    peak: int
+    discarded_frames: int
+
+
+def parallelism(history: History) -> Parallelism:
+    depths, frames = [0], [0]  # the most of any of the first n results
+    for trial in history.trials:
+        depths.append(max(depths[-1], depths[trial.asked_after] + 1))
+        frames.append(max(frames[-1], frames[trial.asked_after] + trial.result.cost.frames))
+    alive = living(history)
+    asked = Counter(trial.asked_after for trial in history.trials)
+    begun = list(accumulate(asked[known] for known in range(len(history.trials) + 1)))
+    return Parallelism(
+        sequential_depth=depths[-1],
+        sequential_frames=frames[-1],
+        peak=max(count - known for known, count in enumerate(begun)),
+        discarded_frames=sum(t.result.cost.train_frames for t in history.trials if t.proposal.id not in alive),
+    )
 
 
 def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
@@ -94,7 +148,7 @@ def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
 def read_history(run: Run, method: str, seed: int) -> History:
     """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line."""
     ledger = run.ledger(method, seed)
-    proposed: dict[int, Proposal] = {}
+    proposed: dict[int, tuple[Proposal, int]] = {}  # with how many results were known
     trials: dict[int, Trial] = {}
     fields: dict[str, Any] = {}
     for line, event in enumerate(ledger.read(), start=1):
@@ -102,7 +156,7 @@ def read_history(run: Run, method: str, seed: int) -> History:
             _take(event, proposed, trials, fields)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{ledger.path}, line {line} is damaged ({error}): restore the file from a copy") from None
-    pending = tuple(proposal for proposal in proposed.values() if proposal.id not in trials)
+    pending = tuple(proposal for proposal, _ in proposed.values() if proposal.id not in trials)
     done = trials.values()
     return History(
         trials=tuple(trial for trial in done if trial.proposal.trains),
@@ -112,16 +166,17 @@ def read_history(run: Run, method: str, seed: int) -> History:
     )
 
 
-def _take(event: Event, proposed: dict[int, Proposal], trials: dict[int, Trial], fields: dict[str, Any]) -> None:
+def _take(event: Event, proposed: dict[int, tuple[Proposal, int]], trials: dict[int, Trial], fields: dict[str, Any]) -> None:
     match event["event"]:
         case "proposed":
             proposal = Proposal.from_json(event["proposal"])
             if proposal.parent is not None and proposal.parent not in trials:
                 raise ValueError(f"parent {proposal.parent} of proposal {proposal.id} has no result")
-            proposed[proposal.id] = proposal
+            proposed[proposal.id] = (proposal, len(trials))
         case "finished":
             result = Result.from_json(event["result"])
-            trials[result.id] = Trial(proposal=proposed[result.id], result=result)
+            proposal, asked_after = proposed[result.id]
+            trials[result.id] = Trial(proposal=proposal, result=result, asked_after=asked_after)
         case "chosen":
             if event["id"] is not None and event["id"] not in trials:
                 raise ValueError(f"the chosen proposal {event['id']} has no result")

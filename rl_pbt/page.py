@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rl_pbt.history import History, line_of_descent
+from rl_pbt.history import History, copies, line_of_descent
 from rl_pbt.records import Hypers, Trial
 from rl_pbt.statistics import LEAST_SEEDS
 from rl_pbt.summary import Histories, Setting
@@ -68,12 +68,20 @@ def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
         cost, seeds = of_method["cost"], of_method["seeds"].values()
         frames = [cost["train_frames"], cost["eval_frames"], cost["train_frames"] + cost["eval_frames"]]
         budget = sum(seed["budget_frames"] for seed in seeds)
+        discarded = sum(seed["discarded_frames"] for seed in seeds)
+        most = [max(seed[name] for seed in seeds) for name in ("sequential_depth", "sequential_frames", "peak_proposals")]
         events = [sum(seed[name] for seed in seeds) for name in ("exploits", "failures")]
-        numbers = [budget, *frames, cost["updates"]]
+        numbers = [budget, *frames, cost["updates"], discarded, *most]
         rows.append([method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)])
     header = ["method", "budget, frames", "training frames", "evaluation frames", "frames spent", "updates"]
+    header += ["discarded frames", "proposals in sequence", "frames in sequence", "proposals at once"]
     header += ["CPU seconds", "wall seconds", "copies", "failures"]
-    return f"## Receipts, all {len(setting.config.seeds)} seed(s) together\n\n" + _table(header, rows)
+    told = (
+        "Training on weights that nobody carried to the end counts as discarded. In sequence: the longest chain of which each "
+        "part had to wait for the one before, whatever the number of machines. Of that, and of what was underway at once, the "
+        "seed with the most is shown."
+    )
+    return f"## Receipts, all {len(setting.config.seeds)} seed(s) together\n\n{_table(header, rows)}\n{told}"
 
 
 def _measured(setting: Setting) -> str:
@@ -98,9 +106,10 @@ def _schedule(setting: Setting, name: str, history: History) -> str:
         return f"### {name}\n\n" + ("Every member failed." if history.ended else "No winner yet.")
     trials = history.by_id
     line = [trials[ancestor] for ancestor in line_of_descent(history, history.chosen)]
+    made = copies(history)
     stages: list[list[Trial]] = []
     for trial in line:
-        if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.hypers_from is None:
+        if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.id not in made:
             stages[-1].append(trial)
         else:
             stages.append([trial])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rl_pbt.history import History, ancestor_curve, best_fitness_curve, frames_spent, line_of_descent
+from rl_pbt.history import History, ancestor_curve, best_fitness_curve, copies, frames_spent, line_of_descent
 from rl_pbt.records import Hyper, Trial
 from rl_pbt.statistics import mean_of
 from rl_pbt.store import write_durably
@@ -43,7 +43,7 @@ def _clean(axes: Axes, *, frames_on_x: bool = True) -> None:
 
 
 def learning_curves(histories: Mapping[str, Sequence[History]], *, fitness: str = "fitness") -> Figure:
-    """Fitness of every member (faint) and the best of each generation (bold) against all frames that a method spent."""
+    """Fitness of every member (faint) and the best of them as they stand (bold) against all frames that a method spent."""
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.add_subplot()
     for (method, of_method), colour in zip(histories.items(), _colours(histories), strict=True):
@@ -65,7 +65,7 @@ def _colours(histories: Mapping[str, object]) -> list[str]:
 
 def _draw_members(axes: Axes, history: History, colour: str, alpha: float) -> None:
     curves: dict[int, list[tuple[int, float]]] = {}
-    for frames, trials in zip(frames_spent(history), history.generations, strict=True):
+    for frames, trials in zip(frames_spent(history), history.rounds, strict=True):
         for trial in trials:
             fitness = float("nan") if trial.result.fitness is None else trial.result.fitness
             curves.setdefault(trial.proposal.member, []).append((frames, fitness))
@@ -106,7 +106,7 @@ def schedules(history: History, search: Mapping[str, str], *, title: str, fitnes
     handles = [Line2D([], [], color=GREY, alpha=0.6, linewidth=1, label="every member")]
     if winning:
         handles.append(Line2D([], [], color=COLOURS[0], linewidth=2.4, label="the winner's line of descent"))
-        if any(history.by_id[ancestor].proposal.hypers_from is not None for ancestor in winning):
+        if copies(history) & set(winning):
             copied = Line2D([], [], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label="copied")
             handles.append(copied)
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
@@ -129,9 +129,10 @@ def _draw_hyper(axes: Axes, history: History, winning: list[int], name: str, sca
     edges = [x for trial in line for x in _lived_from(trials, trial)]
     values = [shown(trial.proposal.hypers[name]) for trial in line for _ in range(2)]
     axes.plot(edges, values, color=COLOURS[0], linewidth=2.4, zorder=4, solid_joinstyle="miter")
-    copies = [trial for trial in line if trial.proposal.hypers_from is not None]
-    places = [_lived_from(trials, trial)[0] for trial in copies]
-    heights = [shown(trial.proposal.hypers[name]) for trial in copies]
+    made = copies(history)
+    copied = [trial for trial in line if trial.proposal.id in made]
+    places = [_lived_from(trials, trial)[0] for trial in copied]
+    heights = [shown(trial.proposal.hypers[name]) for trial in copied]
     axes.plot(places, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=5, zorder=5)
     axes.autoscale_view()
     _clean(axes)

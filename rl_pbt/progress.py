@@ -39,7 +39,10 @@ class Progress:
         self._rows: dict[int, tuple[Proposal, Result | None]] = {}
         self._before: dict[int, Proposal] = {}
         self._members: dict[int, int] = {}  # proposal id -> member
-        self._newest: set[int] = set()  # proposals
+        self._newest: set[int] = set()  # proposals that were asked for last
+        self._untold: set[int] = set()  # proposals underway
+        self._told = 0  # results since the last line
+        self._width = 0  # proposals of the first time that was asked
         self._live: Live | None = None
         self._murmur: threading.Thread | None = None
 
@@ -47,6 +50,7 @@ class Progress:
         """A new search starts."""
         self._title = title
         self._rows, self._before, self._members = {}, {}, {}
+        self._newest, self._untold, self._told, self._width = set(), set(), 0, 0
         if self._console.is_terminal and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
             self._live.start()
@@ -67,9 +71,12 @@ class Progress:
         self._console.print(line, soft_wrap=True, markup=False)
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
-        self._before = {member: proposal for member, (proposal, _) in self._rows.items()}
         self._newest = {proposal.id for proposal in proposals}
+        self._untold |= self._newest
+        self._width = self._width or len(proposals)
         for proposal in proposals:
+            if proposal.member in self._rows:
+                self._before[proposal.member] = self._rows[proposal.member][0]
             self._members[proposal.id] = proposal.member
             self._rows[proposal.member] = (proposal, None)
 
@@ -77,8 +84,11 @@ class Progress:
         self._rows[proposal.member] = (proposal, result)
         self._spent += result.cost.frames
         self._spent_here += 0 if replayed else result.cost.frames
-        if self._live is None and not replayed and all(r is not None for _, r in self._rows.values()):
+        self._untold.discard(proposal.id)
+        self._told += 1
+        if self._live is None and not replayed and (self._told >= self._width or not self._untold):
             self.say(self._line())
+            self._told = 0
 
     def tested(self, test: Test) -> None:
         mean = sum(test.returns) / len(test.returns)
@@ -121,15 +131,17 @@ class Progress:
         rows = sorted(self._rows.items())
         if again := [f"member {m} {_fitness_text(r)}" for m, (p, r) in rows if p.id in self._newest and not p.trains]:
             return f"{self._title} play-off: {', '.join(again)}; {self._used()}"
-        generation = max(proposal.generation for _, (proposal, _) in rows)
+        generation = max(proposal.generation for _, (proposal, result) in rows if result is not None)
         fitness = sorted(r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None)
-        copied = [f"{m}<-{self._donor(p)}" for m, (p, _) in rows if p.hypers_from is not None and p.generation == generation]
+        copied = [f"{m}<-{donor}" for m, (p, _) in rows if p.generation == generation and (donor := self._donor(p))]
         judged = f"best {fitness[-1]:.2f}, median {fitness[len(fitness) // 2]:.2f}" if fitness else "all failed"
         copies = f"; copied {' '.join(copied)}" if copied else ""
         return f"{self._title} generation {generation + 1}: {judged}{copies}; {self._used()}"
 
     def _donor(self, proposal: Proposal) -> str:
-        return "" if proposal.hypers_from is None else str(self._members[proposal.hypers_from])
+        """The other member that weights or hypers are of, if any."""
+        sources = [self._members[id_] for id_ in (proposal.hypers_from, proposal.parent) if id_ is not None]
+        return next((str(member) for member in sources if member != proposal.member), "")
 
     def _table(self) -> Table:
         names = list(next(iter(self._rows.values()))[0].hypers) if self._rows else []

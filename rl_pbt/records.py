@@ -123,10 +123,14 @@ def pooled(first: Result, again: Result) -> Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A proposal with what came of it, as reports and plots read it from a ledger."""
+    """A proposal with what came of it, as reports and plots read it from a ledger.
+
+    `asked_after` is how many results were known when it was proposed: all that its choice can hang on.
+    """
 
     proposal: Proposal
     result: Result
+    asked_after: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
         names.append(f"plots/{name}.png")
         plots.save(figure, run.folder / names[-1])
 
-    if any(history.generations for of_method in by_method.values() for history in of_method):
+    if any(history.rounds for of_method in by_method.values() for history in of_method):
         save(plots.learning_curves(by_method, fitness=f"fitness: {setting.fitness_in_words}"), "learning_curves")
     if any(history.test is not None for of_method in by_method.values() for history in of_method):
         save(plots.winners_returns(by_method, random_policy=setting.random_returns), "test_returns")
@@ -67,7 +67,7 @@ def terminal_summary(run: Run) -> str:
         cost, tested = of_method["cost"], of_method["test_return"]
         frames = readable(cost["train_frames"] + cost["eval_frames"])
         lines.append(
-            f"{method:8} mean test return {value_text(tested)}, 95 % interval {interval_text(tested)}; "
+            f"{method:14} mean test return {value_text(tested)}, 95 % interval {interval_text(tested)}; "
             f"{frames} frames, {cost['updates']:,} updates, {cost['wall_s']:.0f} s"
         )
     return "\n".join([*lines, summary["comparison"]["verdict"], f"report: {run.folder / 'summary.md'}"])

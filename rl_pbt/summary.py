@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rl_pbt.config import RunConfig
-from rl_pbt.history import History, best_fitness_curve, founders, judged, read_history
+from rl_pbt.history import History, best_fitness_curve, copies, founders, judged, parallelism, read_history, survivors
 from rl_pbt.records import JSON, Cost, UserError
 from rl_pbt.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.store import Run
@@ -95,7 +95,7 @@ def _method(setting: Setting, by_seed: dict[int, History]) -> dict[str, JSON]:
 
 
 def _seed(setting: Setting, history: History) -> dict[str, JSON]:
-    newest = max((trial.proposal.generation for trials in history.generations for trial in trials), default=None)
+    parallel = parallelism(history)
     return {
         "finished": history.ended,
         "budget_frames": setting.config.population * setting.config.frames,
@@ -105,8 +105,13 @@ def _seed(setting: Setting, history: History) -> dict[str, JSON]:
         "test_cost": _cost(history.test.cost if history.test else Cost()),
         "test_episodes_capped": history.test.capped if history.test else 0,
         "best_fitness_curve": [[frames, fitness] for frames, fitness in best_fitness_curve(history)],
-        "surviving_founders": 0 if newest is None else founders(history, newest),
-        "exploits": sum(trial.proposal.hypers_from is not None for trial in history.trials),
+        "final_fitness": [history.by_id[id_].result.fitness for id_ in sorted(survivors(history))],
+        "sequential_depth": parallel.sequential_depth,
+        "sequential_frames": parallel.sequential_frames,
+        "peak_proposals": parallel.peak,
+        "discarded_frames": parallel.discarded_frames,
+        "surviving_founders": founders(history),
+        "exploits": len(copies(history)),
         "failures": sum(trial.result.failure is not None for trial in history.trials),
     }
 
@@ -225,7 +230,7 @@ def _caveats(setting: Setting, histories: Histories, returns: Mapping[str, list[
             )
     else:
         caveats.append("How a random policy does was not measured, so it is open whether anything was learnt.")
-    trials = [trial for method in returns for history in histories[method].values() for trial in history.trials]
-    if not any(trial.proposal.hypers_from is not None for trial in trials):
+    both = [history for method in returns for history in histories[method].values()]
+    if not any(copies(history) for history in both):
         caveats.append("No member was ever copied, so the methods did not differ in what they did.")
     return caveats

@@ -1,8 +1,8 @@
 """TensorBoard, written from results: one run a member, one for the population, one for the winner's line of descent.
 
 The x axis is environment frames. A member that copied a younger donor would go back in time on its training age, so members
-are drawn against the age that their generation has reached, which never falls. Nothing is read back from these files: a
-resumed run deletes them and writes them again from the ledger.
+are drawn against the frames that their slot has trained for, which never fall, and the population against their mean. Nothing
+is read back from these files: a resumed run deletes them and writes them again from the ledger.
 """
 
 from __future__ import annotations
@@ -32,26 +32,33 @@ class TensorBoard:
         self._space = space
         self._writers: dict[str, SummaryWriter] = {}
         self._trials: dict[int, tuple[Proposal, Result]] = {}
-        self._generation: list[Proposal] = []
-        self._frames = 0  # the age that the members of the current generation reach
+        self._standing: dict[int, Proposal] = {}  # each member's newest finished proposal
+        self._frames: dict[int, int] = {}  # that each member's slot has trained for
+        self._unseen = 0  # results since the population was last drawn
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
-        if not proposals[0].trains:
-            return
-        self._generation = list(proposals)
-        frames = self._frames
-        self._frames += proposals[0].frames
+        self._population()
         for proposal in proposals:
-            if proposal.hypers_from is not None:
-                donor = self._trials[proposal.hypers_from][0]
-                moved = ", ".join(f"{name} {donor.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items()))
-                text = f"member {proposal.member} copies member {donor.member}: {moved}"
-                self._writer("population").add_text("exploit", text, frames)
+            donor = self._donor(proposal)
+            if donor is None:
+                continue
+            before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
+            moved = [f"{name} {before.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items())]
+            text = f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
+            self._writer("population").add_text("exploit", text, self._frames[proposal.member])
+
+    def _donor(self, proposal: Proposal) -> Proposal | None:
+        """The other member's proposal that weights or hypers are of."""
+        ancestors = [self._trials[id_][0] for id_ in (proposal.hypers_from, proposal.parent) if id_ is not None]
+        return next((ancestor for ancestor in ancestors if ancestor.member != proposal.member), None)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
         if not proposal.trains:
             return
         self._trials[proposal.id] = (proposal, result)
+        self._standing[proposal.member] = proposal
+        self._unseen += 1
+        frames = self._frames[proposal.member] = self._frames.get(proposal.member, 0) + proposal.frames
         writer = self._writer(f"member-{proposal.member:02d}")
         scalars = {
             **result.metrics,
@@ -61,23 +68,27 @@ class TensorBoard:
             scalars["fitness"] = result.fitness
         if result.cost.wall_s > 0:
             scalars["time/fps"] = result.cost.frames / result.cost.wall_s
-        self._scalars(writer, scalars, self._frames)
+        self._scalars(writer, scalars, frames)
         if result.failure is not None:
-            writer.add_text("failure", result.failure, self._frames)
-        if proposal is self._generation[-1] or proposal.id == self._generation[-1].id:
-            self._population()
+            writer.add_text("failure", result.failure, frames)
 
     def _population(self) -> None:
+        """The members as they stand, whenever the method asks for more."""
+        if not self._unseen:
+            return
+        self._unseen = 0
         writer = self._writer("population")
-        ids = [proposal.id for proposal in self._generation]
-        fitness = [f for id_ in ids if (f := self._trials[id_][1].fitness) is not None]
+        frames = round(statistics.fmean(self._frames.values()))
+        standing = [self._trials[proposal.id] for _, proposal in sorted(self._standing.items())]
+        fitness = [result.fitness for _, result in standing if result.fitness is not None]
         if fitness:
             spread = {"best": max(fitness), "median": statistics.median(fitness), "spread": max(fitness) - min(fitness)}
-            self._scalars(writer, {f"population/{name}": value for name, value in spread.items()}, self._frames)
+            self._scalars(writer, {f"population/{name}": value for name, value in spread.items()}, frames)
         for name, dimension in self._space.dimensions.items():
-            diversity = dimension.spread([proposal.hypers[name] for proposal in self._generation])
-            writer.add_scalar(f"diversity/{name}", diversity, self._frames)
-        writer.add_scalar("diversity/surviving_founders", len({self._line(id_)[0].id for id_ in ids}), self._frames)
+            diversity = dimension.spread([proposal.hypers[name] for proposal, _ in standing])
+            writer.add_scalar(f"diversity/{name}", diversity, frames)
+        founders = len({self._line(proposal.id)[0].id for proposal, _ in standing})
+        writer.add_scalar("diversity/surviving_founders", founders, frames)
 
     def _line(self, id_: int) -> list[Proposal]:
         """The line of descent of a proposal, founder first."""
@@ -88,6 +99,7 @@ class TensorBoard:
 
     def tested(self, test: Test) -> None:
         """The winner is known: draw its ancestor curve, and write its hypers, first and last, for the HParams page."""
+        self._population()
         line = self._line(test.id)
         writer = self._writer("winner")
         for proposal in line:
@@ -105,6 +117,7 @@ class TensorBoard:
         self._scalars(writer, metrics, self._trials[test.id][1].lineage_frames)
 
     def close(self) -> None:
+        self._population()
         for writer in self._writers.values():
             writer.close()
 

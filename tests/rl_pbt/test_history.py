@@ -6,12 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from rl_pbt.history import History, ancestor_curve, best_fitness_curve, founders, judged, line_of_descent
+from rl_pbt.history import (
+    History,
+    ancestor_curve,
+    best_fitness_curve,
+    copies,
+    founders,
+    judged,
+    line_of_descent,
+    living,
+    parallelism,
+    survivors,
+)
 from rl_pbt.records import Cost, Proposal, Result, Trial
 
 
 def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
     return Trial(
+        asked_after=2 * generation,
         proposal=Proposal(id=id, member=member, generation=generation, hypers={"h": 0.5}, parent=parent, frames=10),
         result=Result(
             id=id,
@@ -38,7 +50,8 @@ def test_descent_walks_through_the_copy() -> None:
     history = History(trials=FAMILY)
     assert line_of_descent(history, 5) == [0, 3, 5]
     assert ancestor_curve(history, 5) == [(10, 5.0), (20, 7.0), (30, 6.0)]
-    assert [founders(history, generation) for generation in range(3)] == [2, 1, 2]
+    assert [founders(History(trials=FAMILY[:known])) for known in (2, 4, 6)] == [2, 1, 2]
+    assert (survivors(history), living(history), copies(history)) == ([4, 5], {0, 3, 4, 5}, {3})
     with pytest.raises(KeyError):
         line_of_descent(history, 99)
 
@@ -47,9 +60,26 @@ def test_best_fitness_counts_all_frames_and_whole_generations() -> None:
     assert best_fitness_curve(History(trials=FAMILY)) == [(21, 5.0), (46, 7.0), (75, 6.0)]
     going_on = History(trials=FAMILY[:-1], pending=(FAMILY[-1].proposal,))
     assert best_fitness_curve(going_on) == [(21, 5.0), (46, 7.0)]
-    all_failed = History(trials=(*FAMILY[:2], FAMILY[2]))
+    all_failed = History(trials=(*FAMILY[:3], trial(3, 1, 1, 1, None, 20)))
     assert best_fitness_curve(all_failed) == [(21, 5.0)]
     assert best_fitness_curve(History()) == []
+
+
+def test_what_had_to_wait_and_what_was_thrown_away() -> None:
+    """Costs are 10 frames and the id. Of the last generation, the second had to wait for 3 before, and 10 + 5 are its own."""
+    whole = parallelism(History(trials=FAMILY))
+    assert (whole.sequential_depth, whole.sequential_frames) == (3, 11 + 13 + 15)
+    assert (whole.peak, whole.discarded_frames) == (2, 20)
+    one_by_one = parallelism(History(trials=tuple(replace(t, asked_after=n) for n, t in enumerate(FAMILY))))
+    assert (one_by_one.sequential_depth, one_by_one.sequential_frames, one_by_one.peak) == (6, 75, 1)
+    at_once = parallelism(History(trials=tuple(replace(t, asked_after=0) for t in FAMILY)))
+    assert (at_once.sequential_depth, at_once.sequential_frames, at_once.peak) == (1, 15, 6)
+    # Without a barrier: 2 and 3 are asked for when 0 and 1 are told, one after the other.
+    staggered = parallelism(
+        History(trials=tuple(replace(t, asked_after=a) for t, a in zip(FAMILY, (0, 0, 1, 2, 3, 4), strict=True)))
+    )
+    assert (staggered.sequential_depth, staggered.sequential_frames, staggered.peak) == (3, 39, 2)
+    assert parallelism(History()).sequential_depth == 0
 
 
 def test_the_winner_is_judged_by_all_its_episodes() -> None:

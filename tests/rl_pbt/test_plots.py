@@ -36,6 +36,7 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
     age: dict[int | None, int] = {None: 0}
     trials: list[Trial] = []
     while proposals := method.ask():
+        known = len(trials)
         for proposal in proposals:
             age[proposal.id] = age[proposal.parent] + proposal.frames
             failed = rng.random() < fail
@@ -47,7 +48,7 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
                 lineage_frames=age[proposal.id],
             )
             method.tell(result)
-            trials.append(Trial(proposal=proposal, result=result))
+            trials.append(Trial(proposal=proposal, result=result, asked_after=known))
     winner = method.winner()
     test = None if winner is None else Test(id=winner, returns=(1.0, 2.0, 4.0), cost=Cost(eval_frames=3))
     return History(trials=tuple(trials), chosen=winner, test=test, ended=True)
@@ -104,7 +105,7 @@ def test_branches_of_the_family_tree_never_cross(name: str, fail: float) -> None
     family = history(name, population=12, generations=12, fail=fail)
     places = family_tree.tree_layout(family)
     assert set(places) == set(family.by_id)
-    for trials in family.generations:
+    for trials in family.rounds:
         row = sorted(trials, key=lambda trial: places[trial.proposal.id][0])
         assert all(places[b.proposal.id][0] - places[a.proposal.id][0] > 1 - 1e-6 for a, b in pairwise(row))
         parents = [places[t.proposal.parent][0] for t in row if t.proposal.parent is not None]
