@@ -17,6 +17,7 @@ from envs import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, 
 from rl_pbt.config import RunConfig
 from rl_pbt.defaults import defaults_of
 from rl_pbt.records import Hyper, UserError
+from rl_pbt.schedule import FINAL, PREFIX, RANDOM, SCHEDULE, check_replay, read_schedules
 from rl_pbt.search import METHODS
 from rl_pbt.search.explore import UNBIASED_FACTORS
 from rl_pbt.space import parse_dimension
@@ -123,7 +124,8 @@ def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> Ru
     options = list(said.agent_options or [])
     if said.policy_lag is not None:
         options.append(f"policy_lag={said.policy_lag}")
-    changes: dict[str, Any] = {
+    said, replay = _replayed(said)
+    changes: dict[str, Any] = replay | {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(said).items()
         if name in plain and value is not None
@@ -141,8 +143,24 @@ def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> Ru
     )
     for method in config.methods:
         _one_of("method", method, METHODS)
+    check_replay(config)
     _device(config.device)
     return config
+
+
+def _replayed(said: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """`replay:RUN` among the methods becomes those that replay it, and what they replay."""
+    runs = [word.removeprefix(PREFIX) for word in said.methods or () if word.startswith(PREFIX)]
+    if not runs:
+        return said, {}
+    if len(runs) > 1:
+        raise UserError("--methods can replay one run, not several")
+    replay = read_schedules(Path(runs[0]))
+    replaying = [name for name in (SCHEDULE, FINAL, RANDOM) if all(name in of_seed for of_seed in replay["seeds"].values())]
+    methods: list[str] = []
+    for word in said.methods:
+        methods += replaying if word.startswith(PREFIX) else [word]
+    return argparse.Namespace(**{**vars(said), "methods": methods}), {"replay": replay}
 
 
 def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:

@@ -16,6 +16,7 @@ class RunConfig:
 
     `frames` is the budget of one member in environment frames, evaluation included; `interval` its share for one generation.
     `hypers` holds a value of every hyper, the published or the said one; those in `search` have a range, and start from there.
+    `replay` holds what was read from a run that is replayed, which may then be gone.
     """
 
     env: str
@@ -38,6 +39,7 @@ class RunConfig:
     device: str
     any_age: bool = False
     backend: str = "gymnasium"
+    replay: Mapping[str, Any] = field(default_factory=dict)
     agent_options: Mapping[str, Any] = field(default_factory=dict)
     env_options: Mapping[str, Any] = field(default_factory=dict)
     frame_skip: int = 1

@@ -24,7 +24,8 @@ from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor
 from rl_pbt.executors.interrupts import heard, held
 from rl_pbt.progress import Progress
 from rl_pbt.records import JSON, UserError
-from rl_pbt.search import METHODS, Method, Plan, Setup
+from rl_pbt.schedule import stages_for
+from rl_pbt.search import METHODS, Method, Plan, Setup, Stage
 from rl_pbt.store import Run
 from rl_pbt.tracking import TensorBoard
 from rl_pbt.training import RLTask
@@ -58,6 +59,10 @@ def make_method(name: str, config: RunConfig, seed: int, quantum: int) -> Method
             resample_probability=config.resample_probability,
             burn_in=config.burn_in,
             any_age=config.any_age,
+            schedules={
+                method: [Stage(**stage) for stage in stages] for method, stages in stages_for(config.replay, seed).items()
+            },
+            first_replayed_member=config.replay.get("population", 0),
         )
     )
 

@@ -11,9 +11,13 @@ from rl_pbt.search.exploit import BinaryTournament, Exploit, RandomRival, Trunca
 from rl_pbt.search.explore import Perturb
 from rl_pbt.search.pbt import PBT, AsynchronousPBT, Evolution
 from rl_pbt.search.random_search import HandTuned, RandomSearch
-from rl_pbt.search.setup import Setup
+from rl_pbt.search.replay import Replay
+from rl_pbt.search.setup import Setup, Stage
 
-__all__ = ["METHODS", "Entry", "Method", "Plan", "Setup"]
+__all__ = ["METHODS", "Entry", "Method", "Plan", "Setup", "Stage"]
+
+
+JADERBERG = "Jaderberg 2017"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +33,13 @@ def _pbt(exploit: Exploit) -> Callable[[Setup], Method]:
     return lambda setup: PBT(setup, Evolution(exploit=exploit, explore=setup.explore))
 
 
+def _replay(name: str, description: str) -> Entry:
+    return Entry(make=lambda setup: Replay(setup, name), description=description, reference=f"{JADERBERG}, sec. 5")
+
+
 def _truncation(setup: Setup) -> Truncation:
     return Truncation(fraction=setup.fraction)
 
-
-JADERBERG = "Jaderberg 2017"
 
 METHODS: dict[str, Entry] = {
     "pbt": Entry(
@@ -94,4 +100,7 @@ METHODS: dict[str, Entry] = {
         description="the published hypers on as many seeds as the population has members",
         reference="rl_pbt/defaults.py names the source of each",
     ),
+    "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule of RUN's winner"),
+    "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hypers held"),
+    "replay-random": _replay("replay-random", "replay:RUN, fresh weights with the hypers of RUN's random search's winner"),
 }

@@ -154,6 +154,10 @@ class Books:
 class Generational(Books):
     """A population whose members all end a generation before any begins the next."""
 
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.members = range(setup.plan.population)
+
     def work(self) -> list[Proposal]:
         if self.underway or self.generation == self.plan.generations:
             return []
@@ -173,6 +177,5 @@ class Generational(Books):
         return self.account.allowance(members * (self.plan.generations - self.generation))
 
     def first_generation(self) -> list[Proposal]:
-        frames = self.allowance(self.plan.population)
-        members = range(self.plan.population)
-        return [self.propose(member, self.initial_hypers(member), parent=None, frames=frames) for member in members]
+        frames = self.allowance(len(self.members))
+        return [self.propose(member, self.initial_hypers(member), parent=None, frames=frames) for member in self.members]

@@ -12,13 +12,21 @@ from rl_pbt.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Hypers, and how many frames were trained with them."""
+
+    frames: int
+    hypers: Hypers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The problem, and the settings that several methods share. Raises UserError, one line, for settings that cannot be.
 
     `published` are the hypers that hand tuning found, of every name in `space`. `fraction` is how many lose and win in
     truncation selection. `burn_in` is in frames per member: nobody copies before (Espeholt 2018, App. F, uses 20 million).
     `any_age` lets an asynchronous member compare itself with checkpoints that have trained for longer than its own.
-    `schedules` are the hypers to replay, by the name of the replaying method, from first to last.
+    `schedules` are the stages to replay, by the name of the replaying method, and `first_replayed_member` its first member.
     """
 
     space: Space
@@ -30,7 +38,8 @@ class Setup:
     resample_probability: float = 0.0
     burn_in: int = 0
     any_age: bool = False
-    schedules: Mapping[str, Sequence[Hypers]] = field(default_factory=dict)
+    schedules: Mapping[str, Sequence[Stage]] = field(default_factory=dict)
+    first_replayed_member: int = 0
 
     def __post_init__(self) -> None:
         if self.burn_in < 0:

@@ -6,13 +6,17 @@ from dataclasses import replace
 import pytest
 
 from rl_pbt.records import Cost, Hypers, Proposal, Result, UserError
-from rl_pbt.search import METHODS, Method, Plan, Setup
+from rl_pbt.search import METHODS, Method, Plan, Setup, Stage
 from rl_pbt.space import Space
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 PLAN = Plan(population=6, frames_per_member=1000, interval=100)
 PUBLISHED: Hypers = {"lr": 7e-4, "units": 5, "discount": 0.99, "eps": 0.01}
+STAGES = [Stage(frames=frames, hypers={**PUBLISHED, "lr": lr}) for frames, lr in ((300, 1e-3), (100, 2e-3), (100, 3e-3))]
+SCHEDULES = {name: STAGES for name in METHODS if name.startswith("replay")}
+SAME_HYPERS = ("hand-tuned", *SCHEDULES)  # for all members, and by no draw
 SYNCHRONOUS = [
+    *SCHEDULES,
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
     *("random", "hand-tuned"),
 ]
@@ -20,7 +24,10 @@ Judge = Callable[[Proposal], float | None]
 
 
 def make(name: str, root: int = 0, plan: Plan = PLAN, **config: float) -> Method:
-    return METHODS[name].make(Setup(space=SPACE, plan=plan, root_seed=root, published=PUBLISHED, **config))  # type: ignore[arg-type]
+    setup = Setup(
+        space=SPACE, plan=plan, root_seed=root, published=PUBLISHED, schedules=SCHEDULES, first_replayed_member=6, **config
+    )  # type: ignore[arg-type]
+    return METHODS[name].make(setup)
 
 
 def outcome(proposal: Proposal, fitness: float | None, eval_frames: int = 8) -> Result:
@@ -88,7 +95,7 @@ def test_contract(name: str, judge: Judge) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_proposals_other_seed_others(name: str) -> None:
     assert play(make(name, 1), by_lr) == play(make(name, 1), by_lr)
-    if name != "hand-tuned":  # whose random streams alone differ
+    if name not in SAME_HYPERS:  # whose random streams alone differ
         assert play(make(name, 1), by_lr) != play(make(name, 2), by_lr)
 
 
@@ -124,18 +131,20 @@ def test_the_play_off_judges_the_best_again_and_finds_out_a_winner_by_luck(name:
     method, waves, last = make(name), [], {}
     while proposals := method.ask():
         if not proposals[0].trains:
-            waves.append([p.member for p in proposals])
+            waves.append([p.member % 6 for p in proposals])
         for p in proposals:
             last[p.member] = p if p.trains else last[p.member]
-            fitness = 100.0 if p.trains and p.member == 3 and p.generation == 9 else -1000.0 if p.member == 3 else p.member
+            place = p.member % 6
+            fitness = 100.0 if p.trains and place == 3 and p.generation == 9 else -1000.0 if place == 3 else place
             method.tell(outcome(p, fitness))
     assert waves[0] == [3, 5, 4], "the better half, best first"
     assert waves[1] == [5, 4][: len(waves[1])] and all(len(wave) <= 2 for wave in waves[1:])
-    assert method.winner() == last[5].id and method.needed() >= {last[5].id}
+    second = next(p.id for member, p in last.items() if member % 6 == 5)
+    assert method.winner() == second and second in method.needed()
 
 
 def test_all_methods_start_from_the_same_members() -> None:
-    firsts = {name: make(name).ask() for name in METHODS if name != "hand-tuned"}
+    firsts = {name: make(name).ask() for name in METHODS if name not in SAME_HYPERS}
     for first in firsts.values():
         assert [p.hypers for p in first] == [p.hypers for p in firsts["pbt"][: len(first)]]
     assert len({str(p.hypers) for p in firsts["pbt"]}) == PLAN.population
@@ -191,6 +200,15 @@ def test_pbt_does_not_evolve_during_burn_in_but_replaces_failures() -> None:
     assert any(p.hypers_from is not None for p in seen if p.generation == 5)
     seen = play(make("pbt", burn_in=10_000), lambda p: None if p.id == 2 else by_lr(p))
     assert [p.member for p in seen if p.hypers_from is not None] == [2]
+
+
+def test_replay_follows_its_schedule_with_members_of_its_own() -> None:
+    seen = [p for p in play(make("replay-schedule"), by_lr) if p.trains]
+    assert {p.member for p in seen} == set(range(6, 12))
+    rates = [{float(p.hypers["lr"]) for p in seen if p.generation == generation} for generation in range(10)]
+    assert rates == [{1e-3}] * 6 + [{2e-3}] * 2 + [{3e-3}] * 2
+    with pytest.raises(UserError, match="replay:RUN"):
+        METHODS["replay-final"].make(Setup(space=SPACE, plan=PLAN, root_seed=0))
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 6])
