@@ -31,6 +31,8 @@ def command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProces
 BAD = [
     (["--env", "Pacmann"], "did you mean ALE/Pacman-v5"),
     (["--env", "CartPole-v1", "--methods", "pbtt"], "did you mean 'pbt'"),
+    (["--env", "CartPole-v1", "--methods", "replay:nowhere"], "is not a run"),
+    (["--env", "CartPole-v1", "--methods", "replay-final"], "--methods replay:RUN"),
     (["--env", "CartPole-v1", "--agent", "a3c"], "did you mean 'a2c'"),
     (["--env", "CartPole-v1", "--frame", "10"], "--frame"),
     (["--env", "CartPole-v1", "--search", "lr=log:1e-2:1e-5"], "low < high"),
@@ -144,6 +146,23 @@ def test_a_finished_run_is_not_run_again_and_another_configuration_is_refused(
     assert (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes() == before
 
 
+def test_a_finished_run_is_replayed_with_fresh_weights(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    bench.bench([*SMALL, "--methods", f"replay:{finished}", "random", "--out", str(out), "--workers", "1"])
+    summary = json.loads((out / "summary.json").read_text())
+    assert list(summary["methods"]) == ["random", "replay-final", "replay-random", "replay-schedule"]
+    events = {method: ledger(out, method) for method in summary["methods"]}
+    found = json.loads((finished / "summary.json").read_text())["methods"]
+    for method, source in (("replay-final", "pbt"), ("replay-random", "random")):
+        proposals = [event["proposal"] for event in events[method] if event["event"] == "proposed"]
+        assert all(p["hypers"] == found[source]["seeds"]["0"]["winner"]["hypers"] for p in proposals)
+        assert {p["member"] for p in proposals} == {2, 3}, "with the members' numbers go their weights"
+    run = (out / "manifest.json").read_text()
+    assert json.loads(run)["config"]["replay"]["method"] == "pbt"
+    with pytest.raises(UserError, match="was made with env CartPole-v1, not Acrobot-v1"):
+        bench.bench(["--env", "Acrobot-v1", "--methods", f"replay:{finished}", "--out", str(tmp_path / "other")])
+
+
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="is no run"):
@@ -198,7 +217,12 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
-    "agent", [["--agent", "a2c"], ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"]]
+    "agent",
+    [
+        ["--agent", "a2c"],
+        ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
+        ["--methods", "pbt-async"],
+    ],
 )
 def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
     script = Path(__file__).with_name("killing.py")
@@ -208,4 +232,4 @@ def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happe
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
-    assert kills and int(kills[1]) > 20, done.stdout
+    assert kills and int(kills[1]) > 10, done.stdout
