@@ -144,7 +144,7 @@ def _conclude(
         for observer in observers:
             observer.tested(test)
     journal.record([{"event": "ended"}])
-    checkpoints.keep_only([] if winner is None else [winner])
+    checkpoints.leave_only([] if winner is None else [winner])
 
 
 def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:

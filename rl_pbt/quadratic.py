@@ -52,23 +52,24 @@ class QuadraticTask:
     """Gradient ascent on the surrogate; the weights are theta."""
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        results = []
+        results, states = [], {}
         for proposal, age in zip(job.proposals, job.lineage_frames, strict=True):
             theta = np.array(START) if proposal.parent is None else job.checkpoints.load(proposal.parent)["theta"]
             shrink = 1.0 - 2.0 * LEARNING_RATE * np.array([float(proposal.hypers["h0"]), float(proposal.hypers["h1"])])
-            path = [theta := theta * shrink for _ in range(proposal.frames)]
-            job.checkpoints.save(proposal.id, {"theta": path[-1]})
-            fitness = objective(path[-1])
+            theta = theta * shrink**proposal.frames  # each gradient step multiplies by it
+            states[proposal.id] = {"theta": theta}
+            fitness = objective(theta)
             results.append(
                 Result(
                     id=proposal.id,
                     fitness=fitness,
                     returns=(fitness, fitness),  # two episodes, for operators that want a spread: here 0
                     cost=Cost(train_frames=proposal.frames, updates=proposal.frames),
-                    metrics={"theta0": float(path[-1][0]), "theta1": float(path[-1][1])},
+                    metrics={"theta0": float(theta[0]), "theta1": float(theta[1])},
                     lineage_frames=age + proposal.frames,
                 )
             )
+        job.checkpoints.save_together(states)
         return results
 
     def test(self, job: TestJob) -> Test:

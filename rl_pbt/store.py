@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +23,7 @@ from rl_pbt.records import JSON, UserError
 
 Event: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
+SUFFIX = ".safetensors"
 
 
 @contextmanager
@@ -135,40 +137,102 @@ class Ledger:
 
 
 class Checkpoints:
-    """One safetensors file a proposal."""
+    """Safetensors files: one a proposal, or one for many small ones that were saved together."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._packs: dict[Path, dict[int, State]] = {}  # what was read of files of many
 
     def path(self, proposal: int) -> Path:
-        return self.folder / f"{proposal:06d}.safetensors"
+        return self.folder / f"{proposal:06d}{SUFFIX}"
 
     def save(self, proposal: int, state: State) -> None:
         """Durable when this returns."""
         write_durably(self.path(proposal), save({name: np.asarray(array, order="C") for name, array in state.items()}))
 
+    def save_together(self, states: Mapping[int, State]) -> None:
+        """Durable when this returns, at the price of one file: for checkpoints that are small and many."""
+        arrays = {
+            f"{proposal}/{name}": np.asarray(array, order="C")
+            for proposal, state in states.items()
+            for name, array in state.items()
+        }
+        if arrays:
+            write_durably(self.folder / f"{min(states):06d}-{max(states):06d}{SUFFIX}", save(arrays))
+
     def load(self, proposal: int) -> State:
         """Raises UserError where the file is absent or damaged: never a fresh start in silence."""
         path = self.path(proposal)
-        try:
-            return dict(load_file(path))
-        except FileNotFoundError:
-            raise UserError(f"checkpoint {path} is missing: restore it, or start a new run in another folder") from None
-        except (SafetensorError, OSError, ValueError) as error:
-            raise UserError(f"checkpoint {path} is damaged ({error}): restore it, or start a new run") from None
+        if not path.exists() and (state := self._from_pack(proposal)) is not None:
+            return state
+        return _read_arrays(path)
+
+    def _from_pack(self, proposal: int) -> State | None:
+        for path, states in self._packs.items():
+            if proposal in states and path.exists():
+                return states[proposal]
+        for path in self._files():
+            if proposal in _pack_range(path):
+                states = self._packs[path] = {}
+                for name, array in _read_arrays(path).items():
+                    id_, _, inner = name.partition("/")
+                    states.setdefault(int(id_), {})[inner] = array
+                if proposal in states:
+                    return states[proposal]
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.iterdir()) if self.folder.is_dir() else []
 
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
-        """Delete every checkpoint, and every leftover of an interrupted write, that is not of these proposals.
+        """Delete every file, and every leftover of an interrupted write, that holds none of these proposals.
 
         Those that are being written are kept too, with their temporary files.
         """
-        temporary = {f".{self.path(proposal).name}" for proposal in being_written}
-        kept = {self.path(proposal).name for proposal in proposals} | {name[1:] for name in temporary}
-        if self.folder.is_dir():
-            for path in self.folder.iterdir():
-                # A temporary name ends in the process id and ".tmp", see write_durably.
-                if path.name not in kept and path.name.rsplit(".", 2)[0] not in temporary:
-                    path.unlink(missing_ok=True)
+        writing = sorted(being_written)
+        kept = sorted({*proposals, *writing})
+        for path in self._files():
+            # A temporary name ends in the process id and ".tmp", see write_durably.
+            temporary = path.name.startswith(".")
+            whole = path.with_name(path.name[1:].rsplit(".", 2)[0]) if temporary else path
+            if not _meets(_range(whole), writing if temporary else kept):
+                path.unlink(missing_ok=True)
+
+    def leave_only(self, proposals: Iterable[int]) -> None:
+        """`keep_only`, and nothing beside them in the same files."""
+        proposals = list(proposals)
+        for proposal in proposals:
+            if not self.path(proposal).exists():
+                self.save(proposal, self.load(proposal))
+        self.keep_only(proposals)
+        for path in self._files():
+            if _pack_range(path):
+                path.unlink(missing_ok=True)
+
+
+def _read_arrays(path: Path) -> State:
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"checkpoint {path} is missing: restore it, or start a new run in another folder") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"checkpoint {path} is damaged ({error}): restore it, or start a new run") from None
+
+
+def _range(path: Path) -> range:
+    """The proposals that a checkpoint file may hold; none for a file of another kind."""
+    first, _, last = path.name.removesuffix(SUFFIX).partition("-")
+    return range(int(first), int(last or first) + 1) if first.isdigit() and (last or first).isdigit() else range(0)
+
+
+def _pack_range(path: Path) -> range:
+    return _range(path) if "-" in path.name else range(0)
+
+
+def _meets(ids: range, ordered: Sequence[int]) -> bool:
+    """Whether one of the `ordered` numbers lies in `ids`."""
+    place = bisect_left(ordered, ids.start)
+    return place < len(ordered) and ordered[place] in ids
 
 
 class Run:

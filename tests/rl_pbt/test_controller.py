@@ -10,13 +10,14 @@ from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
 from rl_pbt.quadratic import QuadraticTask
 from rl_pbt.records import UserError
-from rl_pbt.search import METHODS, Plan, Setup
+from rl_pbt.search import METHODS, Plan, Setup, Stage
 from rl_pbt.space import Space
 from rl_pbt.store import Event, Ledger, Run
 
 SPACE = Space.parse({"h0": "linear:0:1", "h1": "linear:0:1"})
 PLAN = Plan(population=4, frames_per_member=40, interval=10)
 PUBLISHED = {"h0": 0.5, "h1": 0.5}
+SCHEDULES = {name: [Stage(frames=40, hypers=PUBLISHED)] for name in METHODS if name.startswith("replay")}
 
 
 class Killed(BaseException):
@@ -43,7 +44,7 @@ def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, 
     executor = InlineExecutor(QuadraticTask()) if workers == 1 else ProcessExecutor(QuadraticTask(), workers)
     try:
         search(
-            METHODS[method].make(Setup(space=SPACE, plan=PLAN, root_seed=root, published=PUBLISHED)),
+            METHODS[method].make(Setup(space=SPACE, plan=PLAN, root_seed=root, published=PUBLISHED, schedules=SCHEDULES)),
             executor=executor,
             journal=Journal(ledger or run.ledger(method, root), clock=lambda: 0.0),
             checkpoints=run.checkpoints(method, root),

@@ -81,6 +81,23 @@ def test_keep_only_removes_the_rest_and_interrupted_writes(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == left[1:]
 
 
+def test_many_small_checkpoints_share_a_file_until_none_of_them_is_needed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_together({id_: {"w": np.full(2, id_)} for id_ in (4, 5, 7)})
+    checkpoints.save(6, {"w": np.full(2, 66)})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000004-000007.safetensors", "000006.safetensors"]
+    for reader in (checkpoints, Checkpoints(tmp_path)):
+        assert [reader.load(id_)["w"][0] for id_ in (4, 5, 6, 7)] == [4, 5, 66, 7]
+        with pytest.raises(UserError, match=r"000003\.safetensors is missing"):
+            reader.load(3)
+    checkpoints.keep_only([7])
+    assert [path.name for path in tmp_path.iterdir()] == ["000004-000007.safetensors"]
+    checkpoints.leave_only([7])
+    assert [path.name for path in tmp_path.iterdir()] == ["000007.safetensors"] and checkpoints.load(7)["w"][0] == 7
+    checkpoints.leave_only([])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_durably(path, b"old")
