@@ -31,12 +31,13 @@ INITIAL: tuple[Hypers, ...] = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
 SPACE = Space({"h0": Linear(low=0.0, high=1.5), "h1": Linear(low=0.0, high=1.5)})
 # The paper's step size and interval are not known to us; these are the commonest of its public reproductions.
 LEARNING_RATE = 0.01
-PLAN = Plan(population=2, frames_per_member=200, interval=10)
+PLAN = Plan(population=2, frames_per_member=200, interval=1)
+READY = 10
 ARMS = {
-    "pbt": Arm(exploit=True, explore=AddNoise()),
-    "exploit-only": Arm(exploit=True, explore=None),
-    "explore-only": Arm(exploit=False, explore=AddNoise()),
-    "grid": Arm(exploit=False, explore=None),
+    "pbt": Arm(exploit=True, explore=AddNoise(), ready=READY),
+    "exploit-only": Arm(exploit=True, explore=None, ready=READY),
+    "explore-only": Arm(exploit=False, explore=AddNoise(), ready=READY),
+    "grid": Arm(exploit=False, explore=None, ready=READY),
 }
 COLOURS = {"pbt": "#0072B2", "exploit-only": "#D55E00", "explore-only": "#009E73", "grid": "#666666"}
 
@@ -100,7 +101,8 @@ class Trace:
         assert result.fitness is not None
         theta = (result.metrics["theta0"], result.metrics["theta1"])
         frames = (proposal.generation + 1) * PLAN.interval
-        self.points.append(Point(member=proposal.member, frames=frames, theta=theta, fitness=result.fitness))
+        if frames % READY == 0:
+            self.points.append(Point(member=proposal.member, frames=frames, theta=theta, fitness=result.fitness))
 
     def tested(self, test: Test) -> None:
         self.final = test.returns[0]
@@ -115,7 +117,7 @@ def run_arm(run: Run, name: str, arm: Arm, seed: int) -> Trace:
         journal=Journal(run.ledger(name, seed)),
         checkpoints=run.checkpoints(name, seed),
         root_seed=seed,
-        group_size=1,
+        group_size=PLAN.population,
         test_episodes=1,
         observers=(trace,),
     )

@@ -1,8 +1,8 @@
 """Exploit in turn: one member after the other compares itself with the best of the others, copies already made included.
 
-It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous
-decisions and a strict comparison they tie for ever and PBT equals grid search; here a member copies from one that is
-*at least* as good (every other method of ours wants strictly better).
+It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous decisions
+and a strict comparison they tie for ever and PBT equals grid search; here a member copies from one that is *at least* as good
+(every other method of ours wants strictly better).
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from rl_pbt.space import Linear, Space
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One curve of Fig. 2. An exploit copies the weights; with the `hypers` copied too, both workers become the same worker."""
+    """One curve of Fig. 2. An exploit copies the weights; with the `hypers` copied too, both workers become the same worker.
+
+    Members are ready after each `ready` generations.
+    """
 
     exploit: bool
     explore: Explore | None
     hypers: bool = False
+    ready: int = 10
 
 
 @final
@@ -47,34 +51,45 @@ class AddNoise:
 
 @final
 class Turns(Generational):
-    """`initial` holds the hypers of each member."""
+    """`initial` holds the hypers of each member.
+
+    Generations are single gradient steps: a member that is early in its turn meets the others as they stood a step before.
+    """
 
     def __init__(self, setup: Setup, *, arm: Arm, initial: tuple[Hypers, ...]) -> None:
         super().__init__(setup)
         self._arm = arm
         self._initial = initial
         self._hypers = list(initial)
+        self._standing: dict[
+            int, tuple[float, int]
+        ] = {}  # by member, after its last turn: fitness, and the checkpoint that has it
 
     def initial_hypers(self, member: int) -> Hypers:
         return self._initial[member]
 
     def generate(self) -> list[Proposal]:
-        standing = self.fitness  # what each member's weights are worth by now, copies included
-        parents = {member: self.last[member].id for member in standing}
-        for member in parents:
-            self._decide(member, standing, parents)
         frames = self.allowance(self.plan.population)
-        return [self.propose(m, self._hypers[m], parent=parent, frames=frames) for m, parent in parents.items()]
+        for member in self.members:
+            self._take_turn(member)
+        return [self.propose(m, self._hypers[m], parent=self._standing[m][1], frames=frames) for m in self.members]
 
-    def _decide(self, member: int, standing: dict[int, float], parents: dict[int, int]) -> None:
+    def _take_turn(self, member: int) -> None:
         """Exploit, then explore; explore runs only where something was copied, unless the arm has no exploit at all."""
         arm = self._arm
-        best = max((other for other in standing if other != member), key=standing.__getitem__)
-        copies = arm.exploit and standing[best] >= standing[member]
-        if copies:
-            parents[member], standing[member] = parents[best], standing[best]
-            if arm.hypers:
-                self._hypers[member] = self._hypers[best]
+        own = self.fitness[member], self.last[member].id
+        if self.generation % arm.ready:
+            self._standing[member] = own
+            return
+        others = {other: standing for other, standing in self._standing.items() if other != member}
+        best = max(others, key=lambda other: others[other][0], default=member)
+        copies = arm.exploit and best != member and others[best][0] >= own[0]
+        self._standing[member] = others[best] if copies else own
+        if copies and arm.hypers:
+            self._hypers[member] = self._hypers[best]
         if arm.explore is not None and (copies or not arm.exploit):
             rng = self.rng("explore", member=member, generation=self.generation)
             self._hypers[member] = arm.explore(self.space, self._hypers[member], rng)
+
+    def needed(self) -> set[int]:
+        return super().needed() | {checkpoint for _, checkpoint in self._standing.values()}
