@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rl_pbt.search.base import Method
+from rl_pbt.search.bayesian import Bayesian
 from rl_pbt.search.budget import Plan
 from rl_pbt.search.exploit import BinaryTournament, Exploit, RandomRival, Truncation, TTest
 from rl_pbt.search.explore import Perturb
@@ -100,6 +101,16 @@ METHODS: dict[str, Entry] = {
         make=HandTuned,
         description="the published hypers on as many seeds as the population has members",
         reference="rl_pbt/defaults.py names the source of each",
+    ),
+    "bayes": Entry(
+        make=lambda setup: Bayesian(setup, "gp"),
+        description="whole trainings one after another, each proposed by a Gaussian process",
+        reference="Optuna's GPSampler; Akiba 2019, arXiv 1907.10902",
+    ),
+    "tpe": Entry(
+        make=lambda setup: Bayesian(setup, "tpe"),
+        description="whole trainings one after another, each proposed by tree-structured Parzen estimators",
+        reference="Bergstra 2011; Optuna's TPESampler",
     ),
     "asha": Entry(
         make=ASHA,
