@@ -44,11 +44,13 @@ class Rung:
 
     def __init__(self, frames: int) -> None:
         self.frames = frames
+        self.judging = 0  # frames, at most, that judging a trial here took
         self._standing: list[tuple[float, float, int]] = []  # best first
         self._waiting: set[int] = set()
 
     def enter(self, trial: int, result: Result, draw: float) -> None:
         """`draw` places it among its equals."""
+        self.judging = max(self.judging, result.cost.eval_frames)
         insort(self._standing, (-result.rank_key, draw, trial))
         if result.failure is None:
             self._waiting.add(trial)
@@ -78,6 +80,9 @@ class Halving(Books):
         super().__init__(setup)
         self.rungs = [Rung(frames) for frames in resources(setup.plan)]
         self.trained: dict[int, int] = {}  # frames, by trial
+        self._goals: dict[int, int] = {}  # of each job underway, by id: the rung that it trains to
+        self._towards = [0] * len(self.rungs)  # how many of them train to each rung
+        self._frames_underway = 0
 
     def tell(self, result: Result) -> None:
         proposal = self.underway.get(result.id)
@@ -85,10 +90,12 @@ class Halving(Books):
         if proposal is None or not proposal.trains:
             return
         trial = proposal.member
-        age = self.trained[trial] = self.trained.get(trial, 0) + proposal.frames
-        for rung in self.rungs:
-            if rung.frames == age:
-                rung.enter(trial, result, float(self.rng("place among equals", member=trial).random()))
+        goal = self._goals.pop(result.id)
+        self._towards[goal] -= 1
+        self._frames_underway -= proposal.frames
+        self.trained[trial] = self.trained.get(trial, 0) + proposal.frames
+        if self.trained[trial] == self.rungs[goal].frames:
+            self.rungs[goal].enter(trial, result, float(self.rng("place among equals", member=trial).random()))
 
     @property
     def new_trial(self) -> int:
@@ -98,16 +105,38 @@ class Halving(Books):
         """Frames from where the trial is to the end of the rung."""
         return self.rungs[rung].frames - self.trained.get(trial, 0)
 
-    def fits(self, trial: int, rung: int) -> bool:
-        step = self.step(trial, rung)
-        return self.account.room(step) == step
+    def room(self, trial: int, rung: int) -> int:
+        """As many frames of that step as there is budget for, should all that is underway be as dear to judge as can be."""
+        judging = sum(jobs * self.judging(goal) for goal, jobs in enumerate(self._towards)) + self.judging(rung)
+        left = self.plan.total - self.account.spent.frames - self._frames_underway - judging
+        return self.account.room(min(self.step(trial, rung), max(0, left)))
 
-    def train(self, trial: int, frames: int) -> Proposal:
-        for rung in self.rungs:
-            rung.leave(trial)
+    def judging(self, rung: int) -> int:
+        """Frames, at most, that judging a trial at that rung takes.
+
+        The mean over all is too little: who has learnt for longer may play for longer. So at each rung where nobody was judged
+        yet it is taken to cost three times as much as at the one below.
+        """
+        most = 0
+        for lower in self.rungs[: rung + 1]:
+            most = max(most, lower.judging) if lower.judging else most * ETA
+        return most
+
+    def fits(self, trial: int, rung: int) -> bool:
+        return self.room(trial, rung) == self.step(trial, rung)
+
+    def train(self, trial: int, rung: int, frames: int) -> Proposal:
+        """Towards the end of the rung."""
+        for lower in self.rungs[:rung]:
+            lower.leave(trial)
         if trial in self.last:
-            return self.go_on(trial, frames)
-        return self.propose(trial, self.initial_hypers(trial), parent=None, frames=frames)
+            proposal = self.go_on(trial, frames)
+        else:
+            proposal = self.propose(trial, self.initial_hypers(trial), parent=None, frames=frames)
+        self._goals[proposal.id] = rung
+        self._towards[rung] += 1
+        self._frames_underway += frames
+        return proposal
 
     def remainder(self) -> Proposal | None:
         """The best trial that waits at the highest rung, or else a new one, trains on for what is left at most.
@@ -115,9 +144,9 @@ class Halving(Books):
         None where that is less than an interval, which the play-off makes better use of; if judging is free there is none.
         """
         trial, rung = self._most_promising()
-        frames = self.account.room(self.step(trial, rung))
+        frames = self.room(trial, rung)
         enough = frames >= self.plan.interval or not self.account.evaluation
-        return self.train(trial, frames) if frames and enough else None
+        return self.train(trial, rung, frames) if frames and enough else None
 
     def _most_promising(self) -> tuple[int, int]:
         for above in range(len(self.rungs) - 1, 0, -1):
@@ -145,7 +174,7 @@ class ASHA(Halving):
 
     def _job(self) -> Proposal | None:
         trial, rung = self.choose()
-        return self.train(trial, self.step(trial, rung)) if self.fits(trial, rung) else self.remainder()
+        return self.train(trial, rung, self.step(trial, rung)) if self.fits(trial, rung) else self.remainder()
 
     def choose(self) -> tuple[int, int]:
         """A trial and the rung that it shall train to (Li 2020, Algorithm 2, get_job)."""
@@ -185,7 +214,7 @@ class Hyperband(Halving):
         for trial, rung in self._next_rung():
             if not self.fits(trial, rung):
                 break
-            asked.append(self.train(trial, self.step(trial, rung)))
+            asked.append(self.train(trial, rung, self.step(trial, rung)))
         return asked or list(iter(self.remainder, None))
 
     def _next_rung(self) -> list[tuple[int, int]]:
@@ -223,9 +252,12 @@ class Hyperband(Halving):
     def _available(self) -> float:
         return self.account.left - self.plan.population * self.account.evaluation
 
-    def _price(self, sizes: list[int], begun: int) -> float:
-        """Frames of training and evaluation of a bracket, the first rung of `begun` trials being paid."""
-        ends = [rung.frames for rung in self.rungs[-len(sizes) :]]
-        steps = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    def _price(self, sizes: list[int], begun: int) -> int:
+        """Frames of training and judging of a bracket, the first rung of `begun` trials being paid."""
+        first = len(self.rungs) - len(sizes)
+        ends = [rung.frames for rung in self.rungs[first:]]
         to_pay = [sizes[0] - begun, *sizes[1:]]
-        return sum(trials * (step + self.account.evaluation) for trials, step in zip(to_pay, steps, strict=True))
+        return sum(
+            trials * (end - begin + self.judging(rung))
+            for trials, begin, end, rung in zip(to_pay, [0, *ends], ends, range(first, len(self.rungs)), strict=False)
+        )

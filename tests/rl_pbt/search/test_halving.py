@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -180,9 +181,9 @@ def test_hyperband_begins_its_last_bracket_with_as_many_trials_as_can_be_paid_fo
 
 
 def test_hyperband_begins_with_no_more_trials_than_others_while_it_does_not_know_what_judging_costs() -> None:
-    """Then the bracket is as large as can be paid for: judging a trial for 20 frames, nine would overrun the budget."""
+    """Then the bracket is as large as can be paid for: judged for 12 frames and more, nine trials would overrun it."""
     method = Hyperband(setup(Plan(population=6, frames_per_member=90, interval=10)))
-    asks = [asked for asked in play(method, by_lr, eval_frames=20, together=6) if asked]
+    asks = [asked for asked in play(method, by_lr, eval_frames=12, together=6) if asked]
     assert [len(asked) for asked in asks[:4]] == [6, 2, 2, 1]
     assert [asked[0].frames for asked in asks[:4]] == [10, 10, 20, 60]
 
@@ -218,6 +219,25 @@ def test_budget_of_other_plans(
     left = max(eval_frames, quantum) + 0.002 * plan.total  # an episode, which is a whole evaluation here, or a quantum
     assert plan.total - left <= spent <= plan.total
     assert all(p.frames % quantum == 0 for asked in asks for p in asked)
+
+
+@pytest.mark.parametrize("make", [ASHA, Hyperband])
+@pytest.mark.parametrize("together", [1, 2, 4])
+@pytest.mark.parametrize("population", [2, 4, 16])
+def test_budget_where_the_trained_play_for_longer(make: type[Halving], together: int, population: int) -> None:
+    """As on CartPole: judging a trial takes a quarter of the frames that it was trained for."""
+    plan = Plan(population=population, frames_per_member=6000, interval=500)
+    method, spent, underway = make(setup(plan)), 0, list[Proposal]()
+    ages: dict[int | None, int] = {None: 0}
+    while underway := underway + method.ask():
+        for p in underway[:together]:
+            ages[p.id] = ages[p.parent] + p.frames
+            eval_frames = ages[p.id] // 4 * (p.episodes or 10) // 10
+            told = Result(id=p.id, fitness=by_lr(p, 0), returns=(by_lr(p, 0),) * (p.episodes or 10))
+            method.tell(replace(told, cost=Cost(train_frames=p.frames, eval_frames=eval_frames)))
+            spent += p.frames + eval_frames
+        del underway[:together]
+    assert 0.98 * plan.total < spent <= plan.total  # an episode of the best takes more than 1 % of the least
 
 
 def improving(proposal: Proposal, age: int) -> float:
