@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rl_pbt.search.base import Method
+from rl_pbt.search.bayesian import Bayesian
 from rl_pbt.search.budget import Plan
 from rl_pbt.search.exploit import BinaryTournament, Exploit, RandomRival, Truncation, TTest
 from rl_pbt.search.explore import Perturb
+from rl_pbt.search.halving import ASHA, Hyperband
 from rl_pbt.search.pbt import PBT, AsynchronousPBT, Evolution
 from rl_pbt.search.random_search import HandTuned, RandomSearch
 from rl_pbt.search.replay import Replay
@@ -99,6 +101,26 @@ METHODS: dict[str, Entry] = {
         make=HandTuned,
         description="the published hypers on as many seeds as the population has members",
         reference="rl_pbt/defaults.py names the source of each",
+    ),
+    "bayes": Entry(
+        make=lambda setup: Bayesian(setup, "gp"),
+        description="whole trainings one after another, each proposed by a Gaussian process",
+        reference="Optuna's GPSampler; Akiba 2019, arXiv 1907.10902",
+    ),
+    "tpe": Entry(
+        make=lambda setup: Bayesian(setup, "tpe"),
+        description="whole trainings one after another, each proposed by tree-structured Parzen estimators",
+        reference="Bergstra 2011; Optuna's TPESampler",
+    ),
+    "asha": Entry(
+        make=ASHA,
+        description="successive halving without a barrier: the best third of a rung trains three times as long",
+        reference="Li 2020, arXiv 1810.05934",
+    ),
+    "hyperband": Entry(
+        make=Hyperband,
+        description="brackets of successive halving, from many short trainings to few whole ones",
+        reference="Li 2017, arXiv 1603.06560",
     ),
     "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule of RUN's winner"),
     "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hypers held"),

@@ -20,6 +20,7 @@ SYNCHRONOUS = [
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
     *("random", "hand-tuned"),
 ]
+OF_UNEQUAL_AGE = ("asha", "hyperband")
 Judge = Callable[[Proposal], float | None]
 
 
@@ -27,7 +28,12 @@ def make(name: str, root: int = 0, plan: Plan = PLAN, **config: float) -> Method
     setup = Setup(
         space=SPACE, plan=plan, root_seed=root, published=PUBLISHED, schedules=SCHEDULES, first_replayed_member=6, **config
     )  # type: ignore[arg-type]
-    return METHODS[name].make(setup)
+    try:
+        return METHODS[name].make(setup)
+    except UserError as error:
+        if "which is not installed" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 def outcome(proposal: Proposal, fitness: float | None, eval_frames: int = 8) -> Result:
@@ -143,11 +149,16 @@ def test_the_play_off_judges_the_best_again_and_finds_out_a_winner_by_luck(name:
     assert method.winner() == second and second in method.needed()
 
 
-def test_all_methods_start_from_the_same_members() -> None:
-    firsts = {name: make(name).ask() for name in METHODS if name not in SAME_HYPERS}
-    for first in firsts.values():
-        assert [p.hypers for p in first] == [p.hypers for p in firsts["pbt"][: len(first)]]
-    assert len({str(p.hypers) for p in firsts["pbt"]}) == PLAN.population
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in SAME_HYPERS])
+def test_all_methods_start_from_the_same_members(name: str) -> None:
+    """Those that begin with fewer or more trials share as many as there are."""
+    first, paired = ([p.hypers for p in make(method).ask()] for method in (name, "pbt"))
+    shared = min(len(first), len(paired))
+    assert first[:shared] == paired[:shared]
+    assert len({str(hypers) for hypers in paired}) == PLAN.population
+
+
+def test_hand_tuned_members_have_the_published_hypers() -> None:
     assert all(p.hypers == PUBLISHED for p in make("hand-tuned").ask())
 
 
@@ -167,7 +178,10 @@ def test_winner_is_the_fittest_at_the_end(name: str) -> None:
     seen = play(method, by_lr)
     last = {p.member: p for p in seen if p.trains}
     assert any(not p.trains for p in seen)
-    assert by_lr(seen[method.winner() or 0]) == max(map(by_lr, last.values()))
+    trained = {member: sum(p.frames for p in seen if p.member == member) for member in last}
+    oldest = [p for member, p in last.items() if trained[member] > 0.95 * max(trained.values())]
+    assert len(oldest) == PLAN.population or name in OF_UNEQUAL_AGE
+    assert by_lr(seen[method.winner() or 0]) == max(map(by_lr, oldest))
     failed = make(name)
     play(failed, JUDGES["all fail"])
     assert failed.winner() is None and failed.needed() == set()

@@ -1,0 +1,159 @@
+"""Sequential Bayesian optimisation by Optuna (Akiba et al. 2019, arXiv 1907.10902): whole trainings, one after another.
+
+Each trial is a member and trains once, with as much of the budget as any other; the first few are the members that every other
+method starts with, and each after that is proposed by a model of those before. `bayes` models fitness by a Gaussian process and
+maximises the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hypers lie by
+tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both are as Optuna has them by default.
+
+A trial that failed counts as the worst seen so far, so that the model turns away from where it was.
+
+Optuna is an optional extra, loaded when such a method is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, final
+
+from rl_pbt import seeds
+from rl_pbt.records import Hyper, Hypers, Proposal, Result, UserError
+from rl_pbt.search.base import Books
+from rl_pbt.search.setup import Setup
+from rl_pbt.space import Categorical, Dimension, Horizon, Integer, Linear, Log, Space
+
+Model: TypeAlias = Literal["gp", "tpe"]
+INSTALL = "pip install 'rl-pbt[search]'"
+
+
+def load_optuna() -> Any:
+    """The package. Raises UserError, with what installs it, where it is absent."""
+    try:
+        return importlib.import_module("optuna")
+    except ImportError as error:
+        raise UserError(f"bayes and tpe need the package optuna, which is not installed: {INSTALL}") from error
+
+
+def startup_trials(population: int) -> int:
+    """How many trials are drawn from the prior before there is a model."""
+    return max(2, population // 4)
+
+
+def distribution_of(dimension: Dimension, distributions: Any) -> Any:
+    """Of Optuna's `distributions`, the one that is the dimension's prior. A horizon is searched as 1 - discount."""
+    match dimension:
+        case Log():
+            return distributions.FloatDistribution(dimension.low, dimension.high, log=True)
+        case Linear():
+            return distributions.FloatDistribution(dimension.low, dimension.high)
+        case Horizon():
+            return distributions.FloatDistribution(1.0 - dimension.high, 1.0 - dimension.low, log=True)
+        case Integer():
+            return distributions.IntDistribution(int(dimension.low), int(dimension.high))
+        case Categorical():
+            return distributions.CategoricalDistribution(dimension.choices)
+        case _:
+            raise UserError(f"bayes and tpe cannot search {dimension.describe()!r}")
+
+
+def to_optuna(dimension: Dimension, hyper: Hyper) -> Hyper:
+    """Inside the bounds: 1 - discount is rounded."""
+    if not isinstance(dimension, Horizon):
+        return hyper
+    return min(max(1.0 - float(hyper), 1.0 - dimension.high), 1.0 - dimension.low)
+
+
+def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
+    if isinstance(dimension, Categorical | Integer):
+        return value
+    number = 1.0 - float(value) if isinstance(dimension, Horizon) else float(value)
+    low, high = (float(bound) for bound in dimension.extremes)
+    return min(max(number, low), high)
+
+
+@final
+class Surrogate:
+    """An Optuna study in memory: hypers and their fitness go in, hypers come out, always the same for the same.
+
+    Raises UserError where Optuna is not installed.
+    """
+
+    def __init__(self, space: Space, model: Model, *, startup: int, seed: int) -> None:
+        self._optuna = load_optuna()
+        self._dimensions = space.dimensions
+        self._distributions = {
+            name: distribution_of(dimension, self._optuna.distributions) for name, dimension in space.dimensions.items()
+        }
+        self._worst: float | None = None
+        self._suggested: Any = None  # Optuna's trial, until it is observed
+        samplers = {"gp": self._optuna.samplers.GPSampler, "tpe": self._optuna.samplers.TPESampler}
+        with self._alone():
+            sampler = samplers[model](seed=seed % 2**32, n_startup_trials=startup)
+            self._study = self._optuna.create_study(sampler=sampler, direction="maximize")
+
+    def suggest(self) -> Hypers:
+        """What to try next. To be observed before anything else is."""
+        with self._alone():
+            self._suggested = self._study.ask(self._distributions)
+        params = self._suggested.params
+        return {name: from_optuna(dimension, params[name]) for name, dimension in self._dimensions.items()}
+
+    def observe(self, hypers: Hypers, fitness: float | None) -> None:
+        """What came of the last suggestion or, if there is none, of hypers from elsewhere. None: it failed."""
+        value = self._worst if fitness is None else fitness
+        if value is not None:
+            self._worst = value if self._worst is None else min(value, self._worst)
+        states = self._optuna.trial.TrialState
+        state = states.FAIL if value is None else states.COMPLETE
+        with self._alone():
+            if self._suggested is not None:
+                self._study.tell(self._suggested, value, state)
+            else:
+                params = {name: to_optuna(dimension, hypers[name]) for name, dimension in self._dimensions.items()}
+                self._study.add_trial(
+                    self._optuna.trial.create_trial(state=state, value=value, params=params, distributions=self._distributions)
+                )
+        self._suggested = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Optuna says nothing, and PyTorch, with which it fits a Gaussian process, adds up on one thread: in one order."""
+        torch, logging = importlib.import_module("torch"), self._optuna.logging
+        threads, verbosity = torch.get_num_threads(), logging.get_verbosity()
+        torch.set_num_threads(1)
+        logging.set_verbosity(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the Gaussian process is experimental, and of equal values
+                yield
+        finally:
+            logging.set_verbosity(verbosity)
+            torch.set_num_threads(threads)
+
+
+@final
+class Bayesian(Books):
+    """One trial at a time."""
+
+    def __init__(self, setup: Setup, model: Model) -> None:
+        super().__init__(setup)
+        self._startup = startup_trials(self.plan.population)
+        seed = seeds.seed(setup.root_seed, purpose="Bayesian optimisation")
+        self._surrogate = Surrogate(self.space, model, startup=self._startup, seed=seed)
+
+    def work(self) -> list[Proposal]:
+        trial = len(self._begun)
+        if self.underway or trial == self.plan.population:
+            return []
+        if not (frames := self.account.allowance(self.plan.population - trial)):
+            return []
+        hypers = self.initial_hypers(trial) if trial < self._startup else self._surrogate.suggest()
+        return [self.propose(trial, hypers, parent=None, frames=frames)]
+
+    def tell(self, result: Result) -> None:
+        proposal = self.underway.get(result.id)
+        super().tell(result)
+        if proposal is not None and proposal.trains:
+            self._surrogate.observe(proposal.hypers, result.fitness)

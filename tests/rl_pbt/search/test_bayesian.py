@@ -1,0 +1,206 @@
+"""What Optuna is told and what becomes of its answers; and that a model of the trials so far beats drawing at random."""
+
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_pbt.records import Cost, Hypers, Proposal, Result, UserError
+from rl_pbt.search import METHODS, Method, Plan, Setup
+from rl_pbt.search.bayesian import Surrogate, distribution_of, from_optuna, startup_trials, to_optuna
+from rl_pbt.space import Horizon, Space, parse_dimension
+from rl_pbt.statistics import difference_of
+
+ROOT = Path(__file__).resolve().parents[3]
+SPACE = Space.parse({"lr": "log:1e-5:1e-1", "clip": "linear:0:1"})
+MIXED = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
+PLAN = Plan(population=8, frames_per_member=1000, interval=100)
+MODELS = {"bayes": "gp", "tpe": "tpe"}
+Judge = Callable[[Proposal], float | None]
+
+
+@pytest.fixture(autouse=True)
+def needs_optuna() -> None:
+    pytest.importorskip("optuna", reason="the extra is not installed: pip install 'rl-pbt[search]'")
+
+
+def make(name: str, root: int = 0, space: Space = SPACE, plan: Plan = PLAN) -> Method:
+    return METHODS[name].make(Setup(space=space, plan=plan, root_seed=root))
+
+
+def tell(method: Method, proposal: Proposal, fitness: float | None, eval_frames: int = 0) -> None:
+    method.tell(
+        Result(
+            id=proposal.id,
+            fitness=fitness,
+            failure="diverged" if fitness is None else None,
+            returns=() if fitness is None else (fitness,),
+            cost=Cost(train_frames=proposal.frames, eval_frames=eval_frames),
+        )
+    )
+
+
+def trials_of(method: Method, judge: Judge, eval_frames: int = 0) -> list[Proposal]:
+    """One after another; what the play-off judges again is left out."""
+    trials = []
+    while asked := method.ask():
+        for proposal in asked:
+            trials += [proposal] if proposal.trains else []
+            tell(method, proposal, judge(proposal), eval_frames)
+    return trials
+
+
+def smooth(proposal: Proposal) -> float:
+    """Stationary, highest at a learning rate of 10^-2.7 and a clip of 0.3."""
+    lr, clip = math.log10(float(proposal.hypers["lr"])), float(proposal.hypers["clip"])
+    return -((lr + 2.7) ** 2) - 4.0 * (clip - 0.3) ** 2
+
+
+@pytest.mark.parametrize(
+    ("text", "distribution"),
+    [
+        ("log:1e-5:1e-2", "FloatDistribution(high=0.01, log=True, low=1e-05, step=None)"),
+        ("linear:0:1", "FloatDistribution(high=1.0, log=False, low=0.0, step=None)"),
+        ("int:1:8", "IntDistribution(high=8, log=False, low=1, step=1)"),
+        ("horizon:0.75:0.875", "FloatDistribution(high=0.25, log=True, low=0.125, step=None)"),
+        ("choice:0.1:relu", "CategoricalDistribution(choices=(0.1, 'relu'))"),
+    ],
+)
+def test_every_dimension_has_its_prior_in_optuna(text: str, distribution: str) -> None:
+    import optuna
+
+    assert str(distribution_of(parse_dimension(text), optuna.distributions)) == distribution
+
+
+@pytest.mark.parametrize(
+    "text", ["log:1e-5:1e-2", "linear:-1:1", "int:1:8", "horizon:0.9:0.999", "horizon:0:0.7", "choice:0.1:relu"]
+)
+def test_hypers_go_to_optuna_and_come_back_inside_both_bounds(text: str) -> None:
+    import optuna
+
+    dimension = parse_dimension(text)
+    distribution = distribution_of(dimension, optuna.distributions)
+    rng = np.random.default_rng(0)
+    for hyper in [*dimension.extremes, *(dimension.sample(rng) for _ in range(1000))]:
+        there = to_optuna(dimension, hyper)
+        assert distribution._contains(distribution.to_internal_repr(there))
+        back = from_optuna(dimension, there)
+        assert back == (pytest.approx(hyper, abs=1e-12) if isinstance(dimension, Horizon) else hyper)
+        if not isinstance(hyper, str) and hasattr(dimension, "low"):
+            assert dimension.low <= float(back) <= dimension.high
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("eval_frames", [0, 10])
+def test_whole_trainings_one_after_another_each_with_its_share(name: str, eval_frames: int) -> None:
+    method = make(name)
+    first = method.ask()
+    assert len(first) == 1 and method.ask() == [], "one at a time"
+    tell(method, first[0], 1.0, eval_frames)
+    trials = first + trials_of(method, smooth, eval_frames)
+    assert [(p.member, p.generation, p.parent) for p in trials] == [(trial, 0, None) for trial in range(8)]
+    assert trials[0].frames == PLAN.frames_per_member, "what judging costs is not known yet"
+    # 8000 less a reserve of 16, what the first cost, seven evaluations and a play-off of eight: 6824 in sevenths.
+    assert {p.frames for p in trials[1:]} == ({974, 975} if eval_frames else {1000})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_starts_with_the_members_of_every_other_method_and_then_leaves_the_draws(name: str) -> None:
+    assert [startup_trials(population) for population in (2, 8, 12, 16, 40)] == [2, 2, 3, 4, 10]
+    method, drawn = make(name), make("random").ask()
+    trials = trials_of(method, smooth)
+    same = [p.hypers == other.hypers for p, other in zip(trials, drawn, strict=True)]
+    assert same == [True] * 2 + [False] * 6
+    assert len({str(p.hypers) for p in trials}) == 8
+
+
+@pytest.mark.parametrize("model", ["gp", "tpe"])
+def test_a_failure_counts_as_the_worst_so_far_or_as_failed_where_nothing_else_was_seen(model: str) -> None:
+    surrogate = Surrogate(SPACE, model, startup=2, seed=0)  # type: ignore[arg-type]
+    hypers: Hypers = {"lr": 1e-3, "clip": 0.5}
+    for fitness in (None, 3.0, 1.0, None, 2.0):
+        surrogate.observe(hypers, fitness)
+    surrogate.observe(surrogate.suggest(), None)
+    surrogate.observe(surrogate.suggest(), 0.5)
+    surrogate.observe(surrogate.suggest(), None)
+    told = surrogate._study.get_trials()
+    assert [trial.value for trial in told] == [None, 3.0, 1.0, 1.0, 2.0, 1.0, 0.5, 0.5]
+    assert [trial.state.name for trial in told] == ["FAIL"] + ["COMPLETE"] * 7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_optuna_is_heard_of_by_nobody_else(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """No line of log, no draw from a global generator, and PyTorch's threads are as they were."""
+    import optuna
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        before = (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist())  # type: ignore[index]
+        trials_of(make(name, plan=Plan(population=4, frames_per_member=1000, interval=100)), smooth)
+        assert (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist()) == before  # type: ignore[index]
+        assert torch.get_num_threads() == 2 and optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        torch.set_num_threads(threads)
+    assert capfd.readouterr() == ("", "")
+
+
+SCRIPT = """
+import sys
+from rl_pbt.records import Result
+from rl_pbt.search import METHODS, Plan, Setup
+from rl_pbt.space import Space
+
+assert "optuna" not in sys.modules
+space = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
+for name in ("bayes", "tpe"):
+    plan = Plan(population=6, frames_per_member=1000, interval=100)
+    method = METHODS[name].make(Setup(space=space, plan=plan, root_seed=7))
+    while asked := method.ask():
+        print(asked[0].hypers)
+        method.tell(Result(id=asked[0].id, fitness=-float(asked[0].hypers["lr"]), returns=(0.0,)))
+"""
+
+
+def test_any_process_makes_the_same_proposals_on_however_many_threads() -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONHASHSEED": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert said[0] == said[1] and len(said[0].splitlines()) == 12
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_without_optuna_one_line_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"optuna, which is not installed: pip install 'rl-pbt\[search\]'"):
+        make(name)
+
+
+def winners_value(name: str, root: int, trials: int) -> float:
+    method = make(name, root, plan=Plan(population=trials, frames_per_member=1000, interval=1000))
+    asked = trials_of(method, smooth)
+    winner = method.winner()
+    return next(smooth(p) for p in asked if p.id == winner)
+
+
+@pytest.mark.parametrize(("name", "trials"), [("bayes", 16), ("tpe", 40)])
+def test_a_model_beats_random_search_where_the_best_hypers_stay_the_same(name: str, trials: int) -> None:
+    """Parzen estimators need more trials than a Gaussian process: 16, four of them drawn, are not enough for them here."""
+    values = {method: [[winners_value(method, root, trials)] for root in range(20)] for method in (name, "random")}
+    gain = difference_of(values[name], values["random"])
+    assert gain.interval is not None and gain.interval[0] > 0
