@@ -18,6 +18,8 @@ from rl_pbt.store import Run, write_durably, write_json
 from rl_pbt.summary import Histories, Setting, read_histories, summary_of
 from rl_pbt.text import interval_text, readable, value_text
 
+MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
+
 
 def summarise(run: Run) -> dict[str, JSON]:
     """The content of summary.json; the same manifest and ledgers give the same."""
@@ -38,8 +40,9 @@ def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
         save(plots.learning_curves(by_method, fitness=f"fitness: {setting.fitness_in_words}"), "learning_curves")
     if any(history.test is not None for of_method in by_method.values() for history in of_method):
         save(plots.winners_returns(by_method, random_policy=setting.random_returns), "test_returns")
+    many = sum(len(by_seed) for by_seed in histories.values()) > MOST_DRAWN
     for method, by_seed in histories.items():
-        for seed, history in by_seed.items():
+        for seed, history in list(by_seed.items())[: 1 if many else None]:
             if history.trials:
                 title = f"{setting.config.env}: {method}, seed {seed}"
                 save(plots.schedules(history, setting.config.search, title=title), f"schedules-{method}-seed-{seed}")

@@ -1,0 +1,188 @@
+"""All search methods on one environment under equal budgets, and the analyses of Jaderberg 2017, sec. 5.
+
+    python -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 [--seeds N] [BENCH FLAGS]
+
+Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where it was stopped: `methods`, all of them;
+`population-P`, PBT and random search with other numbers of members, each of which has the same frames; and `replay`, which
+trains fresh weights along the schedule of the first one's winner. What they said is gathered in comparison.json, comparison.md
+and two plots. `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files and other plots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from rl_pbt.plots import COLOURS, INK, save
+from rl_pbt.search import METHODS
+from rl_pbt.text import interval_text, value_text
+
+POPULATIONS = (4, 8, 16, 32)
+MAIN_POPULATION = 8
+METHODS_AT_ONCE = [name for name in METHODS if not name.startswith("replay")]
+KEPT = ("manifest.json", "summary.json", "learning_curves.png", "test_returns.png")
+
+
+def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
+    """The bench flags of each run, by the name of its folder."""
+    others = [population for population in POPULATIONS if population != MAIN_POPULATION]
+    return {
+        "methods": ["--methods", *METHODS_AT_ONCE, "--population", str(MAIN_POPULATION), *flags],
+        **{f"population-{size}": ["--methods", "pbt", "random", "--population", str(size), *flags] for size in others},
+        "replay": ["--methods", f"replay:{out / 'methods'}", "--population", str(MAIN_POPULATION), *flags],
+    }
+
+
+def run(folder: Path, flags: Sequence[str]) -> None:
+    subprocess.run([sys.executable, "-m", "rl_pbt.bench", *flags, "--out", str(folder)], check=True)
+
+
+def gather(out: Path) -> dict[str, Any]:
+    """Each method's test return, receipts and hypers by run; runs that are not there are left out."""
+    found: dict[str, Any] = {}
+    for folder in sorted(path.parent for path in out.glob("*/summary.json")):
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        found[folder.name] = {
+            "command": summary["command"],
+            "commit": summary["commit"],
+            "population": summary["population"],
+            "seeds": len(summary["seeds"]),
+            "methods": {name: _method(of_method) for name, of_method in summary["methods"].items()},
+            "comparisons": [summary["comparison"], *summary["further_comparisons"]],
+        }
+    return found
+
+
+def _method(of_method: Mapping[str, Any]) -> dict[str, Any]:
+    seeds = of_method["seeds"].values()
+    return {
+        "test_return": of_method["test_return"],
+        "iqm": of_method["iqm"],
+        "frames": of_method["cost"]["train_frames"] + of_method["cost"]["eval_frames"],
+        **{name: max(seed[name] for seed in seeds) for name in ("sequential_depth", "sequential_frames", "peak_proposals")},
+        **{name: sum(seed[name] for seed in seeds) for name in ("discarded_frames", "exploits", "failures")},
+    }
+
+
+def page(env: str, found: Mapping[str, Any]) -> str:
+    """Tables of all runs, best method first in each."""
+    parts = [f"# Search methods on {env}"]
+    for name, of_run in found.items():
+        parts += [f"## {name}: {of_run['population']} members, {of_run['seeds']} seeds", _table(of_run)]
+        parts.append(f"Made by `{of_run['command']}`, commit `{of_run['commit']}`.")
+    return "\n\n".join([*parts, "![](methods.png)", "![](populations.png)"]) + "\n"
+
+
+def _table(of_run: Mapping[str, Any]) -> str:
+    against = {one["methods"][1]: one for one in of_run["comparisons"] if len(one.get("methods", ())) > 1}
+    lines = ["| method | mean test return | 95 % interval | IQM | first method minus this | 95 % interval | frames spent |"]
+    lines[0] += " proposals in sequence | frames in sequence | at once | discarded | copies | failures |"
+    lines.append("| --- |" + " ---: |" * 12)
+    for name, one in _ranked(of_run["methods"]):
+        difference = against.get(name, {}).get("difference")
+        cells = [name, value_text(one["test_return"]), interval_text(one["test_return"]), value_text(one["iqm"])]
+        cells += [value_text(difference), interval_text(difference)] if difference else ["–", "–"]
+        cells += [f"{one[key]:,}" for key in ("frames", "sequential_depth", "sequential_frames", "peak_proposals")]
+        cells += [f"{one[key]:,}" for key in ("discarded_frames", "exploits", "failures")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ranked(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    tested = [(name, one) for name, one in methods.items() if one["test_return"]]
+    return sorted(tested, key=lambda pair: -pair[1]["test_return"]["value"])
+
+
+def methods_figure(env: str, found: Mapping[str, Any]) -> Figure:
+    """Mean test return of every method with its interval, best on top; replays in another colour."""
+    rows = _ranked(found["methods"]["methods"]) + _ranked(found.get("replay", {}).get("methods", {}))
+    rows.sort(key=lambda pair: pair[1]["test_return"]["value"])
+    figure = Figure(figsize=(8, 1.2 + 0.3 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (name, one) in enumerate(rows):
+        value = one["test_return"]["value"]
+        low, high = one["test_return"]["interval"] or (value, value)
+        colour = COLOURS[1] if name.startswith("replay") else COLOURS[0]
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(value, place, "o", color=INK, markersize=5)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_xlabel("mean test return of the winner, 95 % interval over seeds")
+    _finish(figure, f"{env}: search methods under equal budgets")
+    return figure
+
+
+def populations_figure(env: str, found: Mapping[str, Any]) -> Figure:
+    """Mean test return of PBT and random search by the size of the population."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    sizes = sorted((of_run["population"], of_run["methods"]) for name, of_run in found.items() if name != "replay")
+    for method, colour in (("pbt", COLOURS[0]), ("random", COLOURS[1])):
+        estimates = [(size, methods[method]["test_return"]) for size, methods in sizes if methods[method]["test_return"]]
+        places, values = [size for size, _ in estimates], [estimate["value"] for _, estimate in estimates]
+        bounds = [estimate["interval"] or (estimate["value"],) * 2 for _, estimate in estimates]
+        axes.fill_between(places, [low for low, _ in bounds], [high for _, high in bounds], color=colour, alpha=0.18, linewidth=0)
+        axes.plot(places, values, "o-", color=colour, label=method)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(POPULATIONS, list(map(str, POPULATIONS)))
+    axes.set_xlabel("members, each with the same frames")
+    axes.set_ylabel("mean test return of the winner")
+    axes.legend(frameon=False)
+    _finish(figure, f"{env}: size of the population")
+    return figure
+
+
+def _finish(figure: Figure, title: str) -> None:
+    (axes,) = figure.axes
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, color="#e4e6eb", linewidth=0.7)
+    axes.set_title(title, loc="left", fontweight="bold")
+
+
+def write(out: Path, env: str) -> None:
+    found = gather(out)
+    (out / "comparison.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    (out / "comparison.md").write_text(page(env, found), encoding="utf-8")
+    save(methods_figure(env, found), out / "methods.png")
+    save(populations_figure(env, found), out / "populations.png")
+
+
+def trim(out: Path) -> None:
+    """Leave of each run what its page shows."""
+    for manifest in out.glob("*/manifest.json"):
+        for path in sorted(manifest.parent.rglob("*"), reverse=True):
+            if path.is_file() and path.name not in KEPT:
+                path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                shutil.rmtree(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is not finished yet, gather, draw."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.comparison", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("--env", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
+    parser.add_argument("--only", nargs="+", help="the names of some of the runs")
+    parser.add_argument("--trim", action="store_true", help="delete what is not to be kept, when all has run")
+    said, flags = parser.parse_known_args(arguments)
+    seeds = list(map(str, range(said.seeds)))
+    for name, of_run in runs(said.out, ["--env", said.env, "--seeds", *seeds, *flags]).items():
+        if not said.only or name in said.only:
+            run(said.out / name, of_run)
+    write(said.out, said.env)
+    if said.trim:
+        trim(said.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The comparison of all methods, on a handful of frames."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import comparison
+from rl_pbt.search import METHODS
+
+FLAGS = [
+    "--env", "CartPole-v1", "--frames", "800", "--interval", "200", "--agent-options", "envs_per_member=4",
+    "--eval-episodes", "2", "--test-episodes", "2", "--workers", "1", "--seeds", "2",
+]  # fmt: skip
+
+
+def test_every_method_is_compared() -> None:
+    assert {*comparison.METHODS_AT_ONCE, "replay-schedule", "replay-final", "replay-random"} == set(METHODS)
+
+
+def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "METHODS_AT_ONCE", ["pbt", "random", "asha"])
+    monkeypatch.setattr(comparison, "POPULATIONS", (2, 3))
+    monkeypatch.setattr(comparison, "MAIN_POPULATION", 2)
+    comparison.main([*FLAGS, "--out", str(tmp_path), "--trim"])
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert list(found) == ["methods", "population-3", "replay"]
+    assert set(found["methods"]["methods"]) == {"pbt", "random", "asha"} and found["methods"]["seeds"] == 2
+    assert set(found["replay"]["methods"]) == {"replay-schedule", "replay-final", "replay-random"}
+    assert all(one["frames"] > 2000 for one in found["methods"]["methods"].values())
+    page = (tmp_path / "comparison.md").read_text()
+    assert page.count("\n| pbt |") == 2 and "replay-schedule" in page
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
