@@ -26,6 +26,14 @@ class Dimension(Protocol):
         """How much of the dimension the values cover: standard deviation on its scale over its width, 0 to about 0.5."""
         ...
 
+    def unit(self, value: Hyper) -> float:
+        """Where the value lies on the dimension's own scale: 0 at the low bound and below, 1 at the high bound and above."""
+        ...
+
+    def from_unit(self, u: float) -> Hyper:
+        """The value whose `unit` is nearest to `u`."""
+        ...
+
     def describe(self) -> str:
         """The text that `parse` reads."""
         ...
@@ -36,8 +44,24 @@ class Dimension(Protocol):
         ...
 
 
+class _Scale:
+    """What follows from `unit` alone."""
+
+    __slots__ = ()
+
+    def unit(self, value: Hyper) -> float:
+        raise NotImplementedError
+
+    def spread(self, values: Iterable[Hyper]) -> float:
+        return float(np.std([self.unit(value) for value in values]))
+
+
+def _within(u: float) -> float:
+    return min(max(u, 0.0), 1.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Interval:
+class _Interval(_Scale):
     low: float
     high: float
 
@@ -68,8 +92,11 @@ class Log(_Interval):
     def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
         return self._clip(float(value) * factor)
 
-    def spread(self, values: Iterable[Hyper]) -> float:
-        return float(np.std([math.log(float(value)) for value in values]) / math.log(self.high / self.low))
+    def unit(self, value: Hyper) -> float:
+        return math.log(self._clip(float(value)) / self.low) / math.log(self.high / self.low)
+
+    def from_unit(self, u: float) -> float:
+        return self._clip(self.low * (self.high / self.low) ** _within(u))
 
     def describe(self) -> str:
         return f"log:{self.low:g}:{self.high:g}"
@@ -88,8 +115,11 @@ class Linear(_Interval):
         moved = value * factor if value else (factor - 1.0) * (self.high - self.low)
         return self._clip(moved)
 
-    def spread(self, values: Iterable[Hyper]) -> float:
-        return float(np.std([float(value) for value in values]) / (self.high - self.low))
+    def unit(self, value: Hyper) -> float:
+        return (self._clip(float(value)) - self.low) / (self.high - self.low)
+
+    def from_unit(self, u: float) -> float:
+        return self._clip(self.low + _within(u) * (self.high - self.low))
 
     def describe(self) -> str:
         return f"linear:{self.low:g}:{self.high:g}"
@@ -114,8 +144,11 @@ class Integer(_Interval):
             moved = value + (1 if factor > 1 else -1)
         return int(self._clip(moved))
 
-    def spread(self, values: Iterable[Hyper]) -> float:
-        return float(np.std([float(value) for value in values]) / (self.high - self.low))
+    def unit(self, value: Hyper) -> float:
+        return (self._clip(float(value)) - self.low) / (self.high - self.low)
+
+    def from_unit(self, u: float) -> int:
+        return round(self.low + _within(u) * (self.high - self.low))
 
     def describe(self) -> str:
         return f"int:{self.low:g}:{self.high:g}"
@@ -139,16 +172,18 @@ class Horizon(_Interval):
     def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
         return self._clip(1.0 - (1.0 - float(value)) / factor)
 
-    def spread(self, values: Iterable[Hyper]) -> float:
-        width = math.log((1.0 - self.low) / (1.0 - self.high))
-        return float(np.std([math.log(1.0 - float(value)) for value in values]) / width)
+    def unit(self, value: Hyper) -> float:
+        return math.log((1.0 - self.low) / (1.0 - self._clip(float(value)))) / math.log((1.0 - self.low) / (1.0 - self.high))
+
+    def from_unit(self, u: float) -> float:
+        return self._clip(1.0 - (1.0 - self.low) * ((1.0 - self.high) / (1.0 - self.low)) ** _within(u))
 
     def describe(self) -> str:
         return f"horizon:{self.low:g}:{self.high:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Categorical:
+class Categorical(_Scale):
     """One of a few choices in their given order; a perturbation moves to a neighbour."""
 
     choices: tuple[Hyper, ...]
@@ -164,9 +199,12 @@ class Categorical:
         index = self.choices.index(value) + (1 if factor > 1 else -1)
         return self.choices[min(max(index, 0), len(self.choices) - 1)]
 
-    def spread(self, values: Iterable[Hyper]) -> float:
-        indices = [self.choices.index(value) for value in values]
-        return float(np.std(indices) / (len(self.choices) - 1))
+    def unit(self, value: Hyper) -> float:
+        # What is no choice (a published value may be none) is near none of them.
+        return self.choices.index(value) / (len(self.choices) - 1) if value in self.choices else 0.5
+
+    def from_unit(self, u: float) -> Hyper:
+        return self.choices[round(_within(u) * (len(self.choices) - 1))]
 
     def describe(self) -> str:
         return "choice:" + ":".join(f"{choice:g}" if isinstance(choice, int | float) else choice for choice in self.choices)

@@ -26,6 +26,47 @@ def test_samples_and_perturbations_stay_inside_and_move_both_ways(text: str) -> 
 
 
 @pytest.mark.parametrize("text", TEXTS)
+def test_the_unit_scale_goes_from_bound_to_bound_and_back(text: str) -> None:
+    dimension, rng = parse_dimension(text), np.random.default_rng(0)
+    low, high = dimension.extremes[0], dimension.extremes[-1]
+    assert (dimension.unit(low), dimension.unit(high)) == (0, pytest.approx(1))
+    assert (dimension.from_unit(-0.1), dimension.from_unit(1.1)) == (pytest.approx(low), pytest.approx(high))
+    values = [dimension.sample(rng) for _ in range(500)]
+    assert [dimension.from_unit(dimension.unit(value)) for value in values] == pytest.approx(values, rel=1e-12)
+    assert all(type(dimension.from_unit(dimension.unit(value))) is type(value) for value in values)
+    units = np.array([dimension.unit(value) for value in values])
+    assert abs(units.mean() - 0.5) < 0.05, "the prior is uniform on the unit scale"
+    assert dimension.spread(values) == pytest.approx(units.std()) and dimension.spread([low, low]) == 0
+    assert dimension.spread([low, high]) == pytest.approx(0.5)
+    steps = np.linspace(0, 1, 101)
+    assert np.all(np.diff([dimension.unit(dimension.from_unit(u)) for u in steps]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "at"),
+    [
+        ("log:0.0001:0.01", 0.001, 0.5),
+        ("linear:-1:3", 0, 0.25),
+        ("int:1:9", 3, 0.25),
+        ("horizon:0.9:0.999", 0.99, 0.5),
+        ("choice:a:b:c", "b", 0.5),
+    ],
+)
+def test_the_unit_scale_is_the_dimensions_own(text: str, value: float | str, at: float) -> None:
+    assert parse_dimension(text).unit(value) == pytest.approx(at)
+    assert parse_dimension(text).from_unit(at) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("value", [-1e9, -1, 0, 1, 1e9])
+def test_values_outside_the_bounds_have_a_unit_too(text: str, value: float) -> None:
+    """Hand tuning's published hypers may lie outside; a discount may be 1, an entropy cost 0."""
+    dimension = parse_dimension(text)
+    assert 0 <= dimension.unit(value) <= 1
+    assert dimension.spread([value, value]) == 0
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_description_is_what_parse_reads(text: str) -> None:
     assert parse_dimension(parse_dimension(text).describe()) == parse_dimension(text)
 
