@@ -1,0 +1,161 @@
+"""The time-varying Gaussian process of PB2 (Parker-Holder 2020, sec. 4), by scikit-learn, and the maximum of its upper bound.
+
+    k((t, x), (t', x')) = s^2 exp(-|x - x'|^2 / l) (1 - epsilon)^(|t - t'| / 2)  + noise
+
+A row is [t, x...], on the unit scale. Importing this module needs scikit-learn; whoever needs it imports it late.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Hyperparameter, Kernel, StationaryKernelMixin, WhiteKernel
+from threadpoolctl import threadpool_limits
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+CANDIDATES = 256  # random points of which the best begin an ascent
+ASCENTS = 2
+STEP = 1e-5  # of the finite differences that an ascent goes by
+ENOUGH = {"ftol": 1e-6, "gtol": 1e-4}  # for both maxima: a chosen hyper is rounded in the end
+JITTER = 1e-8  # on the diagonal, beside the noise
+CLIP = 2.0  # standard deviations
+
+
+@final
+class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-learn ships no types
+    """(1 - epsilon)^(|t - t'| / 2), t being the first column: what was seen long ago says less."""
+
+    def __init__(self, epsilon: float = 0.1, epsilon_bounds: tuple[float, float] = (1e-3, 0.5)) -> None:
+        self.epsilon = epsilon
+        self.epsilon_bounds = epsilon_bounds
+
+    @property
+    def hyperparameter_epsilon(self) -> Hyperparameter:
+        return Hyperparameter("epsilon", "numeric", self.epsilon_bounds)
+
+    def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats | tuple[Floats, Floats]:
+        apart = np.abs(X[:, None, 0] - (X if Y is None else Y)[None, :, 0]) / 2
+        values: Floats = (1 - self.epsilon) ** apart
+        if not eval_gradient:
+            return values
+        # By log epsilon, which is what scikit-learn fits.
+        return values, (-self.epsilon / (1 - self.epsilon) * apart * values)[:, :, None]
+
+    def diag(self, X: Floats) -> Floats:
+        return np.ones(len(X))
+
+    def __repr__(self) -> str:
+        return f"TimeDecay(epsilon={self.epsilon:.3g})"
+
+
+@final
+class TimelessRBF(RBF):  # type: ignore[misc]
+    """exp(-|x - x'|^2 / 2 scale^2), x being all columns but the first."""
+
+    def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Any:
+        return super().__call__(X[:, 1:], None if Y is None else Y[:, 1:], eval_gradient)
+
+
+def signal_kernel() -> Kernel:
+    """The kernel before it is fitted, with the authors' l = 1, also at most; scikit-learn's scale is sqrt(l / 2)."""
+    shape = TimelessRBF(length_scale=math.sqrt(0.5), length_scale_bounds=(0.05, math.sqrt(0.5)))
+    return ConstantKernel(1.0, (1e-2, 1e2)) * shape * TimeDecay()
+
+
+@final
+class Surrogate:
+    """What rows and their targets say about other rows."""
+
+    def __init__(self, rows: Floats, targets: Floats) -> None:
+        """`rows` [N, D] on the unit scale; `targets` [N], standardised and clipped here."""
+        self._rows = rows
+        self._model = _fitted(
+            signal_kernel() + WhiteKernel(0.1, (1e-3, 1e1)), rows, standardised(targets), alpha=JITTER, optimizer=_likeliest
+        )
+        self.signal, noise = self._model.kernel_.k1, self._model.kernel_.k2
+        self.noise = noise.noise_level + JITTER
+
+    def mean(self, rows: Floats) -> Floats:
+        predicted: Floats = self._model.predict(rows)
+        return predicted
+
+    def upper_bound(self, pending: Floats, kappa: float) -> UpperBound:
+        return UpperBound(self, self._uncertainty(pending), kappa)
+
+    def _uncertainty(self, pending: Floats) -> GaussianProcessRegressor:
+        """The same process, that has seen the `pending` rows too: their targets do not matter to its variance."""
+        rows = np.vstack([self._rows, pending])
+        return _fitted(self.signal, rows, np.zeros(len(rows)), alpha=self.noise, optimizer=None)
+
+
+@final
+class UpperBound:
+    """mean + kappa * standard deviation, of the function without its noise."""
+
+    def __init__(self, surrogate: Surrogate, uncertainty: GaussianProcessRegressor, kappa: float) -> None:
+        self._surrogate = surrogate
+        self._uncertainty = uncertainty
+        self._kappa = kappa
+
+    def __call__(self, rows: Floats) -> Floats:
+        with _silence():
+            _, deviation = self._uncertainty.predict(rows, return_std=True)
+        bound: Floats = self._surrogate.mean(rows) + self._kappa * deviation
+        return bound
+
+    def argmax(self, context: Floats, free: int, rng: np.random.Generator) -> Floats:
+        """The best last `free` columns, in [0, 1], for rows that begin with `context`."""
+        points = rng.random((CANDIDATES, free))
+        best_first = np.argsort(-self._at(context, points), kind="stable")
+        ascents = [self._ascend(context, points[index]) for index in best_first[:ASCENTS]]
+        return ascents[int(np.argmax(self._at(context, np.array(ascents))))]
+
+    def _at(self, context: Floats, points: Floats) -> Floats:
+        return self(np.hstack([np.tile(context, (len(points), 1)), points]))
+
+    def _ascend(self, context: Floats, start: Floats) -> Floats:
+        steps = np.vstack([np.zeros(len(start)), STEP * np.eye(len(start))])
+
+        def descent(point: Floats) -> tuple[float, Floats]:
+            values = -self._at(context, point + steps)
+            return float(values[0]), (values[1:] - values[0]) / STEP
+
+        bounds = [(0.0, 1.0)] * len(start)
+        found: Floats = minimize(descent, start, jac=True, bounds=bounds, method="L-BFGS-B", options=ENOUGH).x
+        return found
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Sums of several threads differ in their last bits with how many there are."""
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def standardised(targets: Floats) -> Floats:
+    """Mean 0, deviation 1, outliers clipped; all 0 where they do not vary."""
+    deviation = targets.std()
+    return np.clip((targets - targets.mean()) / deviation, -CLIP, CLIP) if deviation > 0 else np.zeros(len(targets))
+
+
+def _fitted(kernel: Kernel, rows: Floats, targets: Floats, **settings: Any) -> GaussianProcessRegressor:
+    with _silence():
+        return GaussianProcessRegressor(kernel, **settings).fit(rows, targets)
+
+
+def _likeliest(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Floats) -> tuple[Floats, float]:
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=ENOUGH)
+    return found.x, found.fun
+
+
+def _silence() -> warnings.catch_warnings[None]:
+    """scikit-learn warns where a fit ends at a bound or a variance is rounded below 0; both are as they should be."""
+    return warnings.catch_warnings(action="ignore")
