@@ -10,7 +10,10 @@ from rl_pbt.search.bayesian import Bayesian
 from rl_pbt.search.budget import Plan
 from rl_pbt.search.exploit import BinaryTournament, Exploit, RandomRival, Truncation, TTest
 from rl_pbt.search.explore import Perturb
+from rl_pbt.search.gpbt_pl import GPBTPL
 from rl_pbt.search.halving import ASHA, Hyperband
+from rl_pbt.search.mf_pbt import MFPBT
+from rl_pbt.search.pb2 import PB2
 from rl_pbt.search.pbt import PBT, AsynchronousPBT, Evolution
 from rl_pbt.search.random_search import HandTuned, RandomSearch
 from rl_pbt.search.replay import Replay
@@ -91,6 +94,21 @@ METHODS: dict[str, Entry] = {
         make=lambda setup: PBT(setup, Evolution(exploit=_truncation(setup), explore=None)),
         description="losers copy weights and hypers as they are",
         reference=f"{JADERBERG}, Fig. 2",
+    ),
+    "pb2": Entry(
+        make=PB2,
+        description="pbt whose losers get the hypers that a Gaussian process expects most of, needs rl-pbt[search]",
+        reference="Parker-Holder 2020",
+    ),
+    "mf-pbt": Entry(
+        make=MFPBT,
+        description="sub-populations that evolve at different frequencies and exchange their best, needs 8 members or more",
+        reference="Doulazmi 2025",
+    ),
+    "gpbt-pl": Entry(
+        make=GPBTPL,
+        description="losers take a winner's weights, and their own hypers move towards its, with momentum",
+        reference="Bai & Cheng 2024",
     ),
     "random": Entry(
         make=RandomSearch,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from rl_pbt.store import Event, Ledger, Run
 
 SPACE = Space.parse({"h0": "linear:0:1", "h1": "linear:0:1"})
 PLAN = Plan(population=4, frames_per_member=40, interval=10)
+POPULATION = {"mf-pbt": 8}  # where a method needs another one
 PUBLISHED = {"h0": 0.5, "h1": 0.5}
 SCHEDULES = {name: [Stage(frames=40, hypers=PUBLISHED)] for name in METHODS if name.startswith("replay")}
 
@@ -41,7 +43,8 @@ class MortalLedger(Ledger):
 
 def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, workers: int = 1, root: int = 5) -> None:
     run = Run(folder)
-    setup = Setup(space=SPACE, plan=PLAN, root_seed=root, published=PUBLISHED, schedules=SCHEDULES)
+    plan = replace(PLAN, population=POPULATION.get(method, PLAN.population))
+    setup = Setup(space=SPACE, plan=plan, root_seed=root, published=PUBLISHED, schedules=SCHEDULES)
     try:
         searcher = METHODS[method].make(setup)
     except UserError as error:
