@@ -54,15 +54,17 @@ class SubPopulation:
 def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
     """Fastest first. Raises UserError where the plan has too few members or generations for two of them."""
     population, decisions = plan.population, plan.generations - 1
-    for count in range(MOST, 1, -1):
+    counts = [count for count in range(MOST, 1, -1) if population % (QUARTERS * count) == 0]
+    if not counts:
+        raise UserError(f"mf-pbt needs a --population of 8, 12, 16, 24 or another multiple of 8 or 12, not {population}")
+    for count in counts:
         series = periods(count, decisions)
-        if population % (QUARTERS * count) == 0 and series[-1] <= decisions:
+        if series[-1] <= decisions:
             size = population // count
             members = [tuple(range(start, start + size)) for start in range(0, population, size)]
             return tuple(SubPopulation(members=m, period=p) for m, p in zip(members, series, strict=True))
-    if decisions < 2:
-        raise UserError(f"mf-pbt needs 3 generations or more, but --frames / --interval is {plan.generations}")
-    raise UserError(f"mf-pbt needs a --population of 8, 12, 16, 24 or another multiple of 8 or 12, not {population}")
+    # Periods differ, so the slowest of `count` is `count` at least, and must come round once.
+    raise UserError(f"mf-pbt needs {counts[-1] + 1} generations or more here, but --frames / --interval is {plan.generations}")
 
 
 def periods(count: int, decisions: int) -> list[int]:

@@ -187,7 +187,7 @@ def test_winner_is_the_fittest_at_the_end(name: str) -> None:
     assert any(not p.trains for p in seen)
     trained = {member: sum(p.frames for p in seen if p.member == member) for member in last}
     oldest = [p for member, p in last.items() if trained[member] > 0.95 * max(trained.values())]
-    assert len(oldest) == PLAN.population or name in OF_UNEQUAL_AGE
+    assert len(oldest) == plan_of(name).population or name in OF_UNEQUAL_AGE
     assert by_lr(seen[method.winner() or 0]) == max(map(by_lr, oldest))
     failed = make(name)
     play(failed, JUDGES["all fail"])

@@ -82,7 +82,8 @@ def test_periods_grow_geometrically_and_each_comes_round_within_the_plan(
 
 
 @pytest.mark.parametrize(
-    ("population", "generations", "says"), [(6, 10, "--population"), (20, 10, "--population"), (8, 2, "3 generations")]
+    ("population", "generations", "says"),
+    [(6, 10, "--population"), (20, 10, "--population"), (8, 2, "3 generations"), (12, 3, "4 generations")],
 )
 def test_plans_that_cannot_be(population: int, generations: int, says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
