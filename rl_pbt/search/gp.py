@@ -1,4 +1,4 @@
-"""The time-varying Gaussian process of PB2 (Parker-Holder 2020, sec. 4), by scikit-learn, and the maximum of its upper bound.
+"""The time-varying Gaussian process of PB2 (Parker-Holder 2020), by scikit-learn, and the maximum of its upper bound.
 
     k((t, x), (t', x')) = s^2 exp(-|x - x'|^2 / l) (1 - epsilon)^(|t - t'| / 2)  + noise
 
