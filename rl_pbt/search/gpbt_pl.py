@@ -31,9 +31,9 @@ class GPBTPL(PBT):
         super().__init__(setup, Evolution(exploit=Truncation(fraction=QUANTILE), explore=None))
         self.velocities: dict[int, dict[str, float]] = {}
 
-    def _successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
+    def successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
         if donor is None:
-            return super()._successor(member, donor, frames)
+            return super().successor(member, donor, frames)
         hypers = self._learn(member, donor.hypers)
         return self.propose(member, hypers, parent=donor.id, frames=frames, hypers_from=donor.id)
 

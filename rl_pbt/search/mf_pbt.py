@@ -136,12 +136,12 @@ class MFPBT(PBT):
             return []
         copies = self._copies()
         return [
-            self._copy(member, copies[member], frames) if member in copies else self._successor(member, None, frames)
+            self._copy(member, copies[member], frames) if member in copies else self.successor(member, None, frames)
             for member in members
         ]
 
     def _copies(self) -> dict[int, Copy]:
-        deciding = [p for p in self.populations if self.generation % p.period == 0 and self._evolves(p.members[0])]
+        deciding = [p for p in self.populations if self.generation % p.period == 0 and self.evolves(p.members[0])]
         order = ranking(self.fitness, self.rng("exploit", generation=self.generation))[::-1]
         return evolve(self.populations, deciding, order, {member: result.fitness for member, result in self.results.items()})
 

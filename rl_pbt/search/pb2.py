@@ -115,8 +115,8 @@ class PB2(PBT):
         self._standing = {
             self.last[member].id: result.fitness for member, result in self.results.items() if result.fitness is not None
         }
-        donors = self._donors(members)
-        others = [self._successor(member, None, frames) for member in members if member not in donors]
+        donors = self.donors(members)
+        others = [self.successor(member, None, frames) for member in members if member not in donors]
         with gaussian_processes().one_thread():
             model = self._model() if donors else None
             copies = [self._copy(member, donors[member], frames, model) for member in members if member in donors]

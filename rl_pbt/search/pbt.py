@@ -45,8 +45,8 @@ class PBT(Generational):
         """The next proposal of each, decided together from how the population stands."""
         if not frames:
             return []
-        donors = self._donors(members)
-        return [self._successor(member, donors.get(member), frames) for member in members]
+        donors = self.donors(members)
+        return [self.successor(member, donors.get(member), frames) for member in members]
 
     def choose_donors(self, members: Sequence[int]) -> dict[int, Proposal]:
         """Loser -> the proposal that it copies."""
@@ -55,19 +55,22 @@ class PBT(Generational):
         chosen = self.evolution.exploit(self.results, members, self.rng("exploit", generation=self.generation))
         return {loser: self.last[donor] for loser, donor in chosen.items()}
 
-    def _donors(self, members: Sequence[int]) -> dict[int, Proposal]:
+    def donors(self, members: Sequence[int]) -> dict[int, Proposal]:
+        """`choose_donors` under the burn-in."""
         donors = self.choose_donors(members)
         return {
             member: donor
             for member, donor in donors.items()
             # During the burn-in only a failure, which cannot train on, is replaced.
-            if self._evolves(member) or self.results[member].failure is not None
+            if self.evolves(member) or self.results[member].failure is not None
         }
 
-    def _evolves(self, member: int) -> bool:
+    def evolves(self, member: int) -> bool:
+        """Whether its burn-in is over."""
         return self.next_generation(member) * self.plan.interval >= self.setup.burn_in
 
-    def _successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
+    def successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
+        """The member's next proposal, where it copies from `donor` or from nobody."""
         own, evolution = self.last[member], self.evolution
         parent: int | None = own.id if self.results[member].failure is None else None
         hypers = own.hypers
@@ -79,7 +82,7 @@ class PBT(Generational):
                 hypers, hypers_from = donor.hypers, donor.id
         elif parent is None:
             hypers = self.space.sample(self.rng("restart", member=member, generation=self.next_generation(member)))
-        if hypers_from is not None or (evolution.everyone and self._evolves(member)):
+        if hypers_from is not None or (evolution.everyone and self.evolves(member)):
             hypers = self.explore(member, hypers)
         return self.propose(member, hypers, parent=parent, frames=frames, hypers_from=hypers_from)
 
