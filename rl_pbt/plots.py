@@ -138,7 +138,8 @@ def _draw_hyper(axes: Axes, history: History, winning: list[int], name: str, sca
     _clean(axes)
     if choices:
         axes.set_yticks(range(len(choices)), choices)
-    if living and scale.startswith(("log", "horizon")):  # an empty log scale has no limits
+    # An empty log scale has no limits; and published hypers, which may lie outside the space, may be 0.
+    if living and scale.startswith(("log", "horizon")) and min(y for segment in segments for _, y in segment) > 0:
         axes.set_yscale("log")
     axes.set_ylabel(f"1 − {name}" if scale.startswith("horizon") else name)
 

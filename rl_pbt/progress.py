@@ -86,7 +86,8 @@ class Progress:
         self._spent_here += 0 if replayed else result.cost.frames
         self._untold.discard(proposal.id)
         self._told += 1
-        if self._live is None and not replayed and (self._told >= self._width or not self._untold):
+        enough = self._told >= self._width and proposal.trains
+        if self._live is None and not replayed and (enough or not self._untold):
             self.say(self._line())
             self._told = 0
 

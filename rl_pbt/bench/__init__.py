@@ -174,7 +174,8 @@ def _search(run: Run, config: RunConfig, task: RLTask, executor: Executor, progr
 def bench(argv: Sequence[str]) -> None:
     said = build_parser().parse_args(argv)
     if said.methods == ["help"]:
-        print("\n".join(f"{name:14} {entry.description} ({entry.reference})" for name, entry in METHODS.items()))
+        width = max(map(len, METHODS))
+        print("\n".join(f"{name:{width}} {entry.description} ({entry.reference})" for name, entry in METHODS.items()))
         return
     if said.env == quadratic.NAME:
         quadratic.bench(said.out, said.seeds or [0])
