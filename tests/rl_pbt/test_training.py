@@ -247,6 +247,43 @@ def test_probes_have_their_known_answers(run: Run, tmp_path: Path) -> None:
         assert result.fitness is not None and result.fitness > 0.9, name
 
 
+class Echo(gymnasium.Env[object, np.ndarray]):
+    """Ten times it shows what it wants, a value for each part of the action, and pays for those that are right."""
+
+    def __init__(self, action_space: gymnasium.spaces.MultiDiscrete | gymnasium.spaces.MultiBinary) -> None:
+        self.action_space = action_space  # type: ignore[assignment]
+        wanted = gymnasium.spaces.MultiDiscrete([2] * 3)
+        self.observation_space = gymnasium.spaces.Dict({"wanted": wanted, "time": gymnasium.spaces.Discrete(11)})
+
+    def _show(self) -> dict[str, object]:
+        self.wanted = self.np_random.integers(2, size=3)
+        return {"wanted": self.wanted, "time": self.time}
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[dict[str, object], dict[str, object]]:
+        super().reset(seed=seed)
+        self.time = 0
+        return self._show(), {}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, object], float, bool, bool, dict[str, object]]:
+        reward = float(np.mean(np.asarray(action)[:3] == self.wanted)) / 10
+        self.time += 1
+        return self._show(), reward, self.time == 10, False, {}
+
+
+@pytest.mark.parametrize("space", [gymnasium.spaces.MultiBinary(3), gymnasium.spaces.MultiDiscrete([2, 2, 2, 4])], ids=str)
+def test_actions_of_several_parts_and_nested_observations_are_learnt(space: gymnasium.Space, tmp_path: Path) -> None:
+    gymnasium.register("test/Echo-v0", entry_point=Echo, kwargs={"action_space": space})  # type: ignore[arg-type]
+    try:
+        env = resolve("test/Echo-v0")
+        config = AGENTS["a2c"].config(unroll_length=5, envs_per_member=8)
+        task = replace(TASK, env=env, eval_episodes=8, agent_config=config)
+        hypers: Hypers = {**HYPERS, "learning_rate": 5e-3, "entropy_cost": 0.0, "discount": 0.9}
+        (result,) = Run("inline")(Checkpoints(tmp_path), replace(proposal(0, hypers=hypers), frames=16_000), task=task)
+    finally:
+        del gymnasium.registry["test/Echo-v0"]
+    assert result.fitness is not None and result.fitness > 0.85, "guessing pays a half"
+
+
 def test_judging_again_trains_nothing_and_plays_other_episodes(run: Run, checkpoints: Checkpoints) -> None:
     before = {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()}
     again = replace(proposal(9, parent=0, generation=5), frames=0, episodes=3)
