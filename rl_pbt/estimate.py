@@ -11,6 +11,7 @@ from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import IntervalJob
 from rl_pbt.records import Proposal
+from rl_pbt.search import METHODS
 from rl_pbt.store import Checkpoints
 from rl_pbt.text import duration, readable
 from rl_pbt.training import RLTask
@@ -34,9 +35,15 @@ def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
         f"agent        {options}",
         f"checkpoints  {config.population * checkpoint_bytes / 1e6:.1f} MB while a method runs, "
         f"{checkpoint_bytes / 1e6:.1f} MB each after",
-        f"time         about {duration(total / frames_per_s / workers)} "
+        f"time         about {duration(_seconds(config, frames_per_s, workers))} "
         f"({readable(frames_per_s)} frames/s measured on one worker)",
     ]
+
+
+def _seconds(config: RunConfig, frames_per_s: float, workers: int) -> float:
+    """Of all methods and seeds; a method that does one thing after another has one worker."""
+    of_one = config.population * config.frames / frames_per_s
+    return len(config.seeds) * sum(of_one / (1 if METHODS[name].sequential else workers) for name in config.methods)
 
 
 def measure(config: RunConfig, task: RLTask) -> tuple[float, int]:

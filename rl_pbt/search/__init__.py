@@ -27,11 +27,12 @@ JADERBERG = "Jaderberg 2017"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """How to make a method, what `--methods help` says of it, and where it is from."""
+    """How to make a method, what `--methods help` says of it, where it is from, and whether it does one thing after another."""
 
     make: Callable[[Setup], Method]
     description: str
     reference: str
+    sequential: bool = False  # one proposal at a time
 
 
 def _pbt(exploit: Exploit) -> Callable[[Setup], Method]:
@@ -122,11 +123,13 @@ METHODS: dict[str, Entry] = {
     ),
     "bayes": Entry(
         make=lambda setup: Bayesian(setup, "gp"),
+        sequential=True,
         description="whole trainings one after another, each proposed by a Gaussian process",
         reference="Optuna's GPSampler; Akiba 2019, arXiv 1907.10902",
     ),
     "tpe": Entry(
         make=lambda setup: Bayesian(setup, "tpe"),
+        sequential=True,
         description="whole trainings one after another, each proposed by tree-structured Parzen estimators",
         reference="Bergstra 2011; Optuna's TPESampler",
     ),
