@@ -16,6 +16,7 @@ from rl_pbt.text import duration, readable, value_text
 
 FIRST_WORD_S = 15.0
 MURMUR_S = 300.0
+MOST_ROWS = 20  # of the table
 LAST_PART = 0.002  # of the budget, that the methods may leave over
 
 
@@ -146,12 +147,23 @@ class Progress:
 
     def _table(self) -> Table:
         names = list(next(iter(self._rows.values()))[0].hypers) if self._rows else []
-        table = Table(title=self._title, caption=self._used(), title_justify="left", caption_justify="left")
+        hidden = len(self._rows) - MOST_ROWS
+        title = f"{self._title} ({hidden} more members)" if hidden > 0 else self._title
+        table = Table(title=title, caption=self._used(), title_justify="left", caption_justify="left")
         for heading in ("member", "copied", "fitness", *names):
             table.add_column(heading, justify="right")
-        for member, (proposal, result) in sorted(self._rows.items()):
+        for member, (proposal, result) in self._shown():
             table.add_row(str(member), self._donor(proposal), _fitness_text(result), *self._hyper_cells(member, proposal))
         return table
+
+    def _shown(self) -> list[tuple[int, tuple[Proposal, Result | None]]]:
+        """By member; of more than a screen holds, those that train and then the best."""
+
+        def least_wanted(row: tuple[int, tuple[Proposal, Result | None]]) -> tuple[bool, float]:
+            result = row[1][1]
+            return (True, -result.rank_key) if result is not None else (False, 0.0)
+
+        return sorted(sorted(self._rows.items(), key=least_wanted)[:MOST_ROWS])
 
     def _hyper_cells(self, member: int, proposal: Proposal) -> list[str]:
         """Current values; those that changed in this generation stand out."""

@@ -45,6 +45,18 @@ def test_a_line_a_generation_a_play_off_and_the_test() -> None:
     assert fourth == "pbt, seed 0: winner member 0, test return 1.50 (2 episodes)"
 
 
+def test_of_many_members_the_table_shows_those_that_train_and_the_best() -> None:
+    stream = io.StringIO()
+    progress = Progress(10_000, stream)
+    progress.begin("asha, seed 0")
+    tell(progress, [(proposal(id_, id_), result(id_, float(id_) if id_ else None)) for id_ in range(40)])
+    progress.proposed([proposal(40, 0, parent=0), proposal(41, 1, parent=1)])
+    table = progress._table()
+    progress.close()
+    assert list(table.columns[0].cells) == ["0", "1", *map(str, range(22, 40))]
+    assert table.title == "asha, seed 0 (20 more members)"
+
+
 def test_time_left_is_said_before_the_first_interval_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_WORD_S", 1.0)
     stream = io.StringIO()
