@@ -33,9 +33,12 @@ format: ## Format every file and mend what can be mended
 bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
 	$(PYTHON) benchmarks/throughput.py $(ARGS)
 
-evidence: ## Train every agent in every family, and A2C beside Stable-Baselines3's: hours
+evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; the comparison of all methods: hours
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
+	$(PYTHON) -m benchmarks.families --out results/reference/families/families.json
+	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
+	$(PYTHON) -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 --trim
 
 clean: ## Remove caches and build leftovers, never results
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

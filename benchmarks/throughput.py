@@ -251,10 +251,10 @@ def run_ceiling(setting: Setting) -> float:
     return steps_per_second(calls * CEILING_ENVS, 1, wall_s)
 
 
-def alone(measure: Callable[[Setting], Any], setting: Setting) -> Any:
+def alone(measure: Callable[[Any], Any], question: Any) -> Any:
     """The measurement in a fresh process, so that none inherits another's threads or caches."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, setting).result()
+        return pool.submit(measure, question).result()
 
 
 def measure(setting: Setting, repeats: int) -> dict[str, Any]:

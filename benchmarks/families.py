@@ -1,0 +1,148 @@
+"""Speed of every agent in every family of environments, and of EnvPool against the default backend, in agent steps per second.
+
+    python -m benchmarks.families [--env ID ...] [--repeats N] [--seconds S] [--out FILE.json]
+
+Agents are timed on one worker's interval, training alone: four members with the family's defaults, without evaluation.
+Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
+each in a process of its own; medians are reported. What is not installed is left out and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning import AGENTS, CASES, configuration
+from benchmarks.throughput import alone, provenance, spread
+from rl_pbt.records import UserError
+
+MEMBERS = 4
+COPIES = 32
+BACKENDS = ("gymnasium", "envpool")
+
+
+def agent_speed(question: tuple[str, str, float]) -> float | str:
+    """Agent steps per second of an environment and agent, in about so many seconds; or why there is none."""
+    from rl_pbt import seeds
+    from rl_pbt.bench import make_task
+    from rl_pbt.executors import IntervalJob
+    from rl_pbt.records import Proposal
+    from rl_pbt.store import Checkpoints
+
+    env, agent, seconds = question
+    case = next(case for case in CASES if case.env == env)
+    try:
+        config = configuration(case, agent)
+        # Two workers, as if: one alone would let acting and learning overlap on a second core.
+        task = replace(make_task(config, workers=2), fitness="training", overlap=False)
+        unroll = task.quantum * task.agent_config.unroll_length
+        hypers = config.space.sample(seeds.rng(0, purpose="speed"))
+
+        def train(frames: int) -> float:
+            proposals = tuple(
+                Proposal(id=m, member=m, generation=0, hypers=hypers, parent=None, frames=frames) for m in range(MEMBERS)
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                checkpoints = Checkpoints(Path(folder))
+                job = IntervalJob(proposals=proposals, lineage_frames=(0,) * MEMBERS, root_seed=0, checkpoints=checkpoints)
+                started = time.perf_counter()
+                task.interval(job)
+                return MEMBERS * frames / config.frame_skip / (time.perf_counter() - started)
+
+        rough = train(4 * unroll)
+        return train(max(1, round(rough * seconds / MEMBERS * config.frame_skip / unroll)) * unroll)
+    except UserError as error:
+        return str(error)
+
+
+def environment_speed(question: tuple[str, str, float]) -> float | str:
+    """Steps per second of an environment on a backend, in so many seconds; or why there is none."""
+    import envs
+
+    env, backend, seconds = question
+    try:
+        vector = envs.make_vector(envs.resolve(env, backend=backend), COPIES)
+    except (envs.EnvironmentUnavailable, envs.UnknownEnvironment) as error:
+        return str(error)
+    vector.reset(seed=0)
+    vector.action_space.seed(0)
+    actions = [vector.action_space.sample() for _ in range(64)]
+    for action in actions[:8]:
+        vector.step(action)
+    calls, started = 0, time.perf_counter()
+    while (wall_s := time.perf_counter() - started) < seconds:
+        vector.step(actions[calls % len(actions)])
+        calls += 1
+    vector.close()
+    return calls * COPIES / wall_s
+
+
+def measure(env: str, repeats: int, seconds: float) -> dict[str, Any]:
+    """All agents and backends of one environment in turn."""
+    candidates: list[tuple[str, Callable[[Any], float | str], str]] = [
+        *(("agents", agent_speed, agent) for agent in AGENTS),
+        *(("environment alone", environment_speed, backend) for backend in BACKENDS),
+    ]
+    found: dict[str, dict[str, Any]] = {"agents": {}, "environment alone": {}}
+    for _ in range(repeats):
+        for kind, ask, name in candidates:
+            answer = alone(ask, (env, name, seconds))
+            found[kind].setdefault(name, []).append(answer)
+    return {kind: {name: _spread_or_reason(answers) for name, answers in of_kind.items()} for kind, of_kind in found.items()}
+
+
+def _spread_or_reason(answers: Sequence[float | str]) -> dict[str, float] | str:
+    reasons = [answer for answer in answers if isinstance(answer, str)]
+    return reasons[0] if reasons else asdict(spread([answer for answer in answers if not isinstance(answer, str)]))
+
+
+def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Medians and their ratios as a Markdown table."""
+    lines = [
+        "| environment | " + " | ".join(AGENTS) + " | impala / a2c | environment alone | EnvPool alone | EnvPool / default |"
+    ]
+    lines.append("| --- |" + " ---: |" * (len(AGENTS) + 4))
+    for env, found in results.items():
+        agents, alone_ = found["agents"], found["environment alone"]
+        cells = [_median(agents[agent]) for agent in AGENTS]
+        cells.append(_ratio(agents["impala"], agents["a2c"]))
+        cells += [_median(alone_[backend]) for backend in BACKENDS] + [_ratio(alone_["envpool"], alone_["gymnasium"])]
+        lines.append(f"| {env} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _median(one: Mapping[str, float] | str) -> str:
+    return "–" if isinstance(one, str) else f"{one['median']:,.0f}"
+
+
+def _ratio(one: Mapping[str, float] | str, other: Mapping[str, float] | str) -> str:
+    return "–" if isinstance(one, str) or isinstance(other, str) else f"{one['median'] / other['median']:.2f}x"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, write the file after each environment."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default 10)")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
+    said = parser.parse_args(arguments)
+    results: dict[str, dict[str, Any]] = {}
+    for case in CASES:
+        if not said.env or case.env in said.env:
+            results[case.env] = measure(case.env, said.repeats, said.seconds)
+            if said.out:
+                said.out.parent.mkdir(parents=True, exist_ok=True)
+                said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
+                said.out.with_suffix(".md").write_text(table(results) + "\n", encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
