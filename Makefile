@@ -23,8 +23,8 @@ lint: ## Look for mistakes that can be seen without running
 types: ## Check types, strictly
 	$(PYTHON) -m mypy
 
-test: ## Run the tests; ARGS="-k name" picks some
-	$(PYTHON) -m pytest $(ARGS)
+test: ## Run the tests, on every core; ARGS="-k name" picks some, ARGS="-n 0" runs them in one process
+	$(PYTHON) -m pytest -n auto $(ARGS)
 
 format: ## Format every file and mend what can be mended
 	$(PYTHON) -m ruff check --fix .

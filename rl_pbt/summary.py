@@ -15,6 +15,7 @@ from rl_pbt.records import JSON, Cost, UserError
 from rl_pbt.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.store import Run
 
+DEAR = 0.4  # share of the frames above which evaluation is worth a word
 TOLERANCE = 0.005  # by which the frames that two methods spent may differ
 # The chance that equal methods differ in the same direction on all of n seeds is 2^(1-n): below 5 % from 6 seeds on.
 SEEDS_TO_CLAIM = 6
@@ -230,6 +231,12 @@ def _caveats(setting: Setting, histories: Histories, returns: Mapping[str, list[
             )
     else:
         caveats.append("How a random policy does was not measured, so it is open whether anything was learnt.")
+    dear = [m for m in returns if (cost := sum((h.cost for h in histories[m].values()), Cost())).eval_frames > DEAR * cost.frames]
+    if dear:
+        caveats.append(
+            f"Evaluation took more than {DEAR:.0%} of the frames of {' and '.join(dear)}: a longer --interval or fewer "
+            "--eval-episodes would leave more to learn from."
+        )
     both = [history for method in returns for history in histories[method].values()]
     if not any(copies(history) for history in both):
         caveats.append("No member was ever copied, so the methods did not differ in what they did.")

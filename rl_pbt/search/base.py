@@ -174,7 +174,7 @@ class Generational(Books):
 
     def allowance(self, members: int) -> int:
         """Training frames of each of the `members` that this generation and all to come will have."""
-        return self.account.allowance(members * (self.plan.generations - self.generation))
+        return self.account.allowance(members, self.plan.generations - self.generation)
 
     def first_generation(self) -> list[Proposal]:
         frames = self.allowance(len(self.members))

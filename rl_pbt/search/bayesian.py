@@ -147,7 +147,7 @@ class Bayesian(Books):
         trial = len(self._begun)
         if self.underway or trial == self.plan.population:
             return []
-        if not (frames := self.account.allowance(self.plan.population - trial)):
+        if not (frames := self.account.allowance(1, self.plan.population - trial)):
             return []
         hypers = self.initial_hypers(trial) if trial < self._startup else self._surrogate.suggest()
         return [self.propose(trial, hypers, parent=None, frames=frames)]

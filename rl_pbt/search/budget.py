@@ -78,17 +78,26 @@ class Account:
         if proposal.trains:
             self._evaluations.append(result.cost.eval_frames)
 
-    def allowance(self, proposals: int) -> int:
-        """Training frames for each of all the `proposals` that are still to be made; 0 where that is less than a quantum.
+    def allowance(self, members: int, proposals: int) -> int:
+        """Training frames for the next proposal of each of the `members`, who shall have so many `proposals` each at most.
 
-        All get the same, so that members are ranked at equal age.
+        What is left is shared equally by all of them, so that members are ranked at equal age. Where evaluation has turned out so
+        dear that less than half an interval would remain, there are fewer proposals, not shorter ones; 0 where there can be none.
         """
-        available = self.left - self.evaluation * (proposals + self.plan.population)
-        return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
+        for fewer in range(proposals, 0, -1):
+            frames = self._share(members * fewer)
+            if frames >= self.plan.interval / 2:
+                return frames
+        return 0 if self.evaluation else self._share(members)
 
     def room(self, frames: int) -> int:
         """As many of `frames`, in whole quanta, as one more proposal may train for now."""
-        return min(frames // self.plan.quantum * self.plan.quantum, self.allowance(1))
+        return min(frames // self.plan.quantum * self.plan.quantum, self._share(1))
+
+    def _share(self, proposals: int) -> int:
+        """Training frames of each, in whole quanta, if all so many are judged, and the population once more in the play-off."""
+        available = self.left - self.evaluation * (proposals + self.plan.population)
+        return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 
 def affordable(evaluated: Mapping[int, tuple[int, int]], frames: float) -> dict[int, int]:

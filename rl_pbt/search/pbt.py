@@ -123,8 +123,9 @@ class AsynchronousPBT(PBT):
         return self.successors(ready, self._allowance(self.next_generation(ready[0]))) if ready else []
 
     def _allowance(self, generation: int) -> int:
-        to_come = sum(self.plan.generations - self.next_generation(member) for member in range(self.plan.population))
-        return self._frames.setdefault(generation, self.account.allowance(to_come))
+        if generation not in self._frames:
+            self._frames[generation] = self.account.allowance(self.plan.population, self.plan.generations - generation)
+        return self._frames[generation]
 
     def choose_donors(self, members: Sequence[int]) -> dict[int, Proposal]:
         return {member: donor for member in members if (donor := self._donor(member)) is not None}

@@ -28,17 +28,18 @@ class Replay(Generational):
         self.members = range(setup.first_replayed_member, setup.first_replayed_member + setup.plan.population)
 
     def initial_hypers(self, member: int) -> Hypers:
-        return self._hypers(0)
+        return self._hypers()
 
     def generate(self) -> list[Proposal]:
         members = self.alive()
         frames = self.allowance(len(members)) if members else 0
-        hypers = self._hypers(self.generation)
+        hypers = self._hypers()
         return [self.propose(m, hypers, parent=self.last[m].id, frames=frames) for m in members] if frames else []
 
-    def _hypers(self, generation: int) -> Hypers:
-        """Those of the stage in which the middle of the generation lies."""
-        place = (generation + 0.5) / self.plan.generations * self._frames
+    def _hypers(self) -> Hypers:
+        """Those of the stage in which the middle of the generation lies; the budget is the clock, since it may end it early."""
+        spent = self.account.spent.frames / self.plan.total
+        place = min(spent + 0.5 / self.plan.generations, 1 - 1e-9) * self._frames
         ends = accumulate(stage.frames for stage in self._stages)
         stage = next(stage for stage, end in zip(self._stages, ends, strict=True) if place < end)
         return {name: stage.hypers[name] for name in self.space.dimensions}

@@ -31,17 +31,27 @@ def proposal(id_: int, frames: int) -> Proposal:
 
 def test_what_is_left_is_shared_equally_by_the_proposals_to_come() -> None:
     account = Account(Plan(population=2, frames_per_member=1000, interval=250, quantum=10))
-    assert account.allowance(8) == 250
+    assert account.allowance(2, 4) == 250
     first, second = proposal(0, 250), proposal(1, 250)
     account.commit(first)
     account.commit(second)
-    assert account.allowance(6) == 250, "what is underway is as good as spent"
+    assert account.allowance(2, 3) == 250, "what is underway is as good as spent"
     account.charge(first, Result(id=0, fitness=0.0, cost=Cost(train_frames=250, eval_frames=50)))
     assert account.left == 2000 - 4 - 300 - 250 - 50, "and its evaluation is foreseen"
     account.charge(second, Result(id=1, fitness=0.0, cost=Cost(train_frames=250, eval_frames=50)))
     # 1396 left; six proposals, and the play-off of two, are judged for 50 each: 996 / 6 in tens
-    assert account.allowance(6) == 160
+    assert account.allowance(2, 3) == 160
     assert (account.room(100), account.room(105), account.room(5000)) == (100, 100, 1240)
     account.commit(third := proposal(2, 160))
     account.charge(third, Result(id=2, fitness=0.0, cost=Cost(train_frames=160, eval_frames=1000)))
-    assert account.allowance(5) == 0, "overspent: nobody goes on"
+    assert account.allowance(2, 2) == 0, "overspent: nobody goes on"
+
+
+def test_dear_evaluation_means_fewer_proposals_not_shorter_ones() -> None:
+    account = Account(Plan(population=2, frames_per_member=1000, interval=100, quantum=10))
+    for member in range(2):
+        account.commit(first := proposal(member, 100))
+        account.charge(first, Result(id=member, fitness=0.0, cost=Cost(train_frames=100, eval_frames=150)))
+    # 1496 left. Nine more each would be judged for 2700, four for 1200; three, and a play-off, for 1200 leave 296 / 6 in tens
+    assert account.allowance(2, 9) == 140, "two each: 1496 - 900 for four"
+    assert account.allowance(2, 1) == 440
