@@ -5,7 +5,10 @@
 Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where it was stopped: `methods`, all of them;
 `population-P`, PBT and random search with other numbers of members, each of which has the same frames; and `replay`, which
 trains fresh weights along the schedule of the first one's winner. What they said is gathered in comparison.json, comparison.md
-and two plots. `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files and other plots.
+and two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
+
+When all have run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files and other plots. A run
+that was trimmed is not run again.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
 
 
 def run(folder: Path, flags: Sequence[str]) -> None:
+    if (folder / "manifest.json").exists() and not any(folder.rglob("ledger.jsonl")):
+        return  # trimmed
     subprocess.run([sys.executable, "-m", "rl_pbt.bench", *flags, "--out", str(folder)], check=True)
 
 
@@ -82,18 +87,31 @@ def page(env: str, found: Mapping[str, Any]) -> str:
 
 
 def _table(of_run: Mapping[str, Any]) -> str:
-    against = {one["methods"][1]: one for one in of_run["comparisons"] if len(one.get("methods", ())) > 1}
+    against = _against_the_first(of_run)
     lines = ["| method | mean test return | 95 % interval | IQM | first method minus this | 95 % interval | frames spent |"]
     lines[0] += " proposals in sequence | frames in sequence | at once | discarded | copies | failures |"
     lines.append("| --- |" + " ---: |" * 12)
+    refused = _refused(of_run)
     for name, one in _ranked(of_run["methods"]):
+        if name in refused:
+            continue
         difference = against.get(name, {}).get("difference")
         cells = [name, value_text(one["test_return"]), interval_text(one["test_return"]), value_text(one["iqm"])]
         cells += [value_text(difference), interval_text(difference)] if difference else ["–", "–"]
         cells += [f"{one[key]:,}" for key in ("frames", "sequential_depth", "sequential_frames", "peak_proposals")]
         cells += [f"{one[key]:,}" for key in ("discarded_frames", "exploits", "failures")]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    not_ranked = [f"* {name}, {value_text(of_run['methods'][name]['test_return'])}: {why}" for name, why in refused.items()]
+    return "\n".join([*lines, *(["", "Not ranked:", "", *not_ranked] if not_ranked else [])])
+
+
+def _against_the_first(of_run: Mapping[str, Any]) -> dict[str, Any]:
+    return {one["methods"][1]: one for one in of_run["comparisons"] if "methods" in one}
+
+
+def _refused(of_run: Mapping[str, Any]) -> dict[str, str]:
+    """Why the report compares a method not with the first, by method."""
+    return {name: one["refused"] for name, one in _against_the_first(of_run).items() if one["refused"]}
 
 
 def _ranked(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -103,7 +121,8 @@ def _ranked(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def methods_figure(env: str, found: Mapping[str, Any]) -> Figure:
     """Mean test return of every method with its interval, best on top; replays in another colour."""
-    rows = _ranked(found["methods"]["methods"]) + _ranked(found.get("replay", {}).get("methods", {}))
+    kept = [found[name] for name in ("methods", "replay") if name in found]
+    rows = [(name, one) for of_run in kept for name, one in _ranked(of_run["methods"]) if name not in _refused(of_run)]
     rows.sort(key=lambda pair: pair[1]["test_return"]["value"])
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
@@ -180,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not said.only or name in said.only:
             run(said.out / name, of_run)
     write(said.out, said.env)
-    if said.trim:
+    if said.trim and not said.only:
         trim(said.out)
 
 

@@ -34,7 +34,7 @@ def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
         f"held         {held}",
         f"agent        {options}",
         f"checkpoints  {config.population * checkpoint_bytes / 1e6:.1f} MB while a method runs, "
-        f"{checkpoint_bytes / 1e6:.1f} MB each after",
+        f"{checkpoint_bytes / 1e6:.1f} MB each after (asha and hyperband: one for every trial)",
         f"time         about {duration(_seconds(config, frames_per_s, workers))} "
         f"({readable(frames_per_s)} frames/s measured on one worker)",
     ]

@@ -49,7 +49,9 @@ def _embedded(figures: Sequence[str]) -> list[str]:
 
 
 def _results(summary: Mapping[str, Any]) -> str:
-    margins = (summary["comparison"]["random_policy"] or {}).get("margins", {})
+    margins: dict[str, Any] = {}
+    for comparison in (summary["comparison"], *summary["further_comparisons"]):
+        margins |= (comparison["random_policy"] or {}).get("margins", {})
     rows: list[list[str]] = []
     for method, of_method in summary["methods"].items():
         winners = [seed["winner"] for seed in of_method["seeds"].values() if seed["winner"]]

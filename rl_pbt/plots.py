@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rl_pbt.history import History, ancestor_curve, best_fitness_curve, copies, frames_spent, line_of_descent
 from rl_pbt.records import Hyper, Trial
+from rl_pbt.space import Categorical, parse_dimension
 from rl_pbt.statistics import mean_of
 from rl_pbt.store import write_durably
 from rl_pbt.text import readable
@@ -114,11 +115,12 @@ def schedules(history: History, search: Mapping[str, str], *, title: str, fitnes
 
 
 def _draw_hyper(axes: Axes, history: History, winning: list[int], name: str, scale: str) -> None:
-    choices = scale.split(":")[1:] if scale.startswith("choice") else []
+    dimension = parse_dimension(scale)
+    choices = dimension.extremes if isinstance(dimension, Categorical) else ()
 
     def shown(value: Hyper) -> float:
         if choices:
-            return choices.index(value if isinstance(value, str) else f"{value:g}")
+            return dimension.unit(value) * (len(choices) - 1)
         return 1 - float(value) if scale.startswith("horizon") else float(value)
 
     trials = history.by_id
@@ -137,7 +139,7 @@ def _draw_hyper(axes: Axes, history: History, winning: list[int], name: str, sca
     axes.autoscale_view()
     _clean(axes)
     if choices:
-        axes.set_yticks(range(len(choices)), choices)
+        axes.set_yticks(range(len(choices)), list(map(str, choices)))
     # An empty log scale has no limits; and published hypers, which may lie outside the space, may be 0.
     if living and scale.startswith(("log", "horizon")) and min(y for segment in segments for _, y in segment) > 0:
         axes.set_yscale("log")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,17 @@ def read_schedules(folder: Path) -> dict[str, Any]:
     return {
         "run": str(folder),
         "method": config.methods[0],
-        "population": config.population,
+        "members": 1 + max(_members(run, config)),
         "setting": _setting(config),
         "seeds": {str(seed): _of_seed(run, config, seed) for seed in config.seeds},
     }
+
+
+def _members(run: Run, config: RunConfig) -> Iterator[int]:
+    """All numbers that any method has given to a member."""
+    for method in config.methods:
+        for seed in config.seeds:
+            yield from (trial.proposal.member for trial in read_history(run, method, seed).trials)
 
 
 def _of_seed(run: Run, config: RunConfig, seed: int) -> dict[str, Stages]:
@@ -77,5 +84,6 @@ def stages_for(replay: Mapping[str, Any], seed: int) -> dict[str, Stages]:
     seeds = replay.get("seeds")
     if not seeds:
         return {}
-    found: dict[str, Stages] = seeds.get(str(seed)) or list(seeds.values())[seed % len(seeds)]
+    in_turn = sorted(seeds, key=int)  # not as they stand: a manifest lists them otherwise
+    found: dict[str, Stages] = seeds.get(str(seed)) or seeds[in_turn[seed % len(in_turn)]]
     return found

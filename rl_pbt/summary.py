@@ -194,6 +194,12 @@ def _random_policy(setting: Setting, histories: Histories, methods: Sequence[str
     }
 
 
+def _work(history: History) -> list[tuple[JSON, ...]]:
+    """All that a method asked to be trained."""
+    proposals = [trial.proposal for trial in history.trials]
+    return [(p.member, p.generation, dict(p.hypers), p.parent, p.frames) for p in proposals]
+
+
 def _verdict(first: str, second: str, difference: Estimate, seeds: int) -> str:
     """What the difference allows to be said, in plain English."""
     better, worse = (first, second) if difference.value >= 0 else (second, first)
@@ -237,7 +243,7 @@ def _caveats(setting: Setting, histories: Histories, returns: Mapping[str, list[
             f"Evaluation took more than {DEAR:.0%} of the frames of {' and '.join(dear)}: a longer --interval or fewer "
             "--eval-episodes would leave more to learn from."
         )
-    both = [history for method in returns for history in histories[method].values()]
-    if not any(copies(history) for history in both):
+    first, second = ([_work(history) for history in histories[method].values()] for method in returns)
+    if first == second:
         caveats.append("No member was ever copied, so the methods did not differ in what they did.")
     return caveats

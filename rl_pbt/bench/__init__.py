@@ -62,7 +62,7 @@ def make_method(name: str, config: RunConfig, seed: int, quantum: int) -> Method
             schedules={
                 method: [Stage(**stage) for stage in stages] for method, stages in stages_for(config.replay, seed).items()
             },
-            first_replayed_member=config.replay.get("population", 0),
+            first_replayed_member=config.replay.get("members", 0),
         )
     )
 

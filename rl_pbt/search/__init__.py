@@ -143,7 +143,7 @@ METHODS: dict[str, Entry] = {
         description="brackets of successive halving, from many short trainings to few whole ones",
         reference="Li 2017, arXiv 1603.06560",
     ),
-    "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule of RUN's winner"),
+    "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule that RUN's first method found"),
     "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hypers held"),
     "replay-random": _replay("replay-random", "replay:RUN, fresh weights with the hypers of RUN's random search's winner"),
 }

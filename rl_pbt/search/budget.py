@@ -84,19 +84,21 @@ class Account:
         What is left is shared equally by all of them, so that members are ranked at equal age. Where evaluation has turned out so
         dear that less than half an interval would remain, there are fewer proposals, not shorter ones; 0 where there can be none.
         """
-        for fewer in range(proposals, 0, -1):
-            frames = self._share(members * fewer)
+        for fewer in range(proposals, 1, -1):
+            frames = self._share(members * fewer, self.evaluation)
             if frames >= self.plan.interval / 2:
                 return frames
-        return 0 if self.evaluation else self._share(members)
+        # The last ones count on judging at its dearest: nothing can make up for them.
+        frames = self._share(members, max(self._evaluations, default=0))
+        return frames if frames >= self.plan.interval / 2 or not self.evaluation else 0
 
     def room(self, frames: int) -> int:
         """As many of `frames`, in whole quanta, as one more proposal may train for now."""
-        return min(frames // self.plan.quantum * self.plan.quantum, self._share(1))
+        return min(frames // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
 
-    def _share(self, proposals: int) -> int:
+    def _share(self, proposals: int, evaluation: float) -> int:
         """Training frames of each, in whole quanta, if all so many are judged, and the population once more in the play-off."""
-        available = self.left - self.evaluation * (proposals + self.plan.population)
+        available = self.left - evaluation * (proposals + self.plan.population)
         return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 

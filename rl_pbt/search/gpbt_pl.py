@@ -1,14 +1,16 @@
 """GPBT-PL: Population Based Training whose losers learn from a winner (Bai & Cheng 2024, arXiv 2404.08233).
 
-A quarter of the population is slow and a quarter fast, paired at random. The slow one copies the weights of the fast one, and its
-hypers move from where *they* are towards the fast one's, with a velocity that is remembered: the update of a competitive swarm.
+A quarter of the population is slow and a quarter fast, and each slow one meets a fast one at random. It copies the weights of the
+fast one, and its hypers move from where *they* are towards the fast one's, with a velocity that is remembered: the update of a
+competitive swarm.
 
     v <- r1 v + r2 (h_fast - h_slow)
     h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn anew for each hyper
 
 The rule is that of the authors' code; the quarter is its setting, and stands in for `--fraction`. Departures: hypers move on the
 unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole
-number or a choice goes to the nearest; and a member that has nobody to learn from is as in `pbt`.
+number or a choice goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn
+from is as in `pbt`.
 """
 
 from __future__ import annotations

@@ -101,19 +101,24 @@ class AsynchronousPBT(PBT):
     workers are treated alike.
     """
 
-    REMEMBERED = 3  # newest results of each member, of which one is old enough
-
     def __init__(self, setup: Setup, evolution: Evolution) -> None:
         super().__init__(setup, evolution)
-        self._trails: dict[int, deque[tuple[Proposal, Result]]] = {}
+        self._trails: dict[int, deque[tuple[Proposal, Result]]] = {}  # results that somebody may have to look at
         self._frames: dict[int, int] = {}  # by generation: whoever is first in it decides for all
 
     def tell(self, result: Result) -> None:
         proposal = self.underway.get(result.id)
         super().tell(result)
         if proposal is not None and proposal.trains:
-            trail = self._trails.setdefault(proposal.member, deque(maxlen=self.REMEMBERED))
-            trail.append((proposal, result))
+            self._trails.setdefault(proposal.member, deque()).append((proposal, result))
+            self._forget()
+
+    def _forget(self) -> None:
+        """What not even the youngest needs, since it may look at something newer."""
+        youngest = min(result.lineage_frames for result in self.results.values())
+        for trail in self._trails.values():
+            while len(trail) > 1 and trail[1][1].lineage_frames <= youngest:
+                trail.popleft()
 
     def work(self) -> list[Proposal]:
         if not self.last:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rl_pbt import family_tree, plots
 from rl_pbt.history import History
-from rl_pbt.records import Cost, Hyper, Result, Test, Trial
+from rl_pbt.records import Cost, Hyper, Proposal, Result, Test, Trial
 from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.space import Space
 
@@ -52,6 +52,13 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
     winner = method.winner()
     test = None if winner is None else Test(id=winner, returns=(1.0, 2.0, 4.0), cost=Cost(eval_frames=3))
     return History(trials=tuple(trials), chosen=winner, test=test, ended=True)
+
+
+def test_choices_are_drawn_however_they_were_written_and_whatever_was_published() -> None:
+    proposals = [Proposal(id=i, member=i, generation=0, hypers={"h": h}, parent=None, frames=5) for i, h in enumerate((0.1, 0.7))]
+    trials = [Trial(proposal=p, result=Result(id=p.id, fitness=1.0, lineage_frames=5)) for p in proposals]
+    figure = plots.schedules(History(trials=tuple(trials), chosen=1), {"h": "choice:1e-1:1e-3"}, title="choices")
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["0.1", "0.001"]
 
 
 def pixels(figure: Figure) -> np.ndarray:

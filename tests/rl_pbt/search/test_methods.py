@@ -7,7 +7,7 @@ import pytest
 
 from rl_pbt.records import Cost, Hypers, Proposal, Result, UserError
 from rl_pbt.search import METHODS, Method, Plan, Setup, Stage
-from rl_pbt.space import Space
+from rl_pbt.space import Categorical, Space
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 PLAN = Plan(population=6, frames_per_member=1000, interval=100)
@@ -89,8 +89,10 @@ def test_contract(name: str, judge: Judge) -> None:
     for proposal in seen:
         assert set(proposal.hypers) == set(SPACE.dimensions)
         for dimension, value in zip(SPACE.dimensions.values(), proposal.hypers.values(), strict=True):
-            if hasattr(dimension, "low"):
-                assert dimension.low <= value <= dimension.high
+            if isinstance(dimension, Categorical):
+                assert value in dimension.choices
+            else:
+                assert dimension.extremes[0] <= value <= dimension.extremes[1]
         parent = None if proposal.parent is None else finished[proposal.parent]
         if parent is not None:
             assert judge(parent) is not None, "a failure has no checkpoint to start from"
