@@ -1,5 +1,10 @@
 """What every registered method must do, on made-up fitness in microseconds."""
 
+import contextlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -309,3 +314,28 @@ def test_plans_that_cannot_be(fields: dict[str, int], says: str) -> None:
 def test_pbt_settings_that_cannot_be(fields: dict[str, float]) -> None:
     with pytest.raises(UserError):
         make("pbt", **fields)
+
+
+def proposals_of_all_methods() -> str:
+    """What every method that is installed asks for, in words."""
+    asked = {}
+    for name in METHODS:
+        with contextlib.suppress(pytest.skip.Exception):
+            asked[name] = [str(proposal) for proposal in play(make(name), by_lr)]
+    return json.dumps(asked)
+
+
+def test_another_process_asks_for_the_same() -> None:
+    """Whose sets and dictionaries of words lie in another order."""
+    other = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    assert json.loads(other.stdout) == json.loads(proposals_of_all_methods())
+
+
+if __name__ == "__main__":
+    print(proposals_of_all_methods())
