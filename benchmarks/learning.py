@@ -51,7 +51,7 @@ CASES = (
     Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none"),
     Case(env="LunarLander-v3", frames=1_000_000, solved=200, mark="Gymnasium's reward threshold"),
     Case(env="MinAtar/Breakout-v1", frames=600_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
-    Case(env="MiniGrid-DoorKey-5x5-v0", frames=300_000, solved=0.9, mark="usual"),
+    Case(env="MiniGrid-DoorKey-5x5-v0", frames=200_000, solved=0.9, mark="usual"),
     Case(env="InvertedPendulum-v5", frames=200_000, solved=950, mark="Gymnasium's reward threshold"),
     Case(env="VizdoomBasic-v1", frames=400_000, solved=50, mark="usual"),
     Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw"),
