@@ -99,7 +99,7 @@ DEFAULTS: dict[str, Defaults] = {
         search=IMAGES,
         hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "entropy_cost": 0.01},  # starter, but the learning rate: tuned
         agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},
-        of_agent={"impala": {"unroll_length": 20, "envs_per_member": 8}},
+        of_agent={"impala": {"unroll_length": 20, "envs_per_member": 8, "normalise_returns": True}},  # tuned with an LSTM
     ),
     "vizdoom": replace(ATARI, agent_options={**ATARI.agent_options, "rewards": "symlog"}),
     "dmlab": replace(ATARI, agent_options={**ATARI.agent_options, "core": "lstm"}),  # E18, Fig. 3
