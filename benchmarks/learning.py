@@ -4,6 +4,9 @@
 
 Seeds are members of one population that share nothing but the tensors. Each trains for the frames of its environment and is then
 tested on episodes of its own test seeds, beside a uniformly random policy. `solved` is the field's usual mark.
+
+Rows that FILE.json holds already stay, each with the commit that made it; one that this commit made from the same number of seeds
+and frames is not made again, so a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -46,10 +49,10 @@ CASES = (
     Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
     Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),
     Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none"),
-    Case(env="LunarLander-v3", frames=2_000_000, solved=200, mark="Gymnasium's reward threshold"),
-    Case(env="MinAtar/Breakout-v1", frames=3_000_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
-    Case(env="MiniGrid-DoorKey-5x5-v0", frames=1_000_000, solved=0.9, mark="usual"),
-    Case(env="InvertedPendulum-v5", frames=500_000, solved=950, mark="Gymnasium's reward threshold"),
+    Case(env="LunarLander-v3", frames=1_000_000, solved=200, mark="Gymnasium's reward threshold"),
+    Case(env="MinAtar/Breakout-v1", frames=600_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
+    Case(env="MiniGrid-DoorKey-5x5-v0", frames=200_000, solved=0.9, mark="usual"),
+    Case(env="InvertedPendulum-v5", frames=200_000, solved=950, mark="Gymnasium's reward threshold"),
     Case(env="VizdoomBasic-v1", frames=400_000, solved=50, mark="usual"),
     Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw"),
     Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs"),
@@ -114,8 +117,8 @@ def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The results as a Markdown table, a row for each environment and agent."""
     lines = ["| environment | agent | frames | mean test return by seed | mean | 95 % interval | random | solved | time |"]
     lines.append("| --- | --- | ---: | --- | ---: | --- | ---: | --- | ---: |")
-    for env, of_env in results.items():
-        for agent, one in of_env.items():
+    for env, agent in ((case.env, agent) for case in CASES for agent in AGENTS):
+        if one := results.get(env, {}).get(agent):
             seeds = one["mean_test_returns"]
             mean = one["mean"]
             interval = mean and mean["interval"]
@@ -125,6 +128,20 @@ def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
             cells.append(f"{one['train_wall_s']:.0f} s")
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def read(path: Path | None) -> dict[str, dict[str, dict[str, Any]]]:
+    """The results that a file holds, none where there is no file."""
+    if path is None or not path.exists():
+        return {}
+    results: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return results
+
+
+def is_made(row: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> bool:
+    """Whether a row is what would be made again; where the commit does not say what the code was, nothing is."""
+    known = asked["commit"] is not None and not asked["commit"].endswith("-dirty")
+    return row is not None and known and all(row.get(name) == value for name, value in asked.items())
 
 
 def write(path: Path, results: Mapping[str, Any], page: str) -> None:
@@ -148,18 +165,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, test, print a row at a time, write the file."""
     said = parse_arguments(arguments)
-    results: dict[str, dict[str, Any]] = {}
+    results = read(said.out)
     for case in CASES:
         if said.env and case.env not in said.env:
             continue
         for agent in said.agent:
-            frames = round(case.frames * said.share)
+            asked = {"commit": provenance()["commit"], "seeds": said.seeds, "asked_frames": round(case.frames * said.share)}
+            if is_made(results.get(case.env, {}).get(agent), asked):
+                continue
             try:
-                one = learn(case, agent, seeds=said.seeds, frames=frames, workers=said.workers)
+                one = learn(case, agent, seeds=said.seeds, frames=asked["asked_frames"], workers=said.workers)
             except UserError as error:
                 print(f"left out: {error}")
                 break
-            results.setdefault(case.env, {})[agent] = one
+            results.setdefault(case.env, {})[agent] = {**asked, **one}
             print(table({case.env: {agent: one}}).splitlines()[-1], flush=True)
             if said.out:
                 write(said.out, results, table(results))

@@ -22,8 +22,8 @@ from benchmarks.learning import Case, learn, write
 from rl_pbt.statistics import difference_of, iqm_of
 
 ENVS = 8
-SB3 = ("envs_per_member=8", "unroll_length=5", "normalise_observations=false")
-SB3_HYPERS = tuple(f"{name}={hyper.default!r}" for name, hyper in HYPERS.items() if name not in ("learning_rate",))
+SB3 = ("envs_per_member=8", "unroll_length=5", "normalise_observations=false", "normalise_returns=false")
+SB3_HYPERS = tuple(f"{name}={hyper.default!r}" for name, hyper in HYPERS.items())
 CASES = (
     Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
     Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),

@@ -296,22 +296,23 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Where, when and with what the figures were made."""
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Where, when and with what the figures were made; results that have changed make no checkout dirty."""
+    commit = _git("rev-parse", "HEAD")
+    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": git.stdout.strip() or None,
+        "commit": commit and commit + ("-dirty" if dirty else ""),
         "cpu_count": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _git(*words: str) -> str | None:
+    """What git answers in the checkout; None where it has nothing to say, or there is none."""
+    git = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return git.stdout.strip() or None if git.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,10 +44,39 @@ def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.
     assert out.with_suffix(".md").read_text(encoding="utf-8").count("\n") == 4
 
 
+def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "learning.json"
+    made: list[str] = []
+    commit = "abc"
+
+    def learn(case: learning.Case, agent: str, *, frames: int, **_: object) -> dict[str, Any]:
+        made.append(agent)
+        row = {"frames": frames, "mean_test_returns": [1.0], "mean": None, "random_policy": 0.0}
+        return {**row, "solved_by": 0, "failures": [], "train_wall_s": 0.0}
+
+    monkeypatch.setattr(learning, "learn", learn)
+    monkeypatch.setattr(learning, "provenance", lambda: {"commit": commit})
+    asked = ["--env", "CartPole-v1", "--seeds", "1", "--out", str(out)]
+    learning.main([*asked, "--agent", "a2c"])
+    learning.main([*asked, "--agent", "a2c", "impala"])
+    assert made == ["a2c", "impala"]
+    commit = "def"
+    learning.main([*asked, "--agent", "a2c"])
+    assert made == ["a2c", "impala", "a2c"]
+    rows = learning.read(out)["CartPole-v1"]
+    assert {agent: row["commit"] for agent, row in rows.items()} == {"a2c": "def", "impala": "abc"}
+    learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
+    assert made[3:] == ["a2c"]
+    commit = "def-dirty"
+    for _ in range(2):  # what that code was, nobody knows
+        learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
+    assert made[4:] == ["a2c", "a2c"]
+
+
 def test_parity_uses_the_same_settings_for_both() -> None:
     config = learning.configuration(parity.CASES[1], "a2c", ("--agent-options", *parity.SB3, "--search", *parity.SB3_HYPERS))
     assert config.agent_options["unroll_length"] == 5 and config.agent_options["envs_per_member"] == parity.ENVS
-    assert not config.agent_options["normalise_observations"]
+    assert not config.agent_options["normalise_observations"] and not config.agent_options["normalise_returns"]
     # Stable-Baselines3's own defaults, from its constructor.
     import inspect
 
