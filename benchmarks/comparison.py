@@ -5,10 +5,10 @@
 Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where it was stopped: `methods`, all of them;
 `population-P`, PBT and random search with other numbers of members, each of which has the same frames; and `replay`, which
 trains fresh weights along the schedule of the first one's winner. What they said is gathered in comparison.json, comparison.md
-and two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
+and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
-When all have run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files and other plots. A run
-that was trimmed is not run again.
+When all have run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files, pages and plots. A
+run that was trimmed is not run again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rl_pbt.text import interval_text, value_text
 POPULATIONS = (4, 8, 16, 32)
 MAIN_POPULATION = 8
 METHODS_AT_ONCE = [name for name in METHODS if not name.startswith("replay")]
-KEPT = ("manifest.json", "summary.json", "learning_curves.png", "test_returns.png")
+KEPT = ("manifest.json", "summary.json")
 
 
 def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
@@ -83,7 +83,7 @@ def page(env: str, found: Mapping[str, Any]) -> str:
     for name, of_run in found.items():
         parts += [f"## {name}: {of_run['population']} members, {of_run['seeds']} seeds", _table(of_run)]
         parts.append(f"Made by `{of_run['command']}`, commit `{of_run['commit']}`.")
-    return "\n\n".join([*parts, "![](methods.png)", "![](populations.png)"]) + "\n"
+    return "\n\n".join([*parts, *(f"![]({name})" for name in _figures(env, found))]) + "\n"
 
 
 def _table(of_run: Mapping[str, Any]) -> str:
@@ -158,6 +158,14 @@ def populations_figure(env: str, found: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _figures(env: str, found: Mapping[str, Any]) -> dict[str, Figure]:
+    """By file name, those that what was found is enough for."""
+    figures = {"methods.png": methods_figure(env, found)} if "methods" in found else {}
+    if sum(name != "replay" for name in found) > 1:
+        figures["populations.png"] = populations_figure(env, found)
+    return figures
+
+
 def _finish(figure: Figure, title: str) -> None:
     (axes,) = figure.axes
     axes.spines[["top", "right"]].set_visible(False)
@@ -169,8 +177,8 @@ def write(out: Path, env: str) -> None:
     found = gather(out)
     (out / "comparison.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     (out / "comparison.md").write_text(page(env, found), encoding="utf-8")
-    save(methods_figure(env, found), out / "methods.png")
-    save(populations_figure(env, found), out / "populations.png")
+    for name, figure in _figures(env, found).items():
+        save(figure, out / name)
 
 
 def trim(out: Path) -> None:
