@@ -215,6 +215,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
     "agent",
@@ -228,7 +229,7 @@ def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happe
     script = Path(__file__).with_name("killing.py")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent, "--workers", "1"],
-        capture_output=True, text=True, timeout=500, check=False,
+        capture_output=True, text=True, timeout=850, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
