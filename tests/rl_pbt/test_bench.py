@@ -220,7 +220,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
 @pytest.mark.parametrize(
     "agent",
     [
-        ["--agent", "a2c"],
+        ["--agent", "a2c", "--eval-episodes", "1"],
         ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
         ["--methods", "pbt-async"],
     ],
