@@ -1,4 +1,4 @@
-"""What every agent learns in every family of environments, with the family's published hypers and no search.
+"""What every agent learns in every family of environments, with the family's default hypers and no search.
 
     python -m benchmarks.learning [--env ID ...] [--agent NAME ...] [--seeds N] [--share S] [--out FILE.json]
 

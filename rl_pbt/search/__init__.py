@@ -118,7 +118,7 @@ METHODS: dict[str, Entry] = {
     ),
     "hand-tuned": Entry(
         make=HandTuned,
-        description="the published hypers on as many seeds as the population has members",
+        description="the default hypers, published or tuned, on as many seeds as the population has members",
         reference="rl_pbt/defaults.py names the source of each",
     ),
     "bayes": Entry(
