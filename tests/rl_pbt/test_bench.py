@@ -14,6 +14,7 @@ import pytest
 
 from rl_pbt import bench
 from rl_pbt.records import UserError
+from rl_pbt.search import METHODS
 
 SMALL = [
     "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
@@ -189,6 +190,11 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pyte
 def test_methods_help(capsys: pytest.CaptureFixture[str]) -> None:
     bench.bench(["--methods", "help"])
     assert "Jaderberg 2017" in capsys.readouterr().out
+
+
+def test_the_page_of_methods_has_them_all() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert [name for name in METHODS if f"`{name}`" not in page] == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
