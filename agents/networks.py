@@ -43,7 +43,9 @@ def conv(weights: Weights, name: str, inputs: Tensor, stride: int, padding: int 
 
 
 def _looped_conv(kernels: Tensor, biases: Tensor, inputs: Tensor, stride: int, padding: int) -> Tensor:
-    return torch.stack([F.conv2d(inputs[p], kernels[p], biases[p], stride, padding) for p in range(len(kernels))])
+    # Unbound, not indexed: the gradient of each index would be a zero tensor of the whole population.
+    members = zip(inputs.unbind(), kernels.unbind(), biases.unbind(), strict=True)
+    return torch.stack([F.conv2d(images, kernel, bias, stride, padding) for images, kernel, bias in members])
 
 
 def _grouped_conv(kernels: Tensor, biases: Tensor, inputs: Tensor, stride: int, padding: int) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 CLIP = 10.0
 EPSILON = 1e-8
+ALL = slice(None)
 
 
 @final
@@ -27,6 +28,12 @@ class Moments:
         self.mean = torch.zeros(members, *shape, dtype=torch.float64, device=device)
         self.variance = torch.ones(members, *shape, dtype=torch.float64, device=device)
         self.count = torch.full((members,), 1e-4, dtype=torch.float64, device=device)
+
+    def of_members(self, members: Tensor | slice) -> Moments:
+        """A copy of these members' moments as they are now."""
+        alone = copy.copy(self)
+        alone.mean, alone.variance, alone.count = (one[members].clone() for one in (self.mean, self.variance, self.count))
+        return alone
 
     def update(self, samples: Tensor, valid: Tensor) -> None:
         """Take in samples [T, P, B, *shape] where `valid` [T, P, B]; the others may hold anything."""
@@ -62,9 +69,11 @@ class Normaliser:
     def slots(self) -> dict[str, Tensor]:
         return self._moments.slots()
 
-    def copy(self) -> Normaliser:
-        """One whose statistics stay as they are now."""
-        return copy.deepcopy(self)
+    def of_members(self, members: Tensor | slice = ALL) -> Normaliser:
+        """One of these members alone, whose statistics stay as they are now."""
+        alone = copy.copy(self)
+        alone._moments = self._moments.of_members(members)
+        return alone
 
     def update(self, observations: Tensor, valid: Tensor) -> None:
         """Take in observations [T, P, B, *observation] where `valid` [T, P, B]; the others may hold anything."""

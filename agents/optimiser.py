@@ -39,8 +39,8 @@ class RMSProp:
         torch._foreach_addcmul_(self._squares, gradients, gradients, 1.0 - self._decay)
         denominators = torch._foreach_sqrt(self._squares)
         torch._foreach_add_(denominators, _like_each(epsilon, denominators))
-        steps = torch._foreach_mul(gradients, _like_each(-learning_rate, gradients))
-        torch._foreach_addcdiv_(self._parameters, steps, denominators)
+        torch._foreach_mul_(gradients, _like_each(-learning_rate, gradients))
+        torch._foreach_addcdiv_(self._parameters, gradients, denominators)
         return norms
 
 
@@ -98,16 +98,20 @@ def _zeros(parameters: Mapping[str, Tensor]) -> list[Tensor]:
 
 
 def _take_clipped(parameters: Sequence[Tensor], max_grad_norm: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The gradients, as torch.nn.utils.clip_grad_norm_ clips each member's, and their norms before, [P]; none are left."""
+    """The gradients, as torch.nn.utils.clip_grad_norm_ clips each member's, and their norms before, [P]; none are left.
+
+    They are the caller's to write into.
+    """
     gradients = []
     for weight in parameters:
         if weight.grad is None:
             raise ValueError(f"a weight of {tuple(weight.shape)} has no gradient: it is not part of the loss")
         gradients.append(weight.grad)
         weight.grad = None
-    norms = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients]).sum(0).sqrt()
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]).square().sum(0).sqrt()
     scale = (max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
-    return list(torch._foreach_mul(gradients, _like_each(scale, gradients))), norms
+    torch._foreach_mul_(gradients, _like_each(scale, gradients))
+    return gradients, norms
 
 
 def _like_each(per_member: Tensor, arrays: Sequence[Tensor]) -> list[Tensor]:

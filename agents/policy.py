@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -63,7 +63,13 @@ class Policy:
     @torch.no_grad()
     def of(cls, network: Network, weights: Weights, normaliser: Normaliser | None, device: str) -> Policy:
         copies = network.torso.prepared({name: weight.detach().clone() for name, weight in weights.items()})
-        return cls(network=network, weights=copies, normaliser=normaliser and normaliser.copy(), device=device)
+        return cls(network=network, weights=copies, normaliser=normaliser and normaliser.of_members(), device=device)
+
+    def of_members(self, members: Sequence[int] | np.ndarray[Any, Any]) -> Policy:
+        """The policy of some of the members alone."""
+        index = torch.as_tensor(members, device=self.device)
+        weights = {name: weight[index] for name, weight in self.weights.items()}
+        return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.of_members(index))
 
     def initial_state(self, members: int, envs: int) -> Tensor:
         """The core's state at the start of an episode, [P, B, S]."""

@@ -30,7 +30,7 @@ BACKENDS = ("gymnasium", "envpool")
 def agent_speed(question: tuple[str, str, float]) -> float | str:
     """Agent steps per second of an environment and agent, in about so many seconds; or why there is none."""
     from rl_pbt import seeds
-    from rl_pbt.bench import make_task
+    from rl_pbt.bench.command import make_task
     from rl_pbt.executors import IntervalJob
     from rl_pbt.records import Proposal
     from rl_pbt.store import Checkpoints

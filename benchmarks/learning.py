@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.throughput import provenance
 from rl_pbt.arguments import build_parser, configure
-from rl_pbt.bench import make_task
+from rl_pbt.bench.command import make_task
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import IntervalJob, ProcessExecutor, TestJob, run_intervals, run_tests
 from rl_pbt.records import Proposal, UserError

@@ -7,17 +7,19 @@ it is no part of that protocol. Games such as Breakout stand still until FIRE is
 Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
 so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are
 pooled, not the last two, and shrunk once, by blocks of whole pixels: shrinking to 84x84 costs more than a frame of emulation.
+ale_py's vector environment cannot do that, so these games are stepped frame by frame, through ale_py's emulator itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, TypeAlias, final
 
 import numpy as np
-from ale_py import ALEInterface, roms
+from ale_py import ALEInterface, LoggerMode, roms
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -43,9 +45,9 @@ def options_of(game: str) -> Options:
     height, width = pooled["screen"] if pooled else (84, 84)
     return {
         "game": game,
-        "frameskip": FRAME_SKIP // 2 if pooled else FRAME_SKIP,
+        "frameskip": FRAME_SKIP,
         "pooled_block": list(pooled["block"]) if pooled else None,
-        "stack_num": 1 if pooled else STACK,
+        "stack_num": STACK,
         "maxpool": True,
         "repeat_action_probability": 0.25,
         "max_num_frames_per_episode": EPISODE_FRAMES,  # counted in emulator frames, unlike its C++ name says
@@ -66,106 +68,156 @@ def options_of(game: str) -> Options:
     }
 
 
-def make(options: Options, num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
+def make(options: Mapping[str, Any], num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
     """The vector environment of `options_of`."""
-    inner = {name: value for name, value in options.items() if name != "pooled_block"}
-    env = AtariVectorEnv(num_envs=num_envs, num_threads=threads, **inner)
-    return PoolAllFrames(env, options["pooled_block"]) if options["pooled_block"] else env
+    if options["pooled_block"]:
+        return PoolAllFrames(options, num_envs)
+    known = {name: value for name, value in options.items() if name not in ("backend", "pooled_block")}
+    return AtariVectorEnv(num_envs=num_envs, num_threads=threads, **known)
 
 
 def make_twin(options: Mapping[str, Any]) -> VectorEnv[Any, Any, Any]:
     """One copy of the same game in colour and in its full size, for people: [1, 1, H, W, 3].
 
-    A pooled game's steps are the inner ones. With the same seed and actions it plays the same game.
+    With the same seed and actions it plays the same game.
     """
-    emulator = ALEInterface()
-    rom = roms.get_rom_path(options["game"])
-    assert rom is not None, options["game"]
-    emulator.loadROM(rom)
-    height, width = emulator.getScreenDims()
-    inner = {name: value for name, value in options.items() if name not in ("backend", "pooled_block")}
-    inner |= {"grayscale": False, "stack_num": 1, "img_height": height, "img_width": width}
-    return AtariVectorEnv(num_envs=1, num_threads=1, **inner)
+    height, width = _emulator(options["game"]).getScreenDims()
+    seen = {"grayscale": False, "stack_num": 1, "img_height": height, "img_width": width}
+    return make({**options, **seen, "pooled_block": options["pooled_block"] and (1, 1)}, 1, 1)
 
 
-def block_means(frames: Array, block: Sequence[int]) -> Array:
-    """[B, H, W] -> [B, H // block[0], W // block[1]], both uint8: means of blocks, rounded down; a rest is cut off."""
+def block_means(frame: Array, block: Sequence[int]) -> Array:
+    """[H, W, ...] -> [H // block[0], W // block[1], ...], both uint8: means of blocks, rounded down; a rest is cut off."""
     rows, columns = block
-    height, width = frames.shape[1] // rows * rows, frames.shape[2] // columns * columns
-    sums = np.zeros((len(frames), height // rows, frames.shape[2]), np.uint16)
-    for row in range(rows):
-        sums += frames[:, row:height:rows]
-    for column in range(1, columns):
-        sums[:, :, 0:width:columns] += sums[:, :, column:width:columns]
-    return (sums[:, :, 0:width:columns] // (rows * columns)).astype(np.uint8)
+    height, width = frame.shape[0] // rows * rows, frame.shape[1] // columns * columns
+    sums = frame[0:height:rows].astype(np.uint16)
+    for row in range(1, rows):
+        sums += frame[row:height:rows]
+    sums = reduce(np.add, [sums[:, column:width:columns] for column in range(columns)])
+    return (sums // (rows * columns)).astype(np.uint8)
+
+
+def _emulator(game: str) -> ALEInterface:
+    """At the beginning of the game, with nothing left to chance, and without end."""
+    ALEInterface.setLoggerMode(LoggerMode.Error)
+    emulator = ALEInterface()
+    emulator.setInt("random_seed", 0)
+    emulator.setFloat("repeat_action_probability", 0.0)
+    emulator.setInt("max_num_frames_per_episode", 0)
+    rom = roms.get_rom_path(game)
+    assert rom is not None, game
+    emulator.loadROM(rom)
+    emulator.reset_game()
+    return emulator
+
+
+@final
+class _Game:
+    """One emulator, a frame at a time.
+
+    Sticky actions and the NOOPs that begin an episode are drawn here, as ale_py draws them. So nothing in the emulator is
+    random, and an episode begins by going back to a saved state: a new seed, or a reset, would load or start the game again,
+    which takes as long as two hundred or twenty agent steps.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._emulator = _emulator(options["game"])
+        self._actions = self._emulator.getMinimalActionSet()
+        self._skip = options["frameskip"]
+        self._sticky = options["repeat_action_probability"]
+        self._noop_max = options["noop_max"]
+        # The emulator has played some frames by itself; as in ale_py's vector environment they are not the episode's.
+        self._last = self._emulator.getEpisodeFrameNumber() + options["max_num_frames_per_episode"]
+        self._show = self._emulator.getScreenGrayscale if options["grayscale"] else self._emulator.getScreenRGB
+        self.num_actions = len(self._actions)
+        self.first_frame: Array = self._show()
+        self._beginning = self._emulator.cloneState()
+        self._screen, self._brightest = np.empty((2, *self.first_frame.shape), np.uint8)
+        self._played = NOOP
+        self.generator = np.random.default_rng()
+
+    def begin(self) -> Array:
+        """The first frame that is seen of a new episode, [H, W] or [H, W, 3]."""
+        self._emulator.restoreState(self._beginning)
+        self._played = NOOP
+        noops = int(self.generator.integers(self._noop_max, endpoint=True))
+        for _ in range(noops):
+            self._emulator.act(self._actions[NOOP])
+        return self._show() if noops else self.first_frame  # going back changes no screen
+
+    def step(self, action: int) -> tuple[Array, float, bool, bool]:
+        """The maximum of all frames of one agent step, until the episode ends; true reward, terminated, truncated.
+
+        The array is written to again in the next step.
+        """
+        self._brightest.fill(0)
+        reward = 0.0
+        for sticks in self.generator.random(self._skip) < self._sticky:
+            self._played = self._played if sticks else action
+            reward += self._emulator.act(self._actions[self._played])
+            self._show(self._screen)
+            np.maximum(self._brightest, self._screen, out=self._brightest)
+            terminated = self._emulator.game_over()
+            truncated = not terminated and self._emulator.getEpisodeFrameNumber() >= self._last
+            if terminated or truncated:
+                break
+        return self._brightest, reward, terminated, truncated
 
 
 @final
 class PoolAllFrames(VectorEnv[Any, Any, Any]):
-    """Two inner steps of two frames for each agent step; their maximum in blocks, and a frame stack of its own.
+    """Games whose agent steps show the maximum of all their frames, in blocks of pixels; a stack of the last few of those.
 
-    NEXT_STEP autoreset at the level of agent steps. An episode may end in the first of the two inner steps, when the inner
-    environment resets itself in the second, or in the second, when it does so in the next agent step. Either way it idles
-    until the end of that next agent step, which shows the new episode: two or four frames of NOOP on top of the up to
-    `noop_max` that begin an episode anyway. To reset it once more, to the very first frame, would cost as much as twenty
-    agent steps.
-    An inner reset without a seed goes on with the emulator's own random stream, so the whole is deterministic.
+    NEXT_STEP autoreset.
     """
 
-    def __init__(self, inner: AtariVectorEnv, block: Sequence[int]) -> None:
-        self._inner = inner
-        self._block = block
-        self.num_envs = inner.num_envs
-        self.metadata = {**inner.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
-        _, height, width = inner.single_observation_space.shape or ()
-        self._frame_shape = (height // block[0], width // block[1])
-        self.single_observation_space = Box(0, 255, (STACK, *self._frame_shape), np.uint8)
-        self.single_action_space = inner.single_action_space
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = inner.action_space
-        self._frames: list[Array] = []  # the last four, oldest first, each [B, height, width]; never handed out
-        self._ended = np.zeros(self.num_envs, bool)  # [B]: episodes that ended in the last agent step
+    def __init__(self, options: Mapping[str, Any], num_envs: int) -> None:
+        self._games = [_Game(options) for _ in range(num_envs)]
+        self._block = options["pooled_block"]
+        self._stack = options["stack_num"]
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+        frame = block_means(self._games[0].first_frame, self._block)
+        self.single_observation_space = Box(0, 255, (self._stack, *frame.shape), np.uint8)
+        self.single_action_space = Discrete(self._games[0].num_actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._frames = [np.zeros((num_envs, *frame.shape), np.uint8)] * self._stack  # the last, oldest first; never handed out
+        self._ended = np.zeros(num_envs, bool)  # [B]: episodes that ended in the last step
 
     def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Array, Options]:
-        """Reset every environment; sub-environment i is seeded with seed + i. Takes no options (ValueError)."""
+        """Reset every game; the i-th is seeded with seed + i. Takes no options (ValueError)."""
         if options:
             raise ValueError(f"pooled environments are reset together, without options; got {sorted(options)}")
-        first, info = self._inner.reset(seed=seed)
+        if seed is not None:
+            for i, game in enumerate(self._games):
+                game.generator = np.random.default_rng(seed + i)
         self._ended = np.zeros(self.num_envs, bool)
-        black = np.zeros((self.num_envs, *self._frame_shape), np.uint8)
-        self._frames = [*(black.copy() for _ in range(STACK - 1)), block_means(first[:, 0], self._block)]
-        return np.stack(self._frames, axis=1), info
+        everyone = np.ones(self.num_envs, bool)
+        return self._pushed([block_means(game.begin(), self._block) for game in self._games], everyone), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
-        """One agent step of four frames, actions [B]. The caller owns the arrays returned.
+        """One agent step, actions [B]. The caller owns the arrays returned.
 
-        Returns observations [B, 4, height, width] uint8, true rewards, terminated, truncated, and ale_py's information.
+        Returns observations [B, stack, height, width] uint8, true rewards, terminated, truncated.
         """
         fresh = self._ended
-        actions = np.where(fresh, NOOP, actions)
-        first, reward, terminated, truncated, first_info = self._inner.step(actions)
-        second, second_reward, second_terminated, second_truncated, info = self._inner.step(actions)
-        early = (terminated | truncated) & ~fresh  # these the second inner step has reset
-        frame = np.maximum(first[:, 0], second[:, 0])
-        frame[early] = first[early, 0]
-        reward = np.where(early, reward, reward + second_reward)
-        terminated = np.where(early, terminated, second_terminated)
-        truncated = np.where(early, truncated, second_truncated)
-        reward[fresh], terminated[fresh], truncated[fresh] = 0, False, False
+        rewards = np.zeros(self.num_envs)
+        terminated, truncated = np.zeros((2, self.num_envs), bool)
+        frames = []
+        for i, game in enumerate(self._games):
+            if fresh[i]:
+                frame = game.begin()
+            else:
+                frame, rewards[i], terminated[i], truncated[i] = game.step(int(actions[i]))
+            frames.append(block_means(frame, self._block))
         self._ended = terminated | truncated
-        return self._pushed(frame, fresh), reward, terminated, truncated, _chosen(early, first_info, info)
+        return self._pushed(frames, fresh), rewards, terminated, truncated, {}
 
-    def _pushed(self, frame: Array, fresh: Array) -> Array:
-        """The stack with `frame`, shrunk, last; what went before is black where the episode has just begun, as in ale_py."""
-        self._frames = [*self._frames[1:], block_means(frame, self._block)]
+    def _pushed(self, frames: Sequence[Array], fresh: Array) -> Array:
+        """The stack with `frames` last; what went before is black where the episode has just begun, as in ale_py."""
+        older = self._frames[1:]
         if fresh.any():
-            for older in self._frames[:-1]:
-                older[fresh] = 0
+            older = [np.where(fresh.reshape(-1, *[1] * frames[0].ndim), 0, one).astype(np.uint8) for one in older]
+        self._frames = [*older, np.stack(frames)]
         return np.stack(self._frames, axis=1)
-
-    def close_extras(self, **kwargs: Any) -> None:
-        self._inner.close()
-
-
-def _chosen(mask: Array, where: Options, elsewhere: Options) -> Options:
-    return {name: np.where(mask, where[name], elsewhere[name]) for name in elsewhere}

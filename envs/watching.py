@@ -88,7 +88,6 @@ class _Filmed:
         self.env = make_vector(spec, 1)
         self._twin = atari.make_twin(spec.options)
         self.pictures_per_s = atari.FRAMES_PER_S / spec.frame_skip
-        self._steps = spec.frame_skip // int(spec.options["frameskip"])  # of the twin in one of the agent's
         self._picture: Array = np.zeros((1, 1, 3), np.uint8)
 
     def reset(self, seed: int) -> Array:
@@ -97,13 +96,7 @@ class _Filmed:
         return observations
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
-        seen = []
-        for _ in range(self._steps):
-            observations, _, terminated, truncated, _ = self._twin.step(actions)
-            seen.append(observations[0, 0])
-            if terminated[0] or truncated[0]:
-                break
-        self._picture = np.maximum.reduce(seen)
+        self._picture = self._twin.step(actions)[0][0, 0]
         return self.env.step(actions)[:4]
 
     def picture(self) -> Array:

@@ -12,7 +12,8 @@ from agents import Policy, Rollout
 from rl_pbt.actors import Actors, Array, Episodes
 
 NOISE_CHUNK = 32  # action noise is drawn for so many steps at a time while playing
-Choose: TypeAlias = Callable[[Array], Array]  # observations [P, B, ...] -> actions for the environments [P, B, ...]
+# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of the others are any.
+Choose: TypeAlias = Callable[[Array, Array], Array]
 
 
 @final
@@ -53,19 +54,42 @@ class Collector:
         )
 
 
-def sampled(policy: Policy, generators: Sequence[torch.Generator], num_envs: int) -> Choose:
-    """The policy as it explores, for episodes that begin with the first call."""
-    noise: list[torch.Tensor] = []
-    state = policy.initial_state(len(generators), num_envs)
+@final
+class Sampler:
+    """The policy as it explores, for episodes that begin with the first call.
 
-    def choose(observations: Array) -> Array:
-        nonlocal state
-        if not noise:
-            noise.extend(policy.sample_noise(generators, NOISE_CHUNK, num_envs).flip(0))
-        actions, _, state = policy.act(torch.from_numpy(observations), state, noise.pop())
-        return policy.environment_actions(actions)
+    It computes for the copies that play and for few others: the last of many episodes may take as long as all before it.
+    """
 
-    return choose
+    def __init__(self, policy: Policy, generators: Sequence[torch.Generator], num_envs: int) -> None:
+        self._policy = policy
+        self._generators = generators
+        self._num_envs = num_envs
+        self._noise: list[torch.Tensor] = []
+        self._state = policy.initial_state(len(generators), num_envs)
+        self._members = tuple(range(len(generators)))  # whose weights `_narrow` has
+        self._narrow = policy
+        self._actions: Array | None = None  # the last of every copy
+
+    def __call__(self, observations: Array, playing: Array) -> Array:
+        if not self._noise:
+            self._noise.extend(self._policy.sample_noise(self._generators, NOISE_CHUNK, self._num_envs).flip(0))
+        noise = self._noise.pop()
+        members = np.flatnonzero(playing.any(1))
+        # Each member's playing copies first, and then as many others as the member with most of them needs.
+        copies = np.argsort(~playing[members], axis=1, kind="stable")[:, : playing.sum(1).max()]
+        at = members[:, None], copies
+        actions, _, self._state[at] = self._of(members).act(torch.from_numpy(observations[at]), self._state[at], noise[at])
+        chosen = self._narrow.environment_actions(actions)
+        if self._actions is None:
+            self._actions = np.zeros((*playing.shape, *chosen.shape[2:]), chosen.dtype)
+        self._actions[at] = chosen
+        return self._actions.copy()
+
+    def _of(self, members: Array) -> Policy:
+        if tuple(members) != self._members:
+            self._members, self._narrow = tuple(members), self._policy.of_members(members)
+        return self._narrow
 
 
 def first_episodes(actors: Actors, choose: Choose, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
@@ -80,7 +104,7 @@ def first_episodes(actors: Actors, choose: Choose, playing: Sequence[int]) -> tu
     open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
     open_[list(playing)] = True
     while open_.any():
-        rewards, terminated, ended = actors.step(choose(actors.observations), open_)
+        rewards, terminated, ended = actors.step(choose(actors.observations, open_), open_)
         returns += np.where(open_, rewards, 0.0)
         lengths += open_
         for member in playing:

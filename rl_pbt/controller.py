@@ -97,27 +97,35 @@ def search(
     """Run `method` until it asks for nothing more, test its winner, and leave only the winner's checkpoint."""
     lineage_frames: dict[int, int] = {}
     underway: deque[IntervalJob] = deque()
+    outcomes: list[tuple[Proposal, Result, bool]] = []
     while True:
         if proposals := method.ask():
             journal.record([_proposed(proposal) for proposal in proposals])
-            for observer in observers:
-                observer.proposed(proposals)
             for group in _groups(proposals, group_size):
                 ages = tuple(0 if p.parent is None else lineage_frames[p.parent] for p in group)
                 job = IntervalJob(proposals=tuple(group), lineage_frames=ages, root_seed=root_seed, checkpoints=checkpoints)
                 underway.append(job)
                 if not journal.holds(job):
                     executor.submit(job)
+        _tell(observers, outcomes, proposals)  # last: workers need not wait for it
         if not underway:
             break
-        for proposal, result, replayed in _outcomes(underway.popleft(), executor, journal):
+        outcomes = _outcomes(underway.popleft(), executor, journal)
+        for _, result, _ in outcomes:
             lineage_frames[result.id] = result.lineage_frames
             method.tell(result)
-            for observer in observers:
-                observer.finished(proposal, result, replayed=replayed)
         if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
             checkpoints.keep_only(method.needed(), being_written=[p.id for job in underway for p in job.proposals])
     _conclude(method.winner(), executor, journal, checkpoints, root_seed, test_episodes, observers)
+
+
+def _tell(observers: Sequence[Observer], outcomes: Sequence[tuple[Proposal, Result, bool]], asked: Sequence[Proposal]) -> None:
+    """What came of a job, and then what was asked for thereupon."""
+    for observer in observers:
+        for proposal, result, replayed in outcomes:
+            observer.finished(proposal, result, replayed=replayed)
+        if asked:
+            observer.proposed(asked)
 
 
 def _conclude(

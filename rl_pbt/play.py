@@ -22,8 +22,8 @@ from envs import EnvironmentUnavailable, watch
 from rl_pbt import seeds
 from rl_pbt.actors import environment_errors_in_one_line
 from rl_pbt.arguments import did_you_mean
-from rl_pbt.bench import make_task
-from rl_pbt.collecting import sampled
+from rl_pbt.bench.command import make_task
+from rl_pbt.collecting import Sampler
 from rl_pbt.config import RunConfig
 from rl_pbt.history import History, read_history
 from rl_pbt.records import UserError
@@ -39,15 +39,16 @@ def play(
     """Every picture, and how many are to be shown a second, of so many whole test episodes of the winner."""
     task = make_task(RunConfig.from_json(run.manifest()["config"]), workers=1)
     policy = task.load(winner, run.checkpoints(method, seed)).policy()
+    alone = np.ones((1, 1), bool)
     with environment_errors_in_one_line(task.env, "drawing itself"), closing(watch(task.env)) as watched:
         for episode in range(episodes):
             observations = watched.reset(seeds.environment_seed(seed, split="test") + episode)
             generator = torch.Generator().manual_seed(seeds.seed(seed, purpose=f"play episode {episode}"))
-            choose = sampled(policy, [generator], 1)
+            choose = Sampler(policy, [generator], 1)
             total, steps, ended = 0.0, 0, False
             while not ended:
                 yield watched.picture(), watched.pictures_per_s
-                observations, rewards, terminated, truncated = watched.step(choose(observations[None])[0])
+                observations, rewards, terminated, truncated = watched.step(choose(observations[None], alone)[0])
                 total, steps, ended = total + float(rewards[0]), steps + 1, bool(terminated[0] or truncated[0])
             yield watched.picture(), watched.pictures_per_s
             say(f"episode {episode + 1}: return {total:g} in {steps} steps")

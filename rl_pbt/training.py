@@ -16,7 +16,7 @@ from agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, R
 from envs import EnvSpec, make_vector
 from rl_pbt import seeds
 from rl_pbt.actors import Actors, Array, Episodes, environment_errors_in_one_line
-from rl_pbt.collecting import Collector, first_episodes, sampled
+from rl_pbt.collecting import Collector, Sampler, first_episodes
 from rl_pbt.executors.base import Advance, IntervalJob, TestJob, unheeded
 from rl_pbt.records import Cost, Proposal, Result, Test, UserError
 from rl_pbt.store import Checkpoints
@@ -111,7 +111,7 @@ class RLTask:
         actors = Actors(self.env, num_episodes, [seed], separate=True)
         probe = make_vector(self.env, num_episodes)
         probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
-        episodes, frames = first_episodes(actors, lambda _: probe.action_space.sample()[None], [0])
+        episodes, frames = first_episodes(actors, lambda *_: probe.action_space.sample()[None], [0])
         actors.close()
         probe.close()
         return _test(0, episodes[0], frames[0], clock)
@@ -205,7 +205,7 @@ class RLTask:
     ) -> tuple[list[Episodes], list[int]]:
         """One episode in each of `num_episodes` environments of each member in `playing`, and the frames of each member."""
         actors = Actors(self.env, num_episodes, environment_seeds, separate=True)
-        outcome = first_episodes(actors, sampled(agent.policy(), generators, num_episodes), playing)
+        outcome = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), playing)
         actors.close()
         return outcome
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rl_pbt import bench
+from rl_pbt.bench import command as bench
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_ci_runs_the_readmes_test_command(tmp_path: Path) -> None:
         "python -m ruff format --check .",
         "python -m ruff check .",
         "python -m mypy",
-        "python -m pytest",
+        "python -m pytest -n auto",
     ]
 
 

@@ -1,4 +1,8 @@
-"""Worker processes on this machine. A worker that dies is replaced and its job run again: an interval is a pure function."""
+"""Worker processes on this machine. A worker that dies is replaced and its job run again: an interval is a pure function.
+
+On Linux workers are forked from a server that has imported what they need and has done nothing else; a fresh interpreter
+would take seconds to import torch. Elsewhere system libraries do not bear a fork, and workers are such interpreters.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
@@ -21,6 +25,10 @@ from rl_pbt.executors.interrupts import heard
 from rl_pbt.records import Result, Test, UserError
 
 ATTEMPTS = 3
+if sys.platform == "linux":
+    _CONTEXT = multiprocessing.get_context("forkserver")
+else:
+    _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class TaskError(RuntimeError):
@@ -47,6 +55,14 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def prepare(module: str) -> None:
+    """Let the server import `module` meanwhile; workers that are started later have it. Does nothing the second time."""
+    if sys.platform == "linux":
+        _CONTEXT.set_forkserver_preload([module])
+        with _children_deaf_to_interrupts():
+            forkserver.ensure_running()
 
 
 def _serve(task: Task, connection: Connection, frames: Any) -> None:
@@ -76,10 +92,9 @@ class _Worker:
     """One process and what it is working on."""
 
     def __init__(self, task: Task) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.frames: Any = context.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
-        self.process = context.Process(target=_serve, args=(task, theirs, self.frames), daemon=True)
+        self.connection, theirs = _CONTEXT.Pipe()
+        self.frames: Any = _CONTEXT.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
+        self.process = _CONTEXT.Process(target=_serve, args=(task, theirs, self.frames), daemon=True)
         with _children_deaf_to_interrupts():
             self.process.start()
         theirs.close()
@@ -101,6 +116,7 @@ class ProcessExecutor:
     """`workers` processes, started when first needed and kept."""
 
     def __init__(self, task: Task, workers: int) -> None:
+        prepare(type(task).__module__)
         self._task = task
         self._size = workers
         self._workers: list[_Worker] = []

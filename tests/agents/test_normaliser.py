@@ -88,7 +88,7 @@ def test_values_far_out_are_clipped() -> None:
 
 def test_a_copy_stays_as_it_is_and_slots_are_live() -> None:
     normaliser = Normaliser(2, (3,), "cpu")
-    slots, kept = normaliser.slots(), normaliser.copy()
+    slots, kept = normaliser.slots(), normaliser.of_members()
     before = {name: tensor.clone() for name, tensor in slots.items()}
     normaliser.update(torch.randn(4, 2, 5, 3, generator=torch.Generator().manual_seed(0)), torch.ones(4, 2, 5, dtype=torch.bool))
     for name, tensor in normaliser.slots().items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import throughput
-from rl_pbt import bench
+from rl_pbt.bench import command as bench
 
 RECEIPT = throughput.Receipt(
     train_frames=8_000,

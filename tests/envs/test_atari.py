@@ -45,32 +45,88 @@ def test_same_seed_same_everything_other_seed_other(name: str) -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize("cap", [398, 400])
-def test_pooled_episodes_end_on_either_inner_step_and_the_next_begins_with_noops(cap: int) -> None:
-    """An episode of 398 frames ends after the first inner step of its last agent step, one of 400 after the second."""
-    options = quiet(max_num_frames_per_episode=cap)
-    inner = AtariVectorEnv(
-        num_envs=2, num_threads=1, **{name: value for name, value in options.items() if name != "pooled_block"}
-    )
-    frames = [inner.reset(seed=0)[0][:, 0], *(inner.step(np.full(2, atari.NOOP))[0][:, 0] for _ in range(2))]
-    inner.close()
-    env = atari.make(options, 2, 1)
-    first, _ = env.reset(seed=0)
-    assert (first[:, :3] == 0).all() and np.array_equal(first[:, 3], atari.block_means(frames[0], (3, 2)))
-    left = cap  # of the episode's frames
-    for _ in range(3):
-        last = -(-left // 4)
-        for step in range(1, last + 1):
-            shown, _, terminated, truncated, _ = env.step(np.zeros(2, np.int64))
-            assert not terminated.any() and (truncated == (step == last)).all()
-        assert shown[:, :3].any(), "the true last observation, not that of the reset"
-        idled = 2 if left % 4 == 0 else 4
-        shown, reward, terminated, truncated, _ = env.step(np.full(2, 2))
-        assert not (reward.any() or terminated.any() or truncated.any())
-        begun = np.maximum(*frames[idled // 2 - 1 : idled // 2 + 1])
-        assert (shown[:, :3] == 0).all() and np.array_equal(shown[:, 3], atari.block_means(begun, (3, 2)))
-        left = cap - idled
+class Emulator:
+    """Pacman played in ale_py's emulator itself, without this project's code."""
+
+    def __init__(self, seed: int = 0, sticky: float = 0.0) -> None:
+        self.ale = ale_py.ALEInterface()
+        self.ale.setInt("random_seed", seed)
+        self.ale.setFloat("repeat_action_probability", sticky)
+        self.ale.loadROM(ale_py.roms.get_rom_path("pacman"))
+        self.ale.reset_game()
+        self.actions = self.ale.getMinimalActionSet()
+
+    def frames(self, action: int, count: int = 4) -> list[Array]:
+        """What is seen, in grey, while one action is taken for so many frames."""
+        seen = []
+        for _ in range(count):
+            self.ale.act(self.actions[action])
+            seen.append(self.ale.getScreenGrayscale())
+        return seen
+
+
+@pytest.mark.parametrize("cap", [397, 398, 400])
+def test_pooled_episodes_are_the_emulators_frame_by_frame_and_end_on_any_of_them(cap: int) -> None:
+    env = atari.make(quiet(max_num_frames_per_episode=cap), 2, 1)
+    actions = np.random.default_rng(0).integers(0, 5, 100)
+    for episode in range(3):
+        emulator = Emulator()
+        if episode == 0:
+            shown, _ = env.reset(seed=0)
+        else:  # the step after the end ignores its action, and shows the very first frame
+            shown, reward, terminated, truncated, _ = env.step(np.full(2, 2))
+            assert not (reward.any() or terminated.any() or truncated.any())
+        stack = [np.zeros((83, 80), np.uint8)] * 3 + [atari.block_means(emulator.ale.getScreenGrayscale(), (3, 2))]
+        assert all(np.array_equal(one, np.stack(stack)) for one in shown)
+        for step, action in enumerate(actions, 1):
+            left = min(4, cap - 4 * (step - 1))
+            stack = [*stack[1:], atari.block_means(np.maximum.reduce(emulator.frames(action, left)), (3, 2))]
+            shown, _, terminated, truncated, _ = env.step(np.full(2, action))
+            assert all(np.array_equal(one, np.stack(stack)) for one in shown)
+            assert not terminated.any() and (truncated == (step == 100)).all()
     env.close()
+
+
+def test_a_pooled_reset_forgets_the_past() -> None:
+    def play(env: Any) -> list[Array]:
+        actions = np.random.default_rng(0).integers(0, 5, (80, 2))
+        return [env.reset(seed=3)[0], *(env.step(row)[0] for row in actions)]
+
+    fresh, used = atari.make(atari.options_of("pacman"), 2, 1), atari.make(atari.options_of("pacman"), 2, 1)
+    used.reset(seed=8)
+    for row in np.random.default_rng(1).integers(0, 5, (237, 2)):
+        used.step(row)
+    assert all(np.array_equal(a, b) for a, b in zip(play(fresh), play(used), strict=True))
+
+
+def test_in_each_frame_the_action_of_the_frame_before_is_taken_again_with_probability_a_quarter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Machado 2018, Section 5.2: ours are drawn here, not in the emulator."""
+    taken: list[Any] = []
+
+    class Recorder(ale_py.ALEInterface):
+        def act(self, action: Any, paddle_strength: float = 1.0) -> int:
+            taken.append(action)
+            return int(super().act(action, paddle_strength))
+
+    monkeypatch.setattr(atari, "ALEInterface", Recorder)
+    env = atari.make(quiet(repeat_action_probability=0.25), 1, 1)
+    actions = Emulator().actions
+    changes = []
+    for seed in range(4):
+        taken.clear()
+        env.reset(seed=seed)
+        wanted = []
+        for action in np.random.default_rng(seed).integers(0, 5, 150):
+            assert not env.step(np.array([action]))[2].any()
+            wanted += [actions[action]] * 4
+        assert len(taken) == len(wanted)
+        for wants, was, takes in zip(wanted, [actions[atari.NOOP], *taken], taken, strict=False):
+            assert takes in (wants, was)
+            if wants != was:
+                changes.append(takes == was)
+    assert len(changes) > 400 and abs(np.mean(changes) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / len(changes))
 
 
 @pytest.mark.parametrize("name", ["Pacman", "Breakout", "CartPole-v1"])
@@ -109,11 +165,11 @@ def area(frame: Array) -> Array:
 
 
 def test_block_means_are_means_of_whole_blocks_rounded_down() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (2, 250, 160), dtype=np.uint8)
-    shrunk = atari.block_means(frames, (3, 2))
-    assert shrunk.dtype == np.uint8 and shrunk.shape == (2, 83, 80)
-    assert all(np.array_equal(one, np.floor(area(frame.astype(float)) + 1e-9)) for one, frame in zip(shrunk, frames, strict=True))
-    assert (atari.block_means(np.full((1, 250, 160), 255, np.uint8), (3, 2)) == 255).all()
+    frame = np.random.default_rng(0).integers(0, 256, (250, 160), dtype=np.uint8)
+    shrunk = atari.block_means(frame, (3, 2))
+    assert shrunk.dtype == np.uint8 and shrunk.shape == (83, 80)
+    assert np.array_equal(shrunk, np.floor(area(frame.astype(float)) + 1e-9))
+    assert (atari.block_means(np.full((250, 160, 3), 255, np.uint8), (3, 2)) == np.full((83, 80, 3), 255)).all()
 
 
 GHOST = 110  # the ghosts' colour in the emulator's palette
@@ -137,11 +193,7 @@ def ghosts(raw: list[Array], grey: list[Array], observations: list[Array]) -> li
 
 def watch(seed: int) -> list[list[bool]]:
     """Random play in the emulator itself, and side by side in the pooled and the plain environment."""
-    raw_game = ale_py.ALEInterface()
-    raw_game.setInt("random_seed", seed)
-    raw_game.setFloat("repeat_action_probability", 0.0)
-    raw_game.loadROM(ale_py.roms.get_rom_path("pacman"))
-    raw_game.reset_game()
+    raw_game = Emulator(seed).ale
     pooled = atari.make(quiet(), 1, 1)
     plain = atari.make(quiet(pooled_block=None, frameskip=4), 1, 1)
     pooled.reset(seed=seed)

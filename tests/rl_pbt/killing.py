@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rl_pbt import bench, report, store
+from rl_pbt import report, store
+from rl_pbt.bench import command as bench
 
 DIFFERENT = ("cpu_s", "wall_s", "time", "command")  # times, and the folder's own name
 

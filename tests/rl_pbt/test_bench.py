@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rl_pbt import bench
+from rl_pbt.bench import command as bench
 from rl_pbt.records import UserError
 from rl_pbt.search import METHODS
 

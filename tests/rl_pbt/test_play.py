@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from rl_pbt import bench, play
+from rl_pbt import play
+from rl_pbt.bench import command as bench
 from rl_pbt.store import Run
 
 SMALL = [
