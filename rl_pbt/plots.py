@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -44,24 +46,34 @@ def _clean(axes: Axes, *, frames_on_x: bool = True) -> None:
 
 
 def learning_curves(histories: Mapping[str, Sequence[History]], *, fitness: str = "fitness") -> Figure:
-    """Fitness of every member (faint) and the best of them as they stand (bold) against all frames that a method spent."""
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    """Fitness of every member (faint) and the best of them as they stand (bold) against all frames that a method spent.
+
+    Of many methods only the bold curves can be told apart, so there are no others.
+    """
+    few = len(histories) <= len(COLOURS)
+    figure = Figure(figsize=(8, 4.8) if few else (10, 6), layout="constrained")
     axes = figure.add_subplot()
-    for (method, of_method), colour in zip(histories.items(), _colours(histories), strict=True):
-        for history in of_method:
-            _draw_members(axes, history, colour, alpha=0.28 / len(of_method) ** 0.5)
-        _draw_best(axes, method, [curve for h in of_method if (curve := best_fitness_curve(h))], colour)
+    for (method, of_method), colour in zip(histories.items(), _colours(len(histories)), strict=True):
+        if few:
+            for history in of_method:
+                _draw_members(axes, history, colour, alpha=0.28 / len(of_method) ** 0.5)
+        _draw_best(axes, method, [curve for h in of_method if (curve := best_fitness_curve(h))], colour, each=few)
     _clean(axes)
     axes.set_xlabel("environment frames spent by the whole population, evaluation included")
     axes.set_ylabel(fitness)
     axes.set_title("Fitness while learning", loc="left", fontweight="bold")
-    if axes.get_legend_handles_labels()[0]:
+    if axes.get_legend_handles_labels()[0] and few:
         axes.legend(frameon=False, loc="best")
+    elif axes.get_legend_handles_labels()[0]:
+        figure.legend(frameon=False, loc="outside right center", fontsize="small")
     return figure
 
 
-def _colours(histories: Mapping[str, object]) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(len(histories))]
+def _colours(count: int) -> Sequence[str]:
+    """So many that differ: of few, colours that the colour-blind can tell apart."""
+    return (
+        COLOURS[:count] if count <= len(COLOURS) else [to_hex(one) for one in colormaps["turbo"].resampled(count)(range(count))]
+    )
 
 
 def _draw_members(axes: Axes, history: History, colour: str, alpha: float) -> None:
@@ -75,15 +87,15 @@ def _draw_members(axes: Axes, history: History, colour: str, alpha: float) -> No
         axes.plot(frames_of_curve, values, color=colour, alpha=alpha, linewidth=0.8, zorder=2)
 
 
-def _draw_best(axes: Axes, method: str, curves: list[list[tuple[int, float]]], colour: str) -> None:
-    """One seed: its curve bold. Several: each thin, and bold their mean over the frames that all of them reached."""
+def _draw_best(axes: Axes, method: str, curves: list[list[tuple[int, float]]], colour: str, *, each: bool) -> None:
+    """One seed: its curve bold. Several: `each` thin, and bold their mean over the frames that all of them reached."""
     if not curves:
         return
     arrays = [np.array(curve, dtype=np.float64) for curve in curves]
     if len(arrays) == 1:
         axes.plot(*arrays[0].T, color=colour, linewidth=2.4, zorder=4, label=f"{method}: best member")
         return
-    for array in arrays:
+    for array in arrays if each else []:
         axes.plot(*array.T, color=colour, linewidth=1, alpha=0.65, zorder=3)
     start, end = max(array[0, 0] for array in arrays), min(array[-1, 0] for array in arrays)
     frames = np.linspace(start, max(start, end), 200)
@@ -171,7 +183,7 @@ def winners_returns(histories: Mapping[str, Sequence[History]], *, random_policy
     """Every test episode of each seed's winner, the seeds' means, and the method's mean with its 95 % interval."""
     figure = Figure(figsize=(1.6 + 2.4 * max(2, len(histories)), 5), layout="constrained")
     axes = figure.add_subplot()
-    for place, (of_method, colour) in enumerate(zip(histories.values(), _colours(histories), strict=True)):
+    for place, (of_method, colour) in enumerate(zip(histories.values(), _colours(len(histories)), strict=True)):
         returns = [history.test.returns for history in of_method if history.test is not None]
         for seed, values in enumerate(returns):
             centre = place + 0.56 * ((seed + 0.5) / len(returns) - 0.5) - 0.06

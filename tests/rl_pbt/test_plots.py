@@ -99,6 +99,16 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
             assert pixels(figure).size > 0
 
 
+def test_many_methods_have_a_colour_each() -> None:
+    histories = {f"method {index}": [history("pbt", seed=seed) for seed in (index, index + 1)] for index in range(18)}
+    figure = plots.learning_curves(histories)
+    assert_drawn(figure)
+    lines = figure.axes[0].lines
+    assert len(lines) == len({line.get_color() for line in lines}) == 18
+    (legend,) = figure.legends
+    assert [text.get_text().partition(":")[0] for text in legend.get_texts()] == list(histories)
+
+
 def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
     for population, generations in ((2, 1), (8, 5), (32, 100)):
         figure = family_tree.family_tree(history("pbt", population=population, generations=generations), title="tree")
