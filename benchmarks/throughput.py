@@ -331,7 +331,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--quick", action="store_true", help=f"one repeat of 1/{QUICK_SHARE} of the work")
     parser.add_argument("--repeats", type=int, help="measurements of each candidate (default 3)")
     parser.add_argument("--env", choices=[one.env for one in SETTINGS], help="this environment only")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="put the figures there, beside those of other environments")
     return parser.parse_args(arguments)
 
 
@@ -341,15 +341,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if importlib.util.find_spec("cv2") is None:
         raise SystemExit("Stable-Baselines3's Atari wrappers need OpenCV: pip install -e '.[bench]'")
     repeats = options.repeats or (1 if options.quick else 3)
-    results = {
-        one.env: measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
-        for one in SETTINGS
-        if options.env in (None, one.env)
-    }
+    settings = [one for one in SETTINGS if options.env in (None, one.env)]
+    results = {}
+    for one in settings:
+        figures = measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
+        results[one.env] = {**provenance(), "quick": options.quick, "repeats": repeats, **figures}
     print(table(results))
     if options.out:
-        report = {**provenance(), "quick": options.quick, "repeats": repeats, "results": results}
-        options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(options.out.read_text(encoding="utf-8"))["results"] if options.out.exists() else {}
+        options.out.write_text(json.dumps({"results": before | results}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import IntervalJob
 from rl_pbt.records import Proposal
-from rl_pbt.search import METHODS
+from rl_pbt.search import METHODS, Plan
 from rl_pbt.store import Checkpoints
 from rl_pbt.text import duration, readable
 from rl_pbt.training import RLTask
@@ -20,6 +20,7 @@ from rl_pbt.training import RLTask
 def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
     """What would be run, what it costs, and about how long it takes here, by a short measurement."""
     total = config.population * config.frames * len(config.methods) * len(config.seeds)
+    plan = Plan(population=config.population, frames_per_member=config.frames, interval=config.interval, quantum=task.quantum)
     frames_per_s, checkpoint_bytes = measure(config, task)
     ranges = ", ".join(f"{name} {text}" for name, text in config.search.items())
     held = ", ".join(f"{name} {value:g}" for name, value in config.hypers.items() if name not in config.search)
@@ -29,7 +30,7 @@ def plan_lines(config: RunConfig, task: RLTask, workers: int) -> list[str]:
         f"methods      {', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}",
         f"population   {config.population} members in groups of {config.group_size}, {workers} worker processes",
         f"budget       {readable(config.frames)} frames a member, {readable(total)} in all, evaluation included",
-        f"interval     {readable(config.interval)} frames, {config.frames // config.interval} generations",
+        f"interval     {readable(config.interval)} frames, {plan.generations} generations",
         f"search       {ranges}",
         f"held         {held}",
         f"agent        {options}",

@@ -14,7 +14,10 @@ RESERVE = 0.002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A budget cut into generations. Frames are environment frames; `quantum` is the least a member can train for."""
+    """A budget cut into generations. Frames are environment frames; `quantum` is the least a member can train for.
+
+    There are two generations at least: what an evaluation costs is known after the first, and only then can the budget be kept.
+    """
 
     population: int
     frames_per_member: int
@@ -37,7 +40,12 @@ class Plan:
 
     @property
     def generations(self) -> int:
-        return self.frames_per_member // self.interval
+        return max(2, self.frames_per_member // self.interval)
+
+    @property
+    def shortest(self) -> float:
+        """Half a generation: to train for less is not worth an evaluation."""
+        return min(self.interval, self.frames_per_member / 2) / 2
 
     @property
     def total(self) -> int:
@@ -86,11 +94,11 @@ class Account:
         """
         for fewer in range(proposals, 1, -1):
             frames = self._share(members * fewer, self.evaluation)
-            if frames >= self.plan.interval / 2:
+            if frames >= self.plan.shortest:
                 return frames
         # The last ones count on judging at its dearest: nothing can make up for them.
         frames = self._share(members, max(self._evaluations, default=0))
-        return frames if frames >= self.plan.interval / 2 or not self.evaluation else 0
+        return frames if frames >= self.plan.shortest or not self.evaluation else 0
 
     def room(self, frames: int) -> int:
         """As many of `frames`, in whole quanta, as one more proposal may train for now."""

@@ -102,13 +102,16 @@ def test_the_script_measures_every_candidate_in_turn(
         return throughput.rates(RECEIPT) if measure is throughput.run_ours else 100.0
 
     monkeypatch.setattr(throughput, "alone", instead)
-    throughput.main(["--repeats", "2", "--env", "Pacman", "--out", str(tmp_path / "figures.json")])
+    out = tmp_path / "figures.json"
+    out.write_text(json.dumps({"results": {"CartPole-v1": "as it was", "Pacman": "old"}}), encoding="utf-8")
+    throughput.main(["--repeats", "2", "--env", "Pacman", "--out", str(out)])
     assert turns == ["run_ours", "run_sb3", "run_ceiling"] * 2
     assert "2.00x | 200% |" in capsys.readouterr().out
-    report = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert report["repeats"] == 2
-    assert report["results"]["Pacman"]["ratios"]["train/sb3"] == 2.0
-    assert {"date", "commit", "cpu_count", "versions"} <= set(report)
+    results = json.loads(out.read_text(encoding="utf-8"))["results"]
+    assert results["CartPole-v1"] == "as it was"
+    assert results["Pacman"]["repeats"] == 2
+    assert results["Pacman"]["ratios"]["train/sb3"] == 2.0
+    assert {"date", "commit", "cpu_count", "versions"} <= set(results["Pacman"])
 
 
 def test_sb3_runs_with_a_handful_of_steps() -> None:

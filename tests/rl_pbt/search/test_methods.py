@@ -135,6 +135,18 @@ def test_the_budget_is_spent_and_never_overspent(name: str, judge: Judge, togeth
     assert 0.99 * plan_of(name).total <= spent <= plan_of(name).total
 
 
+@pytest.mark.parametrize("eval_frames", [0, 8, 60])
+@pytest.mark.parametrize("name", sorted({*SYNCHRONOUS, "pbt-async"} - {"mf-pbt"}))  # that one refuses so short a plan
+def test_an_interval_as_long_as_the_budget_is_cut_in_two_and_nothing_overspent(
+    name: str, eval_frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "PLAN", replace(PLAN, interval=PLAN.frames_per_member))
+    seen = play(make(name), by_lr, lambda _: eval_frames)
+    spent = sum(outcome(p, 0.0, eval_frames).cost.frames for p in seen)
+    assert 0.99 * plan_of(name).total <= spent <= plan_of(name).total
+    assert len({p.generation for p in seen if p.trains}) == 2
+
+
 @pytest.mark.parametrize("name", SYNCHRONOUS)
 def test_generations_are_ranked_at_equal_age_and_as_long_as_said(name: str) -> None:
     seen = play(make(name), by_lr, COSTS["varying"])
