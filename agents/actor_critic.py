@@ -116,9 +116,9 @@ class ActorCritic(ABC):
         self._config = config
         self._device = device
         self._network = make_network(config, observation_space, action_space)
-        members = [self._network.initialise(seed) for seed in seeds]
+        first = {seed: self._network.initialise(seed) for seed in set(seeds)}
         self._weights: Weights = {
-            name: torch.stack([member[name] for member in members]).to(device).requires_grad_() for name in members[0]
+            name: torch.stack([first[seed][name] for seed in seeds]).to(device).requires_grad_() for name in first[seeds[0]]
         }
         self._optimiser = make_optimiser(config.optimiser, self._weights, decay=config.rmsprop_decay)
         shape = tuple(observation_space.shape or ())

@@ -135,7 +135,11 @@ class RLTask:
     def _agent(self, job: IntervalJob) -> ActorCritic:
         """Weights, optimiser moments and normaliser of the parents first; then the hypers of the proposals, live."""
         agent = self._new_agent(
-            [seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation) for p in job.proposals]
+            [
+                # What is loaded over may be anything: drawing weights takes longer than loading them.
+                0 if p.parent is not None else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
+                for p in job.proposals
+            ]
         )
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
