@@ -137,7 +137,9 @@ class RLTask:
         agent = self._new_agent(
             [
                 # What is loaded over may be anything: drawing weights takes longer than loading them.
-                0 if p.parent is not None else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
+                0
+                if p.parent is not None
+                else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
                 for p in job.proposals
             ]
         )

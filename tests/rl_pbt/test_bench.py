@@ -221,6 +221,21 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+@pytest.mark.parametrize("after_s", [0.4, 0.8])
+def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *SMALL, "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        time.sleep(after_s)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert said == ("", "") and not (tmp_path / "run").exists()
+
+
 @pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
