@@ -49,7 +49,7 @@ ATARI = Defaults(
         "envs_per_member": 8,
         "torso": "shallow",  # M16
         "rewards": "clip",  # M15
-        "autocast": True,  # measured where the processor computes in bfloat16; what it does to learning is not
+        "autocast": True,  # measured where the processor computes in bfloat16: faster, no harm found (results/reference)
     },
     of_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
 )
