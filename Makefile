@@ -31,7 +31,7 @@ format: ## Format every file and mend what can be mended
 	$(PYTHON) -m ruff format .
 
 bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
-	$(PYTHON) benchmarks/throughput.py $(ARGS)
+	$(PYTHON) -m benchmarks.throughput $(ARGS)
 
 evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; the comparison of all methods: hours
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)

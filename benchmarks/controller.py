@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.throughput import provenance
+from benchmarks.measuring import provenance
 from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor
 from rl_pbt.quadratic import QuadraticTask

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning import AGENTS, CASES, configuration
-from benchmarks.throughput import alone, provenance, spread
+from benchmarks.measuring import alone, provenance, spread
 from rl_pbt.records import UserError
 
 MEMBERS = 4

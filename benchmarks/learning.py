@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.throughput import provenance
+from benchmarks.measuring import provenance
 from rl_pbt.arguments import build_parser, configure
 from rl_pbt.bench.command import make_task
 from rl_pbt.config import RunConfig

@@ -1,6 +1,6 @@
 """Speed of whole runs, side by side with Stable-Baselines3 (SB3) A2C, in agent steps per second.
 
-    python benchmarks/throughput.py [--quick] [--out FILE.json]
+    python -m benchmarks.throughput [--quick] [--out FILE.json]
 
 Candidates take turns, so that a machine that drifts drifts for all of them; medians are reported. Each measurement runs
 in a process of its own. SB3 is timed from the start of `learn()`; ours from the first proposal to the end of the run,
@@ -11,26 +11,22 @@ those of evaluation and of the final test.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
 import importlib.util
 import json
 import multiprocessing
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("rl-pbt", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+from benchmarks.measuring import ROOT, alone, provenance, spread
+
 SB3_ENVS = 16
 CEILING_ENVS = 8  # in each process, as many as a member has
 
@@ -90,19 +86,6 @@ class Receipt:
     workers: int
     working_s: float
     command_wall_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """Median, least and greatest of the repeats."""
-
-    median: float
-    min: float
-    max: float
-
-
-def spread(values: Sequence[float]) -> Spread:
-    return Spread(median=statistics.median(values), min=min(values), max=max(values))
 
 
 def steps_per_second(frames: int, frame_skip: int, wall_s: float) -> float:
@@ -255,12 +238,6 @@ def _step_environments(setting: Setting) -> float:
     return steps_per_second(calls * CEILING_ENVS, 1, wall_s)
 
 
-def alone(measure: Callable[[Any], Any], question: Any) -> Any:
-    """The measurement in a fresh process, so that none inherits another's threads or caches."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, question).result()
-
-
 def measure(setting: Setting, repeats: int) -> dict[str, Any]:
     """All candidates of one environment in turn, `repeats` times."""
     runs, sb3, ceiling = [], [], []
@@ -297,33 +274,6 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
         for env, one in results.items()
     ]
     return "\n".join(lines)
-
-
-def provenance() -> dict[str, Any]:
-    """Where, when and with what the figures were made; results that have changed make no checkout dirty."""
-    commit = _git("rev-parse", "HEAD")
-    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit and commit + ("-dirty" if dirty else ""),
-        "cpu_count": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
-    }
-
-
-def _git(*words: str) -> str | None:
-    """What git answers in the checkout; None where it has nothing to say, or there is none."""
-    git = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    return git.stdout.strip() or None if git.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
