@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import provenance
+from benchmarks.measuring import alone, provenance, read, write
 from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor
 from rl_pbt.quadratic import QuadraticTask
@@ -99,9 +96,9 @@ def measure(members: int) -> dict[str, Any]:
     }
 
 
-def table(results: Sequence[dict[str, Any]]) -> str:
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["| members | proposals | proposals/s | peak memory | resumed in |", "| ---: | ---: | ---: | ---: | ---: |"]
-    for one in results:
+    for one in results.values():
         cells = [f"{one['members']:,}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"]
         cells += [f"{one['peak_memory_mib']:,.0f} MiB", f"{one['resume_s']:.1f} s"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -114,14 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
     said = parser.parse_args(arguments)
-    results = []
+    results = read(said.out)
     for members in said.members:
-        with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            results.append(pool.submit(measure, members).result())
+        results[str(members)] = {**provenance(), **alone(measure, members)}
+        write(said.out, results, table(results))
     print(table(results))
-    if said.out:
-        said.out.parent.mkdir(parents=True, exist_ok=True)
-        said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

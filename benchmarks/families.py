@@ -10,7 +10,6 @@ each in a process of its own; medians are reported. What is not installed is lef
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning import AGENTS, CASES, configuration
-from benchmarks.measuring import alone, provenance, spread
+from benchmarks.measuring import alone, is_made, provenance, read, spread, write
 from rl_pbt.records import UserError
 
 MEMBERS = 4
@@ -83,7 +82,7 @@ def environment_speed(question: tuple[str, str, float]) -> float | str:
     return calls * COPIES / wall_s
 
 
-def measure(env: str, repeats: int, seconds: float) -> dict[str, Any]:
+def measure(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
     """All agents and backends of one environment in turn."""
     candidates: list[tuple[str, Callable[[Any], float | str], str]] = [
         *(("agents", agent_speed, agent) for agent in AGENTS),
@@ -133,14 +132,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default 10)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
     said = parser.parse_args(arguments)
-    results: dict[str, dict[str, Any]] = {}
+    results = read(said.out)
     for case in CASES:
-        if not said.env or case.env in said.env:
-            results[case.env] = measure(case.env, said.repeats, said.seconds)
-            if said.out:
-                said.out.parent.mkdir(parents=True, exist_ok=True)
-                said.out.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
-                said.out.with_suffix(".md").write_text(table(results) + "\n", encoding="utf-8")
+        asked = {"repeats": said.repeats, "seconds": said.seconds}
+        if (said.env and case.env not in said.env) or is_made(results.get(case.env), asked):
+            continue
+        results[case.env] = {**provenance(), **asked, **measure(case.env, **asked)}
+        write(said.out, results, table(results))
     print(table(results))
 
 

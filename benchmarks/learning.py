@@ -12,7 +12,6 @@ and frames is not made again, so a run that was killed goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.measuring import provenance
+from benchmarks.measuring import is_made, provenance, read, write
 from rl_pbt.arguments import build_parser, configure
 from rl_pbt.bench.command import make_task
 from rl_pbt.config import RunConfig
@@ -37,25 +36,32 @@ TEST_EPISODES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An environment, the frames that a seed trains for, and the return that counts as solved, with where that mark is from."""
+    """An environment, the frames that a seed trains for, and the return that counts as solved, with where that mark is from.
+
+    `published` is what others reached: for orientation, their frames and protocols differ. "zoo" is the one A2C run that
+    rl-baselines3-zoo's benchmark.md shows for each environment; its Atari steps are four frames each.
+    """
 
     env: str
     frames: int
     solved: float
     mark: str
+    published: str = "–"
 
 
 CASES = (
-    Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
-    Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),
-    Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none"),
-    Case(env="LunarLander-v3", frames=1_000_000, solved=200, mark="Gymnasium's reward threshold"),
+    Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold", published="500 (zoo, 500k)"),
+    Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold", published="-83.4 (zoo, 500k)"),
+    Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none", published="-163 (zoo, 1M)"),
+    Case(
+        env="LunarLander-v3", frames=1_000_000, solved=200, mark="Gymnasium's reward threshold", published="155.8 (zoo, v2, 200k)"
+    ),
     Case(env="MinAtar/Breakout-v1", frames=600_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
     Case(env="MiniGrid-DoorKey-5x5-v0", frames=200_000, solved=0.9, mark="usual"),
     Case(env="InvertedPendulum-v5", frames=200_000, solved=950, mark="Gymnasium's reward threshold"),
     Case(env="VizdoomBasic-v1", frames=400_000, solved=50, mark="usual"),
-    Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw"),
-    Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs"),
+    Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw", published="17.3 (zoo, 10M steps)"),
+    Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs", published="279.8 (zoo, 10M steps)"),
 )
 AGENTS: Mapping[str, tuple[str, ...]] = {
     "a2c": ("--agent", "a2c"),
@@ -115,40 +121,20 @@ def _job(members: Sequence[int], hypers: Mapping[str, float], frames: int, check
 
 def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The results as a Markdown table, a row for each environment and agent."""
-    lines = ["| environment | agent | frames | mean test return by seed | mean | 95 % interval | random | solved | time |"]
-    lines.append("| --- | --- | ---: | --- | ---: | --- | ---: | --- | ---: |")
-    for env, agent in ((case.env, agent) for case in CASES for agent in AGENTS):
-        if one := results.get(env, {}).get(agent):
+    names = ("environment", "agent", "frames", "mean test return by seed", "mean", "95 % interval", "random", "published")
+    lines = [f"| {' | '.join(names)} | solved at | by | time |"]
+    lines.append("| --- | --- | ---: | --- | ---: | --- | ---: | --- | ---: | --- | ---: |")
+    for case, agent in ((case, agent) for case in CASES for agent in AGENTS):
+        if one := results.get(case.env, {}).get(agent):
             seeds = one["mean_test_returns"]
             mean = one["mean"]
             interval = mean and mean["interval"]
-            cells = [env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in seeds)]
+            cells = [case.env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in seeds)]
             cells += [f"{mean['value']:.4g}" if mean else "–", f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else "–"]
-            cells += [f"{one['random_policy']:.4g}", f"{one['solved_by']} of {len(seeds) + len(one['failures'])}"]
-            cells.append(f"{one['train_wall_s']:.0f} s")
+            cells += [f"{one['random_policy']:.4g}", case.published, f"{case.solved:g}"]
+            cells += [f"{one['solved_by']} of {len(seeds) + len(one['failures'])}", f"{one['train_wall_s']:.0f} s"]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def read(path: Path | None) -> dict[str, dict[str, dict[str, Any]]]:
-    """The results that a file holds, none where there is no file."""
-    if path is None or not path.exists():
-        return {}
-    results: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))["results"]
-    return results
-
-
-def is_made(row: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> bool:
-    """Whether a row is what would be made again; where the commit does not say what the code was, nothing is."""
-    known = asked["commit"] is not None and not asked["commit"].endswith("-dirty")
-    return row is not None and known and all(row.get(name) == value for name, value in asked.items())
-
-
-def write(path: Path, results: Mapping[str, Any], page: str) -> None:
-    """The results with where they come from as JSON, and the page beside it as Markdown."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**provenance(), "results": results}, indent=2) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(page + "\n", encoding="utf-8")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -170,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if said.env and case.env not in said.env:
             continue
         for agent in said.agent:
-            asked = {"commit": provenance()["commit"], "seeds": said.seeds, "asked_frames": round(case.frames * said.share)}
+            asked = {"seeds": said.seeds, "asked_frames": round(case.frames * said.share)}
             if is_made(results.get(case.env, {}).get(agent), asked):
                 continue
             try:
@@ -178,10 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             except UserError as error:
                 print(f"left out: {error}")
                 break
-            results.setdefault(case.env, {})[agent] = {**asked, **one}
+            results.setdefault(case.env, {})[agent] = {**provenance(), **asked, **one}
             print(table({case.env: {agent: one}}).splitlines()[-1], flush=True)
-            if said.out:
-                write(said.out, results, table(results))
+            write(said.out, results, table(results))
 
 
 if __name__ == "__main__":

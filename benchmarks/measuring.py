@@ -1,15 +1,20 @@
-"""What the benchmarks share: a process of its own for each measurement, medians, and where figures come from."""
+"""What the benchmarks share: a process of its own for each measurement, medians, where figures come from, and files of results.
+
+A file of results holds an entry for each environment, or for each agent on it, with its own `provenance`: what was made by
+different commits, or on different days, stays side by side. Beside FILE.json lies the page that is made of it, FILE.md.
+"""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
 import multiprocessing
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +55,29 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def read(path: Path | None) -> dict[str, Any]:
+    """The results that a file holds, none where there is no file."""
+    if path is None or not path.exists():
+        return {}
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return results
+
+
+def write(path: Path | None, results: Mapping[str, Any], page: str) -> None:
+    """The results as JSON and their page beside them as Markdown; nothing where there is no path."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(page + "\n", encoding="utf-8")
+
+
+def is_made(entry: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> bool:
+    """Whether an entry is what would be made again; where the commit does not say what the code was, nothing is."""
+    commit = provenance()["commit"]
+    known = commit is not None and not commit.endswith("-dirty")
+    return entry is not None and known and all(entry.get(name) == value for name, value in {"commit": commit, **asked}.items())
 
 
 def _git(*words: str) -> str | None:

@@ -18,7 +18,8 @@ from statistics import fmean
 from typing import Any
 
 from agents import HYPERS
-from benchmarks.learning import Case, learn, write
+from benchmarks.learning import Case, learn
+from benchmarks.measuring import is_made, provenance, read, write
 from rl_pbt.statistics import difference_of, iqm_of
 
 ENVS = 8
@@ -49,7 +50,7 @@ def sb3_test_return(env: str, frames: int, seed: int) -> float:
     return mean
 
 
-def compare(case: Case, frames: int, seeds: int) -> dict[str, Any]:
+def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
     """Both agents on one environment."""
     started = time.perf_counter()
     options = ("--agent-options", *SB3, "--search", *SB3_HYPERS)
@@ -60,7 +61,6 @@ def compare(case: Case, frames: int, seeds: int) -> dict[str, Any]:
     ended = time.perf_counter()
     one, other = ([[value] for value in values] for values in (ours["mean_test_returns"], theirs))
     return {
-        "frames": frames,
         "rl_pbt": {"mean_test_returns": ours["mean_test_returns"], "iqm": iqm_of(one).to_json(), "wall_s": between - started},
         "sb3": {"mean_test_returns": theirs, "iqm": iqm_of(other).to_json(), "wall_s": ended - between},
         "difference": difference_of(one, other).to_json(),
@@ -91,13 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, after each")
     said = parser.parse_args(arguments)
-    results: dict[str, Any] = {}
+    results = read(said.out)
     for case in CASES:
-        if said.env is None or case.env in said.env:
-            results[case.env] = compare(case, round(case.frames * said.share), said.seeds)
-            print(table({case.env: results[case.env]}), flush=True)
-            if said.out:
-                write(said.out, results, table(results))
+        asked = {"seeds": said.seeds, "frames": round(case.frames * said.share)}
+        if (said.env and case.env not in said.env) or is_made(results.get(case.env), asked):
+            continue
+        results[case.env] = {**provenance(), **asked, **compare(case, **asked)}
+        print(table({case.env: results[case.env]}), flush=True)
+        write(said.out, results, table(results))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import ROOT, alone, provenance, spread
+from benchmarks.measuring import ROOT, alone, provenance, read, spread, write
 
 SB3_ENVS = 16
 CEILING_ENVS = 8  # in each process, as many as a member has
@@ -292,14 +292,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("Stable-Baselines3's Atari wrappers need OpenCV: pip install -e '.[bench]'")
     repeats = options.repeats or (1 if options.quick else 3)
     settings = [one for one in SETTINGS if options.env in (None, one.env)]
-    results = {}
+    results = read(options.out)
     for one in settings:
         figures = measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
         results[one.env] = {**provenance(), "quick": options.quick, "repeats": repeats, **figures}
+        write(options.out, results, table(results))
     print(table(results))
-    if options.out:
-        before = json.loads(options.out.read_text(encoding="utf-8"))["results"] if options.out.exists() else {}
-        options.out.write_text(json.dumps({"results": before | results}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import learning, parity
+from benchmarks import learning, measuring, parity
 from envs import FAMILIES
 from rl_pbt.defaults import DEFAULTS
 
@@ -35,9 +35,9 @@ def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.
         ]
     )
     report = json.loads(out.read_text(encoding="utf-8"))
-    assert set(report["results"]["CartPole-v1"]) == {"a2c", "impala-lstm"} and "commit" in report
+    assert set(report["results"]["CartPole-v1"]) == {"a2c", "impala-lstm"}
     for one in report["results"]["CartPole-v1"].values():
-        assert one["frames"] == pytest.approx(4000, abs=200) and len(one["mean_test_returns"]) == 2
+        assert "commit" in one and one["frames"] == pytest.approx(4000, abs=200) and len(one["mean_test_returns"]) == 2
         assert 5 < one["random_policy"] < 60 and one["solved"] == 475
         assert len(set(one["mean_test_returns"])) == 2  # seeds are independent
     assert capsys.readouterr().out.count("| CartPole-v1 |") == 2
@@ -55,7 +55,8 @@ def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, m
         return {**row, "solved_by": 0, "failures": [], "train_wall_s": 0.0}
 
     monkeypatch.setattr(learning, "learn", learn)
-    monkeypatch.setattr(learning, "provenance", lambda: {"commit": commit})
+    for module in (learning, measuring):
+        monkeypatch.setattr(module, "provenance", lambda: {"commit": commit})
     asked = ["--env", "CartPole-v1", "--seeds", "1", "--out", str(out)]
     learning.main([*asked, "--agent", "a2c"])
     learning.main([*asked, "--agent", "a2c", "impala"])
@@ -63,7 +64,7 @@ def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, m
     commit = "def"
     learning.main([*asked, "--agent", "a2c"])
     assert made == ["a2c", "impala", "a2c"]
-    rows = learning.read(out)["CartPole-v1"]
+    rows = measuring.read(out)["CartPole-v1"]
     assert {agent: row["commit"] for agent, row in rows.items()} == {"a2c": "def", "impala": "abc"}
     learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
     assert made[3:] == ["a2c"]

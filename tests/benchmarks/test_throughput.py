@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import throughput
+from benchmarks import measuring, throughput
 from rl_pbt.bench import command as bench
 
 RECEIPT = throughput.Receipt(
@@ -103,12 +102,14 @@ def test_the_script_measures_every_candidate_in_turn(
 
     monkeypatch.setattr(throughput, "alone", instead)
     out = tmp_path / "figures.json"
-    out.write_text(json.dumps({"results": {"CartPole-v1": "as it was", "Pacman": "old"}}), encoding="utf-8")
+    throughput.main(["--repeats", "1", "--env", "CartPole-v1", "--out", str(out)])
+    before = measuring.read(out)["CartPole-v1"]
+    turns.clear()
     throughput.main(["--repeats", "2", "--env", "Pacman", "--out", str(out)])
     assert turns == ["run_ours", "run_sb3", "run_ceiling"] * 2
     assert "2.00x | 200% |" in capsys.readouterr().out
-    results = json.loads(out.read_text(encoding="utf-8"))["results"]
-    assert results["CartPole-v1"] == "as it was"
+    results = measuring.read(out)
+    assert results["CartPole-v1"] == before
     assert results["Pacman"]["repeats"] == 2
     assert results["Pacman"]["ratios"]["train/sb3"] == 2.0
     assert {"date", "commit", "cpu_count", "versions"} <= set(results["Pacman"])
