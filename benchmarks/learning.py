@@ -50,16 +50,16 @@ class Case:
 
 
 CASES = (
-    Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold", published="500 (zoo, 500k)"),
+    Case(env="CartPole-v1", frames=500_000, solved=475, mark="Gymnasium's reward threshold", published="500 (zoo, 500k)"),
     Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold", published="-83.4 (zoo, 500k)"),
     Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none", published="-163 (zoo, 1M)"),
     Case(
-        env="LunarLander-v3", frames=1_000_000, solved=200, mark="Gymnasium's reward threshold", published="155.8 (zoo, v2, 200k)"
+        env="LunarLander-v3", frames=1_500_000, solved=200, mark="Gymnasium's reward threshold", published="155.8 (zoo, v2, 200k)"
     ),
     Case(env="MinAtar/Breakout-v1", frames=600_000, solved=8, mark="Young & Tian 2019, actor-critic after 5M frames"),
     Case(env="MiniGrid-DoorKey-5x5-v0", frames=200_000, solved=0.9, mark="usual"),
     Case(env="InvertedPendulum-v5", frames=200_000, solved=950, mark="Gymnasium's reward threshold"),
-    Case(env="VizdoomBasic-v1", frames=400_000, solved=50, mark="usual"),
+    Case(env="VizdoomBasic-v1", frames=600_000, solved=50, mark="usual"),
     Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw", published="17.3 (zoo, 10M steps)"),
     Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs", published="279.8 (zoo, 10M steps)"),
 )

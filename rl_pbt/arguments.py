@@ -168,6 +168,9 @@ def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
     family = defaults_of(env.family, env.id)
     frames = family.frames if said.frames is None else said.frames
     population = family.population if said.population is None else said.population
+    of_agent = {**family.agent_options, **family.of_agent.get(agent, {})}
+    options = parse_options(said.agent_options or [], AGENTS[agent].config, of_agent)
+    hypers = {**family.hypers, **(family.recurrent_hypers if options.get("core") == "lstm" else {})}
     return RunConfig(
         env=env.id,
         agent=agent,
@@ -177,7 +180,7 @@ def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
         frames=frames,
         interval=min(family.interval, max(frames, 1)),
         group_size=max(1, (population + 1) // 2),
-        hypers={name: family.hypers.get(name, hyper.default) for name, hyper in HYPERS.items()},
+        hypers={name: hypers.get(name, hyper.default) for name, hyper in HYPERS.items()},
         search=family.search,
         fitness="evaluation",
         eval_episodes=family.eval_episodes,
@@ -187,7 +190,7 @@ def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
         resample_probability=0.0,
         burn_in=0,
         device="cpu",
-        agent_options={**family.agent_options, **family.of_agent.get(agent, {})},
+        agent_options=options,
     )
 
 

@@ -15,6 +15,15 @@ def test_every_family_has_defaults() -> None:
     assert set(DEFAULTS) == set(FAMILIES)
 
 
+def test_an_agent_with_a_memory_has_learning_rates_of_its_own() -> None:
+    cases = {case.env: case for case in learning.CASES}
+    for env, rates in {"LunarLander-v3": (2e-3, 1e-3), "CartPole-v1": (2e-3, 2e-3)}.items():
+        configs = [learning.configuration(cases[env], agent) for agent in ("impala", "impala-lstm")]
+        assert tuple(config.hypers["learning_rate"] for config in configs) == rates
+    said = learning.configuration(cases["LunarLander-v3"], "impala-lstm", ("--search", "learning_rate=0.5"))
+    assert said.hypers["learning_rate"] == 0.5
+
+
 def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "learning.json"
     learning.main(
@@ -27,7 +36,7 @@ def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.
             "--seeds",
             "2",
             "--share",
-            "0.02",
+            "0.008",
             "--workers",
             "1",
             "--out",
