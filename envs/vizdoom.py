@@ -23,6 +23,7 @@ from gymnasium.spaces import Box
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 FRAME_SKIP = 4
+FOLDER = Path("_vizdoom")
 OPTIONS: Mapping[str, Any] = {
     "make_kwargs": {
         "frame_skip": FRAME_SKIP,
@@ -52,9 +53,9 @@ class Screen(gymnasium.Wrapper[Array, Any, Any, Any]):
         env.unwrapped.game.set_doom_config_path(str(Path(self._settings.name) / "settings.ini"))  # type: ignore[attr-defined]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        # The game, when it starts, makes this for screenshots. Two that did so at once died, and the interpreter with them.
+        FOLDER.mkdir(exist_ok=True)
         observation, info = self.env.reset(seed=seed, options=options)
-        with contextlib.suppress(OSError):  # the game, when it starts, makes this there too, for screenshots; empty, it can go
-            Path("_vizdoom").rmdir()
         self._last = self._shrunk(observation["screen"])
         return self._last, info
 
@@ -75,3 +76,5 @@ class Screen(gymnasium.Wrapper[Array, Any, Any, Any]):
     def close(self) -> None:
         super().close()
         self._settings.cleanup()
+        with contextlib.suppress(OSError):
+            FOLDER.rmdir()

@@ -40,7 +40,15 @@ def _leave_with_parent() -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.5)
+    _kill_group(os.getpid())
     os._exit(1)
+
+
+def _kill_group(worker: int) -> None:
+    """The worker and the processes that its environments started, as ViZDoom's engines, which nobody else would end."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError):
+            os.killpg(worker, signal.SIGKILL)
 
 
 @contextmanager
@@ -70,6 +78,10 @@ def _serve(task: Task, connection: Connection, frames: Any) -> None:
         frames.value += more
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        os.setpgid(0, 0)
+    # Were it open in a process that an environment started, nobody would be told of this worker's death.
+    os.set_inheritable(connection.fileno(), False)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     while True:
         try:
@@ -107,7 +119,9 @@ class _Worker:
 
     def stop(self) -> None:
         self.connection.close()
-        self.process.kill()
+        assert self.process.pid is not None
+        _kill_group(self.process.pid)
+        self.process.kill()  # where it had not come so far as to have a group
         self.process.join()
 
 

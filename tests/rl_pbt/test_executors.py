@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -119,6 +121,40 @@ def test_a_killed_worker_is_replaced_and_its_job_run_again(tmp_path: Path) -> No
         assert [r[0].id for r in run_intervals(executor, [job(3), job(4), job(5)])] == [3, 4, 5]
     finally:
         executor.close()
+
+
+class Engine(Moody):
+    """Starts a process that is to serve it and inherits what it has open, as ViZDoom does, and dies before it has ended that."""
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        engines = self.folder / "engines"
+        engine = subprocess.Popen(["sleep", "600"], close_fds=False)
+        with engines.open("a") as file:
+            file.write(f"{engine.pid}\n")
+        return super().interval(job, advance)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_dead_worker_had_started_neither_hides_its_death_nor_lives_on(tmp_path: Path) -> None:
+    (tmp_path / "die-1").touch()
+    executor = ProcessExecutor(Engine(tmp_path), 1)
+    try:
+        assert [r[0].id for r in run_intervals(executor, [job(1)])] == [1]
+    finally:
+        executor.close()
+    engines = [int(line) for line in (tmp_path / "engines").read_text().split()]
+    assert len(engines) == 2
+    deadline = time.monotonic() + 30
+    while any(map(is_alive, engines)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 def test_a_job_that_always_kills_its_worker_is_given_up_in_one_line(tmp_path: Path) -> None:
