@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -99,7 +100,7 @@ class ImageFormat:
         shape = (1, *space.shape) if len(space.shape) == 2 else space.shape
         channels_last = len(space.shape) == 3 and not shape[0] < shape[2]
         height, width, channels = shape if channels_last else (*shape[1:], shape[0])
-        white = max(1.0, float(space.high.max()))
+        white = max(1.0, float(np.max(space.high)))
         return cls(channels=channels, height=height, width=width, channels_last=channels_last, white=white)
 
     def channels_first(self, observations: Tensor) -> Tensor:
