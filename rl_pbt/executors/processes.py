@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -37,9 +36,9 @@ class TaskError(RuntimeError):
 
 def _leave_with_parent() -> None:
     """End this worker when the parent is gone: an orphan would go on writing into a folder that a resumed run owns."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(0.5)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()  # not the server, from which workers are forked: it lives as long as they do
     _kill_group(os.getpid())
     os._exit(1)
 

@@ -1,11 +1,13 @@
 """Executors on a task that can be told to misbehave."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,15 +146,46 @@ def test_what_a_dead_worker_had_started_neither_hides_its_death_nor_lives_on(tmp
         executor.close()
     engines = [int(line) for line in (tmp_path / "engines").read_text().split()]
     assert len(engines) == 2
-    deadline = time.monotonic() + 30
-    while any(map(is_alive, engines)):
+    wait_until(lambda: not any(map(is_alive, engines)))
+
+
+class Endless(Engine):
+    """Says who works, and goes on for ever."""
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        super().interval(job, advance)
+        (self.folder / "worker").write_text(str(os.getpid()))
+        time.sleep(600)
+        raise AssertionError("nobody ended it")
+
+
+def work_without_end(folder: Path) -> None:
+    list(run_intervals(ProcessExecutor(Endless(folder), 1), [job(1)]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_leave_an_interval_when_the_run_is_killed(tmp_path: Path) -> None:
+    run = multiprocessing.get_context("spawn").Process(target=work_without_end, args=(tmp_path,))
+    run.start()
+    try:
+        wait_until(lambda: (tmp_path / "worker").exists() and (tmp_path / "worker").read_text() != "")
+    finally:
+        run.kill()
+        run.join()
+    left = [int((tmp_path / name).read_text()) for name in ("worker", "engines")]
+    wait_until(lambda: not any(map(is_alive, left)))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
     try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
