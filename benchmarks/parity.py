@@ -21,6 +21,7 @@ from agents import HYPERS
 from benchmarks.learning import Case, learn
 from benchmarks.measuring import is_made, provenance, read, write
 from rl_pbt.statistics import difference_of, iqm_of
+from rl_pbt.text import interval_text, value_text
 
 ENVS = 8
 SB3 = ("envs_per_member=8", "unroll_length=5", "normalise_observations=false", "normalise_returns=false")
@@ -68,10 +69,10 @@ def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row for each environment and agent."""
+    """A row for each environment and agent; the difference of the means, ours minus SB3's, once for both."""
     lines = [
-        "| environment | agent | frames | IQM | 95 % interval | mean | time |",
-        "| --- | --- | ---: | ---: | --- | ---: | ---: |",
+        "| environment | agent | frames | IQM | 95 % interval | mean | ours - SB3 | 95 % interval | time |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: | --- | ---: |",
     ]
     for env, one in results.items():
         for agent in ("rl_pbt", "sb3"):
@@ -79,6 +80,8 @@ def table(results: dict[str, Any]) -> str:
             low, high = iqm["interval"] or (iqm["value"], iqm["value"])
             mean = fmean(one[agent]["mean_test_returns"])
             cells = [env, agent, f"{one['frames']:,}", f"{iqm['value']:.4g}", f"{low:.4g} to {high:.4g}", f"{mean:.4g}"]
+            difference = one["difference"] if agent == "rl_pbt" else None
+            cells += [value_text(difference), interval_text(difference)]
             lines.append(f"| {' | '.join(cells)} | {one[agent]['wall_s']:.0f} s |")
     return "\n".join(lines)
 

@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--agent-options",
         nargs="+",
         metavar="NAME=VALUE",
-        help="what stays fixed in the agent: envs_per_member=8 unroll_length=20 torso=nature hidden=64,64 reward_clip=none",
+        help="what stays fixed in the agent: envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip",
     )
     add("--policy-lag", type=int, help="updates between the weights that act and those that learn (default: a2c 0, impala 1)")
     add("--backend", choices=BACKENDS, help="what makes the environments (default: gymnasium)")

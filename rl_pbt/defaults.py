@@ -53,7 +53,7 @@ ATARI = Defaults(
         "envs_per_member": 8,
         "torso": "shallow",  # M16
         "rewards": "clip",  # M15
-        "autocast": True,  # measured where the processor computes in bfloat16: faster, no harm found (results/reference)
+        "autocast": True,  # measured where the processor computes in bfloat16: faster, no difference found in three seeds
     },
     of_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
 )
@@ -83,7 +83,7 @@ DEFAULTS: dict[str, Defaults] = {
         frames=400_000,
         interval=40_000,
         # The discount is of zoo-ppo, LunarLander; the others: tuned. Without normalised returns every setting tried was still
-        # below 0 after 400,000 frames. A learning rate of 3e-3 is as fast and falls back more often.
+        # below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames, with A2C and with IMPALA.
         hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "discount": 0.999, "entropy_cost": 0.003},
         recurrent_hypers={"learning_rate": 1e-3},  # tuned
         agent_options={"unroll_length": 16, "envs_per_member": 16, "normalise_observations": True, "normalise_returns": True},

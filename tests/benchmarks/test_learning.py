@@ -101,4 +101,5 @@ def test_parity_uses_the_same_settings_for_both() -> None:
 def test_parity_runs_both(capsys: pytest.CaptureFixture[str]) -> None:
     parity.main(["--env", "CartPole-v1", "--seeds", "2", "--share", "0.005"])
     out = capsys.readouterr().out
+    assert " ours - SB3 | " in out
     assert "| CartPole-v1 | rl_pbt | 1,000 |" in out and "| CartPole-v1 | sb3 | 1,000 |" in out

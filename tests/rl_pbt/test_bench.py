@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rl_pbt.arguments import build_parser
 from rl_pbt.bench import command as bench
 from rl_pbt.records import UserError
 from rl_pbt.search import METHODS
@@ -219,6 +220,13 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert process.returncode == 130 and "Traceback" not in said
     assert f"--resume {out}" in said
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_the_agent_options_that_the_help_shows_are_options(tmp_path: Path) -> None:
+    (action,) = (action for action in build_parser()._actions if action.dest == "agent_options")
+    shown = [word for word in (action.help or "").split() if "=" in word]
+    assert shown
+    bench.bench([*SMALL, "--out", str(tmp_path / "run"), "--dry-run", "--agent-options", *shown])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
