@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rl_pbt.comparison import Histories
 from rl_pbt.history import History, copies, line_of_descent
 from rl_pbt.records import Hypers, Trial
 from rl_pbt.statistics import LEAST_SEEDS
-from rl_pbt.summary import Histories, Setting
-from rl_pbt.text import interval_text, readable, value_text
+from rl_pbt.summary import Setting
+from rl_pbt.text import duration, interval_text, readable, value_text
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -23,11 +24,12 @@ def page_of(setting: Setting, summary: Mapping[str, Any], histories: Histories, 
     parts = [
         f"# {setting.config.agent} on {setting.config.env}",
         unfinished,
-        f"**{summary['comparison']['verdict']}**",
-        *(f"**{comparison['verdict']}**" for comparison in summary["further_comparisons"]),
+        *(f"**{comparison['verdict']}**" for comparison in (summary["comparison"], *summary["further_comparisons"])),
+        *summary["caveats"],
         _results(summary),
+        _compared(summary),
         _receipts(setting, summary),
-        _measured(setting),
+        _measured(setting, histories),
         *(f"![{Path(name).stem}]({name})" for name in _embedded(figures)),
         "## Winners and their schedules",
         *(
@@ -50,18 +52,44 @@ def _embedded(figures: Sequence[str]) -> list[str]:
 
 def _results(summary: Mapping[str, Any]) -> str:
     margins: dict[str, Any] = {}
+    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean.
+    trimmed = any(of_method["iqm"] != of_method["test_return"] for of_method in summary["methods"].values())
     for comparison in (summary["comparison"], *summary["further_comparisons"]):
         margins |= (comparison["random_policy"] or {}).get("margins", {})
     rows: list[list[str]] = []
     for method, of_method in summary["methods"].items():
         winners = [seed["winner"] for seed in of_method["seeds"].values() if seed["winner"]]
         fitness = sum(winner["fitness"] for winner in winners) / len(winners) if winners else None
-        estimates = [of_method["test_return"], of_method["iqm"], margins.get(method)]
+        estimates = [of_method["test_return"], *([of_method["iqm"]] if trimmed else []), margins.get(method)]
         cells = [text for e in estimates for text in (value_text(e), interval_text(e))]
         rows.append([method, *cells, value_text(fitness)])
-    header = ["method", "mean test return", "95 % interval", "IQM", "95 % interval"]
+    header = ["method", "mean test return", "95 % interval", *(["IQM", "95 % interval"] if trimmed else [])]
     header += ["above the random policy", "95 % interval", "fitness of the winner (selected on, too high)"]
     return "## Test returns\n\n" + _table(header, rows)
+
+
+def _compared(summary: Mapping[str, Any]) -> str:
+    """All comparisons that were not refused."""
+    rows: list[list[str]] = []
+    for one in (summary["comparison"], *summary["further_comparisons"]):
+        if one["refused"] is None:
+            estimates = [one["difference"], one["probability_of_improvement"]]
+            cells = [text for estimate in estimates for text in (value_text(estimate), interval_text(estimate))]
+            p_values = [value_text(one[name]) for name in ("p_value", "p_value_corrected")]
+            rows.append([" minus ".join(one["methods"]), *cells, *p_values])
+    if not rows:
+        return ""
+    header = [
+        "difference of mean test returns",
+        "",
+        "95 % interval",
+        "P(a seed of the first beats one of the other)",
+        "95 % interval",
+    ]
+    header += ["p", f"p, corrected for {len(rows)} comparisons"]
+    return "## Comparisons\n\n" + _table(
+        header if len(rows) > 1 else header[:-1], rows if len(rows) > 1 else [r[:-1] for r in rows]
+    )
 
 
 def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
@@ -77,8 +105,9 @@ def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
         rows.append([method, *(f"{n:,}" for n in numbers), f"{cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}", *map(str, events)])
     header = ["method", "budget, frames", "training frames", "evaluation frames", "frames spent", "updates"]
     header += ["discarded frames", "proposals in sequence", "frames in sequence", "proposals at once"]
-    header += ["CPU seconds", "wall seconds", "copies", "failures"]
+    header += ["CPU seconds", "worker seconds", "copies", "failures"]
     told = (
+        "Worker seconds are those that workers spent on environments and networks, added up over the workers. "
         "Training on weights that nobody carried to the end counts as discarded. In sequence: the longest chain of which each "
         "part had to wait for the one before, whatever the number of machines. Of that, and of what was underway at once, the "
         "seed with the most is shown."
@@ -86,7 +115,7 @@ def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:
     return f"## Receipts, all {len(setting.config.seeds)} seed(s) together\n\n{_table(header, rows)}\n{told}"
 
 
-def _measured(setting: Setting) -> str:
+def _measured(setting: Setting, histories: Histories) -> str:
     how = (
         f"Fitness is the {setting.fitness_in_words}; it favours short episodes and costs no frames."
         if setting.config.fitness == "training"
@@ -97,10 +126,20 @@ def _measured(setting: Setting) -> str:
         f"{how} The winner has the highest fitness at the end, so its fitness is too high an estimate; the test return "
         f"is the mean of {setting.config.test_episodes} episodes on seeds that nothing was selected on. One population run of "
         f"one seed is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. Frames are environment "
-        f"frames; one action lasts {setting.config.frame_skip}. Generations are {setting.config.interval:,} frames a member."
+        f"frames; one action lasts {setting.config.frame_skip}. A generation was planned as {setting.config.interval:,} frames a "
+        f"member, evaluation included{_trained_for(histories)}."
     )
     commit = f", commit `{setting.commit}`" if setting.commit else ""
-    return f"## How it was measured\n\n{text}\n\nMade by `{setting.command}`{commit}."
+    took = f", in {duration(setting.elapsed_s)} with {setting.workers} worker(s)" if setting.elapsed_s is not None else ""
+    return f"## How it was measured\n\n{text}\n\nMade by `{setting.command}`{commit}{took}."
+
+
+def _trained_for(histories: Histories) -> str:
+    """How long members really trained between two evaluations."""
+    lengths = {
+        trial.proposal.frames for by_seed in histories.values() for history in by_seed.values() for trial in history.trials
+    }
+    return f"; members were trained for {min(lengths):,} to {max(lengths):,} frames at a time" if lengths else ""
 
 
 def _schedule(setting: Setting, name: str, history: History) -> str:

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rl_pbt.history import History, ancestor_curve, best_fitness_curve, copies, frames_spent, line_of_descent
 from rl_pbt.records import Hyper, Trial
 from rl_pbt.space import Categorical, parse_dimension
-from rl_pbt.statistics import mean_of
+from rl_pbt.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.store import write_durably
 from rl_pbt.text import readable
 
@@ -51,7 +51,7 @@ def learning_curves(histories: Mapping[str, Sequence[History]], *, fitness: str 
     Of many methods only the bold curves can be told apart, so there are no others.
     """
     few = len(histories) <= len(COLOURS)
-    figure = Figure(figsize=(8, 4.8) if few else (10, 6), layout="constrained")
+    figure = Figure(figsize=(8, 5) if few else (10, 6), layout="constrained")
     axes = figure.add_subplot()
     for (method, of_method), colour in zip(histories.items(), _colours(len(histories)), strict=True):
         if few:
@@ -62,10 +62,14 @@ def learning_curves(histories: Mapping[str, Sequence[History]], *, fitness: str 
     axes.set_xlabel("environment frames spent by the whole population, evaluation included")
     axes.set_ylabel(fitness)
     axes.set_title("Fitness while learning", loc="left", fontweight="bold")
+    seeds = max(map(len, histories.values()))
+    bold = "best member" if seeds == 1 else f"best member, mean of {seeds} seeds"
+    if few and seeds >= LEAST_SEEDS:
+        bold += " and its 95 % interval"
     if axes.get_legend_handles_labels()[0] and few:
-        axes.legend(frameon=False, loc="best")
+        figure.legend(frameon=False, loc="outside lower center", ncols=3, title=bold)
     elif axes.get_legend_handles_labels()[0]:
-        figure.legend(frameon=False, loc="outside right center", fontsize="small")
+        figure.legend(frameon=False, loc="outside right center", fontsize="small", title=bold.replace(", ", ",\n"))
     return figure
 
 
@@ -88,20 +92,26 @@ def _draw_members(axes: Axes, history: History, colour: str, alpha: float) -> No
 
 
 def _draw_best(axes: Axes, method: str, curves: list[list[tuple[int, float]]], colour: str, *, each: bool) -> None:
-    """One seed: its curve bold. Several: `each` thin, and bold their mean over the frames that all of them reached."""
+    """One seed: its curve bold. Several: `each` thin, and bold their mean over the frames that all of them reached.
+
+    Where there are seeds enough for an interval over seeds, that takes the place of the thin curves.
+    """
     if not curves:
         return
     arrays = [np.array(curve, dtype=np.float64) for curve in curves]
     if len(arrays) == 1:
-        axes.plot(*arrays[0].T, color=colour, linewidth=2.4, zorder=4, label=f"{method}: best member")
+        axes.plot(*arrays[0].T, color=colour, linewidth=2.4, zorder=4, label=method)
         return
-    for array in arrays if each else []:
-        axes.plot(*array.T, color=colour, linewidth=1, alpha=0.65, zorder=3)
     start, end = max(array[0, 0] for array in arrays), min(array[-1, 0] for array in arrays)
-    frames = np.linspace(start, max(start, end), 200)
-    mean = np.mean([np.interp(frames, *array.T) for array in arrays], axis=0)
-    label = f"{method}: best member, mean of {len(arrays)} seeds"
-    axes.plot(frames, mean, color=colour, linewidth=2.6, zorder=4, label=label)
+    frames = np.linspace(start, max(start, end), 100)
+    of_seeds = np.array([np.interp(frames, *array.T) for array in arrays])
+    estimates = [mean_of([[value] for value in values]) for values in of_seeds.T]
+    if each and len(arrays) >= LEAST_SEEDS:
+        low, high = zip(*(estimate.interval or (estimate.value,) * 2 for estimate in estimates), strict=True)
+        axes.fill_between(frames, low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
+    for array in arrays if each and len(arrays) < LEAST_SEEDS else []:
+        axes.plot(*array.T, color=colour, linewidth=1, alpha=0.65, zorder=3)
+    axes.plot(frames, [estimate.value for estimate in estimates], color=colour, linewidth=2.6, zorder=4, label=method)
 
 
 def schedules(history: History, search: Mapping[str, str], *, title: str, fitness: str = "fitness") -> Figure:

@@ -11,11 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rl_pbt import plots
+from rl_pbt.comparison import Histories
 from rl_pbt.family_tree import family_tree
 from rl_pbt.page import page_of
 from rl_pbt.records import JSON, UserError
 from rl_pbt.store import Run, write_durably, write_json
-from rl_pbt.summary import Histories, Setting, read_histories, summary_of
+from rl_pbt.summary import Setting, read_histories, summary_of
 from rl_pbt.text import interval_text, readable, value_text
 
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
@@ -63,7 +64,7 @@ def write_report(run: Run) -> Path:
 
 
 def terminal_summary(run: Run) -> str:
-    """A few lines for the end of a run: each method's test return and cost, the verdict, where the page is."""
+    """The end of a run: each method's test return and cost, what can be said of them, where the page is."""
     summary: dict[str, Any] = summarise(run)
     lines: list[str] = []
     for method, of_method in summary["methods"].items():
@@ -71,9 +72,10 @@ def terminal_summary(run: Run) -> str:
         frames = readable(cost["train_frames"] + cost["eval_frames"])
         lines.append(
             f"{method:14} mean test return {value_text(tested)}, 95 % interval {interval_text(tested)}; "
-            f"{frames} frames, {cost['updates']:,} updates, {cost['wall_s']:.0f} s"
+            f"{frames} frames, {cost['updates']:,} updates, {cost['cpu_s']:.0f} CPU seconds"
         )
-    return "\n".join([*lines, summary["comparison"]["verdict"], f"report: {run.folder / 'summary.md'}"])
+    lines += [comparison["verdict"] for comparison in (summary["comparison"], *summary["further_comparisons"])]
+    return "\n".join([*lines, *summary["caveats"], f"report: {run.folder / 'summary.md'}"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(write_report(Run(parser.parse_args(argv).run)))
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

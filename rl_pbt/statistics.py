@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import permutation_test
 
 from rl_pbt.records import JSON
 
@@ -108,19 +109,41 @@ def iqm_of(returns: ReturnsBySeed) -> Estimate:
 
 
 def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
-    """Mean over seeds of `first` minus `second`, paired by seed: position i of both is the same seed."""
+    """Mean over seeds of `first` minus `second`, paired by seed: position i of both is the same seed.
+
+    Where seeds are few, episodes are paired: episode i of a seed is played on the same environment seed by both.
+    """
     if len(first) != len(second):
         raise ValueError(f"pairs need the same seeds, but there are {len(first)} and {len(second)}")
     (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
-    if unit == "seeds":
-        differences = strata_1[0] - strata_2[0]
-        draws = _resampled(differences, _generator()).mean(axis=1)
-        return Estimate(value=float(differences.mean()), interval=_interval(draws, differences), unit=unit)
+    differences = [one - other for one, other in zip(strata_1, strata_2, strict=True)]
     rng = _generator()
-    pairs = list(zip(strata_1, strata_2, strict=True))
-    draws = np.mean([_resampled(x, rng).mean(axis=1) - _resampled(y, rng).mean(axis=1) for x, y in pairs], axis=0)
-    value = float(np.mean([x.mean() - y.mean() for x, y in pairs]))
-    return Estimate(value=value, interval=_interval(draws, *strata_1, *strata_2), unit=unit)
+    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in differences], axis=0)
+    value = float(np.mean([values.mean() for values in differences]))
+    return Estimate(value=value, interval=_interval(draws, *differences), unit=unit)
+
+
+def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
+    """How often equal methods would differ so much in either direction; None where there are too few seeds for an interval.
+
+    A permutation test over the seeds' paired differences, whose signs are arbitrary if the methods are equal: exact up to 13
+    seeds, by 9,999 draws beyond.
+    """
+    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
+    if unit != "seeds":
+        return None
+    differences = strata_1[0] - strata_2[0]
+    test = permutation_test((differences,), np.mean, permutation_type="samples", vectorized=True, rng=_generator())
+    return float(test.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p value corrected for how many there are (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure")."""
+    corrected, least = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = least
+    return corrected
 
 
 def improvement_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:

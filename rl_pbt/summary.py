@@ -1,24 +1,15 @@
-"""`summary.json`: what came of a run, from the manifest and the ledgers alone. Its fields are explained in docs/summary.md.
-
-A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of frames, are not
-compared.
-"""
+"""`summary.json`: what came of a run, from the manifest and the ledgers alone. Its fields are explained in docs/summary.md."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rl_pbt.comparison import Histories, above_the_random_policy, caveats, comparisons, returns_of
 from rl_pbt.config import RunConfig
 from rl_pbt.history import History, best_fitness_curve, copies, founders, judged, parallelism, read_history, survivors
 from rl_pbt.records import JSON, Cost, UserError
-from rl_pbt.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
+from rl_pbt.statistics import iqm_of, mean_of
 from rl_pbt.store import Run
-
-DEAR = 0.4  # share of the frames above which evaluation is worth a word
-TOLERANCE = 0.005  # by which the frames that two methods spent may differ
-# The chance that equal methods differ in the same direction on all of n seeds is 2^(1-n): below 5 % from 6 seeds on.
-SEEDS_TO_CLAIM = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +21,8 @@ class Setting:
     command: str
     commit: str | None
     random_returns: tuple[float, ...] = ()
+    elapsed_s: float | None = None
+    workers: int | None = None
 
     @classmethod
     def read(cls, run: Run) -> Setting:
@@ -41,6 +34,8 @@ class Setting:
                 command=manifest["command"],
                 commit=manifest.get("commit"),
                 random_returns=tuple((manifest.get("random_policy") or {}).get("returns", ())),
+                elapsed_s=manifest.get("elapsed_s"),
+                workers=manifest.get("workers"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{run.manifest_path} is damaged or of another version: {error} is missing or wrong") from None
@@ -52,21 +47,19 @@ class Setting:
         return f"mean return of {self.config.eval_episodes} evaluation episodes"
 
 
-Histories = dict[str, dict[int, History]]  # by method, by seed
-
-
 def read_histories(run: Run, setting: Setting) -> Histories:
     return {method: {seed: read_history(run, method, seed) for seed in setting.config.seeds} for method in setting.config.methods}
 
 
 def summary_of(setting: Setting, histories: Histories) -> dict[str, JSON]:
     """The content of summary.json; the same manifest and ledgers give the same."""
-    first, *others = setting.config.methods
-    comparisons: list[JSON] = [_comparison(setting, histories, first, other) for other in others]
+    config, random_returns = setting.config, setting.random_returns
+    found: list[JSON] = list(comparisons(config, histories, random_returns))
+    first = config.methods[0]
     alone: JSON = {
         "refused": f"{first} is the only method",
         "verdict": f"No comparison: {first} is the only method.",
-        "random_policy": _random_policy(setting, histories, [first]),
+        "random_policy": above_the_random_policy(histories, random_returns),
     }
     return {
         "env": setting.config.env,
@@ -79,13 +72,14 @@ def summary_of(setting: Setting, histories: Histories) -> dict[str, JSON]:
         "fitness": setting.config.fitness,
         "frame_skip": setting.config.frame_skip,
         "methods": {method: _method(setting, by_seed) for method, by_seed in histories.items()},
-        "comparison": comparisons[0] if comparisons else alone,
-        "further_comparisons": comparisons[1:],
+        "comparison": found[0] if found else alone,
+        "further_comparisons": found[1:],
+        "caveats": list(caveats(config, histories, random_returns)),
     }
 
 
 def _method(setting: Setting, by_seed: dict[int, History]) -> dict[str, JSON]:
-    returns = _test_returns(by_seed)
+    returns = returns_of(by_seed)
     return {
         "finished": all(history.ended for history in by_seed.values()),
         "cost": _cost(sum((history.cost for history in by_seed.values()), Cost())),
@@ -141,109 +135,3 @@ def _winner(history: History) -> dict[str, JSON] | None:
         "fitness_episodes": len(result.returns),
         "lineage_frames": trial.result.lineage_frames,
     }
-
-
-def _test_returns(by_seed: Mapping[int, History]) -> list[tuple[float, ...]]:
-    return [history.test.returns for history in by_seed.values() if history.test is not None and history.test.returns]
-
-
-def _refusal(histories: Histories, first: str, second: str) -> str | None:
-    """Why the two methods cannot be compared, or None."""
-    for method in (first, second):
-        for seed, history in histories[method].items():
-            if not history.ended:
-                return f"{method} is unfinished on seed {seed}"
-            if history.chosen is None:
-                return f"{method} has no winner on seed {seed}: every member failed"
-            if history.test is None or not history.test.returns:
-                return f"{method}'s winner on seed {seed} was not tested"
-    one, other = (sum(history.cost.frames for history in histories[method].values()) for method in (first, second))
-    if abs(one - other) > TOLERANCE * max(one, other):
-        apart = f"{abs(one - other) / max(one, other):.1%}"
-        return f"the budgets differ: {first} spent {one:,} frames and {second} {other:,}, {apart} apart"
-    return None
-
-
-def _comparison(setting: Setting, histories: Histories, first: str, second: str) -> dict[str, JSON]:
-    refused = _refusal(histories, first, second)
-    random_policy = _random_policy(setting, histories, [first, second])
-    head: dict[str, JSON] = {"methods": [first, second], "refused": refused, "random_policy": random_policy}
-    if refused is not None:
-        return {**head, "verdict": f"No comparison: {refused}."}
-    returns = {method: _test_returns(histories[method]) for method in (first, second)}
-    difference = difference_of(returns[first], returns[second])
-    verdict = _verdict(first, second, difference, len(setting.config.seeds))
-    return {
-        **head,
-        "mean_test_returns": {method: [mean_of([values]).value for values in returns[method]] for method in returns},
-        "difference": difference.to_json(),
-        "probability_of_improvement": improvement_of(returns[first], returns[second]).to_json(),
-        "iqm": {method: iqm_of(returns[method]).to_json() for method in returns},
-        "verdict": " ".join([verdict, *_caveats(setting, histories, returns)]),
-    }
-
-
-def _random_policy(setting: Setting, histories: Histories, methods: Sequence[str]) -> dict[str, JSON] | None:
-    if not setting.random_returns:
-        return None
-    returns = {method: _test_returns(histories[method]) for method in methods}
-    return {
-        "mean": mean_of([setting.random_returns]).value,
-        "episodes": len(setting.random_returns),
-        "margins": {m: margin_of(r, setting.random_returns).to_json() if r else None for m, r in returns.items()},
-    }
-
-
-def _work(history: History) -> list[tuple[JSON, ...]]:
-    """All that a method asked to be trained."""
-    proposals = [trial.proposal for trial in history.trials]
-    return [(p.member, p.generation, dict(p.hypers), p.parent, p.frames) for p in proposals]
-
-
-def _verdict(first: str, second: str, difference: Estimate, seeds: int) -> str:
-    """What the difference allows to be said, in plain English."""
-    better, worse = (first, second) if difference.value >= 0 else (second, first)
-    over = f"over {seeds} seeds" if difference.unit == "seeds" else "over test episodes only"
-    measured = f"{first} minus {second} is {difference.value:+.4g} in mean test return"
-    if difference.interval is None:
-        return f"No difference found: {measured}, and a single test episode gives no interval; test on more."
-    measured += f" (95 % interval {difference.interval[0]:+.4g} to {difference.interval[1]:+.4g} {over})"
-    if difference.unit == "episodes":
-        few = (
-            f"With {seeds} seed{'s' if seeds > 1 else ''} no interval over seeds can be given: this says nothing about "
-            f"other seeds. Run {SEEDS_TO_CLAIM} seeds or more."
-        )
-        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else "No difference found"
-        return f"{found}: {measured}. {few}"
-    if not difference.sign:
-        return f"No difference found: {measured}."
-    if seeds < SEEDS_TO_CLAIM:
-        chance = 2 ** (seeds - 1)
-        return (
-            f"{better} did better on these seeds: {measured}. {seeds} seeds are too few to claim it: two equal methods "
-            f"would differ in one direction on all of them in 1 of {chance} comparisons. Run {SEEDS_TO_CLAIM} or more."
-        )
-    return f"{better} is better: {measured}."
-
-
-def _caveats(setting: Setting, histories: Histories, returns: Mapping[str, list[tuple[float, ...]]]) -> list[str]:
-    """What makes the difference mean little, whatever its interval."""
-    caveats: list[str] = []
-    if setting.random_returns:
-        if all(margin_of(values, setting.random_returns).sign <= 0 for values in returns.values()):
-            caveats.append(
-                "The budget is too small for the difference to mean anything: neither method's winner is shown to be "
-                "better than a random policy."
-            )
-    else:
-        caveats.append("How a random policy does was not measured, so it is open whether anything was learnt.")
-    dear = [m for m in returns if (cost := sum((h.cost for h in histories[m].values()), Cost())).eval_frames > DEAR * cost.frames]
-    if dear:
-        caveats.append(
-            f"Evaluation took more than {DEAR:.0%} of the frames of {' and '.join(dear)}: a longer --interval or fewer "
-            "--eval-episodes would leave more to learn from."
-        )
-    first, second = ([_work(history) for history in histories[method].values()] for method in returns)
-    if first == second:
-        caveats.append("No member was ever copied, so the methods did not differ in what they did.")
-    return caveats

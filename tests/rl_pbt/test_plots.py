@@ -99,6 +99,16 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
             assert pixels(figure).size > 0
 
 
+def test_the_legend_never_lies_on_the_curves() -> None:
+    histories = {name: [history("pbt", seed=seed) for seed in range(3)] for name in ("a", "b", "c", "d", "e")}
+    figure = plots.learning_curves(histories)
+    assert_drawn(figure)
+    (axes,) = figure.axes
+    assert axes.get_legend() is None and len(axes.collections) == 5, "a band for each mean"
+    below = figure.legends[0].get_window_extent().y1
+    assert below <= axes.get_window_extent().y0
+
+
 def test_many_methods_have_a_colour_each() -> None:
     histories = {f"method {index}": [history("pbt", seed=seed) for seed in (index, index + 1)] for index in range(18)}
     figure = plots.learning_curves(histories)
@@ -106,7 +116,7 @@ def test_many_methods_have_a_colour_each() -> None:
     lines = figure.axes[0].lines
     assert len(lines) == len({line.get_color() for line in lines}) == 18
     (legend,) = figure.legends
-    assert [text.get_text().partition(":")[0] for text in legend.get_texts()] == list(histories)
+    assert [text.get_text() for text in legend.get_texts()] == list(histories)
 
 
 def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:

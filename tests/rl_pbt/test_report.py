@@ -148,6 +148,32 @@ def test_the_verdict_claims_what_the_seeds_allow(tmp_path: Path, seeds: int, bon
     )
 
 
+@pytest.mark.parametrize(("seeds", "expected"), [(6, "6 seeds are too few to claim it"), (7, "pbt is better: ")])
+def test_of_more_comparisons_each_must_show_more(tmp_path: Path, seeds: int, expected: str) -> None:
+    summary = summarise(make_run(tmp_path, seeds=seeds, bonus=5.0, methods=("pbt", "random", "explore-only")))
+    for comparison in (summary["comparison"], *summary["further_comparisons"]):
+        assert expected in comparison["verdict"]
+        assert comparison["p_value"] == pytest.approx(2 / 2**seeds)
+        assert comparison["p_value_corrected"] == pytest.approx(4 / 2**seeds)
+
+
+def test_methods_that_chose_the_same_agent_are_said_to(tmp_path: Path) -> None:
+    """Copied weights leave the hypers alone, which are all that counts here: the same member wins, with and without copies."""
+    summary = summarise(make_run(tmp_path, methods=("weights-only", "random"), seeds=2))
+    assert summary["methods"]["weights-only"]["seeds"]["0"]["exploits"] > 0
+    assert "Both chose the very same agent on every seed." in summary["comparison"]["verdict"]
+
+
+def test_generations_that_evaluation_took_the_frames_of_are_missed(tmp_path: Path) -> None:
+    dear = summarise(make_run(tmp_path / "dear", eval_frames=800))
+    said = " ".join(dear["caveats"])
+    generations = dear["methods"]["pbt"]["seeds"]["0"]["sequential_depth"]
+    assert generations < FRAMES // INTERVAL and "Of 5 planned generations" in said and f"pbt {generations}, " in said
+    assert "Evaluation took more than 40%" in said
+    assert said in report.terminal_summary(Run(tmp_path / "dear")).replace("\n", " ")
+    assert summarise(make_run(tmp_path / "cheap"))["caveats"] == []
+
+
 def test_the_random_policy_is_the_yardstick(tmp_path: Path) -> None:
     learnt = summarise(make_run(tmp_path / "learnt"))["comparison"]
     assert learnt["random_policy"]["mean"] == 0.0
@@ -156,7 +182,8 @@ def test_the_random_policy_is_the_yardstick(tmp_path: Path) -> None:
     not_learnt = summarise(make_run(tmp_path / "not", random_policy=10.0))["comparison"]
     assert "The budget is too small for the difference to mean anything" in not_learnt["verdict"]
     unknown = summarise(make_run(tmp_path / "unknown", random_policy=None))["comparison"]
-    assert unknown["random_policy"] is None and "not measured" in unknown["verdict"]
+    assert unknown["random_policy"] is None
+    assert "not measured" in report.write_report(Run(tmp_path / "unknown")).read_text()
 
 
 def test_ties_are_never_copied_and_the_verdict_says_so(tmp_path: Path) -> None:
@@ -175,6 +202,7 @@ def test_unequal_budgets_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"eval_frames":20', '"eval_frames":40'))
     comparison = summarise(run)["comparison"]
     assert "the budgets differ" in comparison["refused"] and "difference" not in comparison
+    assert "--eval-episodes" in comparison["refused"], "the way out"
     assert comparison["verdict"].startswith("No comparison")
     assert comparison["random_policy"]["margins"]["random"]["value"] > 5
 
@@ -213,6 +241,8 @@ def test_the_page_shows_tables_schedule_and_plots_that_exist(tmp_path: Path) -> 
     text = page.read_text()
     for words in (
         "## Test returns",
+        "## Comparisons",
+        "members were trained for",
         "## Receipts",
         "## How it was measured",
         "selected on",
@@ -273,4 +303,4 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert done.stdout.strip() == str(tmp_path / "run" / "summary.md")
     failed = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
-    assert "is not a run" in failed.stderr and len(failed.stderr.splitlines()) == 1
+    assert failed.stderr.startswith("error: ") and "is not a run" in failed.stderr and len(failed.stderr.splitlines()) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, trim_mean
@@ -64,6 +66,27 @@ def test_difference_is_paired_by_seed() -> None:
     assert statistics.difference_of(second, first).sign == -1
     with pytest.raises(ValueError, match="same seeds"):
         statistics.difference_of(first, second[:-1])
+
+
+def test_few_seeds_are_paired_by_episode() -> None:
+    """Of one agent twice nothing is left but zero, however much its episodes differ."""
+    returns = [np.random.default_rng(0).normal(0, 100, 30).tolist()]
+    estimate = statistics.difference_of(returns, returns)
+    assert estimate.interval == (0.0, 0.0) and estimate.unit == "episodes"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_p_value_counts_the_signs_that_give_as_much(seed: int) -> None:
+    differences = np.random.default_rng(seed).normal(0.5, 1, 8)
+    means = [abs(np.mean(differences * signs)) for signs in itertools.product((-1, 1), repeat=8)]
+    expected = np.mean(np.array(means) >= abs(differences.mean()) - 1e-12)
+    assert statistics.p_value_of(differences[:, None].tolist(), np.zeros((8, 1)).tolist()) == pytest.approx(expected)
+    assert statistics.p_value_of([[1.0, 2.0]], [[0.0, 1.0]]) is None
+
+
+def test_holms_correction_of_a_worked_example() -> None:
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.7]) == [1.0, 1.0] and statistics.holm([]) == []
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
