@@ -2,7 +2,8 @@
 
     python -m benchmarks.families [--env ID ...] [--repeats N] [--seconds S] [--out FILE.json]
 
-Agents are timed on one worker's interval, training alone: four members with the family's defaults, without evaluation.
+Agents are timed on one worker, training alone: four members with the family's defaults, without evaluation, and without what it
+takes to make their environments.
 Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
 each in a process of its own; medians are reported. What is not installed is left out and said so.
 """
@@ -10,7 +11,6 @@ each in a process of its own; medians are reported. What is not installed is lef
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -28,34 +28,16 @@ BACKENDS = ("gymnasium", "envpool")
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
     """Agent steps per second of an environment and agent, in about so many seconds; or why there is none."""
-    from rl_pbt import seeds
     from rl_pbt.bench.command import make_task
-    from rl_pbt.executors import IntervalJob
-    from rl_pbt.records import Proposal
-    from rl_pbt.store import Checkpoints
+    from rl_pbt.estimate import measure
 
     env, agent, seconds = question
     case = next(case for case in CASES if case.env == env)
     try:
-        config = configuration(case, agent)
+        config = replace(configuration(case, agent), population=MEMBERS, group_size=MEMBERS)
         # Two workers, as if: one alone would let acting and learning overlap on a second core.
-        task = replace(make_task(config, workers=2), fitness="training", overlap=False)
-        unroll = task.quantum * task.agent_config.unroll_length
-        hypers = config.space.sample(seeds.rng(0, purpose="speed"))
-
-        def train(frames: int) -> float:
-            proposals = tuple(
-                Proposal(id=m, member=m, generation=0, hypers=hypers, parent=None, frames=frames) for m in range(MEMBERS)
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                checkpoints = Checkpoints(Path(folder))
-                job = IntervalJob(proposals=proposals, lineage_frames=(0,) * MEMBERS, root_seed=0, checkpoints=checkpoints)
-                started = time.perf_counter()
-                task.interval(job)
-                return MEMBERS * frames / config.frame_skip / (time.perf_counter() - started)
-
-        rough = train(4 * unroll)
-        return train(max(1, round(rough * seconds / MEMBERS * config.frame_skip / unroll)) * unroll)
+        pace, _ = measure(config, replace(make_task(config, workers=2), overlap=False), seconds=seconds)
+        return pace.frames_per_s / config.frame_skip
     except UserError as error:
         return str(error)
 
@@ -82,7 +64,7 @@ def environment_speed(question: tuple[str, str, float]) -> float | str:
     return calls * COPIES / wall_s
 
 
-def measure(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
+def of_environment(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
     """All agents and backends of one environment in turn."""
     candidates: list[tuple[str, Callable[[Any], float | str], str]] = [
         *(("agents", agent_speed, agent) for agent in AGENTS),
@@ -137,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked = {"repeats": said.repeats, "seconds": said.seconds}
         if (said.env and case.env not in said.env) or is_made(results.get(case.env), asked):
             continue
-        results[case.env] = {**provenance(), **asked, **measure(case.env, **asked)}
+        results[case.env] = {**provenance(), **asked, **of_environment(case.env, **asked)}
         write(said.out, results, table(results))
     print(table(results))
 

@@ -105,8 +105,8 @@ def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
     return 1.0 - working_s / (wall_s * workers)
 
 
-def receipt_of(summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_skip: int, command_wall_s: float) -> Receipt:
-    """The receipt of a run from its `summary.json`, over all methods and seeds, and the "overhead" of its manifest."""
+def receipt_of(summary: Mapping[str, Any], manifest: Mapping[str, Any], frame_skip: int, command_wall_s: float) -> Receipt:
+    """The receipt of a run from its `summary.json`, over all methods and seeds, and from what its manifest says of the time."""
     seeds = [seed for method in summary["methods"].values() for seed in method["seeds"].values()]
     costs, tests = ([seed[name] for seed in seeds] for name in ("cost", "test_cost"))
     return Receipt(
@@ -114,8 +114,8 @@ def receipt_of(summary: Mapping[str, Any], overhead: Mapping[str, Any], frame_sk
         eval_frames=sum(cost["eval_frames"] for cost in costs),
         test_frames=sum(cost["eval_frames"] for cost in tests),
         frame_skip=frame_skip,
-        wall_s=overhead["wall_s"],
-        workers=overhead["workers"],
+        wall_s=manifest["elapsed_s"],
+        workers=manifest["workers"],
         working_s=sum(cost["wall_s"] for cost in costs + tests),
         command_wall_s=command_wall_s,
     )
@@ -176,8 +176,8 @@ def run_ours(setting: Setting) -> dict[str, float]:
         if done.returncode:
             raise SystemExit(f"the run on {setting.env} failed:\n{done.stderr or done.stdout}")
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-        overhead = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["overhead"]
-    return rates(receipt_of(summary, overhead, envs.resolve(setting.env).frame_skip, command_wall_s))
+        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    return rates(receipt_of(summary, manifest, envs.resolve(setting.env).frame_skip, command_wall_s))
 
 
 def run_sb3(setting: Setting) -> float:

@@ -58,8 +58,8 @@ def test_a_receipt_sums_methods_and_seeds() -> None:
             "b": {"seeds": {"0": seed(5_000, 1_970, 400)}},
         }
     }
-    overhead = {"wall_s": 10.0, "workers": 2}
-    assert throughput.receipt_of(summary, overhead, frame_skip=4, command_wall_s=14.0) == RECEIPT
+    manifest = {"elapsed_s": 10.0, "workers": 2}
+    assert throughput.receipt_of(summary, manifest, frame_skip=4, command_wall_s=14.0) == RECEIPT
 
 
 def test_ratios_are_of_medians() -> None:
