@@ -242,7 +242,9 @@ def make_network(
     recurrent = config.core != "none"
     torso = make_torso(config.torso, observation_space, hidden=config.hidden, shared=recurrent, autocast=config.autocast)
     if config.normalise_observations and observation_space.dtype in (np.uint8, np.bool_):
-        raise UnsupportedSpace(f"observations of {observation_space} are scaled already: leave normalise_observations out")
+        raise UnsupportedSpace(
+            f"observations of {observation_space} are scaled already: use the agent option normalise_observations=false"
+        )
     return Network(torso=torso, core=make_core(config.core, torso.features, config.core_size), head=make_head(action_space))
 
 

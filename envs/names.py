@@ -64,4 +64,8 @@ def _hint(name: str, family: str | None) -> str:
             known[plain(spec.name)] = spec.id
     stem = plain(stem if family is not None else stem.rsplit("/", maxsplit=1)[-1])
     near = get_close_matches(stem, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(known[word] for word in near)}?" if near else "see the names in the README"
+    return (
+        f"did you mean {' or '.join(known[word] for word in near)}?"
+        if near
+        else "write Pacman, CartPole-v1 or MinAtar/Breakout-v1, for instance, or module:Id"
+    )

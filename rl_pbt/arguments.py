@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
@@ -14,7 +14,7 @@ import torch
 
 from agents import AGENTS, HYPERS
 from envs import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, resolve
-from rl_pbt.config import RunConfig
+from rl_pbt.config import TOY, RunConfig
 from rl_pbt.defaults import defaults_of
 from rl_pbt.records import Hyper, UserError
 from rl_pbt.schedule import FINAL, PREFIX, RANDOM, SCHEDULE, check_replay, read_schedules
@@ -54,7 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--env", help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, module:Id, or quadratic (the paper's toy)")
     add("--agent", help=f"one of: {', '.join(AGENTS)}")
-    add("--methods", nargs="+", help=f"any of: {', '.join(METHODS)} (default: pbt random); 'help' lists them")
+    choosable = ", ".join(name for name in METHODS if not name.startswith("replay"))
+    add("--methods", nargs="+", help=f"any of: {choosable}, {PREFIX}RUN (default: pbt random); 'help' explains them")
     add("--population", type=int, help="members of the population")
     add(
         "--frames",
@@ -62,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="budget of each member in environment frames, evaluation included (200000, 200k, 1.5M)",
     )
     add("--interval", type=_count, help="frames of a generation")
-    add("--seeds", type=int, nargs="+", help="root seeds; each is one run of every method (default: 0)")
+    add("--seeds", type=_seed, nargs="+", help="root seeds; each is one run of every method (default: 0)")
     add("--search", nargs="+", metavar="NAME=RANGE", help="lr=log:1e-5:1e-2, or lr=7e-4 to hold it there")
     add("--fitness", choices=("evaluation", "training"), help="what selection looks at (default: evaluation)")
     add("--eval-episodes", type=int, help="episodes a member is judged on at the end of an interval")
@@ -106,6 +107,26 @@ def _count(text: str) -> int:
         return round(float(number) * unit)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of frames: write 200000, 200k or 1.5M") from None
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: write whole numbers with spaces between, as in --seeds 0 1 2")
+    return int(text)
+
+
+def toy_arguments(said: argparse.Namespace) -> tuple[Path | None, list[int]]:
+    """Folder and seeds for `--env quadratic`. Raises UserError for any flag that it would not heed."""
+    unheeded = [name for name, value in vars(said).items() if value and name not in ("env", "out", "seeds")]
+    if unheeded:
+        flags = ", ".join("--" + name.replace("_", "-") for name in unheeded)
+        raise UserError(
+            f"--env {TOY} always runs the four arms of the paper's figure and takes --out and --seeds alone, not {flags}"
+        )
+    seeds: list[int] = said.seeds or [0]
+    if len(set(seeds)) != len(seeds):
+        raise UserError("--seeds must not name one twice")
+    return said.out, seeds
 
 
 def configure(said: argparse.Namespace, recorded: RunConfig | None = None) -> RunConfig:
@@ -226,7 +247,7 @@ def _legal(name: str, value: Hyper) -> float:
 
 
 def parse_options(words: list[str], config: type, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`torso=nature` replaces that field's default; values are read by the types of the dataclass `config`."""
+    """Every option: `torso=nature` over `defaults` over those of the dataclass `config`, by whose types values are read."""
     options = dict(defaults)
     kinds = get_type_hints(config)
     for word in words:
@@ -238,10 +259,10 @@ def parse_options(words: list[str], config: type, defaults: Mapping[str, Any]) -
         except (ValueError, KeyError):
             raise UserError(f"cannot read --agent-options {word}: {name} is {_in_words(kinds[name])}") from None
     try:
-        config(**options)
+        whole = asdict(config(**options))
     except ValueError as error:
         raise UserError(f"--agent-options: {error}") from None
-    return options
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
 def _value(text: str, kind: Any) -> Any:

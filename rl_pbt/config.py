@@ -9,6 +9,8 @@ from typing import Any
 from rl_pbt.records import JSON, UserError
 from rl_pbt.space import Space
 
+TOY = "quadratic"  # runs of the paper's toy problem have no such configuration, see rl_pbt.quadratic
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
@@ -16,7 +18,8 @@ class RunConfig:
 
     `frames` is the budget of one member in environment frames, evaluation included; `interval` its share for one generation.
     `hypers` holds a value of every hyper, the published or the said one; those in `search` have a range, and start from there.
-    `replay` holds what was read from a run that is replayed, which may then be gone.
+    `replay` holds what was read from a run that is replayed, which may then be gone. `agent_options` names every option of the
+    agent, so that a default that changes later changes no run that has begun.
     """
 
     env: str
@@ -63,7 +66,9 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """Raises UserError for the configuration of another version."""
+        """Raises UserError for the configuration of another version, and of the toy problem."""
+        if fields.get("env") == TOY:
+            raise UserError(f"a run of {TOY} is its plots/{TOY}.png and the ledgers: --env {TOY} --out FOLDER draws it anew")
         plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
         try:
             return cls(**plain)
@@ -71,11 +76,24 @@ class RunConfig:
             raise UserError(f"this run was made by another version ({error}): use that one, or start a new run") from None
 
     def difference(self, other: RunConfig) -> list[str]:
-        """`name: ours, not theirs` for each field that differs."""
-        ours, theirs = self.to_json(), other.to_json()
-        return [f"{name}: {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+        """`name: ours, not theirs` for each field, or entry of a field, that differs."""
+        ours, theirs = _flat(self.to_json()), _flat(other.to_json())
+        names = [*ours, *(name for name in theirs if name not in ours)]
+        return [
+            f"{name}: {ours.get(name, 'none')}, not {theirs.get(name, 'none')}"
+            for name in names
+            if (name in ours, ours.get(name)) != (name in theirs, theirs.get(name))
+        ]
 
     @property
     def space(self) -> Space:
         """The hypers that are searched. Raises UserError."""
         return Space.parse(self.search)
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of mappings under `field.entry`."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= {f"{name}.{entry}": of_entry for entry, of_entry in value.items()} if isinstance(value, dict) else {name: value}
+    return flat

@@ -133,6 +133,15 @@ OF_ENVIRONMENT: dict[str, dict[str, Any]] = {
         "hypers": CONTINUOUS.hypers,
         "agent_options": CONTINUOUS.agent_options,
     },
+    "CarRacing-v3": {  # pictures, unlike its family, and slow
+        "frames": 100_000,
+        "interval": 20_000,
+        "eval_episodes": 2,
+        "search": IMAGES,
+        "hypers": {"trace_lambda": 0.95, "entropy_cost": 0.003},
+        "agent_options": {"unroll_length": 16, "envs_per_member": 4, "torso": "shallow", "normalise_returns": True},
+        "of_agent": {},
+    },
     "Pendulum-v1": {
         "search": CONTINUOUS.search,
         "hypers": {**CONTINUOUS.hypers, "learning_rate": 1e-3, "discount": 0.95},  # tuned: 2e-3 is faster and falls back

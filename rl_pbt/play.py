@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if said.video is None:
             show(pictures)
         else:
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # or pygame looks for a display, and complains
             write_video(pictures, said.video)
             print(said.video)
     except (UserError, EnvironmentUnavailable) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TextIO, final
 
 from rich.console import Console
@@ -43,6 +44,7 @@ class Progress:
         self._newest: set[int] = set()  # proposals that were asked for last
         self._untold: set[int] = set()  # proposals underway
         self._told = 0  # results since the last line
+        self._results = 0  # of this search
         self._width = 0  # proposals of the first time that was asked
         self._live: Live | None = None
         self._murmur: threading.Thread | None = None
@@ -51,7 +53,7 @@ class Progress:
         """A new search starts."""
         self._title = title
         self._rows, self._before, self._members = {}, {}, {}
-        self._newest, self._untold, self._told, self._width = set(), set(), 0, 0
+        self._newest, self._untold, self._told, self._results, self._width = set(), set(), 0, 0, 0
         if self._console.is_terminal and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
             self._live.start()
@@ -87,6 +89,7 @@ class Progress:
         self._spent_here += 0 if replayed else result.cost.frames
         self._untold.discard(proposal.id)
         self._told += 1
+        self._results += 1
         enough = self._told >= self._width and proposal.trains
         if self._live is None and not replayed and (enough or not self._untold):
             self.say(self._line())
@@ -134,11 +137,14 @@ class Progress:
         if again := [f"member {m} {_fitness_text(r)}" for m, (p, r) in rows if p.id in self._newest and not p.trains]:
             return f"{self._title} play-off: {', '.join(again)}; {self._used()}"
         generation = max(proposal.generation for _, (proposal, result) in rows if result is not None)
-        fitness = sorted(r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None)
+        fitness = [r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None]
         copied = [f"{m}<-{donor}" for m, (p, _) in rows if p.generation == generation and (donor := self._donor(p))]
-        judged = f"best {fitness[-1]:.2f}, median {fitness[len(fitness) // 2]:.2f}" if fitness else "all failed"
+        judged = f"best {max(fitness):.2f}, median {median(fitness):.2f}" if fitness else "all failed"
         copies = f"; copied {' '.join(copied)}" if copied else ""
-        return f"{self._title} generation {generation + 1}: {judged}{copies}; {self._used()}"
+        # A method that does not wait for all members has no generations to count.
+        in_step = 1 < len(rows) == len(self._newest)
+        place = f"generation {generation + 1}" if in_step else f"interval {self._results}, {len(rows)} members"
+        return f"{self._title} {place}: {judged}{copies if in_step else ''}; {self._used()}"
 
     def _donor(self, proposal: Proposal) -> str:
         """The other member that weights or hypers are of, if any."""

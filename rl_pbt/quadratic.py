@@ -16,16 +16,16 @@ from typing import Any, final
 import numpy as np
 from matplotlib.figure import Figure
 
+from rl_pbt.config import TOY
 from rl_pbt.controller import Journal, search
 from rl_pbt.executors import InlineExecutor, IntervalJob, TestJob
 from rl_pbt.executors.base import Advance, unheeded
-from rl_pbt.records import Cost, Hypers, Result, Test, UserError
+from rl_pbt.records import JSON, Cost, Hypers, Result, Test, UserError
 from rl_pbt.search import Plan, Setup
 from rl_pbt.search.turns import AddNoise, Arm, Turns
 from rl_pbt.space import Linear, Space
 from rl_pbt.store import Run
 
-NAME = "quadratic"
 START = (0.9, 0.9)
 INITIAL: tuple[Hypers, ...] = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})
 SPACE = Space({"h0": Linear(low=0.0, high=1.5), "h1": Linear(low=0.0, high=1.5)})
@@ -147,11 +147,14 @@ def figure(traces: dict[str, Trace]) -> Figure:
 
 
 def bench(out: Path | None, seeds: Sequence[int]) -> None:
-    """`--env quadratic`: all four arms, the figure, and a line for each arm."""
-    run = Run(out or Path("results") / NAME / time.strftime("%Y%m%d-%H%M%S"))
+    """`--env quadratic`: all four arms, the figure, and a line for each arm. Raises UserError where `out` holds another run."""
+    run = Run(out or Path("results") / TOY / time.strftime("%Y%m%d-%H%M%S"))
+    manifest: dict[str, JSON] = {"status": "finished", "config": {"env": TOY, "seeds": list(seeds), "methods": list(ARMS)}}
+    if run.manifest_path.exists() and run.manifest() != manifest:
+        raise UserError(f"{run.folder} holds another run: choose another --out")
     if run.folder.exists() and not run.manifest_path.exists() and any(run.folder.iterdir()):
         raise UserError(f"{run.folder} exists and is no run: choose another --out")
-    run.write_manifest({"status": "finished", "config": {"env": NAME, "seeds": list(seeds), "methods": list(ARMS)}})
+    run.write_manifest(manifest)
     traces = {name: [run_arm(run, name, arm, seed) for seed in seeds] for name, arm in ARMS.items()}
     (run.folder / "plots").mkdir(exist_ok=True)
     path = run.folder / "plots" / "quadratic.png"

@@ -16,8 +16,8 @@ from pathlib import Path
 from agents import AGENTS
 from envs import resolve
 from rl_pbt import quadratic, report
-from rl_pbt.arguments import build_parser, configure
-from rl_pbt.config import RunConfig
+from rl_pbt.arguments import build_parser, configure, toy_arguments
+from rl_pbt.config import TOY, RunConfig
 from rl_pbt.controller import Journal, search
 from rl_pbt.estimate import plan_lines
 from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor
@@ -132,8 +132,10 @@ def _commit() -> str | None:
 
 
 def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: dict[str, JSON]) -> None:
-    """Every method on every seed, then the random policy, then the report."""
+    """Every method on every seed, then the random policy. The manifest gets what it takes, also where it is interrupted."""
     run.write_manifest(manifest)
+    before = manifest.get("elapsed_s", 0.0)
+    assert isinstance(before, float)
     total = config.population * config.frames * len(config.methods) * len(config.seeds)
     executor = make_executor(task, workers)
     progress = Progress(total, sys.stdout, lambda: executor.frames_underway)
@@ -145,7 +147,7 @@ def execute(run: Run, config: RunConfig, task: RLTask, workers: int, manifest: d
     finally:
         progress.close()
         executor.close()
-    manifest["overhead"] = {"wall_s": time.perf_counter() - started, "workers": workers}
+        manifest |= {"elapsed_s": before + time.perf_counter() - started, "workers": workers}
     with heard():
         random_policy = task.random_policy(config.seeds[0], config.test_episodes)
     manifest["random_policy"] = {"returns": list(random_policy.returns), "frames": random_policy.cost.frames}
@@ -173,12 +175,12 @@ def _search(run: Run, config: RunConfig, task: RLTask, executor: Executor, progr
 
 def bench(argv: Sequence[str]) -> None:
     said = build_parser().parse_args(argv)
-    if said.methods == ["help"]:
+    if "help" in (said.methods or ()):
         width = max(map(len, METHODS))
         print("\n".join(f"{name:{width}} {entry.description} ({entry.reference})" for name, entry in METHODS.items()))
         return
-    if said.env == quadratic.NAME:
-        quadratic.bench(said.out, said.seeds or [0])
+    if said.env is not None and said.env.lower() == TOY:
+        quadratic.bench(*toy_arguments(said))
         return
     run, config = open_run(said)
     if said.workers is not None and said.workers < 1:
@@ -190,7 +192,7 @@ def bench(argv: Sequence[str]) -> None:
     if said.dry_run:
         print("\n".join(plan_lines(config, task, workers)))
         return
-    manifest = run.manifest() if run.manifest_path.exists() else manifest_of(config, argv)
+    manifest: dict[str, JSON] = run.manifest() if run.manifest_path.exists() else manifest_of(config, argv)
     if manifest["status"] == "finished":
         print(f"{run.folder} is finished: rebuilding its report")
     else:
@@ -198,9 +200,10 @@ def bench(argv: Sequence[str]) -> None:
             f"run {run.folder}; stop it with Ctrl-C, go on with: python -m rl_pbt.bench --resume {run.folder}",
             flush=True,
         )
+        manifest["status"] = "running"
         try:
             with held():
-                execute(run, config, task, workers, {**manifest, "status": "running"})
+                execute(run, config, task, workers, manifest)
         except KeyboardInterrupt:
             run.write_manifest({**manifest, "status": "interrupted"})
             print(f"\nstopped; go on with: python -m rl_pbt.bench --resume {run.folder}", file=sys.stderr)

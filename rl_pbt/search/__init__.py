@@ -98,7 +98,7 @@ METHODS: dict[str, Entry] = {
     ),
     "pb2": Entry(
         make=PB2,
-        description="pbt whose losers get the hypers that a Gaussian process expects most of, needs rl-pbt[search]",
+        description="pbt whose losers get the hypers that a Gaussian process expects most of, needs the extra 'search'",
         reference="Parker-Holder 2020",
     ),
     "mf-pbt": Entry(

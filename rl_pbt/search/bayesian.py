@@ -25,7 +25,7 @@ from rl_pbt.search.setup import Setup
 from rl_pbt.space import Categorical, Dimension, Horizon, Integer, Linear, Log, Space
 
 Model: TypeAlias = Literal["gp", "tpe"]
-INSTALL = "pip install 'rl-pbt[search]'"
+INSTALL = "pip install -e '.[search]'"
 
 
 def load_optuna() -> Any:

@@ -154,4 +154,4 @@ def gaussian_processes() -> ModuleType:
     try:
         return import_module("rl_pbt.search.gp")
     except ImportError:
-        raise UserError("pb2 needs scikit-learn, which is not installed: pip install 'rl-pbt[search]'") from None
+        raise UserError("pb2 needs scikit-learn, which is not installed: pip install -e '.[search]'") from None

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from agents import AGENTS
+from rl_pbt import play, report
 from rl_pbt.arguments import build_parser
 from rl_pbt.bench import command as bench
 from rl_pbt.records import UserError
@@ -49,6 +52,10 @@ BAD = [
     (["--env", "CartPole-v1", "--workers", "0"], "--workers must be 1 or more"),
     (["--env", "CartPole-v1", "--seeds", "-1"], "--seeds"),
     (["--env", "CartPole-v1", "--seeds", "1", "1"], "twice"),
+    (["--env", "CartPole-v1", "--seeds", "0,1,2"], "write whole numbers with spaces between, as in --seeds 0 1 2"),
+    (["--env", "xyzzy"], "CartPole-v1"),
+    (["--env", "Quadratic", "--frames", "5k", "--dry-run"], "not --frames, --dry-run"),
+    (["--env", "quadratic", "--seeds", "1", "1"], "twice"),
     (["--env", "CartPole-v1", "--device", "cuda:99"], "use --device cpu"),
     (["--env", "no_such_module:Env-v0"], "cannot import 'no_such_module'"),
     (["--env", "CartPole-v1", "--agent-options", "torso_=nature"], "did you mean 'torso'"),
@@ -220,6 +227,37 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert process.returncode == 130 and "Traceback" not in said
     assert f"--resume {out}" in said
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_the_toy_overwrites_nothing_and_says_what_it_has_none_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy = ["--env", "Quadratic", "--out", str(tmp_path)]
+    bench.bench(toy)
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="holds another run"):
+        bench.bench([*toy, "--seeds", "1"])
+    with pytest.raises(UserError, match="quadratic"):
+        bench.bench(["--resume", str(tmp_path)])
+    with pytest.raises(UserError, match="quadratic"):
+        bench.bench(["--env", "CartPole-v1", "--methods", f"replay:{tmp_path}"])
+    for command_of in (report.main, play.main):
+        assert command_of([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("a run of quadratic is its plots/quadratic.png") == 2
+    bench.bench(toy)
+    assert written == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_the_manifest_names_every_option_of_the_agent(finished: Path) -> None:
+    options = json.loads((finished / "manifest.json").read_text())["config"]["agent_options"]
+    assert set(options) == {field.name for field in fields(AGENTS["a2c"].config)}
+    assert options["envs_per_member"] == 4 and options["hidden"] == [64, 64]
+
+
+def test_a_plan_says_how_members_are_judged_and_that_it_may_be_dear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = [*SMALL, "--out", str(tmp_path / "run"), "--dry-run"]
+    bench.bench(plan)
+    assert "judged by    2 episodes after each generation, of 500 frames each at most; where they last" in capsys.readouterr().out
+    bench.bench([*plan, "--fitness", "training"])
+    assert "judged by    the training episodes" in capsys.readouterr().out
 
 
 def test_the_agent_options_that_the_help_shows_are_options(tmp_path: Path) -> None:

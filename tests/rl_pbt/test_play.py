@@ -1,5 +1,8 @@
 """Watching a winner: the choice of it, the video, and what cannot be shown in one line."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +26,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_gif_shows_the_episodes_whose_returns_are_said(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gif_shows_the_episodes_whose_returns_are_said(run: Path, tmp_path: Path) -> None:
     film = tmp_path / "new" / "winner.gif"
-    assert play.main([str(run), "--video", str(film), "--episodes", "2"]) == 0
-    said = capsys.readouterr().out
+    command = [sys.executable, "-W", "ignore", "-m", "rl_pbt.play", run, "--video", film, "--episodes", "2"]
+    without = {name: value for name, value in os.environ.items() if name not in ("SDL_VIDEODRIVER", "XDG_RUNTIME_DIR")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=without)
+    assert done.stderr == "", "what draws the pictures looked for a display"
+    said = done.stdout
     returns = [float(line.split("return ")[1].split(" in")[0]) for line in said.splitlines() if "return" in line]
     assert len(returns) == 2 and str(film) in said
     with Image.open(film) as image:  # equal pictures become one that lasts

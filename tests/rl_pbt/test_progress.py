@@ -40,9 +40,21 @@ def test_a_line_a_generation_a_play_off_and_the_test() -> None:
     first, second, third, fourth = stream.getvalue().splitlines()
     assert first.startswith("pbt, seed 0 generation 1: best 1.00, median 1.00; 40% of the budget (200 frames), ")
     assert "left" in first
-    assert second.startswith("pbt, seed 0 generation 2: best 3.00, median 3.00; copied 1<-0; 80% of the budget")
+    assert second.startswith("pbt, seed 0 generation 2: best 3.00, median 2.50; copied 1<-0; 80% of the budget")
     assert third.startswith("pbt, seed 0 play-off: member 0 2.50; 90% of the budget (450 frames), ")
     assert fourth == "pbt, seed 0: winner member 0, test return 1.50 (2 episodes)"
+
+
+def test_a_method_that_does_not_wait_for_all_has_no_generations() -> None:
+    stream = io.StringIO()
+    progress = Progress(500, stream)
+    progress.begin("bayes, seed 0")
+    for id_, member in enumerate((0, 1, 2)):
+        tell(progress, [(proposal(id_, member), result(id_, float(id_)))])
+    progress.close()
+    said = [line.partition(";")[0] for line in stream.getvalue().splitlines()]
+    assert said[0] == "bayes, seed 0 interval 1, 1 members: best 0.00, median 0.00"
+    assert said[2] == "bayes, seed 0 interval 3, 3 members: best 2.00, median 1.00"
 
 
 def test_of_many_members_the_table_shows_those_that_train_and_the_best() -> None:

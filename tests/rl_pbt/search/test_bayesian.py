@@ -27,7 +27,7 @@ Judge = Callable[[Proposal], float | None]
 
 @pytest.fixture(autouse=True)
 def needs_optuna() -> None:
-    pytest.importorskip("optuna", reason="the extra is not installed: pip install 'rl-pbt[search]'")
+    pytest.importorskip("optuna", reason="the extra is not installed: pip install -e '.[search]'")
 
 
 def make(name: str, root: int = 0, space: Space = SPACE, plan: Plan = PLAN) -> Method:

@@ -43,7 +43,7 @@ def final(name: str, seed: int, population: int, generations: int) -> float:
 @pytest.mark.parametrize("name", ["pbt", "pb2", "gpbt-pl", "mf-pbt"])
 def test_it_beats_random_search_where_the_best_learning_rate_decays(name: str) -> None:
     if name == "pb2":
-        pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install 'rl-pbt[search]'")
+        pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install -e '.[search]'")
     plan = POPULATION.get(name, 4), GENERATIONS.get(name, 20)
     theirs, random = ([[final(method, seed, *plan)] for seed in SEEDS] for method in (name, "random"))
     assert difference_of(theirs, random).sign == 1, "the interval over 20 seeds lies above 0"

@@ -11,7 +11,7 @@ from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.search.pb2 import PB2, Model, Observation
 from rl_pbt.space import Space
 
-pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install 'rl-pbt[search]'")
+pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install -e '.[search]'")
 from rl_pbt.search import gp  # it needs scikit-learn
 
 RNG = np.random.default_rng
