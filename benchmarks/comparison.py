@@ -8,13 +8,14 @@ trains fresh weights along the schedule of the first one's winner. What they sai
 and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
 When all have run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files, pages and plots. A
-run that was trimmed is not run again.
+run that was trimmed is not run again, and other flags than it was made with are refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rl_pbt.plots import COLOURS, INK, save
+from rl_pbt.records import UserError
+from rl_pbt.schedule import PREFIX
 from rl_pbt.search import METHODS
+from rl_pbt.store import Run
 from rl_pbt.text import interval_text, value_text
 
 POPULATIONS = (4, 8, 16, 32)
@@ -45,9 +49,21 @@ def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
 
 
 def run(folder: Path, flags: Sequence[str]) -> None:
+    """Raises UserError where the folder holds a trimmed run of other flags; the bench itself refuses those of any other."""
     if (folder / "manifest.json").exists() and not any(folder.rglob("ledger.jsonl")):
-        return  # trimmed
+        made_with = Run(folder).manifest()["command"]
+        if _without_folders(shlex.split(made_with)[3:]) != _without_folders(flags):
+            raise UserError(f"{folder} holds what `{made_with}` made: use those flags, or another --out")
+        return
     subprocess.run([sys.executable, "-m", "rl_pbt.bench", *flags, "--out", str(folder)], check=True)
+
+
+def _without_folders(flags: Sequence[str]) -> list[str]:
+    """What a run is a function of: wherever it was made, and what it replays, may have been moved since."""
+    kept = [PREFIX if flag.startswith(PREFIX) else flag for flag in flags]
+    if "--out" in kept:
+        del kept[kept.index("--out") : kept.index("--out") + 2]
+    return kept
 
 
 def gather(out: Path) -> dict[str, Any]:
@@ -88,16 +104,17 @@ def page(env: str, found: Mapping[str, Any]) -> str:
 
 def _table(of_run: Mapping[str, Any]) -> str:
     against = _against_the_first(of_run)
-    lines = ["| method | mean test return | 95 % interval | IQM | first method minus this | 95 % interval | frames spent |"]
-    lines[0] += " proposals in sequence | frames in sequence | at once | discarded | copies | failures |"
-    lines.append("| --- |" + " ---: |" * 12)
+    lines = ["| method | mean test return | 95 % interval | IQM | first method minus this | 95 % interval | p, corrected |"]
+    lines[0] += " frames spent | proposals in sequence | frames in sequence | at once | discarded | copies | failures |"
+    lines.append("| --- |" + " ---: |" * 13)
     refused = _refused(of_run)
     for name, one in _ranked(of_run["methods"]):
         if name in refused:
             continue
-        difference = against.get(name, {}).get("difference")
+        to_first = against.get(name)
         cells = [name, value_text(one["test_return"]), interval_text(one["test_return"]), value_text(one["iqm"])]
-        cells += [value_text(difference), interval_text(difference)] if difference else ["–", "–"]
+        estimate = to_first and to_first["difference"]
+        cells += [value_text(estimate), interval_text(estimate), value_text(to_first and to_first["p_value_corrected"])]
         cells += [f"{one[key]:,}" for key in ("frames", "sequential_depth", "sequential_frames", "peak_proposals")]
         cells += [f"{one[key]:,}" for key in ("discarded_frames", "exploits", "failures")]
         lines.append(f"| {' | '.join(cells)} |")
@@ -205,7 +222,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = list(map(str, range(said.seeds)))
     for name, of_run in runs(said.out, ["--env", said.env, "--seeds", *seeds, *flags]).items():
         if not said.only or name in said.only:
-            run(said.out / name, of_run)
+            try:
+                run(said.out / name, of_run)
+            except UserError as error:
+                parser.error(str(error))
     write(said.out, said.env)
     if said.trim and not said.only:
         trim(said.out)

@@ -79,17 +79,9 @@ def _compared(summary: Mapping[str, Any]) -> str:
             rows.append([" minus ".join(one["methods"]), *cells, *p_values])
     if not rows:
         return ""
-    header = [
-        "difference of mean test returns",
-        "",
-        "95 % interval",
-        "P(a seed of the first beats one of the other)",
-        "95 % interval",
-    ]
-    header += ["p", f"p, corrected for {len(rows)} comparisons"]
-    return "## Comparisons\n\n" + _table(
-        header if len(rows) > 1 else header[:-1], rows if len(rows) > 1 else [r[:-1] for r in rows]
-    )
+    header = ["methods", "difference of mean test returns", "95 % interval", "P(the first is better)", "95 % interval"]
+    header += ["p", f"p, corrected for {len(rows)} comparison(s)"]
+    return "## Comparisons\n\n" + _table(header, rows)
 
 
 def _receipts(setting: Setting, summary: Mapping[str, Any]) -> str:

@@ -32,5 +32,7 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
     assert page.count("\n| pbt |") == 2 and "replay-schedule" in page
     comparison.main([*FLAGS, "--out", str(tmp_path)])
     assert json.loads((tmp_path / "comparison.json").read_text()) == found, "what was trimmed is kept as it is"
+    with pytest.raises(SystemExit):
+        comparison.main([*FLAGS, "--frames", "900", "--out", str(tmp_path)])
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
