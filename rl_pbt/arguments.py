@@ -191,7 +191,10 @@ def _defaults(env: EnvSpec, agent: str, said: argparse.Namespace) -> RunConfig:
     population = family.population if said.population is None else said.population
     of_agent = {**family.agent_options, **family.of_agent.get(agent, {})}
     options = parse_options(said.agent_options or [], AGENTS[agent].config, of_agent)
-    hypers = {**family.hypers, **(family.recurrent_hypers if options.get("core") == "lstm" else {})}
+    hypers = dict(family.hypers)
+    if options["core"] != "none":
+        options = parse_options(said.agent_options or [], AGENTS[agent].config, {**of_agent, **family.recurrent_options})
+        hypers |= family.recurrent_hypers
     return RunConfig(
         env=env.id,
         agent=agent,

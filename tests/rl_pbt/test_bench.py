@@ -15,8 +15,9 @@ import pytest
 
 from agents import AGENTS
 from rl_pbt import play, report
-from rl_pbt.arguments import build_parser
+from rl_pbt.arguments import build_parser, configure
 from rl_pbt.bench import command as bench
+from rl_pbt.defaults import defaults_of
 from rl_pbt.records import UserError
 from rl_pbt.search import METHODS
 
@@ -250,6 +251,22 @@ def test_the_manifest_names_every_option_of_the_agent(finished: Path) -> None:
     options = json.loads((finished / "manifest.json").read_text())["config"]["agent_options"]
     assert set(options) == {field.name for field in fields(AGENTS["a2c"].config)}
     assert options["envs_per_member"] == 4 and options["hidden"] == [64, 64]
+
+
+def test_an_agent_with_a_memory_has_defaults_of_its_own_under_what_is_said() -> None:
+    words = ["--env", "Acrobot-v1", "--agent", "impala"]
+    without, memory, said = (
+        configure(build_parser().parse_args([*words, *options]))
+        for options in ([], ["--agent-options", "core=lstm"], ["--agent-options", "core=lstm", "unroll_length=12"])
+    )
+    family = defaults_of("classic_control", "Acrobot-v1")
+    for name, value in family.recurrent_options.items():
+        assert memory.agent_options[name] == value
+    assert (
+        without.agent_options["unroll_length"] == family.agent_options["unroll_length"] != memory.agent_options["unroll_length"]
+    )
+    assert said.agent_options["unroll_length"] == 12
+    assert said.agent_options["envs_per_member"] == memory.agent_options["envs_per_member"]
 
 
 def test_a_plan_says_how_members_are_judged_and_that_it_may_be_dear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
