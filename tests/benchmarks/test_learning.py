@@ -17,7 +17,7 @@ def test_every_family_has_defaults() -> None:
 
 def test_an_agent_with_a_memory_has_learning_rates_of_its_own() -> None:
     cases = {case.env: case for case in learning.CASES}
-    for env, rates in {"LunarLander-v3": (2e-3, 1e-3), "CartPole-v1": (2e-3, 2e-3)}.items():
+    for env, rates in {"LunarLander-v3": (2e-3, 1e-3), "Acrobot-v1": (2e-3, 2e-3)}.items():
         configs = [learning.configuration(cases[env], agent) for agent in ("impala", "impala-lstm")]
         assert tuple(config.hypers["learning_rate"] for config in configs) == rates
     said = learning.configuration(cases["LunarLander-v3"], "impala-lstm", ("--search", "learning_rate=0.5"))

@@ -187,7 +187,7 @@ def test_any_process_makes_the_same_proposals_on_however_many_threads() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_without_optuna_one_line_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UserError, match=r"optuna, which is not installed: pip install 'rl-pbt\[search\]'"):
+    with pytest.raises(UserError, match=r"optuna, which is not installed: pip install -e '.\[search\]'"):
         make(name)
 
 

@@ -139,5 +139,5 @@ def test_a_space_of_choices_alone_needs_no_model() -> None:
 
 def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rl_pbt.search.gp", None)
-    with pytest.raises(UserError, match=r"scikit-learn, which is not installed: pip install 'rl-pbt\[search\]'"):
+    with pytest.raises(UserError, match=r"scikit-learn, which is not installed: pip install -e '.\[search\]'"):
         METHODS["pb2"].make(Setup(space=SPACE, plan=PLAN, root_seed=0))
