@@ -7,8 +7,8 @@ Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where i
 trains fresh weights along the schedule of the first one's winner. What they said is gathered in comparison.json, comparison.md
 and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
-When all have run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files, pages and plots. A
-run that was trimmed is not run again, and other flags than it was made with are refused.
+Once the last has run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files, pages and plots.
+A run that was trimmed is not run again, and other flags than it was made with are refused.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
     parser.add_argument("--only", nargs="+", help="the names of some of the runs")
-    parser.add_argument("--trim", action="store_true", help="delete what is not to be kept, when all has run")
+    parser.add_argument("--trim", action="store_true", help="delete what is not to be kept, once the schedule was replayed")
     said, flags = parser.parse_known_args(arguments)
     seeds = list(map(str, range(said.seeds)))
     for name, of_run in runs(said.out, ["--env", said.env, "--seeds", *seeds, *flags]).items():
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             except UserError as error:
                 parser.error(str(error))
     write(said.out, said.env)
-    if said.trim and not said.only:
+    if said.trim and (said.out / "replay" / "summary.json").exists():  # what is replayed is needed until then
         trim(said.out)
 
 

@@ -22,6 +22,8 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(comparison, "METHODS_AT_ONCE", ["pbt", "random", "asha"])
     monkeypatch.setattr(comparison, "POPULATIONS", (2, 3))
     monkeypatch.setattr(comparison, "MAIN_POPULATION", 2)
+    comparison.main([*FLAGS, "--out", str(tmp_path), "--trim", "--only", "methods"])
+    assert list(tmp_path.rglob("ledger.jsonl")), "the schedule is yet to be replayed"
     comparison.main([*FLAGS, "--out", str(tmp_path), "--trim"])
     found = json.loads((tmp_path / "comparison.json").read_text())
     assert list(found) == ["methods", "population-3", "replay"]
