@@ -25,8 +25,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from rl_pbt.plots import COLOURS, INK, save
 from rl_pbt.records import UserError
+from rl_pbt.report.plots import COLOURS, INK, save
 from rl_pbt.schedule import PREFIX
 from rl_pbt.search import METHODS
 from rl_pbt.store import Run

@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"controller", "tracking", "actors"}),
     frozenset({"collecting"}),
     frozenset({"training", "quadratic"}),
-    frozenset({"report", "comparison", "summary", "page", "plots", "family_tree", "progress", "schedule"}),
+    frozenset({"report", "progress", "schedule"}),
     frozenset({"bench", "arguments", "estimate", "play", "__main__"}),
 )
 # Within these layers a module may also import its neighbours; elsewhere neighbours do not know one another.

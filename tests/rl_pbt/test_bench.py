@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from agents import AGENTS
-from rl_pbt import play, report
+from rl_pbt import play
 from rl_pbt.arguments import build_parser, configure
 from rl_pbt.bench import command as bench
 from rl_pbt.defaults import defaults_of
 from rl_pbt.records import UserError
+from rl_pbt.report.__main__ import main as report
 from rl_pbt.search import METHODS
 
 SMALL = [
@@ -240,7 +241,7 @@ def test_the_toy_overwrites_nothing_and_says_what_it_has_none_of(tmp_path: Path,
         bench.bench(["--resume", str(tmp_path)])
     with pytest.raises(UserError, match="quadratic"):
         bench.bench(["--env", "CartPole-v1", "--methods", f"replay:{tmp_path}"])
-    for command_of in (report.main, play.main):
+    for command_of in (report, play.main):
         assert command_of([str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("a run of quadratic is its plots/quadratic.png") == 2
     bench.bench(toy)

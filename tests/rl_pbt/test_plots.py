@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rl_pbt import family_tree, plots
 from rl_pbt.history import History
 from rl_pbt.records import Cost, Hyper, Proposal, Result, Test, Trial
+from rl_pbt.report import family_tree, plots
 from rl_pbt.search import METHODS, Plan, Setup
 from rl_pbt.space import Space
 

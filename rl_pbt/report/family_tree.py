@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rl_pbt.history import History, line_of_descent, living
-from rl_pbt.plots import INK
 from rl_pbt.records import Trial
+from rl_pbt.report.plots import INK
 from rl_pbt.statistics import Floats
 
 GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#f7a1c4", "#c77bc8", "#7f6fd0", "#2a62c9"])

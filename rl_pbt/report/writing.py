@@ -1,22 +1,19 @@
-"""`python -m rl_pbt.report RUN`: `summary.json`, `summary.md` and plots, from the manifest and the ledgers alone."""
+"""`summary.json`, `summary.md` and plots of a run, from its manifest and ledgers alone."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from rl_pbt import plots
-from rl_pbt.comparison import Histories
-from rl_pbt.family_tree import family_tree
-from rl_pbt.page import page_of
-from rl_pbt.records import JSON, UserError
+from rl_pbt.records import JSON
+from rl_pbt.report import plots
+from rl_pbt.report.comparison import Histories
+from rl_pbt.report.family_tree import family_tree
+from rl_pbt.report.page import page_of
+from rl_pbt.report.summary import Setting, read_histories, summary_of
 from rl_pbt.store import Run, write_durably, write_json
-from rl_pbt.summary import Setting, read_histories, summary_of
 from rl_pbt.text import interval_text, readable, value_text
 
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
@@ -76,18 +73,3 @@ def terminal_summary(run: Run) -> str:
         )
     lines += [comparison["verdict"] for comparison in (summary["comparison"], *summary["further_comparisons"])]
     return "\n".join([*lines, *summary["caveats"], f"report: {run.folder / 'summary.md'}"])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rl_pbt.report", description="Make the report of a run anew.")
-    parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
-    try:
-        print(write_report(Run(parser.parse_args(argv).run)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rl_pbt.comparison import Histories
 from rl_pbt.history import History, copies, line_of_descent
 from rl_pbt.records import Hypers, Trial
+from rl_pbt.report.comparison import Histories
+from rl_pbt.report.summary import Setting
 from rl_pbt.statistics import LEAST_SEEDS
-from rl_pbt.summary import Setting
 from rl_pbt.text import duration, interval_text, readable, value_text
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rl_pbt.comparison import Histories, above_the_random_policy, caveats, comparisons, returns_of
 from rl_pbt.config import RunConfig
 from rl_pbt.history import History, best_fitness_curve, copies, founders, judged, parallelism, read_history, survivors
 from rl_pbt.records import JSON, Cost, UserError
+from rl_pbt.report.comparison import Histories, above_the_random_policy, caveats, comparisons, returns_of
 from rl_pbt.statistics import iqm_of, mean_of
 from rl_pbt.store import Run
 
