@@ -143,7 +143,8 @@ class Progress:
         copies = f"; copied {' '.join(copied)}" if copied else ""
         # A method that does not wait for all members has no generations to count.
         in_step = 1 < len(rows) == len(self._newest)
-        place = f"generation {generation + 1}" if in_step else f"interval {self._results}, {len(rows)} members"
+        members = f"{len(rows)} member{'s' if len(rows) > 1 else ''}"
+        place = f"generation {generation + 1}" if in_step else f"interval {self._results}, {members}"
         return f"{self._title} {place}: {judged}{copies if in_step else ''}; {self._used()}"
 
     def _donor(self, proposal: Proposal) -> str:

@@ -53,7 +53,7 @@ def test_a_method_that_does_not_wait_for_all_has_no_generations() -> None:
         tell(progress, [(proposal(id_, member), result(id_, float(id_)))])
     progress.close()
     said = [line.partition(";")[0] for line in stream.getvalue().splitlines()]
-    assert said[0] == "bayes, seed 0 interval 1, 1 members: best 0.00, median 0.00"
+    assert said[0] == "bayes, seed 0 interval 1, 1 member: best 0.00, median 0.00"
     assert said[2] == "bayes, seed 0 interval 3, 3 members: best 2.00, median 1.00"
 
 
