@@ -55,7 +55,9 @@ def run(folder: Path, flags: Sequence[str]) -> None:
         if _without_folders(shlex.split(made_with)[3:]) != _without_folders(flags):
             raise UserError(f"{folder} holds what `{made_with}` made: use those flags, or another --out")
         return
-    subprocess.run([sys.executable, "-m", "rl_pbt.bench", *flags, "--out", str(folder)], check=True)
+    status = subprocess.run([sys.executable, "-m", "rl_pbt.bench", *flags, "--out", str(folder)], check=False).returncode
+    if status:
+        raise SystemExit(status)  # the bench has said why
 
 
 def _without_folders(flags: Sequence[str]) -> list[str]:

@@ -38,3 +38,12 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
         comparison.main([*FLAGS, "--frames", "900", "--out", str(tmp_path)])
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
+
+
+def test_what_the_bench_refuses_ends_the_comparison(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        comparison.main([*FLAGS, "--frames", "-1", "--out", str(tmp_path)])
+    said = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert "--frames" in said and "Traceback" not in said
+    assert not list(tmp_path.rglob("*"))
