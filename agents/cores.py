@@ -49,9 +49,8 @@ class Feedforward:
 class LSTM:
     """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM but for a single bias.
 
-    The state is hidden and cell, side by side. Weights start orthogonal with gain 1, as in CleanRL's ppo_atari_lstm.py, and
-    biases at zero but for the forget gate's, which start at one: Jozefowicz, Zaremba & Sutskever 2015, and TensorFlow's
-    LSTMBlockCell, which IMPALA's own code takes.
+    The state is hidden and cell, side by side. Weights start orthogonal with gain 1 and biases at zero, the forget gate's too,
+    as in CleanRL's ppo_atari_lstm.py.
     """
 
     def __init__(self, inputs: int, size: int) -> None:
@@ -60,12 +59,10 @@ class LSTM:
         self.width = 2 * size
 
     def initialise(self, generator: torch.Generator) -> Weights:
-        bias = torch.zeros(4, self.features)
-        bias[1] = 1.0  # the forget gate's
         return {
             "core.input.weight": orthogonal((4 * self.features, self._inputs), 1.0, generator).T.contiguous(),
             "core.hidden.weight": orthogonal((4 * self.features, self.features), 1.0, generator).T.contiguous(),
-            "core.bias": bias.flatten(),
+            "core.bias": torch.zeros(4 * self.features),
         }
 
     def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
