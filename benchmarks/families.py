@@ -3,7 +3,9 @@
     python -m benchmarks.families [--env ID ...] [--repeats N] [--seconds S] [--out FILE.json]
 
 Agents are timed on one worker, training alone: four members with the family's defaults, without evaluation, and without what it
-takes to make their environments.
+takes to make their environments. One worker takes one core; `impala, overlapped` is what IMPALA does where there is a second one
+for it, as in a run with fewer workers than cores: it acts and learns at the same time. A2C must not, so it leaves that core idle.
+
 Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
 each in a process of its own; medians are reported. What is not installed is left out and said so.
 """
@@ -24,19 +26,22 @@ from rl_pbt.records import UserError
 MEMBERS = 4
 COPIES = 32
 BACKENDS = ("gymnasium", "envpool")
+OVERLAPPED = "impala, overlapped"
+TIMED = (*AGENTS, OVERLAPPED)
 
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
-    """Agent steps per second of an environment and agent, in about so many seconds; or why there is none."""
+    """Agent steps per second of an environment and one of TIMED, in about so many seconds; or why there is none."""
     from rl_pbt.bench.command import make_task
     from rl_pbt.estimate import measure
 
-    env, agent, seconds = question
+    env, timed, seconds = question
+    overlap = timed == OVERLAPPED
     case = next(case for case in CASES if case.env == env)
     try:
-        config = replace(configuration(case, agent), population=MEMBERS, group_size=MEMBERS)
-        # Two workers, as if: one alone would let acting and learning overlap on a second core.
-        pace, _ = measure(config, replace(make_task(config, workers=2), overlap=False), seconds=seconds)
+        config = configuration(case, "impala" if overlap else timed)
+        config = replace(config, population=MEMBERS, group_size=MEMBERS)
+        pace, _ = measure(config, replace(make_task(config, workers=1), overlap=overlap), seconds=seconds)
         return pace.frames_per_s / config.frame_skip
     except UserError as error:
         return str(error)
@@ -67,7 +72,7 @@ def environment_speed(question: tuple[str, str, float]) -> float | str:
 def of_environment(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
     """All agents and backends of one environment in turn."""
     candidates: list[tuple[str, Callable[[Any], float | str], str]] = [
-        *(("agents", agent_speed, agent) for agent in AGENTS),
+        *(("agents", agent_speed, agent) for agent in TIMED),
         *(("environment alone", environment_speed, backend) for backend in BACKENDS),
     ]
     found: dict[str, dict[str, Any]] = {"agents": {}, "environment alone": {}}
@@ -85,14 +90,13 @@ def _spread_or_reason(answers: Sequence[float | str]) -> dict[str, float] | str:
 
 def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Medians and their ratios as a Markdown table."""
-    lines = [
-        "| environment | " + " | ".join(AGENTS) + " | impala / a2c | environment alone | EnvPool alone | EnvPool / default |"
-    ]
-    lines.append("| --- |" + " ---: |" * (len(AGENTS) + 4))
+    lines = ["| environment | " + " | ".join(TIMED) + " | impala / a2c | overlapped / a2c |"]
+    lines[0] += " environment alone | EnvPool alone | EnvPool / default |"
+    lines.append("| --- |" + " ---: |" * (len(TIMED) + 5))
     for env, found in results.items():
         agents, alone_ = found["agents"], found["environment alone"]
-        cells = [_median(agents[agent]) for agent in AGENTS]
-        cells.append(_ratio(agents["impala"], agents["a2c"]))
+        cells = [_median(agents[timed]) for timed in TIMED]
+        cells += [_ratio(agents[timed], agents["a2c"]) for timed in ("impala", OVERLAPPED)]
         cells += [_median(alone_[backend]) for backend in BACKENDS] + [_ratio(alone_["envpool"], alone_["gymnasium"])]
         lines.append(f"| {env} | {' | '.join(cells)} |")
     return "\n".join(lines)
