@@ -94,7 +94,8 @@ def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     lines[0] += " environment alone | EnvPool alone | EnvPool / default |"
     lines.append("| --- |" + " ---: |" * (len(TIMED) + 5))
     for env, found in results.items():
-        agents, alone_ = found["agents"], found["environment alone"]
+        # An entry may be older than a candidate.
+        agents, alone_ = {timed: found["agents"].get(timed, "not timed") for timed in TIMED}, found["environment alone"]
         cells = [_median(agents[timed]) for timed in TIMED]
         cells += [_ratio(agents[timed], agents["a2c"]) for timed in ("impala", OVERLAPPED)]
         cells += [_median(alone_[backend]) for backend in BACKENDS] + [_ratio(alone_["envpool"], alone_["gymnasium"])]

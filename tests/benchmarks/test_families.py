@@ -20,3 +20,6 @@ def test_every_agent_and_backend_is_timed_and_what_is_missing_is_said(tmp_path: 
 
     assert "nothing" in str(families.environment_speed(("CartPole-v1", "nothing", 0.1)))
     assert families._ratio("absent", {"median": 1.0}) == "–"
+
+    del found["agents"][families.OVERLAPPED]
+    assert families.table({"CartPole-v1": found}).splitlines()[-1].count("–") == row.count("–") + 2, "made before it was timed"
