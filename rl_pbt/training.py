@@ -39,7 +39,7 @@ class RLTask:
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
     are the values of those that the search leaves alone. `overlap` lets acting and learning go on at the same time where the
-    agent's lag allows it; like `threads` it changes the speed, never a result.
+    agent's lag allows it and observations are images; like `threads` it changes the speed, never a result.
     """
 
     env: EnvSpec
@@ -164,7 +164,9 @@ class RLTask:
         metrics: list[dict[str, torch.Tensor]] = []
         waiting: deque[Rollout] = deque()  # collected and not yet learnt from
         lag = self.agent_config.policy_lag
-        with _learner(self.overlap and lag > 0, self.threads) as learner:
+        # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
+        images = actors.observations.ndim > 3
+        with _learner(self.overlap and images and lag > 0, self.threads) as learner:
             for length in self._unrolls(job.proposals[0].frames):
                 # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
                 policy = agent.policy()

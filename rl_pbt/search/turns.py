@@ -61,9 +61,8 @@ class Turns(Generational):
         self._arm = arm
         self._initial = initial
         self._hypers = list(initial)
-        self._standing: dict[
-            int, tuple[float, int]
-        ] = {}  # by member, after its last turn: fitness, and the checkpoint that has it
+        # By member, after its last turn: fitness, and the checkpoint that has it.
+        self._standing: dict[int, tuple[float, int]] = {}
 
     def initial_hypers(self, member: int) -> Hypers:
         return self._initial[member]
