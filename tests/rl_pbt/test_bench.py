@@ -307,7 +307,7 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
     [
         ["--agent", "a2c", "--eval-episodes", "1"],
         ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
-        ["--methods", "pbt-async"],
+        ["--agent", "impala", "--methods", "pbt-async"],
     ],
 )
 def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
