@@ -14,6 +14,7 @@ from agents import AGENTS, ActorCritic, Policy, Rollout
 from agents import HYPERS as AGENT_HYPERS
 from agents.networks import dense
 from envs import EnvSpec, resolve
+from rl_pbt import training
 from rl_pbt.collecting import Collector
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob, run_intervals
 from rl_pbt.records import Hypers, Proposal, Result, UserError
@@ -317,6 +318,18 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
     for member in (0, 1):
         one, other = (Checkpoints(tmp_path / str(overlap)).path(member).read_bytes() for overlap in (False, True))
         assert one == other
+
+
+@pytest.mark.parametrize(("env", "beside"), [("Pacman", True), ("CartPole-v1", False)])
+def test_learning_has_a_thread_of_its_own_only_with_images(
+    env: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    learner = training._learner
+    monkeypatch.setattr(training, "_learner", lambda overlap, threads: asked.append(overlap) or learner(overlap, threads))
+    task = replace(task_of("impala", policy_lag=1), env=resolve(env), fitness="training", overlap=True)
+    Run("inline", task)(Checkpoints(tmp_path), proposal(0))
+    assert asked == [beside]
 
 
 def value_and_policy(agent: str, folder: Path, lag: int) -> tuple[float, float]:
