@@ -37,6 +37,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
 	$(PYTHON) -m benchmarks.families --out results/reference/families/families.json
+	$(PYTHON) -m benchmarks.overlap --out results/reference/overlap/overlap.json
 	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
 	$(PYTHON) -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 --trim --only methods replay --frames 100k --interval 10k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env Acrobot-v1 --out results/reference/comparison/acrobot-v1 --trim --frames 50k --interval 5k --eval-episodes 2

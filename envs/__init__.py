@@ -3,6 +3,7 @@
 from envs.catalogue import make_vector, resolve
 from envs.families import FAMILIES
 from envs.spec import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
+from envs.stepping import begin_step
 from envs.watching import Watched, watch
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "EnvironmentUnavailable",
     "UnknownEnvironment",
     "Watched",
+    "begin_step",
     "make_vector",
     "resolve",
     "watch",

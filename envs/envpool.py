@@ -120,7 +120,15 @@ class Pool(VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
         """One step with actions [B, ...]. The caller owns the arrays returned; there is no further information."""
-        observations, rewards, terminated, truncated, _ = self._pool.step(np.asarray(actions))
+        self.send(actions)
+        return self.recv()
+
+    def send(self, actions: Array) -> None:
+        """Begin a step; `recv` waits for the end of it."""
+        self._pool.send(np.asarray(actions))
+
+    def recv(self) -> tuple[Array, Array, Array, Array, Options]:
+        observations, rewards, terminated, truncated, _ = self._pool.recv()
         return _array(observations), rewards, terminated, truncated, {}
 
     def close_extras(self, **kwargs: Any) -> None:

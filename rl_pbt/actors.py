@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import atexit
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from envs import EnvironmentUnavailable, EnvSpec, make_vector
+from envs import EnvironmentUnavailable, EnvSpec, begin_step, make_vector
 from rl_pbt.records import UserError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -64,11 +65,21 @@ class Actors:
 
     Each member has a vector environment of its own, because some of them share one random stream among their copies.
     `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
+    `together` lets those that have threads or processes of their own step side by side, for which another core must be free.
     `frames` counts what was emulated for each member.
     """
 
-    def __init__(self, spec: EnvSpec, num_envs: int, environment_seeds: Sequence[int], *, separate: bool = False) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        num_envs: int,
+        environment_seeds: Sequence[int],
+        *,
+        separate: bool = False,
+        together: bool = False,
+    ) -> None:
         self.spec = spec
+        self._together = together
         size = 1 if separate and spec.copies_are_independent else num_envs
         parts = [(member, start) for member in range(len(environment_seeds)) for start in range(0, num_envs, size)]
         with environment_errors_in_one_line(spec, "its constructor"):
@@ -93,16 +104,22 @@ class Actors:
         truncated = np.zeros(self.valid.shape, bool)
         observations = np.empty_like(self.observations) if playing is None else self.observations.copy()
         with environment_errors_in_one_line(self.spec, "step"):
-            for member, copies, env in self._parts:
-                if playing is None or playing[member, copies].any():
-                    at = member, copies
-                    observations[at], rewards[at], terminated[at], truncated[at] = env.step(actions[at])[:4]
-                    self.frames[member] += env.num_envs * self.spec.frame_skip
+            begun = [
+                ((member, copies), env, self._begin(env, actions[member, copies]))
+                for member, copies, env in self._parts
+                if playing is None or playing[member, copies].any()
+            ]
+            for at, env, wait in begun:
+                observations[at], rewards[at], terminated[at], truncated[at] = wait()[:4]
+                self.frames[at[0]] += env.num_envs * self.spec.frame_skip
         self.observations = observations
         ended = terminated | truncated
         self._count(rewards, ended, truncated & ~terminated)
         self.valid = ~ended
         return rewards, terminated, ended
+
+    def _begin(self, env: Vector, actions: Array) -> Callable[[], Any]:
+        return begin_step(env, actions) if self._together else partial(env.step, actions)
 
     def _count(self, rewards: Array, ended: Array, truncated: Array) -> None:
         self._returns += rewards

@@ -38,8 +38,9 @@ class RLTask:
 
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
-    are the values of those that the search leaves alone. `overlap` lets acting and learning go on at the same time where the
-    agent's lag allows it and observations are images; like `threads` it changes the speed, never a result.
+    are the values of those that the search leaves alone. `overlap` is for a worker with a core to spare: acting and learning go
+    on at the same time where the agent's lag allows it and observations are images, and so do the steps of the members'
+    environments where those have threads or processes of their own. Like `threads` it changes the speed, never a result.
     """
 
     env: EnvSpec
@@ -158,6 +159,7 @@ class RLTask:
             self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
+            together=self.overlap,
         )
         generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
         collect = Collector(actors, generators, agent.policy())
@@ -212,7 +214,7 @@ class RLTask:
         playing: Sequence[int],
     ) -> tuple[list[Episodes], list[int]]:
         """One episode in each of `num_episodes` environments of each member in `playing`, and the frames of each member."""
-        actors = Actors(self.env, num_episodes, environment_seeds, separate=True)
+        actors = Actors(self.env, num_episodes, environment_seeds, separate=True, together=self.overlap)
         outcome = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), playing)
         actors.close()
         return outcome

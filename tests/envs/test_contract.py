@@ -10,7 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 
-from envs import FAMILIES, EnvironmentUnavailable, EnvSpec, make_vector, resolve
+from envs import FAMILIES, EnvironmentUnavailable, EnvSpec, begin_step, make_vector, resolve
 
 Array = np.ndarray[Any, Any]
 Starts = Callable[[Array], bool]
@@ -228,6 +228,36 @@ def test_copies_are_independent_and_reusable_as_the_spec_says(case: Case, backen
         playing(env, actions[30:60], 1)
         assert playing(env, actions[:60], 3).same_as(play(spec, actions[:60], 3))
         env.close()
+
+
+class BesideAnother:
+    """An environment that is stepped while another one is: begun after it, waited for before it."""
+
+    def __init__(self, spec: EnvSpec, num_envs: int) -> None:
+        self.other, self.env = (make_vector(spec, num_envs) for _ in range(2))
+
+    def reset(self, *, seed: int) -> Any:
+        self.other.reset(seed=seed + 50)
+        return self.env.reset(seed=seed)
+
+    def step(self, actions: Array) -> Any:
+        wait_for_other, wait = (begin_step(env, actions) for env in (self.other, self.env))
+        step = wait()
+        wait_for_other()
+        return step
+
+    def close(self) -> None:
+        self.other.close()
+        self.env.close()
+
+
+@each
+def test_steps_that_are_begun_together_are_the_same_steps(case: Case, backend: str) -> None:
+    spec = spec_or_skip(case.id, backend)
+    actions = long_play(case.id, backend, case.steps).actions[:60]
+    beside = BesideAnother(spec, 2)
+    assert playing(beside, actions, 3).same_as(play(spec, actions, 3))
+    beside.close()
 
 
 @pytest.mark.parametrize("backend", BOTH)

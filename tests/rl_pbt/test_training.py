@@ -320,6 +320,17 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
         assert one == other
 
 
+def test_environments_side_by_side_change_no_bit(tmp_path: Path) -> None:
+    task = replace(task_of("a2c", torso="small"), env=resolve("ALE/Breakout-v5"), eval_episodes=2)
+    outcomes = []
+    for overlap in (False, True):
+        inline = Run("inline", replace(task, overlap=overlap))
+        checkpoints = Checkpoints(tmp_path / str(overlap))
+        results = inline(checkpoints, proposal(0), proposal(1))
+        outcomes.append([(result.returns, checkpoints.path(result.id).read_bytes()) for result in results])
+    assert outcomes[0] == outcomes[1]
+
+
 @pytest.mark.parametrize(("env", "beside"), [("Pacman", True), ("CartPole-v1", False)])
 def test_learning_has_a_thread_of_its_own_only_with_images(
     env: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

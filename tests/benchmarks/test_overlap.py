@@ -1,0 +1,24 @@
+"""Ways of using a second core, for a moment each."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks import overlap
+
+
+def test_every_way_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = os.sched_getaffinity(0)
+    monkeypatch.setattr(overlap, "alone", lambda ask, question: ask(question))
+    monkeypatch.setattr(overlap, "MEMBERS", 1)
+    monkeypatch.setattr(overlap, "CORES", (2,))
+    try:
+        overlap.main(["--env", "ALE/Breakout-v5", "--repeats", "1", "--unrolls", "2", "--out", str(tmp_path / "overlap.json")])
+    finally:
+        os.sched_setaffinity(0, cores)
+    found = json.loads((tmp_path / "overlap.json").read_text())["results"]["ALE/Breakout-v5"]
+    assert all(found["2 cores"][way]["median"] > 10 for way in overlap.WAYS)
+    lines = (tmp_path / "overlap.md").read_text().splitlines()
+    assert len(lines) == 3 and all(line.count("x)") == len(overlap.WAYS) for line in lines[2:])
