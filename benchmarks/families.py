@@ -5,7 +5,7 @@
 Agents are timed on one worker, training alone: four members with the family's defaults, without evaluation, and without what it
 takes to make their environments. One worker takes one core; `impala, overlapped` is what IMPALA does where there is a second one
 for it, as in a run with fewer workers than cores: with images to observe, it acts and learns at the same time, which A2C must
-not. Environments of Atari and ViZDoom step side by side then, as they would for A2C (`benchmarks.overlap` tells the two apart).
+not. Atari's environments step side by side then, as they would for A2C (`benchmarks.overlap` tells the two apart).
 
 Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
 each in a process of its own; medians are reported. What is not installed is left out and said so.

@@ -5,8 +5,7 @@
 Four members train on one worker with the family's defaults, on one core and on two. What may go on side by side:
 
 * in turn: nothing; environments step one member after the other, and updates wait for the unroll;
-* begun: environments of all members are begun together (`send` of ale_py and of EnvPool, `step_async` of Gymnasium) and then
-  waited for (`recv`);
+* begun: environments of all members are begun together (ale_py's `send`) and then waited for (`recv`);
 * begun, updated meanwhile: an update is computed between the first `send` and its `recv`;
 * thread: updates are computed in a thread, environments step in turn;
 * thread, begun: both.
@@ -41,7 +40,7 @@ from rl_pbt.store import Checkpoints
 from rl_pbt.training import RLTask
 
 MEMBERS = 4
-ENVS = ("ALE/Pong-v5", "ALE/Breakout-v5", "VizdoomBasic-v1")  # those that step in threads or processes of their own
+ENVS = ("ALE/Pong-v5", "ALE/Breakout-v5")
 WAYS = ("in turn", "begun", "begun, updated meanwhile", "thread", "thread, begun")
 CORES = (1, 2)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AsyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
 from envs.envpool import Pool
 
@@ -19,12 +19,9 @@ Step: TypeAlias = tuple[Any, Any, Any, Any, dict[str, Any]]  # as VectorEnv.step
 def begin_step(env: VectorEnv[Any, Any, Any], actions: Array) -> Callable[[], Step]:
     """Begin what `env.step(actions)` does; calling what is returned waits for the end of it, once, and returns the same.
 
-    What steps in threads or processes of its own goes on meanwhile; anything else steps when it is waited for.
+    What steps in C++ threads of its own (ale_py, EnvPool) goes on meanwhile; anything else steps when it is waited for.
     """
     if isinstance(env, AtariVectorEnv | Pool):
         env.send(actions)
         return env.recv
-    if isinstance(env, AsyncVectorEnv):
-        env.step_async(actions)
-        return env.step_wait
     return partial(env.step, actions)

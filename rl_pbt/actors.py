@@ -65,7 +65,7 @@ class Actors:
 
     Each member has a vector environment of its own, because some of them share one random stream among their copies.
     `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
-    `together` lets those that have threads or processes of their own step side by side, for which another core must be free.
+    `together` lets those that have threads of their own step side by side, for which another core should be free.
     `frames` counts what was emulated for each member.
     """
 

@@ -40,7 +40,7 @@ class RLTask:
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
     are the values of those that the search leaves alone. `overlap` is for a worker with a core to spare: acting and learning go
     on at the same time where the agent's lag allows it and observations are images, and so do the steps of the members'
-    environments where those have threads or processes of their own. Like `threads` it changes the speed, never a result.
+    environments where those have threads of their own. Like `threads` it changes the speed, never a result.
     """
 
     env: EnvSpec
