@@ -149,10 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the file after each environment."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overlap", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--env", nargs="+", choices=ENVS, default=ENVS, help="only these")
-    parser.add_argument("--repeats", type=int, default=4, help="rounds (default 4)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--unrolls", type=int, default=9, help="of each interval, timed but for the first (default 9)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
     said = parser.parse_args(arguments)
+    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < max(CORES):
+        parser.error(f"needs a system that can keep a process to some of its cores (Linux), and {max(CORES)} of them")
     results = read(said.out)
     for env in said.env:
         asked = {"repeats": said.repeats, "unrolls": said.unrolls}

@@ -13,8 +13,8 @@ import torch
 from agents import AGENTS, ActorCritic, Policy, Rollout
 from agents import HYPERS as AGENT_HYPERS
 from agents.networks import dense
-from envs import EnvSpec, resolve
-from rl_pbt import training
+from envs import EnvSpec, begin_step, resolve
+from rl_pbt import actors, training
 from rl_pbt.collecting import Collector
 from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob, run_intervals
 from rl_pbt.records import Hypers, Proposal, Result, UserError
@@ -320,7 +320,9 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
         assert one == other
 
 
-def test_environments_side_by_side_change_no_bit(tmp_path: Path) -> None:
+def test_environments_side_by_side_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(actors, "begin_step", lambda env, chosen: begun.append(wait := begin_step(env, chosen)) or wait)
     task = replace(task_of("a2c", torso="small"), env=resolve("ALE/Breakout-v5"), eval_episodes=2)
     outcomes = []
     for overlap in (False, True):
@@ -328,6 +330,8 @@ def test_environments_side_by_side_change_no_bit(tmp_path: Path) -> None:
         checkpoints = Checkpoints(tmp_path / str(overlap))
         results = inline(checkpoints, proposal(0), proposal(1))
         outcomes.append([(result.returns, checkpoints.path(result.id).read_bytes()) for result in results])
+        assert bool(begun) == overlap
+    assert {wait.__name__ for wait in begun} == {"recv"}
     assert outcomes[0] == outcomes[1]
 
 
