@@ -33,12 +33,13 @@ format: ## Format every file and mend what can be mended
 bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
 	$(PYTHON) -m benchmarks.throughput $(ARGS)
 
-evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; the comparison of all methods: hours
+evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; the paper's Fig. 2; all methods compared: hours
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
 	$(PYTHON) -m benchmarks.families --out results/reference/families/families.json
 	$(PYTHON) -m benchmarks.overlap --out results/reference/overlap/overlap.json
 	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
+	$(PYTHON) -m benchmarks.figure_2 --seeds 0 1 2 3 4 5 6 7 8 9
 	$(PYTHON) -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 --trim --only methods replay --frames 100k --interval 10k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env Acrobot-v1 --out results/reference/comparison/acrobot-v1 --trim --frames 50k --interval 5k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env LunarLander-v3 --out results/reference/comparison/lunarlander-v3 --trim --only methods replay --frames 60k --interval 10k --eval-episodes 2

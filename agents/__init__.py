@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.a2c import A2C
-from agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch
-from agents.hypers import HYPERS
-from agents.impala import IMPALA, IMPALAConfig
-from agents.networks import UnsupportedSpace
-from agents.policy import Policy
-from agents.rollout import Rollout
+from rl_pbt.agents.a2c import A2C
+from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch
+from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.impala import IMPALA, IMPALAConfig
+from rl_pbt.agents.networks import UnsupportedSpace
+from rl_pbt.agents.policy import Policy
+from rl_pbt.agents.rollout import Rollout
 
 __all__ = [
     "AGENTS",

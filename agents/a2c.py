@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
-from agents.actor_critic import ActorCritic, Targets, Transitions
-from agents.returns import lambda_returns
+from rl_pbt.agents.actor_critic import ActorCritic, Targets, Transitions
+from rl_pbt.agents.returns import lambda_returns
 
 
 @final

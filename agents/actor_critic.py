@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.cores import make_core
-from agents.heads import make_head
-from agents.hypers import HYPERS
-from agents.networks import UnsupportedSpace, Weights, dense
-from agents.normaliser import Normaliser, ReturnScale
-from agents.optimiser import make_optimiser
-from agents.policy import Network, Policy
-from agents.rollout import Rollout
-from agents.torsos import make_torso
+from rl_pbt.agents.cores import make_core
+from rl_pbt.agents.heads import make_head
+from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.networks import UnsupportedSpace, Weights, dense
+from rl_pbt.agents.normaliser import Normaliser, ReturnScale
+from rl_pbt.agents.optimiser import make_optimiser
+from rl_pbt.agents.policy import Network, Policy
+from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.torsos import make_torso
 
 State: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
 
@@ -45,7 +45,7 @@ class ActorCriticConfig:
     envs_per_member: int = 16
     policy_lag: int = 0
     torso: str = "auto"
-    hidden: Sequence[int] = (64, 64)
+    hidden: tuple[int, ...] = (64, 64)
     core: str = "none"
     core_size: int = 256
     optimiser: str = "rmsprop"

@@ -11,7 +11,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from agents.networks import Weights, orthogonal
+from rl_pbt.agents.networks import Weights, orthogonal
 
 
 class Core(Protocol):

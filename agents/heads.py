@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.networks import UnsupportedSpace, Weights
+from rl_pbt.agents.networks import UnsupportedSpace, Weights
 
 
 class Head(Protocol):
@@ -30,13 +30,21 @@ class Head(Protocol):
         """Noise for `length` steps of one member, [T, B] or [T, B, D]."""
         ...
 
-    def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor: ...
+    def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
+        """Actions [P, B, ...] for outputs [P, B, size] and noise of one step, which is all their randomness."""
+        ...
+
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        """The action at the mode of the distribution, for outputs [..., size]."""
+        ...
 
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs [P, N, size], actions [P, N] or [P, N, D] -> two of [P, N]."""
         ...
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]: ...
+    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+        """Actions as the environment takes them, in its own shape and type."""
+        ...
 
 
 @final
@@ -55,6 +63,9 @@ class Categorical:
 
     def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
         return _inverted(torch.softmax(outputs, -1), noise)
+
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(-1)
 
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         return _chosen(outputs, actions)
@@ -85,6 +96,9 @@ class MultiCategorical:
         parts = zip(torch.split_with_sizes(outputs, self._counts, -1), noise.unbind(-1), strict=True)
         return torch.stack([_inverted(torch.softmax(part, -1), its_noise) for part, its_noise in parts], -1)
 
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        return torch.stack([part.argmax(-1) for part in torch.split_with_sizes(outputs, self._counts, -1)], -1)
+
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         parts = zip(torch.split_with_sizes(outputs, self._counts, -1), actions.unbind(-1), strict=True)
         log_probs, entropies = zip(*(_chosen(part, action) for part, action in parts), strict=True)
@@ -113,6 +127,9 @@ class Bernoulli:
         # A diverged member's NaNs compare as False and give 0, as in `_inverted`.
         return (noise < torch.sigmoid(outputs)).to(torch.int64)
 
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        return (outputs > 0).to(torch.int64)
+
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         log_ones, log_zeros = F.logsigmoid(outputs), F.logsigmoid(-outputs)
         log_probs = torch.where(actions > 0, log_ones, log_zeros)
@@ -140,6 +157,9 @@ class DiagonalGaussian:
 
     def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
         return torch.nan_to_num(outputs + weights["log_std"].exp()[:, None] * noise)
+
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        return torch.nan_to_num(outputs)
 
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         log_std = weights["log_std"][:, None]  # [P, 1, D]

@@ -13,8 +13,8 @@ from typing import final
 
 import torch
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig, Targets, Transitions
-from agents.returns import vtrace
+from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, Targets, Transitions
+from rl_pbt.agents.returns import vtrace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.cores import Core
-from agents.heads import Head
-from agents.networks import POLICY_GAIN, VALUE_GAIN, Weights, dense, dense_weights
-from agents.normaliser import Normaliser
-from agents.torsos import Torso
+from rl_pbt.agents.cores import Core
+from rl_pbt.agents.heads import Head
+from rl_pbt.agents.networks import POLICY_GAIN, VALUE_GAIN, Weights, dense, dense_weights
+from rl_pbt.agents.normaliser import Normaliser
+from rl_pbt.agents.torsos import Torso
 
 
 @final
@@ -62,6 +62,7 @@ class Policy:
     @classmethod
     @torch.no_grad()
     def of(cls, network: Network, weights: Weights, normaliser: Normaliser | None, device: str) -> Policy:
+        """A copy of the weights and statistics as they are now."""
         copies = network.torso.prepared({name: weight.detach().clone() for name, weight in weights.items()})
         return cls(network=network, weights=copies, normaliser=normaliser and normaliser.of_members(), device=device)
 
@@ -98,6 +99,10 @@ class Policy:
         flat = [array.transpose(0, 1).flatten(1, 2) for array in (outputs, actions)]
         log_probs, _ = self.network.head.log_prob_and_entropy(self.weights, *flat)
         return log_probs.view(members, length, envs).transpose(0, 1)
+
+    def likeliest(self, outputs: Tensor) -> Tensor:
+        """The most probable actions [..., *action] for policy outputs [..., size]."""
+        return self.network.head.likeliest(outputs)
 
     def environment_actions(self, actions: Tensor) -> np.ndarray[Any, Any]:
         """Actions as the environments want them: whole numbers, or floats clipped to the box."""

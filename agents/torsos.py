@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv, dense, dense_weights, orthogonal
+from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv, dense, dense_weights, orthogonal
 
 
 class Torso(Protocol):

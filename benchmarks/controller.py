@@ -2,41 +2,43 @@
 
     python -m benchmarks.controller [--members N ...] [--out FILE.json]
 
-Ledger and checkpoints are written as durably as ever. Each run is stopped in its last generation and resumed. Each size has one
-process of its own, with one thread; its peak memory is the operating system's figure.
+Ledger and checkpoints are written as durably as ever. Each run is stopped in its last generation, resumed, and reported with its
+plots. Each size has one process of its own, with one thread; its peak memory is the operating system's figure.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import resource
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-from benchmarks.measuring import alone, provenance, read, write
-from rl_pbt.controller import Journal, search
-from rl_pbt.executors import InlineExecutor
-from rl_pbt.quadratic import QuadraticTask
-from rl_pbt.records import Proposal, Result, Test
-from rl_pbt.search import METHODS, Plan, Setup
-from rl_pbt.space import Space
-from rl_pbt.store import Run
+from benchmarks.measuring import Measurement, alone, parser, run
+from rl_pbt.config import RunConfig
+from rl_pbt.controller import Search
+from rl_pbt.making import configure, make_executor, make_method, make_task
+from rl_pbt.records import FinalTest, Proposal, Result
+from rl_pbt.store.history import read_history
+from rl_pbt.store.journal import Journal
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+from rl_pbt.text import NOTHING, table
 
-MEMBERS = (1_000, 2_000, 5_000, 10_000)
+MEMBERS = (1_000, 2_000, 5_000, 10_000)  # sizes of the population
 GENERATIONS = 10
-INTERVAL = 10
-GROUP = 1_000
-SPACE = Space.parse({"h0": "linear:0:1", "h1": "linear:0:1"})
+INTERVAL = 10  # gradient steps
+GROUP_SIZE = 1_000  # members of one job at most
 
 
 class Stopped(Exception):
     """Stands for a kill."""
 
 
+@final
 class Stopper:
     """An observer that stops the run after so many results."""
 
@@ -47,45 +49,68 @@ class Stopper:
         """Goes on."""
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """Raises Stopped at the last of them."""
         self._left -= 1
         if self._left == 0:
             raise Stopped
 
-    def tested(self, test: Test) -> None:
+    def tested(self, test: FinalTest) -> None:
         """Goes on."""
 
 
-def run(folder: Path, members: int, stop_after: int | None) -> float:
-    """Seconds until it ended or stopped."""
-    plan = Plan(population=members, frames_per_member=GENERATIONS * INTERVAL, interval=INTERVAL)
-    ledger = Run(folder).ledger("pbt", 0)
+def configuration(members: int) -> RunConfig:
+    """PBT on the quadratic with so many members."""
+    return configure(
+        {
+            **{"task": "quadratic", "methods": ["pbt"], "seeds": [0], "test_episodes": 1},
+            **{"population": members, "group_size": GROUP_SIZE, "budget": GENERATIONS * INTERVAL, "interval": INTERVAL},
+        }
+    )
+
+
+def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) -> float:
+    """Begin or resume the run, and stop it after so many results; the seconds that it took."""
     started = time.perf_counter()
+    task = make_task(config, workers=1)
     with contextlib.suppress(Stopped):
-        search(
-            METHODS["pbt"].make(Setup(space=SPACE, plan=plan, root_seed=0)),
-            executor=InlineExecutor(QuadraticTask()),
-            journal=Journal(ledger),
-            checkpoints=Run(folder).checkpoints("pbt", 0),
+        Search(
+            method=make_method("pbt", config, 0, task.quantum),
+            executor=make_executor(task, workers=1),
+            journal=Journal(folder.ledger("pbt", 0)),
+            checkpoints=folder.checkpoints("pbt", 0),
             root_seed=0,
-            group_size=GROUP,
-            test_episodes=1,
+            group_size=config.group_size,
+            test_episodes=config.test_episodes,
             observers=[Stopper(stop_after)] if stop_after else [],
-        )
+        ).run()
+    return time.perf_counter() - started
+
+
+def report(folder: RunFolder, config: RunConfig) -> float:
+    """The seconds that the report of the run takes, with its plots."""
+    from rl_pbt.report import write_report
+
+    folder.write_manifest(Manifest(command="python -m benchmarks.controller", config=config, status="finished"))
+    started = time.perf_counter()
+    write_report(folder)
     return time.perf_counter() - started
 
 
 def measure(members: int) -> dict[str, Any]:
     """Of one size; to be run in a process of its own."""
+    config = configuration(members)
     proposals = members * GENERATIONS
     stopped_after = proposals - members // 2
-    with tempfile.TemporaryDirectory() as folder:
-        forward_s = run(Path(folder), members, stopped_after)
-        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        resume_s = run(Path(folder), members, None)
-        events = Run(Path(folder)).ledger("pbt", 0).read()
-        ended = events[-1]["event"] == "ended" and sum(event["event"] == "finished" for event in events) == proposals
-    if not ended:
-        raise SystemExit(f"the resumed run of {members} members did not end as it should")
+    with tempfile.TemporaryDirectory() as name:
+        folder = RunFolder(Path(name))
+        forward_s = search(folder, config, stopped_after)
+        peak_mib = _peak_mib()
+        resume_s = search(folder, config)
+        history = read_history(folder, "pbt", 0)
+        if not history.ended or len(history.trials) != proposals:
+            raise SystemExit(f"the resumed run of {members} members did not end as it should")
+        del history
+        report_s = report(folder, config)
     return {
         "members": members,
         "generations": GENERATIONS,
@@ -93,29 +118,38 @@ def measure(members: int) -> dict[str, Any]:
         "proposals_per_s": stopped_after / forward_s,
         "peak_memory_mib": peak_mib,
         "resume_s": resume_s,
+        "report_s": report_s,
+        "report_peak_memory_mib": _peak_mib(),
     }
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = ["| members | proposals | proposals/s | peak memory | resumed in |", "| ---: | ---: | ---: | ---: | ---: |"]
-    for one in results.values():
-        cells = [f"{one['members']:,}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"]
-        cells += [f"{one['peak_memory_mib']:,.0f} MiB", f"{one['resume_s']:.1f} s"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _peak_mib() -> float:
+    """The most memory that this process has had so far (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the table, write the file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.controller", description="Speed of the controller alone.")
-    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
-    said = parser.parse_args(arguments)
-    results = read(said.out)
-    for members in said.members:
-        results[str(members)] = {**provenance(), **alone(measure, members)}
-        write(said.out, results, table(results))
-    print(table(results))
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures as a Markdown table, a row for each size."""
+    header = ["members", "proposals", "proposals/s", "peak memory", "resumed in", "reported in", "peak memory by then"]
+    return table(header, [_row(one) for one in results.values()])
+
+
+def _row(one: Mapping[str, Any]) -> list[str]:
+    reported = "report_s" in one  # an entry may be older
+    return [
+        *(f"{one['members']:,}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"),
+        *(f"{one['peak_memory_mib']:,.0f} MiB", f"{one['resume_s']:.1f} s"),
+        *((f"{one['report_s']:.1f} s", f"{one['report_peak_memory_mib']:,.0f} MiB") if reported else (NOTHING, NOTHING)),
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure each size, write the file, print its page."""
+    arguments = parser("controller", __doc__)
+    arguments.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    args = arguments.parse_args(words)
+    todo = [Measurement(place=(str(size),), asked={}, make=partial(alone, measure, size)) for size in args.members]
+    run(todo, out=args.out, page=page)
 
 
 if __name__ == "__main__":

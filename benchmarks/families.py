@@ -13,49 +13,56 @@ each in a process of its own; medians are reported. What is not installed is lef
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from benchmarks.learning import AGENTS, CASES, configuration
-from benchmarks.measuring import alone, is_made, provenance, read, spread, write
-from rl_pbt.records import UserError
+from benchmarks.measuring import Measurement, alone, parser, run, spread
+from rl_pbt.errors import UserError
+from rl_pbt.text import NOTHING, table
 
-MEMBERS = 4
-COPIES = 32
+MEMBERS = 4  # that an agent is timed with
+COPIES = 32  # of an environment that is timed alone
 BACKENDS = ("gymnasium", "envpool")
 OVERLAPPED = "impala, overlapped"
-TIMED = (*AGENTS, OVERLAPPED)
+TIMED = (*AGENTS, OVERLAPPED)  # the candidates among the agents
 
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
-    """Agent steps per second of an environment and one of TIMED, in about so many seconds; or why there is none."""
-    from rl_pbt.bench.command import make_task
-    from rl_pbt.estimate import measure
+    """Agent steps per second of an environment and one of TIMED, in about so many seconds; or why there is none.
+
+    The question is (environment, candidate, seconds).
+    """
+    from rl_pbt.cli.dry_run import measure
+    from rl_pbt.making import machine
+    from rl_pbt.tasks.rl.interval import make
 
     env, timed, seconds = question
-    overlap = timed == OVERLAPPED
+    overlapped = timed == OVERLAPPED
     case = next(case for case in CASES if case.env == env)
     try:
-        config = configuration(case, "impala" if overlap else timed)
-        config = replace(config, population=MEMBERS, group_size=MEMBERS)
-        pace, _ = measure(config, replace(make_task(config, workers=1), overlap=overlap), seconds=seconds)
-        return pace.frames_per_s / config.frame_skip
+        config = configuration(case, "impala" if overlapped else timed, {"population": MEMBERS, "group_size": MEMBERS})
+        task = replace(make(config, machine(workers=1)), learn_beside=overlapped, step_together=overlapped)
+        pace, _ = measure(config, task, seconds=seconds)
+        return pace.units_per_s / task.env.frame_skip
     except UserError as error:
         return str(error)
 
 
 def environment_speed(question: tuple[str, str, float]) -> float | str:
-    """Steps per second of an environment on a backend, in so many seconds; or why there is none."""
-    import envs
+    """Steps per second of an environment on a backend, in so many seconds; or why there is none.
+
+    The question is (environment, backend, seconds).
+    """
+    from rl_pbt.envs import EnvironmentUnavailable, UnknownEnvironment, make_vector, resolve
 
     env, backend, seconds = question
     try:
-        vector = envs.make_vector(envs.resolve(env, backend=backend), COPIES)
-    except (envs.EnvironmentUnavailable, envs.UnknownEnvironment) as error:
+        vector = make_vector(resolve(env, backend=backend), COPIES)
+    except (EnvironmentUnavailable, UnknownEnvironment) as error:
         return str(error)
     vector.reset(seed=0)
     vector.action_space.seed(0)
@@ -70,17 +77,16 @@ def environment_speed(question: tuple[str, str, float]) -> float | str:
     return calls * COPIES / wall_s
 
 
-def of_environment(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
+def compare(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
     """All agents and backends of one environment in turn."""
-    candidates: list[tuple[str, Callable[[Any], float | str], str]] = [
+    candidates: list[tuple[str, Callable[[tuple[str, str, float]], float | str], str]] = [
         *(("agents", agent_speed, agent) for agent in TIMED),
         *(("environment alone", environment_speed, backend) for backend in BACKENDS),
     ]
-    found: dict[str, dict[str, Any]] = {"agents": {}, "environment alone": {}}
+    found: dict[str, dict[str, list[float | str]]] = {"agents": {}, "environment alone": {}}
     for _ in range(repeats):
         for kind, ask, name in candidates:
-            answer = alone(ask, (env, name, seconds))
-            found[kind].setdefault(name, []).append(answer)
+            found[kind].setdefault(name, []).append(alone(ask, (env, name, seconds)))
     return {kind: {name: _spread_or_reason(answers) for name, answers in of_kind.items()} for kind, of_kind in found.items()}
 
 
@@ -89,45 +95,41 @@ def _spread_or_reason(answers: Sequence[float | str]) -> dict[str, float] | str:
     return reasons[0] if reasons else asdict(spread([answer for answer in answers if not isinstance(answer, str)]))
 
 
-def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def page(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Medians and their ratios as a Markdown table."""
-    lines = ["| environment | " + " | ".join(TIMED) + " | impala / a2c | overlapped / a2c |"]
-    lines[0] += " environment alone | EnvPool alone | EnvPool / default |"
-    lines.append("| --- |" + " ---: |" * (len(TIMED) + 5))
+    header = ["environment", *TIMED, "impala / a2c", "overlapped / a2c"]
+    header += ["environment alone", "EnvPool alone", "EnvPool / default"]
+    rows = []
     for env, found in results.items():
         # An entry may be older than a candidate.
-        agents, alone_ = {timed: found["agents"].get(timed, "not timed") for timed in TIMED}, found["environment alone"]
-        cells = [_median(agents[timed]) for timed in TIMED]
-        cells += [_ratio(agents[timed], agents["a2c"]) for timed in ("impala", OVERLAPPED)]
-        cells += [_median(alone_[backend]) for backend in BACKENDS] + [_ratio(alone_["envpool"], alone_["gymnasium"])]
-        lines.append(f"| {env} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        agents, backends = {timed: found["agents"].get(timed, "not timed") for timed in TIMED}, found["environment alone"]
+        cells = [median_text(agents[timed]) for timed in TIMED]
+        cells += [ratio_text(agents[timed], agents["a2c"]) for timed in ("impala", OVERLAPPED)]
+        cells += [median_text(backends[backend]) for backend in BACKENDS]
+        rows.append([env, *cells, ratio_text(backends["envpool"], backends["gymnasium"])])
+    return table(header, rows)
 
 
-def _median(one: Mapping[str, float] | str) -> str:
-    return "–" if isinstance(one, str) else f"{one['median']:,.0f}"
+def median_text(one: Mapping[str, float] | str) -> str:
+    """The median of a spread; a dash for the reason why there is none."""
+    return NOTHING if isinstance(one, str) else f"{one['median']:,.0f}"
 
 
-def _ratio(one: Mapping[str, float] | str, other: Mapping[str, float] | str) -> str:
-    return "–" if isinstance(one, str) or isinstance(other, str) else f"{one['median'] / other['median']:.2f}x"
+def ratio_text(one: Mapping[str, float] | str, other: Mapping[str, float] | str) -> str:
+    """How many times the median of the other; a dash where one of them is the reason why there is none."""
+    return NOTHING if isinstance(one, str) or isinstance(other, str) else f"{one['median'] / other['median']:.2f}x"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the table, write the file after each environment."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default 10)")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well")
-    said = parser.parse_args(arguments)
-    results = read(said.out)
-    for case in CASES:
-        asked = {"repeats": said.repeats, "seconds": said.seconds}
-        if (said.env and case.env not in said.env) or is_made(results.get(case.env), asked):
-            continue
-        results[case.env] = {**provenance(), **asked, **of_environment(case.env, **asked)}
-        write(said.out, results, table(results))
-    print(table(results))
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure each environment, write the file, print its page."""
+    arguments = parser("families", __doc__)
+    arguments.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    arguments.add_argument("--repeats", type=int, default=3, help="measurements of each candidate (default 3)")
+    arguments.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default 10)")
+    args = arguments.parse_args(words)
+    asked = {"repeats": args.repeats, "seconds": args.seconds}
+    envs = [case.env for case in CASES if not args.env or case.env in args.env]
+    run([Measurement(place=(env,), asked=asked, make=partial(compare, env, **asked)) for env in envs], out=args.out, page=page)
 
 
 if __name__ == "__main__":

@@ -11,27 +11,28 @@ and frames is not made again, so a run that was killed goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeAlias
 
-from benchmarks.measuring import is_made, provenance, read, write
-from rl_pbt.arguments import build_parser, configure
-from rl_pbt.bench.command import make_task
+from benchmarks.measuring import Measurement, estimate_cells, parser, run
 from rl_pbt.config import RunConfig
-from rl_pbt.executors import IntervalJob, ProcessExecutor, TestJob, run_intervals, run_tests
-from rl_pbt.records import Proposal, UserError
-from rl_pbt.statistics import mean_of
-from rl_pbt.store import Checkpoints
-from rl_pbt.text import readable
+from rl_pbt.executors import run_all
+from rl_pbt.making import configure, make_executor, make_task
+from rl_pbt.records import Hypers, Proposal
+from rl_pbt.report.statistics import mean_of
+from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob
+from rl_pbt.text import readable, table
 
-TEST_EPISODES = 32
+Settings: TypeAlias = Mapping[str, Any]  # of rl_pbt.making.configure
+TEST_EPISODES = 32  # of each seed, and of the random policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,48 +64,47 @@ CASES = (
     Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw", published="17.3 (zoo, 10M steps)"),
     Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs", published="279.8 (zoo, 10M steps)"),
 )
-AGENTS: Mapping[str, tuple[str, ...]] = {
-    "a2c": ("--agent", "a2c"),
-    "impala": ("--agent", "impala"),
-    "impala-lstm": ("--agent", "impala", "--agent-options", "core=lstm", "core_size=64"),
+AGENTS: Mapping[str, Settings] = {
+    "a2c": {"agent": "a2c"},
+    "impala": {"agent": "impala"},
+    "impala-lstm": {"agent": "impala", "agent_options": {"core": "lstm", "core_size": 64}},
 }
 
 
-def configuration(case: Case, agent: str, options: Sequence[str] = ()) -> RunConfig:
-    """The command line's own defaults for that environment and agent, and what `options` change in them."""
-    words = ["--env", case.env, *AGENTS[agent], *options]
-    return configure(build_parser().parse_args(words))
+def configuration(case: Case, agent: str, settings: Settings | None = None) -> RunConfig:
+    """The suite's own defaults for that environment and agent, and what `settings` change in them."""
+    return configure({"env": case.env, **AGENTS[agent], **(settings or {})})
 
 
-def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, options: Sequence[str] = ()) -> dict[str, Any]:
+def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, settings: Settings | None = None) -> dict[str, Any]:
     """Mean test returns by seed, what they cost, and the random policy's."""
-    config = configuration(case, agent, options)
+    config = configuration(case, agent, settings)
     task = make_task(config, workers)
     hypers = {name: config.hypers[name] for name in config.search}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints = Checkpoints(Path(folder))
-        executor = ProcessExecutor(task, workers)
+        checkpoints = FolderCheckpoints(Path(folder))
+        executor = make_executor(task, workers)
         try:
             jobs = [_job(group, hypers, frames, checkpoints) for group in _groups(range(seeds), -(-seeds // workers))]
-            results = [result for of_group in run_intervals(executor, jobs) for result in of_group]
+            results = [result for of_group in run_all(executor, jobs) for result in of_group]
             wall_s = time.perf_counter() - started
-            tested = [result.id for result in results if result.failure is None]
-            tests = [TestJob(id=i, episodes=range(TEST_EPISODES), root_seed=i, checkpoints=checkpoints) for i in tested]
-            returns = [test.returns for test in run_tests(executor, tests)]
+            tests = [_test(result.proposal, checkpoints) for result in results if result.failure is None]
+            returns = [test.returns for test in run_all(executor, tests)]
         finally:
             executor.close()
-    random_policy = task.random_policy(0, TEST_EPISODES)
+    baseline = task.baseline(0, TEST_EPISODES)
+    assert baseline is not None  # environments have a random policy
     return {
-        "frames": results[0].cost.train_frames,
+        "frames": results[0].cost.train_units,
         "hypers": dict(config.hypers),
-        "agent_options": dict(config.agent_options),
+        "agent_options": dict(config.task_options["agent_options"]),
         "mean_test_returns": [fmean(values) for values in returns],
         "mean": mean_of(returns).to_json() if returns else None,
         "solved_by": sum(fmean(values) >= case.solved for values in returns),
         "failures": [result.failure for result in results if result.failure],
         "train_wall_s": wall_s,
-        "random_policy": fmean(random_policy.returns),
+        "random_policy": fmean(baseline.returns),
         "solved": case.solved,
         "mark": case.mark,
     }
@@ -114,59 +114,58 @@ def _groups(items: Sequence[int], size: int) -> list[Sequence[int]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _job(members: Sequence[int], hypers: Mapping[str, float], frames: int, checkpoints: Checkpoints) -> IntervalJob:
-    proposals = tuple(Proposal(id=m, member=m, generation=0, hypers=dict(hypers), parent=None, frames=frames) for m in members)
-    return IntervalJob(proposals=proposals, lineage_frames=(0,) * len(proposals), root_seed=0, checkpoints=checkpoints)
+def _job(members: Sequence[int], hypers: Hypers, frames: int, checkpoints: Checkpoints) -> IntervalJob:
+    proposals = tuple(Proposal(id=m, member=m, generation=0, hypers=hypers, parent=None, units=frames) for m in members)
+    return IntervalJob(proposals=proposals, lineage_units=(0,) * len(proposals), root_seed=0, checkpoints=checkpoints)
 
 
-def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def _test(member: int, checkpoints: Checkpoints) -> FinalTestJob:
+    """Of a member, whose number is its seed."""
+    return FinalTestJob(proposal=member, episodes=range(TEST_EPISODES), root_seed=member, checkpoints=checkpoints)
+
+
+HEADER = (
+    *("environment", "agent", "frames", "mean test return by seed", "mean", "95 % interval"),
+    *("random", "published", "solved at", "by", "time"),
+)
+
+
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The results as a Markdown table, a row for each environment and agent."""
-    names = ("environment", "agent", "frames", "mean test return by seed", "mean", "95 % interval", "random", "published")
-    lines = [f"| {' | '.join(names)} | solved at | by | time |"]
-    lines.append("| --- | --- | ---: | --- | ---: | --- | ---: | --- | ---: | --- | ---: |")
-    for case, agent in ((case, agent) for case in CASES for agent in AGENTS):
-        if one := results.get(case.env, {}).get(agent):
-            seeds = one["mean_test_returns"]
-            mean = one["mean"]
-            interval = mean and mean["interval"]
-            cells = [case.env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in seeds)]
-            cells += [f"{mean['value']:.4g}" if mean else "–", f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else "–"]
-            cells += [f"{one['random_policy']:.4g}", case.published, f"{case.solved:g}"]
-            cells += [f"{one['solved_by']} of {len(seeds) + len(one['failures'])}", f"{one['train_wall_s']:.0f} s"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    found = [(case, agent, results.get(case.env, {}).get(agent)) for case in CASES for agent in AGENTS]
+    return table(HEADER, [_row(case, agent, one) for case, agent, one in found if one])
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
-    parser.add_argument("--agent", nargs="+", choices=list(AGENTS), default=list(AGENTS), help="only these")
-    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
-    parser.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, after each")
-    return parser.parse_args(arguments)
+def _row(case: Case, agent: str, one: Mapping[str, Any]) -> list[str]:
+    returns = one["mean_test_returns"]
+    return [
+        *(case.env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in returns)),
+        *estimate_cells(one["mean"]),
+        *(f"{one['random_policy']:.4g}", case.published, f"{case.solved:g}"),
+        *(f"{one['solved_by']} of {len(returns) + len(one['failures'])}", f"{one['train_wall_s']:.0f} s"),
+    ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, test, print a row at a time, write the file."""
-    said = parse_arguments(arguments)
-    results = read(said.out)
-    for case in CASES:
-        if said.env and case.env not in said.env:
-            continue
-        for agent in said.agent:
-            asked = {"seeds": said.seeds, "asked_frames": round(case.frames * said.share)}
-            if is_made(results.get(case.env, {}).get(agent), asked):
-                continue
-            try:
-                one = learn(case, agent, seeds=said.seeds, frames=asked["asked_frames"], workers=said.workers)
-            except UserError as error:
-                print(f"left out: {error}")
-                break
-            results.setdefault(case.env, {})[agent] = {**provenance(), **asked, **one}
-            print(table({case.env: {agent: one}}).splitlines()[-1], flush=True)
-            write(said.out, results, table(results))
+def main(words: Sequence[str] | None = None) -> None:
+    """Train and test every agent in every environment, write the file, print its page."""
+    arguments = parser("learning", __doc__)
+    arguments.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    arguments.add_argument("--agent", nargs="+", choices=list(AGENTS), default=list(AGENTS), help="only these")
+    arguments.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    arguments.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
+    arguments.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    args = arguments.parse_args(words)
+    todo = [
+        Measurement(
+            place=(case.env, agent),
+            asked={"seeds": args.seeds, "asked_frames": frames},
+            make=partial(learn, case, agent, seeds=args.seeds, frames=frames, workers=args.workers),
+        )
+        for case, frames in ((case, round(case.frames * args.share)) for case in CASES)
+        for agent in args.agent
+        if not args.env or case.env in args.env
+    ]
+    run(todo, out=args.out, page=page)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,25 @@ different commits, or on different days, stays side by side. Beside FILE.json li
 
 from __future__ import annotations
 
+import argparse
 import datetime
-import importlib.metadata
 import json
 import multiprocessing
-import os
-import platform
 import statistics
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("rl-pbt", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+from rl_pbt.errors import UserError
+from rl_pbt.provenance import commit, hardware, versions
+from rl_pbt.text import NOTHING
+
+Entry: TypeAlias = Mapping[str, Any]  # of a file of results, as JSON has it
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,26 +37,75 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
+    """Of the repeats of one measurement, one at least."""
     return Spread(median=statistics.median(values), min=min(values), max=max(values))
 
 
-def alone(measure: Callable[[Any], Any], question: Any) -> Any:
+def estimate_cells(estimate: Mapping[str, Any] | None) -> list[str]:
+    """Two cells of a table: value and 95 % interval of an estimate in JSON; dashes for what there is not."""
+    if estimate is None:
+        return [NOTHING, NOTHING]
+    interval = estimate["interval"]
+    shown = f"{interval[0]:.4g} to {interval[1]:.4g} ({estimate['unit']})" if interval else NOTHING
+    return [f"{estimate['value']:.4g}", shown]
+
+
+def alone(measure: Callable[[Question], Answer], question: Question) -> Answer:
     """The measurement in a fresh process, so that none inherits another's threads or caches."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, question).result()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One entry of a file of results.
+
+    `place` is where it stands there: the environment, and within it the agent where there are several. `asked` is what was
+    chosen on the command line, which the entry records; `make` finds the rest of it.
+    """
+
+    place: tuple[str, ...]
+    asked: Entry
+    make: Callable[[], Entry]
+
+
+def parser(script: str, description: str | None) -> argparse.ArgumentParser:
+    """Of a script, by its name and its docstring, with the option that all of them have."""
+    first_line = (description or "").partition("\n")[0]
+    made = argparse.ArgumentParser(prog=f"python -m benchmarks.{script}", description=first_line)
+    made.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well, after each measurement")
+    return made
+
+
+def run(measurements: Iterable[Measurement], *, out: Path | None, page: Callable[[dict[str, Any]], str]) -> None:
+    """Make the entries that the file `out` lacks, write it and its page after each, and print the page of all results.
+
+    An entry that this commit made from the same `asked` is not made again: a script that was killed goes on where it stopped.
+    All others in the file stay. What cannot be made here, for a package that is missing for instance, is left out and said so.
+    """
+    results = read(out)
+    for one in measurements:
+        if _is_made(_entry(results, one.place), one.asked):
+            continue
+        name = ", ".join(one.place)
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        try:
+            entry = {**provenance(), **one.asked, **one.make()}
+        except UserError as error:
+            print(f"{name} is left out: {error}", flush=True)
+            continue
+        _put(results, one.place, entry)
+        _write(out, results, page(results))
+    print(page(results).rstrip("\n"))
+
+
 def provenance() -> dict[str, Any]:
-    """Where, when and with what the figures were made; results that have changed make no checkout dirty."""
-    commit = _git("rev-parse", "HEAD")
-    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results")
+    """When, where and with what the figures were made."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit and commit + ("-dirty" if dirty else ""),
-        "cpu_count": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "commit": commit(),
+        "hardware": hardware(),
+        "versions": versions(),
     }
 
 
@@ -65,29 +117,29 @@ def read(path: Path | None) -> dict[str, Any]:
     return results
 
 
-def write(path: Path | None, results: Mapping[str, Any], page: str) -> None:
+def _write(path: Path | None, results: Entry, page: str) -> None:
     """The results as JSON and their page beside them as Markdown; nothing where there is no path."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(page + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
 
 
-def is_made(entry: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> bool:
+def _entry(results: Entry, place: Sequence[str]) -> Entry:
+    """What stands at a place; empty where nothing does."""
+    for key in place:
+        results = results.get(key, {})
+    return results
+
+
+def _put(results: dict[str, Any], place: Sequence[str], entry: Entry) -> None:
+    for key in place[:-1]:
+        results = results.setdefault(key, {})
+    results[place[-1]] = dict(entry)
+
+
+def _is_made(entry: Entry, asked: Entry) -> bool:
     """Whether an entry is what would be made again; where the commit does not say what the code was, nothing is."""
-    commit = provenance()["commit"]
-    known = commit is not None and not commit.endswith("-dirty")
-    return entry is not None and known and all(entry.get(name) == value for name, value in {"commit": commit, **asked}.items())
-
-
-def _git(*words: str) -> str | None:
-    """What git answers in the checkout; None where it has nothing to say, or there is none."""
-    git = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    return git.stdout.strip() or None if git.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    made_by = commit()
+    known = made_by is not None and not made_by.endswith("-dirty")
+    return known and all(entry.get(name) == value for name, value in {"commit": made_by, **asked}.items())

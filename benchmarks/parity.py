@@ -3,36 +3,42 @@
     python -m benchmarks.parity [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
 Both train on eight environments and are tested by sampling from the policy. Ours trains all seeds as members of one population.
-A departure remains: CartPole is Gymnasium's NumPy vector environment for ours.
+One deviation remains: CartPole is Gymnasium's NumPy vector environment for ours.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from agents import HYPERS
-from benchmarks.learning import Case, learn
-from benchmarks.measuring import is_made, provenance, read, write
-from rl_pbt.statistics import difference_of, iqm_of
-from rl_pbt.text import interval_text, value_text
+from benchmarks.learning import Case, Settings, learn
+from benchmarks.measuring import Measurement, estimate_cells, parser, run
+from rl_pbt.agents import HYPERS
+from rl_pbt.report.statistics import difference_of, iqm_of
+from rl_pbt.text import table
 
-ENVS = 8
-SB3 = ("envs_per_member=8", "unroll_length=5", "normalise_observations=false", "normalise_returns=false")
-SB3_HYPERS = tuple(f"{name}={hyper.default!r}" for name, hyper in HYPERS.items())
+ENVS = 8  # of a member of ours, and of SB3's agent
+SB3_SETTINGS: Settings = {
+    "agent_options": {
+        "envs_per_member": ENVS,
+        "unroll_length": 5,
+        "normalise_observations": False,
+        "normalise_returns": False,
+    },
+    "search": {name: hyper.default for name, hyper in HYPERS.items()},
+}
 CASES = (
     Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
     Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),
     Case(env="LunarLander-v3", frames=500_000, solved=200, mark="Gymnasium's reward threshold"),
 )
-TEST_EPISODES = 32
-WORKERS = 2
+TEST_EPISODES = 32  # of each seed of SB3's; ours has as many
+WORKERS = 2  # processes, for ours and then for SB3's
 
 
 def sb3_test_return(env: str, frames: int, seed: int) -> float:
@@ -54,8 +60,7 @@ def sb3_test_return(env: str, frames: int, seed: int) -> float:
 def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
     """Both agents on one environment."""
     started = time.perf_counter()
-    options = ("--agent-options", *SB3, "--search", *SB3_HYPERS)
-    ours = learn(case, "a2c", seeds=seeds, frames=frames, workers=WORKERS, options=options)
+    ours = learn(case, "a2c", seeds=seeds, frames=frames, workers=WORKERS, settings=SB3_SETTINGS)
     between = time.perf_counter()
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         theirs = list(pool.map(sb3_test_return, [case.env] * seeds, [frames] * seeds, range(seeds)))
@@ -68,40 +73,37 @@ def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, Any]) -> str:
+HEADER = ("environment", "agent", "frames", "IQM", "95 % interval", "mean", "ours - SB3", "95 % interval", "time")
+
+
+def page(results: Mapping[str, Any]) -> str:
     """A row for each environment and agent; the difference of the means, ours minus SB3's, once for both."""
-    lines = [
-        "| environment | agent | frames | IQM | 95 % interval | mean | ours - SB3 | 95 % interval | time |",
-        "| --- | --- | ---: | ---: | --- | ---: | ---: | --- | ---: |",
+    return table(HEADER, [_row(env, agent, one) for env, one in results.items() for agent in ("rl_pbt", "sb3")])
+
+
+def _row(env: str, agent: str, one: Mapping[str, Any]) -> list[str]:
+    of_agent = one[agent]
+    return [
+        *(env, agent, f"{one['frames']:,}", *estimate_cells(of_agent["iqm"])),
+        f"{fmean(of_agent['mean_test_returns']):.4g}",
+        *estimate_cells(one["difference"] if agent == "rl_pbt" else None),
+        f"{of_agent['wall_s']:.0f} s",
     ]
-    for env, one in results.items():
-        for agent in ("rl_pbt", "sb3"):
-            iqm = one[agent]["iqm"]
-            low, high = iqm["interval"] or (iqm["value"], iqm["value"])
-            mean = fmean(one[agent]["mean_test_returns"])
-            cells = [env, agent, f"{one['frames']:,}", f"{iqm['value']:.4g}", f"{low:.4g} to {high:.4g}", f"{mean:.4g}"]
-            difference = one["difference"] if agent == "rl_pbt" else None
-            cells += [value_text(difference), interval_text(difference)]
-            lines.append(f"| {' | '.join(cells)} | {one[agent]['wall_s']:.0f} s |")
-    return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, print the table, write the file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description="A2C against Stable-Baselines3's A2C.")
-    parser.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
-    parser.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
-    parser.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, after each")
-    said = parser.parse_args(arguments)
-    results = read(said.out)
+def main(words: Sequence[str] | None = None) -> None:
+    """Train and test both on each environment, write the file, print its page."""
+    arguments = parser("parity", __doc__)
+    arguments.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    arguments.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
+    arguments.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
+    args = arguments.parse_args(words)
+    todo = []
     for case in CASES:
-        asked = {"seeds": said.seeds, "frames": round(case.frames * said.share)}
-        if (said.env and case.env not in said.env) or is_made(results.get(case.env), asked):
-            continue
-        results[case.env] = {**provenance(), **asked, **compare(case, **asked)}
-        print(table({case.env: results[case.env]}), flush=True)
-        write(said.out, results, table(results))
+        asked = {"seeds": args.seeds, "frames": round(case.frames * args.share)}
+        if not args.env or case.env in args.env:
+            todo.append(Measurement(place=(case.env,), asked=asked, make=partial(compare, case, **asked)))
+    run(todo, out=args.out, page=page)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ those of evaluation and of the final test.
 
 from __future__ import annotations
 
-import argparse
-import importlib.metadata
+import importlib
 import importlib.util
-import json
 import multiprocessing
 import subprocess
 import sys
@@ -22,10 +20,16 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import ROOT, alone, provenance, read, spread, write
+from benchmarks.measuring import Measurement, alone, parser, run, spread
+from rl_pbt.provenance import ROOT
+from rl_pbt.records import Cost
+from rl_pbt.store.history import read_history
+from rl_pbt.store.run import RunFolder
+from rl_pbt.text import table
 
 SB3_ENVS = 16
 CEILING_ENVS = 8  # in each process, as many as a member has
@@ -105,18 +109,22 @@ def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
     return 1.0 - working_s / (wall_s * workers)
 
 
-def receipt_of(summary: Mapping[str, Any], manifest: Mapping[str, Any], frame_skip: int, command_wall_s: float) -> Receipt:
-    """The receipt of a run from its `summary.json`, over all methods and seeds, and from what its manifest says of the time."""
-    seeds = [seed for method in summary["methods"].values() for seed in method["seeds"].values()]
-    costs, tests = ([seed[name] for seed in seeds] for name in ("cost", "test_cost"))
+def receipt_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Receipt:
+    """The receipt of a finished run of one action's `frame_skip`, over all its methods and seeds."""
+    manifest = folder.manifest()
+    if manifest.elapsed_s is None or manifest.workers is None:
+        raise ValueError(f"{folder.folder} does not say how long it took with how many workers")
+    histories = [read_history(folder, name, seed) for name in manifest.config.methods for seed in manifest.config.seeds]
+    spent = sum((history.cost for history in histories), Cost())
+    tested = sum((history.test.cost for history in histories if history.test), Cost())
     return Receipt(
-        train_frames=sum(cost["train_frames"] for cost in costs),
-        eval_frames=sum(cost["eval_frames"] for cost in costs),
-        test_frames=sum(cost["eval_frames"] for cost in tests),
+        train_frames=spent.train_units,
+        eval_frames=spent.eval_units,
+        test_frames=tested.eval_units,
         frame_skip=frame_skip,
-        wall_s=manifest["elapsed_s"],
-        workers=manifest["workers"],
-        working_s=sum(cost["wall_s"] for cost in costs + tests),
+        wall_s=manifest.elapsed_s,
+        workers=manifest.workers,
+        working_s=spent.wall_s + tested.wall_s,
         command_wall_s=command_wall_s,
     )
 
@@ -166,7 +174,8 @@ def bench_command(setting: Setting, out: Path) -> list[str]:
 
 
 def run_ours(setting: Setting) -> dict[str, float]:
-    import envs
+    """Rates of a run of ours, from its command to its report."""
+    from rl_pbt.envs import resolve
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
@@ -175,9 +184,7 @@ def run_ours(setting: Setting) -> dict[str, float]:
         command_wall_s = time.perf_counter() - start
         if done.returncode:
             raise SystemExit(f"the run on {setting.env} failed:\n{done.stderr or done.stdout}")
-        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    return rates(receipt_of(summary, manifest, envs.resolve(setting.env).frame_skip, command_wall_s))
+        return rates(receipt_of(RunFolder(out), resolve(setting.env).frame_skip, command_wall_s))
 
 
 def run_sb3(setting: Setting) -> float:
@@ -222,9 +229,9 @@ def run_ceiling(setting: Setting) -> float:
 
 
 def _step_environments(setting: Setting) -> float:
-    import envs
+    from rl_pbt.envs import make_vector, resolve
 
-    vector = envs.make_vector(envs.resolve(setting.env), CEILING_ENVS)
+    vector = make_vector(resolve(setting.env), CEILING_ENVS)
     vector.reset(seed=0)
     vector.action_space.seed(0)
     actions = [vector.action_space.sample() for _ in range(64)]
@@ -247,57 +254,58 @@ def measure(setting: Setting, repeats: int) -> dict[str, Any]:
         sb3.append(alone(run_sb3, setting))
         if setting.ceiling_s is not None:
             ceiling.append(alone(run_ceiling, setting))
-    return {"setting": asdict(setting), **compare(runs, sb3, ceiling)}
+    opencv = importlib.import_module("cv2").__version__  # which SB3's Atari wrappers resize with
+    return {"opencv": opencv, "setting": asdict(setting), **compare(runs, sb3, ceiling)}
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The figures as a Markdown table."""
-    rows = {
-        "train": "rl_pbt, training steps",
-        "all": "rl_pbt, all steps",
-        "sb3": f"SB3 A2C, {SB3_ENVS} environments",
-        "ceiling": f"our environments alone, {CEILING_ENVS} a process",
-    }
-    lines = ["| environment | what | steps/s, median | min | max | against SB3 | of the ceiling |"]
-    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    for env, figures in results.items():
-        for key, label in rows.items():
-            if key not in figures:
-                continue
-            against, share = (figures["ratios"].get(f"{key}/{other}") for other in ("sb3", "ceiling"))
-            cells = [env, label, *(f"{figures[key][name]:,.0f}" for name in ("median", "min", "max"))]
-            cells += [f"{against:.2f}x" if against else "", f"{share:.0%}" if share else ""]
-            lines.append(f"| {' | '.join(cells)} |")
-    lines.append("")
-    lines += [
+# Figures in an entry -> what the table calls them.
+LABELS = {
+    "train": "rl_pbt, training steps",
+    "all": "rl_pbt, all steps",
+    "sb3": f"SB3 A2C, {SB3_ENVS} environments",
+    "ceiling": f"our environments alone, {CEILING_ENVS} a process",
+}
+
+
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures as a Markdown table, and what is neither environments nor networks."""
+    header = ["environment", "what", "steps/s, median", "min", "max", "against SB3", "of the ceiling"]
+    rows = [_row(env, key, figures) for env, figures in results.items() for key in LABELS if key in figures]
+    overheads = [
         f"{env}: {one['overhead']['median']:.1%} of worker time is neither environments nor networks"
         for env, one in results.items()
     ]
-    return "\n".join(lines)
+    return "\n".join([table(header, rows).rstrip("\n"), "", *overheads])
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Agent steps per second, side by side with Stable-Baselines3 A2C.")
-    parser.add_argument("--quick", action="store_true", help=f"one repeat of 1/{QUICK_SHARE} of the work")
-    parser.add_argument("--repeats", type=int, help="measurements of each candidate (default 3)")
-    parser.add_argument("--env", choices=[one.env for one in SETTINGS], help="this environment only")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="put the figures there, beside those of other environments")
-    return parser.parse_args(arguments)
+def _row(env: str, key: str, figures: Mapping[str, Any]) -> list[str]:
+    against, share = (figures["ratios"].get(f"{key}/{other}") for other in ("sb3", "ceiling"))
+    return [
+        *(env, LABELS[key], *(f"{figures[key][name]:,.0f}" for name in ("median", "min", "max"))),
+        *(f"{against:.2f}x" if against else "", f"{share:.0%}" if share else ""),
+    ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the table, write the file."""
-    options = parse_arguments(arguments)
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure each environment, write the file, print its page."""
+    arguments = parser("throughput", __doc__)
+    arguments.add_argument("--quick", action="store_true", help=f"one repeat of 1/{QUICK_SHARE} of the work")
+    arguments.add_argument("--repeats", type=int, help="measurements of each candidate (default 3)")
+    arguments.add_argument("--env", choices=[one.env for one in SETTINGS], help="this environment only")
+    args = arguments.parse_args(words)
     if importlib.util.find_spec("cv2") is None:
         raise SystemExit("Stable-Baselines3's Atari wrappers need OpenCV: pip install -e '.[bench]'")
-    repeats = options.repeats or (1 if options.quick else 3)
-    settings = [one for one in SETTINGS if options.env in (None, one.env)]
-    results = read(options.out)
-    for one in settings:
-        figures = measure(shortened(one, QUICK_SHARE) if options.quick else one, repeats)
-        results[one.env] = {**provenance(), "quick": options.quick, "repeats": repeats, **figures}
-        write(options.out, results, table(results))
-    print(table(results))
+    repeats = args.repeats or (1 if args.quick else 3)
+    todo = [
+        Measurement(
+            place=(one.env,),
+            asked={"quick": args.quick, "repeats": repeats},
+            make=partial(measure, shortened(one, QUICK_SHARE) if args.quick else one, repeats),
+        )
+        for one in SETTINGS
+        if args.env in (None, one.env)
+    ]
+    run(todo, out=args.out, page=page)
 
 
 if __name__ == "__main__":

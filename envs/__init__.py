@@ -1,10 +1,10 @@
 """Environments: what people type -> exactly one environment, made as a vector with every option set."""
 
-from envs.catalogue import make_vector, resolve
-from envs.families import FAMILIES
-from envs.spec import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
-from envs.stepping import begin_step
-from envs.watching import Watched, watch
+from rl_pbt.envs.catalogue import make_vector, resolve
+from rl_pbt.envs.families import FAMILIES
+from rl_pbt.envs.spec import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
+from rl_pbt.envs.stepping import begin_step
+from rl_pbt.envs.watching import Watched, watch
 
 __all__ = [
     "BACKENDS",

@@ -13,9 +13,9 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 from gymnasium.vector import VectorEnv
 
-from envs import atari, envpool, names, probes, vector
-from envs.families import FAMILIES, family_of, family_of_name, register, require
-from envs.spec import BACKENDS, EnvSpec, UnknownEnvironment
+from rl_pbt.envs import atari, envpool, names, probes, vector
+from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, register, require
+from rl_pbt.envs.spec import BACKENDS, EnvSpec, UnknownEnvironment
 
 gymnasium.register_envs(ale_py)
 gymnasium.register_envs(probes)

@@ -22,9 +22,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs import atari, minigrid
-from envs.families import missing
-from envs.spec import EnvironmentUnavailable, EnvSpec
+from rl_pbt.envs import atari, minigrid
+from rl_pbt.envs.families import missing
+from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Options: TypeAlias = dict[str, Any]
@@ -60,18 +60,18 @@ def spec_of(spec: EnvSpec) -> EnvSpec:
     """The same environment stepped by EnvPool. Raises EnvironmentUnavailable."""
     if spec.family not in SERVED:
         raise EnvironmentUnavailable(
-            f"--backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
+            f"the backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
         )
     if spec.family == "atari" and spec.options["game"] in atari.FLICKERING:
         raise EnvironmentUnavailable(
             f"{spec.id} draws its sprites in turns, and EnvPool pools only the last two of four frames, which hides some of "
-            "them for ever: leave --backend envpool out"
+            "them for ever: leave the backend envpool out"
         )
     task = spec.id.removeprefix("ALE/")
     if importlib.util.find_spec("envpool") is None:
-        raise EnvironmentUnavailable(missing("--backend envpool", "envpool", INSTALL))
+        raise EnvironmentUnavailable(missing("the backend envpool", "envpool", INSTALL))
     if task not in importlib.import_module("envpool").list_all_envs():
-        raise EnvironmentUnavailable(f"EnvPool has no {task}: leave --backend envpool out for {spec.id}")
+        raise EnvironmentUnavailable(f"EnvPool has no {task}: leave the backend envpool out for {spec.id}")
     config = dict(SERVED[spec.family])
     if spec.max_episode_frames is not None:
         config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeAlias
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from envs import dmlab, minigrid, vizdoom
-from envs.spec import EnvironmentUnavailable
+from rl_pbt.envs import dmlab, minigrid, vizdoom
+from rl_pbt.envs.spec import EnvironmentUnavailable
 
 Env: TypeAlias = "gymnasium.Env[Any, Any]"
 
@@ -95,7 +95,7 @@ FAMILIES: Mapping[str, Family] = {
         options=dmlab.OPTIONS,
         wrap=dmlab.SkipFrames,
     ),
-    "probe": Family(entry="envs.probes"),
+    "probe": Family(entry="rl_pbt.envs.probes"),
     "gymnasium": Family(entry=""),  # any other
 }
 

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from envs.families import family_of
-from envs.spec import UnknownEnvironment
+from rl_pbt.envs.families import family_of
+from rl_pbt.envs.spec import UnknownEnvironment
 
 
 def plain(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import VectorEnv
 
-from envs.envpool import Pool
+from rl_pbt.envs.envpool import Pool
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Step: TypeAlias = tuple[Any, Any, Any, Any, dict[str, Any]]  # as VectorEnv.step returns it

@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import FlattenObservation
 from gymnasium.wrappers.vector import FlattenObservation as FlattenObservations
 
-from envs.families import FAMILIES
-from envs.spec import EnvironmentUnavailable, EnvSpec
+from rl_pbt.envs.families import FAMILIES
+from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 
 Vector: TypeAlias = VectorEnv[Any, Any, Any]
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeAlias, final
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from envs import atari, vector
-from envs.catalogue import make_vector
-from envs.families import register
-from envs.spec import EnvironmentUnavailable, EnvSpec
+from rl_pbt.envs import atari, vector
+from rl_pbt.envs.catalogue import make_vector
+from rl_pbt.envs.families import register
+from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Vector: TypeAlias = VectorEnv[Any, Any, Any]
@@ -41,7 +41,7 @@ class Watched(Protocol):
 def watch(spec: EnvSpec) -> Watched:
     """Raises EnvironmentUnavailable, also for an environment that draws no pictures."""
     if spec.backend != "gymnasium":
-        raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: watch a run of --backend gymnasium")
+        raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: watch a run with the backend gymnasium")
     return _Filmed(spec) if spec.family == "atari" else _Rendered(spec)
 
 

@@ -1,3 +1,30 @@
-"""Population Based Training for reinforcement learning, compared with its baselines under equal compute."""
+"""Population Based Training, compared with its baselines under equal compute, for any training.
 
-__version__ = "0.1.0"
+`rl_pbt.tune` searches the hyperparameters of a training of your own, `rl_pbt.bench` those of agents on an environment, and
+`rl_pbt.load` opens a run that was made. They are loaded when they are first used: importing the package is free.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rl_pbt.api import Run, Trainable, bench, load, tune
+    from rl_pbt.errors import UserError
+
+__all__ = ["Run", "Trainable", "UserError", "__version__", "bench", "load", "tune"]
+__version__ = "0.2.0"
+
+_HOMES = {"UserError": "rl_pbt.errors"}  # of what is not in rl_pbt.api
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES.get(name, "rl_pbt.api")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

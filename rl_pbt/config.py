@@ -1,78 +1,64 @@
-"""The configuration of a run: parsed once, frozen, and compared when a run is resumed."""
+"""The configuration of a run: made once, frozen, and compared when a run is resumed.
+
+It is the part that every search has, the name of the task, and the task's and the methods' own options. People see one flat
+list of settings; `making.configure` says which is whose.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from rl_pbt.records import JSON, UserError
+from rl_pbt import options
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import option
+from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import Space
-
-TOY = "quadratic"  # runs of the paper's toy problem have no such configuration, see rl_pbt.quadratic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Everything that a result depends on, and nothing else: not the number of workers, not the folder.
 
-    `frames` is the budget of one member in environment frames, evaluation included; `interval` its share for one generation.
-    `hypers` holds a value of every hyper, the published or the said one; those in `search` have a range, and start from there.
-    `replay` holds what was read from a run that is replayed, which may then be gone. `agent_options` names every option of the
-    agent, so that a default that changes later changes no run that has begun.
+    `hypers` holds the value of each hyperparameter that has one: those that are not searched keep it, and of those that are it is
+    what hand tuning found. `task_options` and `method_options` name every option, so that a default that changes later changes no
+    run that has begun. Raises BadSetting for what cannot be.
     """
 
-    env: str
-    agent: str
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...]
-    population: int
-    frames: int
-    interval: int
-    group_size: int
-    hypers: Mapping[str, float]
-    search: Mapping[str, str]
-    fitness: str
-    eval_episodes: int
-    test_episodes: int
-    fraction: float
-    factors: tuple[float, ...]
-    resample_probability: float
-    burn_in: int
-    device: str
-    any_age: bool = False
-    backend: str = "gymnasium"
-    replay: Mapping[str, Any] = field(default_factory=dict)
-    agent_options: Mapping[str, Any] = field(default_factory=dict)
-    env_options: Mapping[str, Any] = field(default_factory=dict)
-    frame_skip: int = 1
+    task: str = option(help="what is trained: quadratic, module:Class of your own, or command, followed by -- and a program")
+    methods: tuple[str, ...] = option(help="search methods to compare, the first with each of the others; 'help' lists them")
+    seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
+    population: int = option(help="members of the population")
+    budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
+    interval: int = option(help="units between two chances to exploit")
+    group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits")
+    search: Mapping[str, str] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
+    hypers: Mapping[str, Hyper] = option(help="values found by hand, for those that are searched and those that are not")
+    test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds that nothing was selected on")
+    task_options: Mapping[str, Any] = option(factory=dict, help="options of the task", flag=False)
+    method_options: Mapping[str, Any] = option(factory=dict, help="options of the methods", flag=False)
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:
-            raise UserError("--seeds must be whole numbers from 0 on")
-        if len(set(self.seeds)) != len(self.seeds) or len(set(self.methods)) != len(self.methods):
-            raise UserError("--seeds and --methods must not name one twice")
-        for flag, value in (
-            ("--group-size", self.group_size),
-            ("--eval-episodes", self.eval_episodes),
-            ("--test-episodes", self.test_episodes),
-        ):
-            if value < 1:
-                raise UserError(f"{flag} must be 1 or more, but is {value}")
+            raise BadSetting("seeds", "must be whole numbers from 0 on")
+        for name, several in (("seeds", self.seeds), ("methods", self.methods)):
+            if len(set(several)) != len(several):
+                raise BadSetting(name, "must not name one twice")
+        for name in ("group_size", "test_episodes"):
+            if getattr(self, name) < 1:
+                raise BadSetting(name, f"must be 1 or more, but is {getattr(self, name)}")
 
     def to_json(self) -> dict[str, JSON]:
-        plain = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        """Plain JSON that `from_json` reads."""
+        return options.plain(self)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """Raises UserError for the configuration of another version, and of the toy problem."""
-        if fields.get("env") == TOY:
-            raise UserError(f"a run of {TOY} is its plots/{TOY}.png and the ledgers: --env {TOY} --out FOLDER draws it anew")
-        plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        """Raises UserError for the configuration of another version."""
         try:
-            return cls(**plain)
-        except TypeError as error:
+            return options.built(cls, fields)
+        except BadSetting as error:
             raise UserError(f"this run was made by another version ({error}): use that one, or start a new run") from None
 
     def difference(self, other: RunConfig) -> list[str]:
@@ -87,7 +73,7 @@ class RunConfig:
 
     @property
     def space(self) -> Space:
-        """The hypers that are searched. Raises UserError."""
+        """The hyperparameters that are searched. Raises UserError."""
         return Space.parse(self.search)
 
 
@@ -95,5 +81,5 @@ def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of mappings under `field.entry`."""
     flat: dict[str, Any] = {}
     for name, value in fields.items():
-        flat |= {f"{name}.{entry}": of_entry for entry, of_entry in value.items()} if isinstance(value, dict) else {name: value}
+        flat |= {f"{name}.{entry}": text for entry, text in value.items()} if isinstance(value, dict) else {name: value}
     return flat

@@ -15,66 +15,39 @@ from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib import pyplot
 from PIL import Image
 
-from envs import EnvironmentUnavailable, watch
 from rl_pbt import seeds
-from rl_pbt.actors import environment_errors_in_one_line
-from rl_pbt.arguments import did_you_mean
-from rl_pbt.bench.command import make_task
-from rl_pbt.collecting import Sampler
-from rl_pbt.config import RunConfig
-from rl_pbt.history import History, read_history
-from rl_pbt.records import UserError
-from rl_pbt.store import Run
+from rl_pbt.api import Run, load
+from rl_pbt.cli.arguments import in_flags
+from rl_pbt.envs import watch
+from rl_pbt.errors import BadSetting, UserError, exit_status
+from rl_pbt.tasks.rl.environments import environment_errors_in_one_line
+from rl_pbt.tasks.rl.settings import resolved
 
 Picture: TypeAlias = "np.ndarray[Any, Any]"  # [H, W, 3] uint8
 LARGEST_SIDE = 480  # small pictures are blown up to about this many pixels
 
 
-def play(
-    run: Run, method: str, seed: int, winner: int, episodes: int, say: Callable[[str], None]
-) -> Iterator[tuple[Picture, float]]:
-    """Every picture, and how many are to be shown a second, of so many whole test episodes of the winner."""
-    task = make_task(RunConfig.from_json(run.manifest()["config"]), workers=1)
-    policy = task.load(winner, run.checkpoints(method, seed)).policy()
-    alone = np.ones((1, 1), bool)
-    with environment_errors_in_one_line(task.env, "drawing itself"), closing(watch(task.env)) as watched:
+def play(run: Run, method: str, seed: int, episodes: int, say: Callable[[str], None]) -> Iterator[tuple[Picture, float]]:
+    """Every picture, and how many are to be shown a second, of so many whole test episodes of a method's winner."""
+    options = run.config.task_options
+    if "env" not in options:
+        raise UserError("this run trained no agent on an environment: there is nothing to watch")
+    spec = resolved(options["env"], options.get("backend", "gymnasium"))
+    winner = run.winner(method, seed)
+    with environment_errors_in_one_line(spec, "drawing itself"), closing(watch(spec)) as watched:
         for episode in range(episodes):
             observations = watched.reset(seeds.environment_seed(seed, split="test") + episode)
-            generator = torch.Generator().manual_seed(seeds.seed(seed, purpose=f"play episode {episode}"))
-            choose = Sampler(policy, [generator], 1)
+            winner.reset(seeds.seed(seed, purpose=f"play episode {episode}"))
             total, steps, ended = 0.0, 0, False
             while not ended:
                 yield watched.picture(), watched.pictures_per_s
-                observations, rewards, terminated, truncated = watched.step(choose(observations[None], alone)[0])
+                observations, rewards, terminated, truncated = watched.step(np.asarray([winner.act(observations[0])]))
                 total, steps, ended = total + float(rewards[0]), steps + 1, bool(terminated[0] or truncated[0])
             yield watched.picture(), watched.pictures_per_s
             say(f"episode {episode + 1}: return {total:g} in {steps} steps")
-
-
-def chosen(run: Run, method: str | None, seed: int | None) -> tuple[str, int, int]:
-    """Method, seed and winner: those said, or among all winners the one with the best mean test return."""
-    config = RunConfig.from_json(run.manifest()["config"])
-    if method is not None and method not in config.methods:
-        raise did_you_mean("method of this run", method, config.methods)
-    if seed is not None and seed not in config.seeds:
-        raise UserError(f"this run has no seed {seed}: it has {', '.join(map(str, config.seeds))}")
-    candidates: list[tuple[float, str, int, int]] = []
-    for name in config.methods if method is None else (method,):
-        for number in config.seeds if seed is None else (seed,):
-            history = read_history(run, name, number)
-            if history.chosen is not None:
-                candidates.append((_tested(history), name, number, history.chosen))
-    if not candidates:
-        raise UserError(f"{run.folder} has no winner yet: go on with python -m rl_pbt.bench --resume {run.folder}")
-    return max(candidates, key=lambda candidate: candidate[0])[1:]
-
-
-def _tested(history: History) -> float:
-    return -np.inf if history.test is None else float(np.mean(history.test.returns))
 
 
 def enlarged(picture: Picture) -> Picture:
@@ -113,7 +86,7 @@ def _write_gif(pictures: Iterator[tuple[Picture, float]], path: Path) -> None:
 def show(pictures: Iterator[tuple[Picture, float]]) -> None:
     """A window that plays in natural time until it is closed. Raises UserError where there is no display."""
     if matplotlib.get_backend().lower() in {"agg", "pdf", "ps", "svg", "cairo", "template"}:
-        raise UserError("there is no display for a window here: write a video with --video FILE.gif")
+        raise UserError("there is no display for a window here: write a video to a file, a .gif for instance")
     figure = pyplot.figure("rl_pbt", layout="tight")
     axes = figure.add_subplot()
     axes.set_axis_off()
@@ -128,8 +101,9 @@ def show(pictures: Iterator[tuple[Picture, float]]) -> None:
             return
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rl_pbt.play", description="Watch the winner of a run play.")
+def build_parser(program: str) -> argparse.ArgumentParser:
+    """Its flags."""
+    parser = argparse.ArgumentParser(prog=program, description="Watch the winner of a run play.")
     add = parser.add_argument
     add("run", type=Path, help="the run's folder, which holds manifest.json")
     add("--method", help="whose winner (default: the best tested of all)")
@@ -139,27 +113,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    said = build_parser().parse_args(argv)
-    run = Run(said.run)
-    try:
-        if said.episodes < 1:
-            raise UserError(f"--episodes must be 1 or more, but is {said.episodes}")
-        method, seed, winner = chosen(run, said.method, said.seed)
-        print(f"winner of {method}, seed {seed}")
-        pictures = play(run, method, seed, winner, said.episodes, print)
-        if said.video is None:
-            show(pictures)
-        else:
-            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # or pygame looks for a display, and complains
-            write_video(pictures, said.video)
-            print(said.video)
-    except (UserError, EnvironmentUnavailable) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+def _watch(args: argparse.Namespace) -> None:
+    if args.episodes < 1:
+        raise BadSetting("episodes", f"must be 1 or more, but is {args.episodes}")
+    run = load(args.run)
+    method, seed, _ = run.chosen(args.method, args.seed)
+    print(f"winner of {method}, seed {seed}")
+    pictures = play(run, method, seed, args.episodes, print)
+    if args.video is None:
+        show(pictures)
+    else:
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # or pygame looks for a display, and complains
+        write_video(pictures, args.video)
+        print(args.video)
+
+
+def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.play") -> int:
+    """Run the command; its exit status."""
+    words = sys.argv[1:] if words is None else words
+    parser = build_parser(program)
+    args = parser.parse_args(words)
+    return exit_status(lambda: _watch(args), lambda error: in_flags(error, parser, words))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The nouns that cross module borders. Each is frozen, checks itself, and turns to plain JSON and back."""
+"""The nouns that cross module borders. Each is frozen, checks itself, and turns to plain JSON and back.
+
+What a task counts is a *unit*: an environment frame of reinforcement learning, an update, a sentence (`tasks.base.Words`).
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,12 @@ def _plain(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-class UserError(Exception):
-    """Something the user can put right. Its message is one line that says what to do."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Work a method asks for: train `member` with `hypers` for `frames` frames from the checkpoint of proposal `parent`.
+    """Work a method asks for: train `member` with `hypers` for `units` units from the checkpoint of proposal `parent`.
 
-    `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); None else.
-    With `frames` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as usual).
+    `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); otherwise None.
+    With `units` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as usual).
     """
 
     id: int
@@ -34,76 +33,85 @@ class Proposal:
     generation: int
     hypers: Hypers
     parent: int | None
-    frames: int
+    units: int
     hypers_from: int | None = None
     episodes: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.id, self.member, self.generation, self.frames) < 0:
+        if min(self.id, self.member, self.generation, self.units) < 0:
             raise ValueError(f"a proposal counts from 0: {self}")
-        if self.frames == 0 and self.parent is None:
+        if self.units == 0 and self.parent is None:
             raise ValueError(f"a proposal that does not train needs a parent to judge: {self}")
         if self.episodes is not None and (self.episodes < 1 or self.trains):
             raise ValueError(f"episodes are for judging again, one at least: {self}")
 
     @property
     def trains(self) -> bool:
-        return self.frames > 0
+        """Whether it trains at all, and does not only judge again."""
+        return self.units > 0
 
     def to_json(self) -> dict[str, JSON]:
+        """Plain JSON, which `from_json` reads."""
         return {**_plain(self), "hypers": dict(self.hypers)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Proposal:
+        """Raises KeyError, TypeError or ValueError for what is none."""
         return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What was spent. Frames are environment frames; `cpu_s` and `wall_s` are seconds of environments and networks:
-    this proposal's share of its group's."""
+    """What was spent. `cpu_s` and `wall_s` are seconds of the training itself (environments and networks, in reinforcement
+    learning): this proposal's share of its group's.
+    """
 
-    train_frames: int = 0
-    eval_frames: int = 0
+    train_units: int = 0
+    eval_units: int = 0
     updates: int = 0
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
     @property
-    def frames(self) -> int:
-        return self.train_frames + self.eval_frames
+    def units(self) -> int:
+        """Of training and evaluation."""
+        return self.train_units + self.eval_units
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
-            train_frames=self.train_frames + other.train_frames,
-            eval_frames=self.eval_frames + other.eval_frames,
+            train_units=self.train_units + other.train_units,
+            eval_units=self.eval_units + other.eval_units,
             updates=self.updates + other.updates,
             cpu_s=self.cpu_s + other.cpu_s,
             wall_s=self.wall_s + other.wall_s,
         )
 
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON of its fields."""
+        return _plain(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a proposal: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN.
+    """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN.
 
-    `returns` are the true returns of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
-    `lineage_frames` is the training age of the checkpoint: frames along its chain of parents.
+    `returns` are the true scores of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
+    `lineage_units` is the training age of the checkpoint: units along its chain of parents.
     """
 
-    id: int
+    proposal: int
     fitness: float | None
     failure: str | None = None
     returns: tuple[float, ...] = ()
     cost: Cost = field(default_factory=Cost)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    lineage_frames: int = 0
+    lineage_units: int = 0
 
     def __post_init__(self) -> None:
         if (self.fitness is None) == (self.failure is None):
-            raise ValueError(f"result {self.id} needs a fitness or a failure, and not both")
+            raise ValueError(f"result {self.proposal} needs a fitness or a failure, and not both")
         if self.fitness is not None and not math.isfinite(self.fitness):
-            raise ValueError(f"result {self.id} has a fitness of {self.fitness}: report a failure instead")
+            raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}: report a failure instead")
 
     @property
     def rank_key(self) -> float:
@@ -111,26 +119,28 @@ class Result:
         return -math.inf if self.fitness is None else self.fitness
 
     def to_json(self) -> dict[str, JSON]:
-        return {**_plain(self), "returns": list(self.returns), "cost": _plain(self.cost), "metrics": dict(self.metrics)}
+        """Plain JSON, which `from_json` reads."""
+        return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json(), "metrics": dict(self.metrics)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Result:
+        """Raises KeyError, TypeError or ValueError for what is none."""
         return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
 
 
 def pooled(first: Result, again: Result) -> Result:
     """`first` with the episodes of a later evaluation of the same checkpoint too; failed if either is."""
     if first.fitness is None or again.fitness is None:
-        return first if first.fitness is None else replace(again, id=first.id)
+        return first if first.fitness is None else replace(again, proposal=first.proposal)
     returns = first.returns + again.returns
     return replace(first, fitness=math.fsum(returns) / len(returns), returns=returns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A proposal with what came of it, as reports and plots read it from a ledger.
+    """A proposal with its result, as reports and plots read it from a ledger.
 
-    `asked_after` is how many results were known when it was proposed: all that its choice can hang on.
+    `asked_after` is how many results were known when it was proposed: all that its choice can depend on.
     """
 
     proposal: Proposal
@@ -139,28 +149,31 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
-    """The chosen proposal's true returns on the test seeds, which nothing was selected on."""
+class FinalTest:
+    """True scores of a checkpoint on the test seeds, which nothing was selected on; `capped` counts episodes cut short.
 
-    id: int
+    `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's.
+    """
+
+    proposal: int | None
     returns: tuple[float, ...]
     cost: Cost
     capped: int = 0
 
-    __test__ = False  # a noun of the field, not a test case for pytest to collect
-
     def to_json(self) -> dict[str, JSON]:
-        return {**_plain(self), "returns": list(self.returns), "cost": _plain(self.cost)}
+        """Plain JSON, which `from_json` reads."""
+        return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json()}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Test:
+    def from_json(cls, fields: Mapping[str, Any]) -> FinalTest:
+        """Raises KeyError, TypeError or ValueError for what is none."""
         return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
 
 
-def joined(shares: Sequence[Test]) -> Test:
+def joined(shares: Sequence[FinalTest]) -> FinalTest:
     """The test of which these are the shares, in the order of its episodes."""
-    return Test(
-        id=shares[0].id,
+    return FinalTest(
+        proposal=shares[0].proposal,
         returns=tuple(value for share in shares for value in share.returns),
         cost=sum((share.cost for share in shares), Cost()),
         capped=sum(share.capped for share in shares),

@@ -1,4 +1,4 @@
-"""The schedule of hypers that a finished run found, to be replayed: `--methods replay:RUN`."""
+"""The schedule of hyperparameters that a finished run found, to be replayed: the method `replay:RUN`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rl_pbt.config import RunConfig
-from rl_pbt.history import History, line_of_descent, read_history
-from rl_pbt.records import UserError
-from rl_pbt.store import Run
+from rl_pbt.errors import UserError
+from rl_pbt.options import fields_of
+from rl_pbt.store.history import History, line_of_descent, read_history
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
 
 PREFIX = "replay:"
 SCHEDULE, FINAL, RANDOM = "replay-schedule", "replay-final", "replay-random"
@@ -24,11 +26,11 @@ def read_schedules(folder: Path) -> dict[str, Any]:
     its end, and `replay-random` those of random search's winner, where the run has one. Raises UserError for a run that is not
     finished or has no winner.
     """
-    run = Run(folder)
+    run = RunFolder(folder)
     manifest = run.manifest()
-    if manifest["status"] != "finished":
-        raise UserError(f"{folder} is {manifest['status']}: finish it with --resume {folder} before you replay it")
-    config = RunConfig.from_json(manifest["config"])
+    if manifest.status != "finished":
+        raise UserError(f"{folder} is {manifest.status}: resume and finish it before you replay it")
+    config = manifest.config
     return {
         "run": str(folder),
         "method": config.methods[0],
@@ -38,52 +40,50 @@ def read_schedules(folder: Path) -> dict[str, Any]:
     }
 
 
-def _members(run: Run, config: RunConfig) -> Iterator[int]:
+def _members(run: RunFolder, config: RunConfig) -> Iterator[int]:
     """All numbers that any method has given to a member."""
     for method in config.methods:
         for seed in config.seeds:
             yield from (trial.proposal.member for trial in read_history(run, method, seed).trials)
 
 
-def _of_seed(run: Run, config: RunConfig, seed: int) -> dict[str, Stages]:
+def _of_seed(run: RunFolder, config: RunConfig, seed: int) -> dict[str, Stages]:
     stages = _line(read_history(run, config.methods[0], seed), run, config.methods[0], seed)
-    frames = sum(stage["frames"] for stage in stages)
-    found = {SCHEDULE: stages, FINAL: [{"frames": frames, "hypers": stages[-1]["hypers"]}]}
+    units = sum(stage["units"] for stage in stages)
+    found = {SCHEDULE: stages, FINAL: [{"units": units, "hypers": stages[-1]["hypers"]}]}
     if RANDOM_SEARCH in config.methods:
         found[RANDOM] = _line(read_history(run, RANDOM_SEARCH, seed), run, RANDOM_SEARCH, seed)
     return found
 
 
-def _line(history: History, run: Run, method: str, seed: int) -> Stages:
+def _line(history: History, run: RunFolder, method: str, seed: int) -> Stages:
     if history.chosen is None:
         raise UserError(f"{run.folder} has no winner of {method} on seed {seed}: there is nothing to replay")
     proposals = [history.by_id[ancestor].proposal for ancestor in line_of_descent(history, history.chosen)]
-    return [{"frames": proposal.frames, "hypers": dict(proposal.hypers)} for proposal in proposals]
+    return [{"units": proposal.units, "hypers": dict(proposal.hypers)} for proposal in proposals]
 
 
 def _setting(config: RunConfig) -> dict[str, Any]:
     """What must be the same for a schedule to mean the same: all but the budget, the seeds and the search."""
-    plain = config.to_json()
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
-    same = ("env", "agent", "backend", "agent_options", "env_options", "frame_skip")
-    return {name: plain[name] for name in same} | {"searched": sorted(config.search), "held": held}
+    described = fields_of(task_type(config.task).options)
+    of_training = {n: value for n, value in config.task_options.items() if described[n].metadata.get("trains", True)}
+    return {"task": config.task, "searched": sorted(config.search), "held": held, **of_training}
+
+
+def replaying(replay: Mapping[str, Any]) -> list[str]:
+    """The methods that can replay it on each of its seeds."""
+    return [name for name in (SCHEDULE, FINAL, RANDOM) if all(name in by_method for by_method in replay["seeds"].values())]
 
 
 def check_replay(config: RunConfig) -> None:
     """Raises UserError where the configuration is not that of the run it replays."""
-    if not config.replay:
+    replay = config.method_options.get("replay")
+    if not replay:
         return
-    ours, theirs = _setting(config), config.replay["setting"]
-    for name, value in ours.items():
-        if value != theirs[name]:
-            raise UserError(f"{config.replay['run']} was made with {name} {theirs[name]}, not {value}: replay it with the same")
-
-
-def stages_for(replay: Mapping[str, Any], seed: int) -> dict[str, Stages]:
-    """By method; of the same seed where the replayed run has it, else its seeds in turn. Nothing, where nothing is replayed."""
-    seeds = replay.get("seeds")
-    if not seeds:
-        return {}
-    in_turn = sorted(seeds, key=int)  # not as they stand: a manifest lists them otherwise
-    found: dict[str, Stages] = seeds.get(str(seed)) or seeds[in_turn[seed % len(in_turn)]]
-    return found
+    ours, theirs = _setting(config), replay["setting"]
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        if ours.get(name) != theirs.get(name):
+            raise UserError(
+                f"{replay['run']} was made with {name} {theirs.get(name)}, not {ours.get(name)}: replay it with the same"
+            )

@@ -10,15 +10,18 @@ from typing import Protocol
 
 import numpy as np
 
-from rl_pbt.records import Hyper, Hypers, UserError
+from rl_pbt.errors import UserError
+from rl_pbt.records import Hyper, Hypers
 
 
 class Dimension(Protocol):
-    """One hyper's prior, and its neighbourhood."""
+    """One hyperparameter's prior, and its neighbourhood."""
 
-    def sample(self, rng: np.random.Generator) -> Hyper: ...
+    def sample(self, rng: np.random.Generator) -> Hyper:
+        """One draw from the prior."""
+        ...
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> Hyper:
+    def perturb(self, value: Hyper, factor: float) -> Hyper:
         """`value` moved by `factor` on the dimension's own scale, inside the bounds."""
         ...
 
@@ -41,6 +44,24 @@ class Dimension(Protocol):
     @property
     def extremes(self) -> tuple[Hyper, ...]:
         """Values that are legal if all are: both bounds, or every choice."""
+        ...
+
+    def plotted(self, value: Hyper) -> float:
+        """Where an axis shows the value."""
+        ...
+
+    def plot_label(self, name: str) -> str:
+        """What that axis says, for the hyperparameter of this name."""
+        ...
+
+    @property
+    def plot_ticks(self) -> Mapping[float, str]:
+        """Names of places on that axis; empty where numbers will do."""
+        ...
+
+    @property
+    def log_axis(self) -> bool:
+        """Whether that axis is logarithmic, if all that it shows is above 0."""
         ...
 
 
@@ -76,6 +97,20 @@ class _Interval(_Scale):
     def extremes(self) -> tuple[Hyper, ...]:
         return self.low, self.high
 
+    def plotted(self, value: Hyper) -> float:
+        return float(value)
+
+    def plot_label(self, name: str) -> str:
+        return name
+
+    @property
+    def plot_ticks(self) -> Mapping[float, str]:
+        return {}
+
+    @property
+    def log_axis(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log(_Interval):
@@ -89,7 +124,7 @@ class Log(_Interval):
     def sample(self, rng: np.random.Generator) -> float:
         return self._clip(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+    def perturb(self, value: Hyper, factor: float) -> float:
         return self._clip(float(value) * factor)
 
     def unit(self, value: Hyper) -> float:
@@ -101,6 +136,10 @@ class Log(_Interval):
     def describe(self) -> str:
         return f"log:{self.low:g}:{self.high:g}"
 
+    @property
+    def log_axis(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(_Interval):
@@ -109,7 +148,7 @@ class Linear(_Interval):
     def sample(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+    def perturb(self, value: Hyper, factor: float) -> float:
         # 0 is a fixed point of multiplication (papers on the quadratic trip over it): step off by a part of the range.
         value = float(value)
         moved = value * factor if value else (factor - 1.0) * (self.high - self.low)
@@ -137,7 +176,7 @@ class Integer(_Interval):
     def sample(self, rng: np.random.Generator) -> int:
         return int(rng.integers(int(self.low), int(self.high) + 1))
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> int:
+    def perturb(self, value: Hyper, factor: float) -> int:
         value = int(value)
         moved = round(value * factor)
         if moved == value:
@@ -169,7 +208,7 @@ class Horizon(_Interval):
     def sample(self, rng: np.random.Generator) -> float:
         return self._clip(1.0 - math.exp(rng.uniform(math.log(1.0 - self.high), math.log(1.0 - self.low))))
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> float:
+    def perturb(self, value: Hyper, factor: float) -> float:
         return self._clip(1.0 - (1.0 - float(value)) / factor)
 
     def unit(self, value: Hyper) -> float:
@@ -180,6 +219,16 @@ class Horizon(_Interval):
 
     def describe(self) -> str:
         return f"horizon:{self.low:g}:{self.high:g}"
+
+    def plotted(self, value: Hyper) -> float:
+        return 1.0 - float(value)
+
+    def plot_label(self, name: str) -> str:
+        return f"1 − {name}"
+
+    @property
+    def log_axis(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +244,7 @@ class Categorical(_Scale):
     def sample(self, rng: np.random.Generator) -> Hyper:
         return self.choices[int(rng.integers(len(self.choices)))]
 
-    def perturb(self, value: Hyper, factor: float, rng: np.random.Generator) -> Hyper:
+    def perturb(self, value: Hyper, factor: float) -> Hyper:
         index = self.choices.index(value) + (1 if factor > 1 else -1)
         return self.choices[min(max(index, 0), len(self.choices) - 1)]
 
@@ -212,6 +261,20 @@ class Categorical(_Scale):
     @property
     def extremes(self) -> tuple[Hyper, ...]:
         return self.choices
+
+    def plotted(self, value: Hyper) -> float:
+        return self.unit(value) * (len(self.choices) - 1)
+
+    def plot_label(self, name: str) -> str:
+        return name
+
+    @property
+    def plot_ticks(self) -> Mapping[float, str]:
+        return {float(place): str(choice) for place, choice in enumerate(self.choices)}
+
+    @property
+    def log_axis(self) -> bool:
+        return False
 
 
 SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
@@ -244,22 +307,29 @@ def parse_dimension(text: str) -> Dimension:
         raise UserError(f"cannot use {text!r}: {error}") from None
 
 
+def range_or_value(said: Hyper) -> Hyper:
+    """What a person wrote for a hyperparameter: the text of a range, which has colons, or one value, a number if it can be."""
+    return _number_or_text(said) if isinstance(said, str) and ":" not in said else said
+
+
 def _number_or_text(word: str) -> Hyper:
-    try:
-        return float(word)
-    except ValueError:
-        return word
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The dimensions by name, in alphabetical order wherever they were written: draws must not hang on it."""
+    """The dimensions by name, in alphabetical order wherever they were written: draws must not depend on that."""
 
     dimensions: Mapping[str, Dimension]
 
     def __post_init__(self) -> None:
         if not self.dimensions:
-            raise UserError("the search space is empty: give at least one --search NAME=SCALE:LOW:HIGH")
+            raise UserError("the search space is empty: give at least one range, as in search lr=log:1e-5:1e-2")
         object.__setattr__(self, "dimensions", dict(sorted(self.dimensions.items())))
 
     def sample(self, rng: np.random.Generator) -> Hypers:
@@ -271,4 +341,5 @@ class Space:
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Space:
+        """From the text of each dimension. Raises UserError, which quotes the one that cannot be."""
         return cls({name: parse_dimension(text) for name, text in texts.items()})

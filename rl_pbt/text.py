@@ -1,8 +1,12 @@
-"""Numbers as people read them, on a terminal, a page or an axis."""
+"""Numbers and tables as people read them, on a terminal, a page or an axis."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+
+from rl_pbt.records import Hyper
+
+NOTHING = "–"  # in a cell that has no value
 
 
 def readable(count: float) -> str:
@@ -20,14 +24,22 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
 
 
-def value_text(value: object) -> str:
-    if isinstance(value, dict):  # an estimate
-        return f"{value['value']:.4g}"
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """(2, "seed") -> "2 seeds"; `nouns` is the plural where that is not the noun and an s."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def interval_text(estimate: Any) -> str:
-    if estimate is None or estimate["interval"] is None:
-        return "–"
-    low, high = estimate["interval"]
-    return f"{low:.4g} to {high:.4g} ({estimate['unit']})"
+def listed(names: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def value_text(value: Hyper | None) -> str:
+    """A number to four digits, a word as it is, a dash for none."""
+    return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, ending with a line break; a bar inside a cell is escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n" for cells in lines)

@@ -8,11 +8,13 @@ import re
 import shlex
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from rl_pbt.bench import command as bench
+from rl_pbt.cli.arguments import build_parser
+from rl_pbt.cli.options_page import page as options_page
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,7 +82,7 @@ def test_ci_fails_where_a_stage_fails(tmp_path: Path, stage: str) -> None:
 
 @pytest.fixture(scope="module")
 def parser() -> argparse.ArgumentParser:
-    return bench.build_parser()
+    return build_parser("python -m rl_pbt.bench")
 
 
 def test_the_main_command_parses(parser: argparse.ArgumentParser) -> None:
@@ -89,12 +91,32 @@ def test_the_main_command_parses(parser: argparse.ArgumentParser) -> None:
     assert arguments.env == "Pacman"
 
 
-def test_readme_and_parser_know_the_same_flags(parser: argparse.ArgumentParser) -> None:
-    own = [line for line in README.splitlines() if not re.search(r"tensorboard --|throughput\.py --|git ", line)]
+def test_readme_mentions_only_flags_that_exist(parser: argparse.ArgumentParser) -> None:
+    own = [line for line in README.splitlines() if not re.search(r"tensorboard --|rl_pbt\.play|git ", line)]
     mentioned = set(re.findall(FLAG, "\n".join(own)))
-    existing = set(re.findall(FLAG, parser.format_help())) - {"--help"}
+    existing = set(re.findall(FLAG, parser.format_help()))
     assert mentioned - existing == set(), "README.md mentions flags that rl_pbt.bench does not have"
-    assert existing - mentioned == set(), "README.md does not mention these flags"
+
+
+def test_the_page_of_options_is_what_help_says() -> None:
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert page == options_page(), "make it again: python -m rl_pbt.cli.options_page > docs/options.md"
+
+
+def test_the_training_of_the_readme_runs(tmp_path: Path) -> None:
+    parts = README.split("<!-- own-training -->")
+    assert len(parts) == 3
+    code = parts[1].strip().removeprefix("```python\n").removesuffix("```")
+    (tmp_path / "my_module.py").write_text(code)
+    words = [sys.executable, "-W", "ignore", "my_module.py"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "line" / "summary.md").exists() and "pbt" in done.stdout
+    command = re.search(r"`(rl-pbt tune --task my_module:Line .*?)`", README)
+    assert command
+    words = [sys.executable, "-W", "ignore", "-m", "rl_pbt", *shlex.split(command[1])[1:], "--out", "run"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_links_to_files_lead_somewhere() -> None:

@@ -1,7 +1,18 @@
-"""Where intervals run."""
+"""Where jobs run, by name. A new executor is a new file and a line here."""
 
-from rl_pbt.executors.base import Executor, IntervalJob, Task, TestJob, run_intervals, run_tests
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rl_pbt.executors.base import Executor, Outcome, run_all
 from rl_pbt.executors.inline import InlineExecutor
 from rl_pbt.executors.processes import ProcessExecutor
+from rl_pbt.tasks.base import Task
 
-__all__ = ["Executor", "InlineExecutor", "IntervalJob", "ProcessExecutor", "Task", "TestJob", "run_intervals", "run_tests"]
+__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "Outcome", "ProcessExecutor", "run_all"]
+
+# Name -> what makes one for a task and so many workers.
+EXECUTORS: dict[str, Callable[[Task, int], Executor]] = {
+    "inline": lambda task, workers: InlineExecutor(task),
+    "processes": ProcessExecutor,
+}

@@ -1,13 +1,15 @@
-"""Everything in this process, one job after another."""
+"""Everything in this process, each job when somebody waits for it."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import final
+from dataclasses import dataclass
+from typing import Generic, TypeVar, final
 
-from rl_pbt.executors.base import IntervalJob, Task, TestJob
+from rl_pbt.executors.base import Outcome
 from rl_pbt.executors.interrupts import heard
-from rl_pbt.records import Result, Test
+from rl_pbt.tasks.base import Job, Task
+
+T = TypeVar("T")
 
 
 @final
@@ -15,26 +17,31 @@ class InlineExecutor:
     """The simplest executor: no other process, nothing to clean up."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
-        self._jobs: deque[IntervalJob | TestJob] = deque()
-        self._frames_underway = 0
+        self.task = task
+        self.units_underway = 0
 
-    @property
-    def frames_underway(self) -> int:
-        return self._frames_underway
+    def advance(self, units: int) -> None:
+        """Told by the job that runs."""
+        self.units_underway += units
 
-    def _advance(self, frames: int) -> None:
-        self._frames_underway += frames
-
-    def submit(self, job: IntervalJob | TestJob) -> None:
-        self._jobs.append(job)
-
-    def collect(self) -> list[Result] | Test:
-        job = self._jobs.popleft()
-        with heard():
-            outcome = self._task.test(job) if isinstance(job, TestJob) else self._task.interval(job, self._advance)
-        self._frames_underway = 0
-        return outcome
+    def submit(self, job: Job[T]) -> Outcome[T]:
+        return _Deferred(self, job)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Deferred(Generic[T]):
+    """A job that runs when it is waited for, which is where a signal may stop it."""
+
+    executor: InlineExecutor
+    job: Job[T]
+
+    def wait(self) -> T:
+        try:
+            with heard():
+                return self.job.run(self.executor.task, self.executor.advance)
+        finally:
+            self.executor.units_underway = 0

@@ -17,11 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, final
+from typing import Any, Generic, TypeVar, final
 
-from rl_pbt.executors.base import Advance, IntervalJob, Task, TestJob
+from rl_pbt.errors import UserError
+from rl_pbt.executors.base import Outcome
 from rl_pbt.executors.interrupts import heard
-from rl_pbt.records import Result, Test, UserError
+from rl_pbt.tasks.base import Advance, Job, Task
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 if sys.platform == "linux":
@@ -72,14 +75,14 @@ def prepare(module: str) -> None:
             forkserver.ensure_running()
 
 
-def _serve(task: Task, connection: Connection, frames: Any) -> None:
+def _serve(task: Task, connection: Connection, units: Any) -> None:
     def advance(more: int) -> None:
-        frames.value += more
+        units.value += more
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         os.setpgid(0, 0)
-    # Were it open in a process that an environment started, nobody would be told of this worker's death.
+    # If a child of this worker inherited the pipe, the parent would never see its end when the worker dies.
     os.set_inheritable(connection.fileno(), False)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     while True:
@@ -90,13 +93,35 @@ def _serve(task: Task, connection: Connection, frames: Any) -> None:
         connection.send(_attempt(task, job, advance))
 
 
-def _attempt(task: Task, job: IntervalJob | TestJob, advance: Advance) -> tuple[str, Any]:
+def _attempt(task: Task, job: Job[Any], advance: Advance) -> tuple[str, Any]:
     try:
-        return "done", task.test(job) if isinstance(job, TestJob) else task.interval(job, advance)
+        return "done", job.run(task, advance)
     except UserError as error:
         return "user error", str(error)
     except Exception:
         return "error", traceback.format_exc()
+
+
+@final
+class _Pending(Generic[T]):
+    """A submitted job and, once it has ended, the answer of its worker."""
+
+    def __init__(self, executor: ProcessExecutor, job: Job[T]) -> None:
+        self._executor = executor
+        self.job = job
+        self.attempts = 0
+        self.answer: tuple[str, Any] | None = None
+
+    def wait(self) -> T:
+        while self.answer is None:
+            self._executor.listen()
+        kind, content = self.answer
+        if kind == "user error":
+            raise UserError(content)
+        if kind == "error":
+            raise TaskError(content)
+        outcome: T = content
+        return outcome
 
 
 class _Worker:
@@ -104,17 +129,18 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        self.frames: Any = _CONTEXT.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
-        self.process = _CONTEXT.Process(target=_serve, args=(task, theirs, self.frames), daemon=True)
+        self.units: Any = _CONTEXT.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
+        self.process = _CONTEXT.Process(target=_serve, args=(task, theirs, self.units), daemon=True)
         with _children_deaf_to_interrupts():
             self.process.start()
         theirs.close()
-        self.job: int | None = None
+        self.job: _Pending[Any] | None = None
 
-    def give(self, index: int, job: IntervalJob | TestJob) -> None:
-        self.job = index
+    def give(self, pending: _Pending[Any]) -> None:
+        self.job = pending
+        pending.attempts += 1
         with suppress(OSError):  # it died while idle: the sentinel says so, and the job is given to its replacement
-            self.connection.send(job)
+            self.connection.send(pending.job)
 
     def stop(self) -> None:
         self.connection.close()
@@ -133,31 +159,15 @@ class ProcessExecutor:
         self._task = task
         self._size = workers
         self._workers: list[_Worker] = []
-        # By the number of their submission: jobs that wait for a worker, all that are not collected, and what came of some.
-        self._waiting: deque[int] = deque()
-        self._jobs: dict[int, IntervalJob | TestJob] = {}
-        self._attempts: dict[int, int] = {}
-        self._outcomes: dict[int, list[Result] | Test] = {}
-        self._submitted = 0
-        self._collected = 0
+        self._waiting: deque[_Pending[Any]] = deque()  # for a worker
 
-    def submit(self, job: IntervalJob | TestJob) -> None:
-        self._jobs[self._submitted] = job
-        self._attempts[self._submitted] = 0
-        self._waiting.append(self._submitted)
-        self._submitted += 1
-        if len(self._workers) < min(self._size, len(self._jobs)):
+    def submit(self, job: Job[T]) -> Outcome[T]:
+        pending = _Pending(self, job)
+        self._waiting.append(pending)
+        if len(self._workers) < self._size and all(worker.job is not None for worker in self._workers):
             self._workers.append(_Worker(self._task))
         self._give()
-
-    def collect(self) -> list[Result] | Test:
-        number = self._collected
-        while number not in self._outcomes:
-            self._listen()
-            self._give()
-        self._collected += 1
-        del self._jobs[number], self._attempts[number]
-        return self._outcomes.pop(number)
+        return pending
 
     def close(self) -> None:
         for worker in self._workers:
@@ -165,8 +175,8 @@ class ProcessExecutor:
         self._workers = []
 
     @property
-    def frames_underway(self) -> int:
-        return sum(worker.frames.value for worker in self._workers)
+    def units_underway(self) -> int:
+        return sum(worker.units.value for worker in self._workers)
 
     @property
     def pids(self) -> list[int]:
@@ -177,37 +187,30 @@ class ProcessExecutor:
         """Work to every idle worker, while there is some."""
         for worker in self._workers:
             if worker.job is None and self._waiting:
-                number = self._waiting.popleft()
-                self._attempts[number] += 1
-                worker.give(number, self._jobs[number])
+                worker.give(self._waiting.popleft())
 
-    def _listen(self) -> None:
-        """Wait until a worker answers or dies, and take note of each that did."""
+    def listen(self) -> None:
+        """Wait until a worker answers or dies, take note of each that did, and give out more work."""
         busy = [worker for worker in self._workers if worker.job is not None]
         with heard():
             ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy]))
         for worker in busy:
-            if worker.connection not in ready and worker.process.sentinel not in ready:
-                continue
-            number, worker.job = worker.job, None
-            worker.frames.value = 0
-            assert number is not None
-            try:
-                self._outcomes[number] = _unpack(worker.connection.recv())
-            except (EOFError, OSError):
-                if self._attempts[number] == ATTEMPTS:
-                    raise UserError(
-                        f"a worker process died {ATTEMPTS} times on the same job (out of memory?): resume with fewer --workers"
-                    ) from None
-                self._waiting.appendleft(number)
-                worker.stop()
-                self._workers[self._workers.index(worker)] = _Worker(self._task)
+            if worker.connection in ready or worker.process.sentinel in ready:
+                self._hear(worker)
+        self._give()
 
-
-def _unpack(answer: tuple[str, Any]) -> Any:
-    kind, content = answer
-    if kind == "user error":
-        raise UserError(content)
-    if kind == "error":
-        raise TaskError(content)
-    return content
+    def _hear(self, worker: _Worker) -> None:
+        """The answer of a worker or, where it died, its job again for the next one."""
+        pending, worker.job = worker.job, None
+        assert pending is not None
+        worker.units.value = 0
+        try:
+            pending.answer = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.stop()
+            self._workers[self._workers.index(worker)] = _Worker(self._task)
+            if pending.attempts < ATTEMPTS:
+                self._waiting.appendleft(pending)
+            else:
+                complaint = f"a worker process died {ATTEMPTS} times on the same job (out of memory?): resume with fewer workers"
+                pending.answer = "user error", complaint

@@ -1,5 +1,10 @@
-"""What came of a run. `python -m rl_pbt.report RUN` makes it anew."""
+"""What came of a run. `python -m rl_pbt.report RUN` makes it anew.
 
-from rl_pbt.report.writing import summarise, terminal_summary, write_report
+`evidence` reads a run, `comparison` and `summarising` make a typed `summary` of it with `statistics`, `plots` and `family_tree`
+draw it in one `style`, `page` tells it, and `writing` puts it beside the run.
+"""
 
-__all__ = ["summarise", "terminal_summary", "write_report"]
+from rl_pbt.report.summary import Summary
+from rl_pbt.report.writing import page_path, summarise, terminal_summary, write_report
+
+__all__ = ["Summary", "page_path", "summarise", "terminal_summary", "write_report"]

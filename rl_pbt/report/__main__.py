@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rl_pbt.records import UserError
-from rl_pbt.report import write_report
-from rl_pbt.store import Run
+from rl_pbt.errors import exit_status
+from rl_pbt.report import page_path, terminal_summary, write_report
+from rl_pbt.store.run import RunFolder
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rl_pbt.report", description="Make the report of a run anew.")
+def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.report") -> int:
+    """Write the report of the run that the words name, and say what it says; the exit status."""
+    parser = argparse.ArgumentParser(prog=program, description="Rebuild the report of a finished or interrupted run.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
-    try:
-        print(write_report(Run(parser.parse_args(argv).run)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run = RunFolder(parser.parse_args(words).run)
+
+    def report() -> None:
+        print(terminal_summary(write_report(run), page_path(run)))
+
+    return exit_status(report)
 
 
 if __name__ == "__main__":

@@ -1,126 +1,153 @@
 """Whether one method did better than another, and what bears on it; or why they cannot be compared.
 
-A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of frames, are not
+A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of units, are not
 compared. The claims that a run makes together are wrong with a chance of 5 % at most, however many methods it compares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, log2
+from typing import final
 
-from rl_pbt.config import RunConfig
-from rl_pbt.history import History, line_of_descent
-from rl_pbt.records import JSON, Cost
+from rl_pbt.records import JSON
+from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
+from rl_pbt.report.statistics import Estimate, difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
+from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
 from rl_pbt.search import Plan
-from rl_pbt.statistics import Estimate, difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
-
-Histories = dict[str, dict[int, History]]  # by method, by seed
+from rl_pbt.store.history import History, winning_line
+from rl_pbt.tasks.base import Words
+from rl_pbt.text import counted, listed
 
 ALPHA = 0.05
-DEAR = 0.4  # share of the frames above which evaluation is worth a word
-TOLERANCE = 0.005  # by which the frames that two methods spent may differ
+COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a word
+TOLERANCE = 0.005  # by which the units that two methods spent may differ
 
 
-def comparisons(config: RunConfig, histories: Histories, random_returns: Sequence[float]) -> list[dict[str, JSON]]:
-    """The first method against each of the others."""
-    first, *others = config.methods
-    refused = {other: _refusal(histories, first, other) for other in others}
-    fair = [other for other in others if refused[other] is None]
-    of_first = returns_of(histories[first])
-    p_values = {other: p_value_of(of_first, returns_of(histories[other])) for other in fair}
+def comparisons(evidence: Evidence) -> list[Comparison]:
+    """The first method against each of the others; of a run of one method, one that says so."""
+    first, *others = evidence.config.methods
+    if not others:
+        return [_refused(evidence, (), f"{first} is the only method")]
+    refusals = {other: _refusal(evidence, first, other) for other in others}
+    fair = [other for other in others if refusals[other] is None]
+    returns = {method: returns_of(by_seed) for method, by_seed in evidence.histories.items()}
+    p_values = {other: p_value_of(returns[first], returns[other]) for other in fair}
     known = {other: p_value for other, p_value in p_values.items() if p_value is not None}
     corrected = dict(zip(known, holm(list(known.values())), strict=True))
-    found = []
-    for other in others:
-        two = {method: histories[method] for method in (first, other)}
-        comparison: dict[str, JSON] = {
-            "methods": [first, other],
-            "refused": refused[other],
-            "random_policy": above_the_random_policy(two, random_returns),
-        }
-        if refused[other] is not None:
-            comparison["verdict"] = f"No comparison: {refused[other]}."
-        else:
-            comparison |= _compared(two, random_returns, corrected.get(other), len(fair))
-            comparison["p_value"], comparison["p_value_corrected"] = p_values[other], corrected.get(other)
-        found.append(comparison)
-    return found
+    return [
+        _refused(evidence, (first, other), refusal)
+        if (refusal := refusals[other]) is not None
+        else _compared(evidence, first, other, _Chance(p_values[other], corrected.get(other), len(fair)))
+        for other in others
+    ]
 
 
-def returns_of(by_seed: Mapping[int, History]) -> list[tuple[float, ...]]:
-    return [history.test.returns for history in by_seed.values() if history.test is not None and history.test.returns]
-
-
-def above_the_random_policy(histories: Histories, random_returns: Sequence[float]) -> dict[str, JSON] | None:
-    if not random_returns:
-        return None
-    returns = {method: returns_of(by_seed) for method, by_seed in histories.items()}
-    return {
-        "mean": mean_of([random_returns]).value,
-        "episodes": len(random_returns),
-        "margins": {m: margin_of(r, random_returns).to_json() if r else None for m, r in returns.items()},
-    }
-
-
-def caveats(config: RunConfig, histories: Histories, random_returns: Sequence[float]) -> Iterator[str]:
+def caveats(evidence: Evidence) -> Iterator[str]:
     """What makes all results mean less, and what to do about it."""
-    if not random_returns:
-        yield "How a random policy does was not measured, so it is open whether anything was learnt."
-    costs = {method: sum((history.cost for history in of.values()), Cost()) for method, of in histories.items()}
-    if dear := [method for method, cost in costs.items() if cost.eval_frames > DEAR * cost.frames]:
+    config, words = evidence.config, evidence.words
+    if words.baseline and evidence.manifest.baseline is None:
+        yet = "" if evidence.manifest.status == "finished" else " yet"
+        yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."
+    costs = {method: total_cost(by_seed) for method, by_seed in evidence.histories.items()}
+    if costly := [method for method, cost in costs.items() if cost.eval_units > COSTLY_SHARE * cost.units]:
         yield (
-            f"Evaluation took more than {DEAR:.0%} of the frames of {_listed(dear)}: a longer --interval or fewer "
-            "--eval-episodes would leave more to learn from."
+            f"Evaluation took more than {COSTLY_SHARE:.0%} of the {words.units} of {listed(costly)}: a longer interval or less "
+            "evaluation would leave more to learn from."
         )
-    planned = Plan(population=config.population, frames_per_member=config.frames, interval=config.interval).generations
-    fewest = {method: min(_generations(history, config, planned) for history in of.values()) for method, of in histories.items()}
+    planned = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
+    fewest = {
+        method: min(_generations(history, config.population, planned) for history in by_seed.values())
+        for method, by_seed in evidence.histories.items()
+    }
     if short := [f"{method} {generations}" for method, generations in fewest.items() if generations < planned]:
-        yield f"Of {planned} planned generations, evaluation left the frames for fewer: {', '.join(short)}."
+        yield (
+            f"Evaluation used part of the budget, so fewer than the {planned} planned generations were trained: "
+            f"{', '.join(short)}."
+        )
 
 
-def _generations(history: History, config: RunConfig, planned: int) -> int:
+def _generations(history: History, population: int, planned: int) -> int:
     """How many there were; `planned`, where that is not known yet or the method has none: it does not wait for all members."""
-    in_step = history.ended and all(len(of_round) == config.population for of_round in history.rounds)
+    in_step = history.ended and all(len(trials) == population for trials in history.rounds)
     return len(history.rounds) if in_step else planned
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _refusal(histories: Histories, first: str, second: str) -> str | None:
+def _refusal(evidence: Evidence, first: str, second: str) -> str | None:
     """Why the two methods cannot be compared, and what would help; or None."""
     for method in (first, second):
-        for seed, history in histories[method].items():
+        for seed, history in evidence.histories[method].items():
             if not history.ended:
                 return f"{method} is unfinished on seed {seed}"
             if history.chosen is None:
                 return f"{method} has no winner on seed {seed}: every member failed"
             if history.test is None or not history.test.returns:
                 return f"{method}'s winner on seed {seed} was not tested"
-    one, other = (sum(history.cost.frames for history in histories[method].values()) for method in (first, second))
+    one, other = (total_cost(evidence.histories[method]).units for method in (first, second))
     if abs(one - other) > TOLERANCE * max(one, other):
         return (
-            f"the budgets differ: {first} spent {one:,} frames and {second} {other:,}, {abs(one - other) / max(one, other):.1%} "
-            "apart. More --frames, or fewer --eval-episodes, make what the last evaluation costs matter less"
+            f"the budgets differ: {first} spent {one:,} {evidence.words.units} and {second} {other:,}, "
+            f"{abs(one - other) / max(one, other):.1%} apart. A larger budget, or less evaluation, makes what the last "
+            "evaluation costs matter less"
         )
     return None
 
 
-def _compared(histories: Histories, random_returns: Sequence[float], corrected: float | None, together: int) -> dict[str, JSON]:
-    """Two methods, first and second; `corrected` is the p value, corrected for all that are compared `together`."""
+def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str) -> Comparison:
+    return Comparison(
+        methods=methods,
+        refused=refusal,
+        verdict=f"No comparison: {refusal}.",
+        baseline=_margins(evidence, methods or evidence.config.methods),
+        measured=None,
+    )
+
+
+def _margins(evidence: Evidence, methods: Sequence[str]) -> BaselineMargins | None:
+    baseline = evidence.baseline
+    if not baseline:
+        return None
+    returns = {method: returns_of(evidence.histories[method]) for method in methods}
+    return BaselineMargins(
+        mean=mean_of([baseline]).value,
+        episodes=len(baseline),
+        margins={method: margin_of(values, baseline) if values else None for method, values in returns.items()},
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Chance:
+    """The p value of a comparison, and the same corrected for all that are compared `together`; None for too few seeds."""
+
+    p_value: float | None
+    corrected: float | None
+    together: int
+
+
+def _compared(evidence: Evidence, first: str, second: str, chance: _Chance) -> Comparison:
+    histories = {method: evidence.histories[method] for method in (first, second)}
     returns = {method: returns_of(by_seed) for method, by_seed in histories.items()}
-    first, second = returns
     difference = difference_of(returns[first], returns[second])
-    verdict = _verdict(first, second, difference, len(returns[first]), corrected, together)
-    return {
-        "mean_test_returns": {method: [mean_of([values]).value for values in of_method] for method, of_method in returns.items()},
-        "difference": difference.to_json(),
-        "probability_of_improvement": improvement_of(returns[first], returns[second]).to_json(),
-        "iqm": {method: iqm_of(of_method).to_json() for method, of_method in returns.items()},
-        "verdict": " ".join([verdict, *_remarks(histories, random_returns)]),
-    }
+    margins = _margins(evidence, (first, second))
+    verdict = _verdict((first, second), difference, len(returns[first]), chance, evidence.words)
+    return Comparison(
+        methods=(first, second),
+        refused=None,
+        verdict=" ".join([verdict, *_remarks(histories, margins, evidence.words)]),
+        baseline=margins,
+        measured=Measured(
+            mean_test_returns={
+                method: tuple(mean_of([episodes]).value for episodes in by_seed) for method, by_seed in returns.items()
+            },
+            difference=difference,
+            probability_of_improvement=improvement_of(returns[first], returns[second]),
+            iqm={method: iqm_of(by_seed) for method, by_seed in returns.items()},
+            p_value=chance.p_value,
+            p_value_corrected=chance.corrected,
+        ),
+    )
 
 
 def seeds_to_claim(together: int) -> int:
@@ -128,62 +155,66 @@ def seeds_to_claim(together: int) -> int:
     return 1 + ceil(log2(together / ALPHA))
 
 
-def _verdict(first: str, second: str, difference: Estimate, seeds: int, corrected: float | None, together: int) -> str:
+def _verdict(methods: tuple[str, str], difference: Estimate, seeds: int, chance: _Chance, words: Words) -> str:
     """What the difference allows to be said, in plain English."""
-    better, worse = (first, second) if difference.value >= 0 else (second, first)
-    over = f"over {seeds} seeds" if difference.unit == "seeds" else "over test episodes only"
-    measured = f"{first} minus {second} is {difference.value:+.4g} in mean test return"
+    better, worse = methods if difference.value >= 0 else methods[::-1]
+    over = f"over {seeds} seeds" if difference.unit == "seeds" else f"over test {words.episodes} only"
+    measured = f"{methods[0]} minus {methods[1]} is {difference.value:+.4g} in mean test {words.score}"
+    none_found = "No statistically significant difference"
     if difference.interval is None:
-        return f"No difference found: {measured}, and a single test episode gives no interval; test on more."
+        return f"{none_found}: {measured}, and a single test {words.episode} gives no interval; test on more."
     measured += f" (95 % interval {difference.interval[0]:+.4g} to {difference.interval[1]:+.4g} {over})"
-    needed = seeds_to_claim(together)
-    if corrected is None:
-        few = (
-            f"With {seeds} seed{'s' if seeds > 1 else ''} no interval over seeds can be given: this says nothing about "
-            f"other seeds. Run {needed} seeds or more."
+    if chance.corrected is None:
+        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else none_found
+        return (
+            f"{found}: {measured}. With {counted(seeds, 'seed')} no interval over seeds can be given: this says nothing about "
+            f"other seeds. Run {seeds_to_claim(chance.together)} seeds or more."
         )
-        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else "No difference found"
-        return f"{found}: {measured}. {few}"
     if not difference.sign:
-        return f"No difference found: {measured}."
+        return f"{none_found}: {measured}."
+    return _claim(better, measured, seeds, chance.corrected, chance.together)
+
+
+def _claim(better: str, measured: str, seeds: int, p_value: float, together: int) -> str:
+    """What may be said of a difference that the interval over seeds shows."""
     of_many = f", corrected for {together} comparisons" if together > 1 else ""
+    needed = seeds_to_claim(together)
     if seeds < needed:
         return (
             f"{better} did better on these seeds: {measured}. {seeds} seeds are too few to claim it: two equal methods "
             f"would differ in one direction on all of them in 1 of {2 ** (seeds - 1)} comparisons"
             f"{f', and here are {together}' if together > 1 else ''}. Run {needed} or more."
         )
-    if corrected >= ALPHA:
+    if p_value >= ALPHA:
         return (
             f"{better} did better on these seeds: {measured}. It is not enough to claim it: a permutation test gives p = "
-            f"{corrected:.2g}{of_many}."
+            f"{p_value:.2g}{of_many}."
         )
-    return f"{better} is better: {measured}, p = {corrected:.2g}{of_many}."
+    return f"{better} is better: {measured}, p = {p_value:.2g}{of_many}."
 
 
-def _remarks(histories: Histories, random_returns: Sequence[float]) -> Iterator[str]:
+def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None, words: Words) -> Iterator[str]:
     """What makes the difference of two methods mean little, whatever its interval."""
-    if random_returns and all(margin_of(returns_of(of), random_returns).sign <= 0 for of in histories.values()):
+    if margins and all(margin is not None and margin.sign <= 0 for margin in margins.margins.values()):
         yield (
             "The budget is too small for the difference to mean anything: neither method's winner is shown to be "
-            "better than a random policy."
+            f"better than the {words.baseline}."
         )
     one, other = histories.values()
     same = [str(seed) for seed in one if _life(one[seed]) == _life(other[seed])]
     if all(_work(one[seed]) == _work(other[seed]) for seed in one):
         yield "No member was ever copied, so the methods did not differ in what they did."
     elif same:
-        yield f"Both chose the very same agent on {'every seed' if len(same) == len(one) else 'seed ' + _listed(same)}."
+        yield f"Both chose the very same member on {'every seed' if len(same) == len(one) else 'seed ' + listed(same)}."
 
 
 def _work(history: History) -> list[tuple[JSON, ...]]:
     """All that a method asked to be trained."""
     proposals = [trial.proposal for trial in history.trials]
-    return [(p.member, p.generation, dict(p.hypers), p.parent, p.frames) for p in proposals]
+    return [(p.member, p.generation, dict(p.hypers), p.parent, p.units) for p in proposals]
 
 
 def _life(history: History) -> list[tuple[JSON, ...]]:
     """Everything that the winner is a function of, along its line of descent: streams are keyed by member and generation."""
-    assert history.chosen is not None
-    proposals = [history.by_id[ancestor].proposal for ancestor in line_of_descent(history, history.chosen)]
-    return [(p.member, p.generation, dict(p.hypers), p.frames) for p in proposals]
+    proposals = [trial.proposal for trial in winning_line(history)]
+    return [(p.member, p.generation, dict(p.hypers), p.units) for p in proposals]

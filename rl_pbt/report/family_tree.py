@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rl_pbt.history import History, line_of_descent, living
 from rl_pbt.records import Trial
-from rl_pbt.report.plots import INK
-from rl_pbt.statistics import Floats
+from rl_pbt.report.statistics import Floats
+from rl_pbt.report.style import INK
+from rl_pbt.store.history import History, surviving, winning_line
 
-GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#f7a1c4", "#c77bc8", "#7f6fd0", "#2a62c9"])
+FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
+GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])
+DIED_OUT, FAILED, TICKS = "#dcdce6", "#6b7280", "#5c6270"
+FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
 SWEEPS = 30  # of the straightening
 
 
@@ -39,7 +42,7 @@ def family_tree(history: History, *, title: str) -> Figure:
     axes.yaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     axes.set_ylabel("generation")
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
-    axes.tick_params(length=0, colors="#5c6270")
+    axes.tick_params(length=0, colors=TICKS)
     axes.set_title(title, loc="left", fontweight="bold")
     figure.legend(handles=_tree_legend(history), loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
     return figure
@@ -48,7 +51,7 @@ def family_tree(history: History, *, title: str) -> Figure:
 def tree_layout(history: History) -> dict[int, tuple[float, int]]:
     """Proposal id -> (x, row). Each row is ordered as its parents are, so no two branches between neighbouring rows cross.
 
-    Then lines are drawn straight: nodes move towards their parent and children, living ones with more force, as far as
+    Then lines are drawn straight: nodes move towards their parent and children, survivors with more force, as far as
     order and a spacing of 1 allow. A line of descent that grows pushes the others aside.
     """
     rows = _ordered(history)
@@ -58,17 +61,16 @@ def tree_layout(history: History) -> dict[int, tuple[float, int]]:
     for child, parent in parents.items():
         if parent is not None:
             children[parent].append(child)
-    alive = living(history)
-    force = {proposal: 5.0 if proposal in alive else 0.5 for proposal in parents}
+    kept = surviving(history)
+    force = {proposal: FORCE_OF_SURVIVORS if proposal in kept else FORCE_OF_OTHERS for proposal in parents}
+    pulled_by = {
+        proposal: children[proposal] if parent is None else [parent, *children[proposal]] for proposal, parent in parents.items()
+    }
+    total = {proposal: sum(force[other] for other in others) for proposal, others in pulled_by.items()}
     x = {p: place + (width - len(row)) / 2 for row in rows for place, p in enumerate(row)}
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
-            anchors: list[float] = []
-            for proposal in row:
-                parent = parents[proposal]
-                near = children[proposal] if parent is None else [parent, *children[proposal]]
-                forces = [force[other] for other in near]
-                anchors.append(float(np.average([x[n] for n in near], weights=forces)) if near else x[proposal])
+            anchors = [sum(x[other] * force[other] for other in pulled_by[p]) / total[p] if pulled_by[p] else x[p] for p in row]
             x.update(zip(row, _spaced(anchors, [force[p] for p in row], width), strict=True))
     return {proposal: (x[proposal], place) for place, row in enumerate(rows) for proposal in row}
 
@@ -109,7 +111,7 @@ def _descendants(history: History) -> dict[int, int]:
     for trial in reversed(history.trials):
         if trial.proposal.parent is not None:
             weight[trial.proposal.parent] += weight[trial.proposal.id]
-    winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
+    winning = {trial.proposal.id for trial in winning_line(history)}
     return {proposal: count + (len(weight) if proposal in winning else 0) for proposal, count in weight.items()}
 
 
@@ -134,47 +136,54 @@ def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> 
             pooled, size = pooled + other_force, size + count
         blocks.append((mean, pooled, size))
     level = [mean for mean, _, size in blocks for _ in range(size)]
-    return [float(np.clip(mean, 0, width - len(anchors))) + index for index, mean in enumerate(level)]
+    return [min(max(mean, 0.0), width - len(anchors)) + index for index, mean in enumerate(level)]
 
 
-def _faded(colour: tuple[float, ...], lives: bool) -> tuple[float, float, float]:
-    """Mixed with white rather than see-through, so that lines that meet do not darken."""
-    red, green, blue = (channel if lives else 0.4 * channel + 0.6 for channel in colour[:3])
+def _shades(generations: int) -> list[tuple[float, float, float]]:
+    """The colour of each row."""
+    return [to_rgb(GENERATIONS(row / max(1, generations - 1))) for row in range(generations)]
+
+
+def _faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float, float]:
+    """Unless `kept`, mixed with white rather than see-through, so that lines that meet do not darken."""
+    red, green, blue = (channel if kept else 0.4 * channel + 0.6 for channel in colour)
     return red, green, blue
 
 
 def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
-    alive = living(history)
-    winning = set() if history.chosen is None else set(line_of_descent(history, history.chosen))
-    bend = np.linspace(0, 1, 16)
+    kept = surviving(history)
+    winning = {trial.proposal.id for trial in winning_line(history)}
+    bend, shades = np.linspace(0, 1, 16), _shades(generations)
     width = max(0.9, size**0.5 / 4.2)
-    for rank, wanted in enumerate(("faded", "living", "winning")):
+    for rank, wanted in enumerate(("faded", "surviving", "winning")):
         lines: list[Floats] = []
         colours: list[tuple[float, float, float]] = []
         for trial in history.trials:
             child, parent = trial.proposal.id, trial.proposal.parent
-            if parent is None or wanted != ("winning" if child in winning else "living" if child in alive else "faded"):
+            if parent is None or wanted != ("winning" if child in winning else "surviving" if child in kept else "faded"):
                 continue
             (x_0, y_0), (x_1, y_1) = places[parent], places[child]
             x = x_0 + (x_1 - x_0) * bend**2 * (3 - 2 * bend)
             lines.append(np.column_stack([x, y_0 + (y_1 - y_0) * bend]))
-            colour = to_rgb(INK) if wanted == "winning" else GENERATIONS(y_1 / max(1, generations - 1))
+            colour = to_rgb(INK) if wanted == "winning" else shades[y_1]
             colours.append(_faded(colour, wanted != "faded"))
         thick = width * 2.2 if wanted == "winning" else width
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=thick, capstyle="round", zorder=1 + rank))
 
 
 def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
-    alive = living(history)
-    winning = [] if history.chosen is None else line_of_descent(history, history.chosen)
+    kept = surviving(history)
+    winning = [trial.proposal.id for trial in winning_line(history)]
     whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
     failed = [trial.proposal.id for trial in history.trials if trial.result.failure is not None]
 
+    shades = _shades(generations)
+
     def colour(proposal: int) -> tuple[float, float, float]:
-        return _faded(GENERATIONS(places[proposal][1] / max(1, generations - 1)), proposal in alive)
+        return _faded(shades[places[proposal][1]], proposal in kept)
 
     axes.scatter(*_columns(places, whole), size, c=[colour(p) for p in whole], linewidths=0, zorder=4)
-    axes.scatter(*_columns(places, failed), size, c="#6b7280", marker="x", linewidths=1, zorder=4)
+    axes.scatter(*_columns(places, failed), size, c=FAILED, marker="x", linewidths=1, zorder=4)
     if winning:
         rim = max(0.7, size**0.5 / 5)
         shades = [colour(proposal) for proposal in winning[:-1]]
@@ -191,9 +200,9 @@ def _tree_legend(history: History) -> list[Line2D]:
     def node(colour: str, label: str, **style: object) -> Line2D:
         return Line2D([], [], color=colour, label=label, **{"marker": "o", "linestyle": "", **style})  # type: ignore[arg-type]
 
-    handles = [node("#f7a1c4", "first generation"), node("#2a62c9", "last generation"), node("#dcdce6", "died out")]
+    handles = [node(FIRST, "first generation"), node(LAST, "last generation"), node(DIED_OUT, "died out")]
     if history.chosen is not None:
         handles.append(node(INK, "the winner and its ancestors", marker="*", markersize=10, linestyle="-", linewidth=2.4))
     if any(trial.result.failure is not None for trial in history.trials):
-        handles.append(node("#6b7280", "failed", marker="x"))
+        handles.append(node(FAILED, "failed", marker="x"))
     return handles

@@ -1,137 +1,167 @@
-"""`summary.json`: what came of a run, from the manifest and the ledgers alone. Its fields are explained in docs/summary.md."""
+"""What `summary.json` says of a run, as typed records. Its fields are explained in docs/summary.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, final
 
-from rl_pbt.config import RunConfig
-from rl_pbt.history import History, best_fitness_curve, copies, founders, judged, parallelism, read_history, survivors
-from rl_pbt.records import JSON, Cost, UserError
-from rl_pbt.report.comparison import Histories, above_the_random_policy, caveats, comparisons, returns_of
-from rl_pbt.statistics import iqm_of, mean_of
-from rl_pbt.store import Run
+from rl_pbt.records import JSON, Cost, Hypers
+from rl_pbt.report.statistics import Estimate
+from rl_pbt.store.manifest import Status
+from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.registry import task_type
+
+VERSION = 2
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What a report needs of a manifest."""
+class Winner:
+    """The member that a method chose on one seed; `fitness` was selected on, so it is optimistically biased."""
 
-    config: RunConfig
-    status: str
-    command: str
-    commit: str | None
-    random_returns: tuple[float, ...] = ()
-    elapsed_s: float | None = None
-    workers: int | None = None
+    proposal: int
+    member: int
+    generation: int
+    hypers: Hypers
+    fitness: float | None
+    fitness_episodes: int
+    lineage_units: int
 
-    @classmethod
-    def read(cls, run: Run) -> Setting:
-        manifest = run.manifest()
-        try:
-            return cls(
-                config=RunConfig.from_json(manifest["config"]),
-                status=manifest["status"],
-                command=manifest["command"],
-                commit=manifest.get("commit"),
-                random_returns=tuple((manifest.get("random_policy") or {}).get("returns", ())),
-                elapsed_s=manifest.get("elapsed_s"),
-                workers=manifest.get("workers"),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{run.manifest_path} is damaged or of another version: {error} is missing or wrong") from None
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedSummary:
+    """One method on one seed. `budget` is what it may spend, in units."""
+
+    finished: bool
+    budget: int
+    cost: Cost
+    winner: Winner | None
+    test_returns: tuple[float, ...]
+    test_cost: Cost
+    test_episodes_capped: int
+    best_fitness_curve: tuple[tuple[int, float], ...]
+    final_fitness: tuple[float | None, ...]
+    sequential_depth: int
+    sequential_units: int
+    peak_proposals: int
+    discarded_units: int
+    surviving_founders: int
+    exploits: int
+    failures: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSummary:
+    """One method on all seeds. The estimates are None before any test."""
+
+    finished: bool
+    cost: Cost
+    test_return: Estimate | None
+    iqm: Estimate | None
+    seeds: Mapping[int, SeedSummary]
 
     @property
-    def fitness_in_words(self) -> str:
-        if self.config.fitness == "training":
-            return "mean return of the training episodes that ended in the interval"
-        return f"mean return of {self.config.eval_episodes} evaluation episodes"
+    def budget(self) -> int:
+        """What it may spend on all seeds, in units."""
+        return sum(seed.budget for seed in self.seeds.values())
 
 
-def read_histories(run: Run, setting: Setting) -> Histories:
-    return {method: {seed: read_history(run, method, seed) for seed in setting.config.seeds} for method in setting.config.methods}
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineMargins:
+    """How far above the task's baseline the winners are: its mean over so many episodes, and the margin of each method."""
+
+    mean: float
+    episodes: int
+    margins: Mapping[str, Estimate | None]
 
 
-def summary_of(setting: Setting, histories: Histories) -> dict[str, JSON]:
-    """The content of summary.json; the same manifest and ledgers give the same."""
-    config, random_returns = setting.config, setting.random_returns
-    found: list[JSON] = list(comparisons(config, histories, random_returns))
-    first = config.methods[0]
-    alone: JSON = {
-        "refused": f"{first} is the only method",
-        "verdict": f"No comparison: {first} is the only method.",
-        "random_policy": above_the_random_policy(histories, random_returns),
-    }
-    return {
-        "env": setting.config.env,
-        "agent": setting.config.agent,
-        "status": setting.status,
-        "command": setting.command,
-        "commit": setting.commit,
-        "seeds": list(setting.config.seeds),
-        "population": setting.config.population,
-        "fitness": setting.config.fitness,
-        "frame_skip": setting.config.frame_skip,
-        "methods": {method: _method(setting, by_seed) for method, by_seed in histories.items()},
-        "comparison": found[0] if found else alone,
-        "further_comparisons": found[1:],
-        "caveats": list(caveats(config, histories, random_returns)),
-    }
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Two methods beside one another. Both p values are None where there are too few seeds for an interval over seeds."""
+
+    mean_test_returns: Mapping[str, tuple[float, ...]]
+    difference: Estimate
+    probability_of_improvement: Estimate
+    iqm: Mapping[str, Estimate]
+    p_value: float | None
+    p_value_corrected: float | None
 
 
-def _method(setting: Setting, by_seed: dict[int, History]) -> dict[str, JSON]:
-    returns = returns_of(by_seed)
-    return {
-        "finished": all(history.ended for history in by_seed.values()),
-        "cost": _cost(sum((history.cost for history in by_seed.values()), Cost())),
-        "test_return": mean_of(returns).to_json() if returns else None,
-        "iqm": iqm_of(returns).to_json() if returns else None,
-        "seeds": {str(seed): _seed(setting, history) for seed, history in by_seed.items()},
-    }
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The first method against another, or `refused`, the reason why they are not compared; `verdict` says either in words.
+
+    `methods` is empty where a run has one method only. `baseline` is None where that was not measured.
+    """
+
+    methods: tuple[str, ...]
+    refused: str | None
+    verdict: str
+    baseline: BaselineMargins | None
+    measured: Measured | None
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON; what was not measured is absent."""
+        methods = {"methods": self.methods} if self.methods else {}
+        told = {**methods, "refused": self.refused, "verdict": self.verdict, "baseline": self.baseline}
+        return {name: _plain(value) for name, value in (told | (_by_name(self.measured) if self.measured else {})).items()}
 
 
-def _seed(setting: Setting, history: History) -> dict[str, JSON]:
-    parallel = parallelism(history)
-    return {
-        "finished": history.ended,
-        "budget_frames": setting.config.population * setting.config.frames,
-        "cost": _cost(history.cost),
-        "winner": _winner(history),
-        "test_returns": list(history.test.returns) if history.test else [],
-        "test_cost": _cost(history.test.cost if history.test else Cost()),
-        "test_episodes_capped": history.test.capped if history.test else 0,
-        "best_fitness_curve": [[frames, fitness] for frames, fitness in best_fitness_curve(history)],
-        "final_fitness": [history.by_id[id_].result.fitness for id_ in sorted(survivors(history))],
-        "sequential_depth": parallel.sequential_depth,
-        "sequential_frames": parallel.sequential_frames,
-        "peak_proposals": parallel.peak,
-        "discarded_frames": parallel.discarded_frames,
-        "surviving_founders": founders(history),
-        "exploits": len(copies(history)),
-        "failures": sum(trial.result.failure is not None for trial in history.trials),
-    }
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What came of a run: each method, the first against each of the others, and what makes all of it mean less."""
+
+    task: str
+    task_options: Mapping[str, JSON]
+    status: Status
+    command: str
+    commit: str | None
+    seeds: tuple[int, ...]
+    population: int
+    methods: Mapping[str, MethodSummary]
+    comparison: Comparison
+    further_comparisons: tuple[Comparison, ...]
+    caveats: tuple[str, ...]
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All of them: the first method against the second, the third and so on."""
+        return self.comparison, *self.further_comparisons
+
+    @property
+    def words(self) -> Words:
+        """The nouns of the task."""
+        return task_type(self.task).words(self.task_options)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The content of summary.json."""
+        compared: dict[str, JSON] = {
+            "comparison": self.comparison.to_json(),
+            "further_comparisons": [comparison.to_json() for comparison in self.further_comparisons],
+        }
+        told = {name: value for name, value in _by_name(self).items() if name not in compared}
+        return {"version": VERSION, **{name: _plain(value) for name, value in told.items()}, **compared}
 
 
-def _cost(cost: Cost) -> dict[str, JSON]:
-    return {
-        "train_frames": cost.train_frames,
-        "eval_frames": cost.eval_frames,
-        "updates": cost.updates,
-        "cpu_s": cost.cpu_s,
-        "wall_s": cost.wall_s,
-    }
+def _by_name(record: Any) -> dict[str, Any]:
+    return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
-def _winner(history: History) -> dict[str, JSON] | None:
-    if history.chosen is None:
-        return None
-    trial = history.by_id[history.chosen]
-    result = judged(history, history.chosen)
-    return {
-        "id": trial.proposal.id,
-        "member": trial.proposal.member,
-        "generation": trial.proposal.generation,
-        "hypers": dict(trial.proposal.hypers),
-        "fitness": result.fitness,
-        "fitness_episodes": len(result.returns),
-        "lineage_frames": trial.result.lineage_frames,
-    }
+def _plain(value: Any) -> JSON:
+    """Records and mappings as objects, tuples and lists as lists."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(name): _plain(entry) for name, entry in value.items()}
+        case tuple() | list():
+            return [_plain(entry) for entry in value]
+        case _:
+            return {name: _plain(entry) for name, entry in _by_name(value).items()}

@@ -3,73 +3,78 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from rl_pbt.records import JSON
-from rl_pbt.report import plots
-from rl_pbt.report.comparison import Histories
+from rl_pbt.report import plots, style
+from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree
 from rl_pbt.report.page import page_of
-from rl_pbt.report.summary import Setting, read_histories, summary_of
-from rl_pbt.store import Run, write_durably, write_json
-from rl_pbt.text import interval_text, readable, value_text
+from rl_pbt.report.summarising import summary_of
+from rl_pbt.report.summary import MethodSummary, Summary
+from rl_pbt.store.run import RunFolder, write_durably, write_json
+from rl_pbt.tasks.base import Words
+from rl_pbt.text import NOTHING, readable, value_text
 
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
-def summarise(run: Run) -> dict[str, JSON]:
-    """The content of summary.json; the same manifest and ledgers give the same."""
-    setting = Setting.read(run)
-    return summary_of(setting, read_histories(run, setting))
+def summarise(run: RunFolder) -> Summary:
+    """What came of a run, as far as it went; nothing is written. Raises UserError for what is no run, or is damaged."""
+    return summary_of(read_evidence(run))
 
 
-def _draw(run: Run, setting: Setting, histories: Histories) -> list[str]:
+def write_report(run: RunFolder) -> Summary:
+    """`summarise`, and write summary.json, summary.md and the plots; the same manifest and ledgers give the same bytes."""
+    evidence = read_evidence(run)
+    summary = summary_of(evidence)
+    write_json(run.folder / "summary.json", summary.to_json())
+    figures = _draw(run, evidence)
+    write_durably(page_path(run), page_of(evidence, summary, figures).encode())
+    return summary
+
+
+def page_path(run: RunFolder) -> Path:
+    """Where the page of a run is, or will be."""
+    return run.folder / "summary.md"
+
+
+def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
-    by_method = {method: list(by_seed.values()) for method, by_seed in histories.items()}
+    by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
+    everything = [history for histories in by_method.values() for history in histories]
+    words, title, space = evidence.words, evidence.title, evidence.config.space
     names: list[str] = []
 
     def save(figure: Figure, name: str) -> None:
         names.append(f"plots/{name}.png")
-        plots.save(figure, run.folder / names[-1])
+        style.save(figure, run.folder / names[-1])
 
-    if any(history.rounds for of_method in by_method.values() for history in of_method):
-        save(plots.learning_curves(by_method, fitness=f"fitness: {setting.fitness_in_words}"), "learning_curves")
-    if any(history.test is not None for of_method in by_method.values() for history in of_method):
-        save(plots.winners_returns(by_method, random_policy=setting.random_returns), "test_returns")
-    many = sum(len(by_seed) for by_seed in histories.values()) > MOST_DRAWN
-    for method, by_seed in histories.items():
-        for seed, history in list(by_seed.items())[: 1 if many else None]:
+    if any(history.rounds for history in everything):
+        save(plots.learning_curves(by_method, words=words), "learning_curves")
+    if any(history.test is not None for history in everything):
+        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline), "test_scores")
+    for method, by_seed in evidence.histories.items():
+        for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
             if history.trials:
-                title = f"{setting.config.env}: {method}, seed {seed}"
-                save(plots.schedules(history, setting.config.search, title=title), f"schedules-{method}-seed-{seed}")
-                save(family_tree(history, title=title), f"family-tree-{method}-seed-{seed}")
+                heading = f"{title}: {method}, seed {seed}"
+                save(plots.schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
+                save(family_tree(history, title=heading), f"family-tree-{method}-seed-{seed}")
     return names
 
 
-def write_report(run: Run) -> Path:
-    """Write summary.json, summary.md and the plots; the path of summary.md."""
-    setting = Setting.read(run)
-    histories = read_histories(run, setting)
-    summary = summary_of(setting, histories)
-    write_json(run.folder / "summary.json", summary)
-    figures = _draw(run, setting, histories)
-    page = run.folder / "summary.md"
-    write_durably(page, page_of(setting, summary, histories, figures).encode())
-    return page
+def terminal_summary(summary: Summary, page: Path) -> str:
+    """The end of a run: each method's test score and cost, what can be said of them, and where the page is."""
+    words = summary.words
+    lines = [f"{name:14} {_in_one_line(method, words)}" for name, method in summary.methods.items()]
+    verdicts = [comparison.verdict for comparison in summary.comparisons]
+    return "\n".join([*lines, *verdicts, *summary.caveats, f"report: {page}"])
 
 
-def terminal_summary(run: Run) -> str:
-    """The end of a run: each method's test return and cost, what can be said of them, where the page is."""
-    summary: dict[str, Any] = summarise(run)
-    lines: list[str] = []
-    for method, of_method in summary["methods"].items():
-        cost, tested = of_method["cost"], of_method["test_return"]
-        frames = readable(cost["train_frames"] + cost["eval_frames"])
-        lines.append(
-            f"{method:14} mean test return {value_text(tested)}, 95 % interval {interval_text(tested)}; "
-            f"{frames} frames, {cost['updates']:,} updates, {cost['cpu_s']:.0f} CPU seconds"
-        )
-    lines += [comparison["verdict"] for comparison in (summary["comparison"], *summary["further_comparisons"])]
-    return "\n".join([*lines, *summary["caveats"], f"report: {run.folder / 'summary.md'}"])
+def _in_one_line(method: MethodSummary, words: Words) -> str:
+    cost, tested = method.cost, method.test_return
+    value, interval = (NOTHING, NOTHING) if tested is None else (value_text(tested.value), tested.interval_text(words))
+    return (
+        f"mean test {words.score} {value}, 95 % interval {interval}; "
+        f"{readable(cost.units)} {words.short_units}, {cost.updates:,} updates, {cost.cpu_s:.0f} CPU seconds"
+    )

@@ -1,8 +1,11 @@
-"""What the controller asks of a search method, and the books that all methods keep."""
+"""What the controller asks of a search method, and the bookkeeping that all methods share."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
 
 import numpy as np
 
@@ -10,12 +13,13 @@ from rl_pbt import seeds
 from rl_pbt.records import Hypers, Proposal, Result, pooled
 from rl_pbt.search.budget import Account, affordable
 from rl_pbt.search.exploit import ranking
-from rl_pbt.search.setup import Setup
+from rl_pbt.search.problem import Problem
 
 
 class Method(Protocol):
     """A checked conversation: `ask` for work, `tell` what came of each proposal, by id, once."""
 
+    @abstractmethod
     def ask(self) -> list[Proposal]:
         """Proposals that can be worked on from now on.
 
@@ -23,76 +27,84 @@ class Method(Protocol):
         """
         ...
 
+    @abstractmethod
     def tell(self, result: Result) -> None:
         """Raises KeyError, with the id, for a proposal that is unknown or told already."""
         ...
 
+    @abstractmethod
     def needed(self) -> set[int]:
         """Ids of the finished proposals whose checkpoints may still be a parent or the winner."""
         ...
 
+    @abstractmethod
     def winner(self) -> int | None:
         """Id of the finished proposal to test: highest fitness among the members as they are now. None: all failed."""
         ...
 
 
-class Books:
-    """Who is where, what is underway, what was spent; and a play-off of the best with what is left at the end.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a proposal starts from: the checkpoint of proposal `parent`, or fresh weights without one, and `hypers`.
+
+    `hypers_from` is the proposal that they were copied from, explored since or not, where that is another member's.
+    """
+
+    hypers: Hypers
+    parent: int | None = None
+    hypers_from: int | None = None
+
+
+class Bookkeeping(Method, ABC):
+    """Who is where, what is underway, what was spent; and a final re-evaluation of the best with what is left at the end.
 
     A method says in `work` what it wants done. A member's generation counts its proposals.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.space = setup.space
-        self.plan = setup.plan
-        self.account = Account(setup.plan)
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.space = problem.space
+        self.plan = problem.plan
+        self.account = Account(problem.plan)
         self.last: dict[int, Proposal] = {}  # each member's newest finished proposal
         self.results: dict[int, Result] = {}  # by member, of that proposal
         self.underway: dict[int, Proposal] = {}  # by id
         self._begun: dict[int, int] = {}  # by member: the generation of its newest proposal
-        self._evaluated: dict[int, tuple[int, int]] = {}  # by member: frames and episodes of its last trained proposal
+        self._evaluated: dict[int, tuple[int, int]] = {}  # by member: units and episodes of its last trained proposal
         self._next_id = 0
-        self._play_offs = 0
+        self._reevaluations = 0  # rounds so far
 
+    @abstractmethod
     def work(self) -> list[Proposal]:
         """What a method is: who trains on from where, with which hypers. Empty: nothing yet or, with none underway, ever."""
-        raise NotImplementedError
 
     def ask(self) -> list[Proposal]:
-        proposals = [] if self._play_offs else self.work()
-        return proposals if proposals or self.underway else self._play_off()
+        proposals = [] if self._reevaluations else self.work()
+        return proposals if proposals or self.underway else self._reevaluate()
 
     def tell(self, result: Result) -> None:
-        if result.id not in self.underway:
-            raise KeyError(f"proposal {result.id} is unknown or was told already")
-        proposal = self.underway.pop(result.id)
+        if result.proposal not in self.underway:
+            raise KeyError(f"proposal {result.proposal} is unknown or was told already")
+        proposal = self.underway.pop(result.proposal)
         self.account.charge(proposal, result)
         if proposal.trains:
             self.last[proposal.member] = proposal
             self.results[proposal.member] = result
-            self._evaluated[proposal.member] = (result.cost.eval_frames, len(result.returns))
+            self._evaluated[proposal.member] = (result.cost.eval_units, len(result.returns))
         else:
             self.results[proposal.member] = pooled(self.results[proposal.member], result)
 
-    def propose(
-        self,
-        member: int,
-        hypers: Hypers,
-        *,
-        parent: int | None,
-        frames: int,
-        hypers_from: int | None = None,
-        episodes: int | None = None,
-    ) -> Proposal:
+    def propose(self, member: int, start: Start, *, units: int, episodes: int | None = None) -> Proposal:
+        """Enter the member's next proposal: `units` units of training or, with 0, `episodes` more of evaluation."""
         proposal = Proposal(
             id=self._next_id,
             member=member,
             generation=self.next_generation(member),
-            hypers=hypers,
-            parent=parent,
-            frames=frames,
-            hypers_from=hypers_from,
+            hypers=start.hypers,
+            parent=start.parent,
+            units=units,
+            hypers_from=start.hypers_from,
             episodes=episodes,
         )
         self._next_id += 1
@@ -101,25 +113,37 @@ class Books:
         self.account.commit(proposal)
         return proposal
 
-    def go_on(self, member: int, frames: int) -> Proposal:
+    def begin(self, member: int, units: int) -> Proposal:
+        """The member's first proposal: fresh weights, initial hypers."""
+        return self.propose(member, Start(hypers=self.initial_hypers(member)), units=units)
+
+    def resume(self, member: int, units: int) -> Proposal:
         """The member trains on with its own weights and hypers."""
-        return self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=frames)
+        return self.propose(member, self.as_it_is(member), units=units)
+
+    def as_it_is(self, member: int) -> Start:
+        """The member's own newest checkpoint and hypers."""
+        return Start(parent=self.last[member].id, hypers=self.last[member].hypers)
 
     def next_generation(self, member: int) -> int:
+        """The generation that the member's next proposal will have, from 0 on."""
         return self._begun.get(member, -1) + 1
 
     def initial_hypers(self, member: int) -> Hypers:
-        """The same for every method with this root seed, so that comparisons are paired."""
+        """A draw from the prior: the same for every method with this root seed, so that comparisons are paired."""
         return self.space.sample(self.rng("initial hypers", member=member))
 
     def rng(self, purpose: str, *, member: int | None = None, generation: int | None = None) -> np.random.Generator:
-        return seeds.rng(self.setup.root_seed, purpose=purpose, member=member, generation=generation)
+        """The problem's random stream of that name."""
+        return seeds.rng(self.problem.root_seed, purpose=purpose, member=member, generation=generation)
 
     @property
     def fitness(self) -> dict[int, float]:
+        """By member, of its newest result; failures rank below everything."""
         return {member: result.rank_key for member, result in self.results.items()}
 
     def alive(self) -> list[int]:
+        """Members whose newest result is no failure."""
         return [member for member, result in sorted(self.results.items()) if result.failure is None]
 
     def needed(self) -> set[int]:
@@ -131,41 +155,48 @@ class Books:
             return None
         return self.last[ranking(self.fitness, self.rng("winner"))[-1]].id
 
-    def _play_off(self) -> list[Proposal]:
-        """What is left of the budget goes to judging the best again, ever fewer of them: a winner by luck is found out.
+    def _reevaluate(self) -> list[Proposal]:
+        """What is left of the budget goes to judging the best again, fewer each time, so that a lucky winner is exposed.
 
         Each time they meet the same evaluation seeds, which no generation has met.
         """
-        self._play_offs += 1
-        limit = max(2, self.plan.population >> self._play_offs)
-        best_first = ranking(self.fitness, self.rng("play-off", generation=self._play_offs))[::-1]
+        self._reevaluations += 1
+        limit = max(2, self.plan.population // 2**self._reevaluations)
+        # "play-off" names a random stream: another name would break ties in another way.
+        best_first = ranking(self.fitness, self.rng("play-off", generation=self._reevaluations))[::-1]
         alive = set(self.alive())
         contenders = [member for member in best_first if member in alive][:limit]
         share = affordable({member: self._evaluated[member] for member in contenders}, self.account.left)
         # Members that had fewer generations than others skip some: the generation names the evaluation seeds.
         newest = max(self._begun.values(), default=0)
         self._begun.update(dict.fromkeys(share, newest))
-        return [
-            self.propose(member, self.last[member].hypers, parent=self.last[member].id, frames=0, episodes=episodes)
-            for member, episodes in share.items()
-        ]
+        return [self.propose(member, self.as_it_is(member), units=0, episodes=episodes) for member, episodes in share.items()]
 
 
-class Generational(Books):
-    """A population whose members all end a generation before any begins the next."""
+class Generational(Bookkeeping):
+    """A population whose members all end a generation before any begins the next. Its members are numbered from `first` on."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        self.members = range(setup.plan.population)
+    def __init__(self, problem: Problem, *, first: int = 0) -> None:
+        super().__init__(problem)
+        self.members = range(first, first + problem.plan.population)
 
     def work(self) -> list[Proposal]:
         if self.underway or self.generation == self.plan.generations:
             return []
-        return self.generate() if self.last else self.first_generation()
+        if not self.last:
+            units = self.allowance(len(self.members))
+            return [self.begin(member, units) for member in self.members]
+        members = self.continuing()
+        units = self.allowance(len(members)) if members else 0
+        return self.generate(members, units) if units else []
 
-    def generate(self) -> list[Proposal]:
-        """The next generation, after the first."""
-        raise NotImplementedError
+    @abstractmethod
+    def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
+        """The next generation, after the first: a proposal of `units` units for each of the members."""
+
+    def continuing(self) -> list[int]:
+        """Members of the next generation: all, unless a method gives up those that failed."""
+        return sorted(self.results)
 
     @property
     def generation(self) -> int:
@@ -173,9 +204,5 @@ class Generational(Books):
         return max(self._begun.values(), default=-1) + 1
 
     def allowance(self, members: int) -> int:
-        """Training frames of each of the `members` that this generation and all to come will have."""
+        """Training units of each of the `members` that this generation and all to come will have."""
         return self.account.allowance(members, self.plan.generations - self.generation)
-
-    def first_generation(self) -> list[Proposal]:
-        frames = self.allowance(len(self.members))
-        return [self.propose(member, self.initial_hypers(member), parent=None, frames=frames) for member in self.members]

@@ -1,9 +1,11 @@
-"""Sequential Bayesian optimisation by Optuna (Akiba et al. 2019, arXiv 1907.10902): whole trainings, one after another.
+"""Sequential Bayesian optimisation by Optuna (Akiba et al. 2019, arXiv 1907.10902): full training runs, one after another.
 
 Each trial is a member and trains once, with as much of the budget as any other; the first few are the members that every other
 method starts with, and each after that is proposed by a model of those before. `bayes` models fitness by a Gaussian process and
 maximises the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hypers lie by
-tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both are as Optuna has them by default.
+tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both are as the installed Optuna has them by
+default, but for the trials before there is a model: a quarter of the population, where Optuna has ten, which would be all of a
+small one. From version 5 on Optuna's TPE models hypers jointly by default, so that `tpe` proposes others than with version 4.
 
 A trial that failed counts as the worst seen so far, so that the model turns away from where it was.
 
@@ -19,12 +21,13 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, final
 
 from rl_pbt import seeds
-from rl_pbt.records import Hyper, Hypers, Proposal, Result, UserError
-from rl_pbt.search.base import Books
-from rl_pbt.search.setup import Setup
+from rl_pbt.errors import UserError
+from rl_pbt.records import Hyper, Hypers, Proposal, Result
+from rl_pbt.search.base import Bookkeeping, Start
+from rl_pbt.search.problem import Problem
 from rl_pbt.space import Categorical, Dimension, Horizon, Integer, Linear, Log, Space
 
-Model: TypeAlias = Literal["gp", "tpe"]
+Sampler: TypeAlias = Literal["gp", "tpe"]
 INSTALL = "pip install -e '.[search]'"
 
 
@@ -59,13 +62,14 @@ def distribution_of(dimension: Dimension, distributions: Any) -> Any:
 
 
 def to_optuna(dimension: Dimension, hyper: Hyper) -> Hyper:
-    """Inside the bounds: 1 - discount is rounded."""
+    """The value that stands for the hyper there, inside the bounds: 1 - discount is rounded."""
     if not isinstance(dimension, Horizon):
         return hyper
     return min(max(1.0 - float(hyper), 1.0 - dimension.high), 1.0 - dimension.low)
 
 
 def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
+    """The hyper that the value stands for, inside the bounds."""
     if isinstance(dimension, Categorical | Integer):
         return value
     number = 1.0 - float(value) if isinstance(dimension, Horizon) else float(value)
@@ -74,13 +78,13 @@ def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
 
 
 @final
-class Surrogate:
+class Study:
     """An Optuna study in memory: hypers and their fitness go in, hypers come out, always the same for the same.
 
     Raises UserError where Optuna is not installed.
     """
 
-    def __init__(self, space: Space, model: Model, *, startup: int, seed: int) -> None:
+    def __init__(self, space: Space, sampler: Sampler, *, startup: int, seed: int) -> None:
         self._optuna = load_optuna()
         self._dimensions = space.dimensions
         self._distributions = {
@@ -90,8 +94,8 @@ class Surrogate:
         self._suggested: Any = None  # Optuna's trial, until it is observed
         samplers = {"gp": self._optuna.samplers.GPSampler, "tpe": self._optuna.samplers.TPESampler}
         with self._alone():
-            sampler = samplers[model](seed=seed % 2**32, n_startup_trials=startup)
-            self._study = self._optuna.create_study(sampler=sampler, direction="maximize")
+            made = samplers[sampler](seed=seed % 2**32, n_startup_trials=startup)
+            self._study = self._optuna.create_study(sampler=made, direction="maximize")
 
     def suggest(self) -> Hypers:
         """What to try next. To be observed before anything else is."""
@@ -101,7 +105,7 @@ class Surrogate:
         return {name: from_optuna(dimension, params[name]) for name, dimension in self._dimensions.items()}
 
     def observe(self, hypers: Hypers, fitness: float | None) -> None:
-        """What came of the last suggestion or, if there is none, of hypers from elsewhere. None: it failed."""
+        """Fitness of the last suggestion, or of `hypers` if none is open; None for a failure."""
         value = self._worst if fitness is None else fitness
         if value is not None:
             self._worst = value if self._worst is None else min(value, self._worst)
@@ -134,26 +138,27 @@ class Surrogate:
 
 
 @final
-class Bayesian(Books):
+class Bayesian(Bookkeeping):
     """One trial at a time."""
 
-    def __init__(self, setup: Setup, model: Model) -> None:
-        super().__init__(setup)
+    def __init__(self, problem: Problem, sampler: Sampler) -> None:
+        super().__init__(problem)
         self._startup = startup_trials(self.plan.population)
-        seed = seeds.seed(setup.root_seed, purpose="Bayesian optimisation")
-        self._surrogate = Surrogate(self.space, model, startup=self._startup, seed=seed)
+        seed = seeds.seed(problem.root_seed, purpose="Bayesian optimisation")
+        self._study = Study(self.space, sampler, startup=self._startup, seed=seed)
 
     def work(self) -> list[Proposal]:
         trial = len(self._begun)
         if self.underway or trial == self.plan.population:
             return []
-        if not (frames := self.account.allowance(1, self.plan.population - trial)):
+        if not (units := self.account.allowance(1, self.plan.population - trial)):
             return []
-        hypers = self.initial_hypers(trial) if trial < self._startup else self._surrogate.suggest()
-        return [self.propose(trial, hypers, parent=None, frames=frames)]
+        if trial < self._startup:
+            return [self.begin(trial, units)]
+        return [self.propose(trial, Start(hypers=self._study.suggest()), units=units)]
 
     def tell(self, result: Result) -> None:
-        proposal = self.underway.get(result.id)
+        proposal = self.underway.get(result.proposal)
         super().tell(result)
         if proposal is not None and proposal.trains:
-            self._surrogate.observe(proposal.hypers, result.fitness)
+            self._study.observe(proposal.hypers, result.fitness)

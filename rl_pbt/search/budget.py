@@ -1,125 +1,138 @@
-"""How many frames each proposal may train for, so that methods stop at the same budget, evaluation included."""
+"""How many units each proposal may train for, so that methods stop at the same budget, evaluation included.
+
+A *unit* is what the task counts: an environment frame, an update, a sentence.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import final
 
-from rl_pbt.records import Cost, Proposal, Result, UserError
+from rl_pbt.errors import BadSetting
+from rl_pbt.records import Cost, Proposal, Result
 
 # Kept back: what an evaluation costs is known when it is over, and the last one may be longer than those before.
 RESERVE = 0.002
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A budget cut into generations. Frames are environment frames; `quantum` is the least a member can train for.
+    """A budget cut into generations. All but `population` are in units; `quantum` is the least that a member can train for.
 
     There are two generations at least: what an evaluation costs is known after the first, and only then can the budget be kept.
+    Raises BadSetting for a plan that cannot be.
     """
 
     population: int
-    frames_per_member: int
+    budget_per_member: int
     interval: int
     quantum: int = 1
 
     def __post_init__(self) -> None:
         if self.population < 2:
-            raise UserError(f"--population must be 2 or more (there is nobody to copy from), but is {self.population}")
-        if self.frames_per_member <= 0 or self.interval <= 0:
-            raise UserError("--frames and --interval must be above 0")
-        if self.interval > self.frames_per_member:
-            raise UserError(
-                f"--interval {self.interval} is longer than the budget --frames {self.frames_per_member}: make it shorter"
-            )
+            raise BadSetting("population", f"must be 2 or more (there is nobody to copy from), but is {self.population}")
+        if self.budget_per_member <= 0:
+            raise BadSetting("budget", f"must be above 0, but is {self.budget_per_member}")
+        if self.interval <= 0:
+            raise BadSetting("interval", f"must be above 0, but is {self.interval}")
+        if self.interval > self.budget_per_member:
+            raise BadSetting("interval", f"must be no longer than the budget, {self.budget_per_member}, but is {self.interval}")
         if self.interval < self.quantum:
-            raise UserError(
-                f"--interval {self.interval} is shorter than one round of the environments: use {self.quantum} or more"
+            raise BadSetting(
+                "interval", f"must be {self.quantum}, the least that a member trains for, or more, but is {self.interval}"
             )
 
     @property
     def generations(self) -> int:
-        return max(2, self.frames_per_member // self.interval)
+        """How many there are if each lasts an interval."""
+        return max(2, self.budget_per_member // self.interval)
 
     @property
     def shortest(self) -> float:
-        """Half a generation: to train for less is not worth an evaluation."""
-        return min(self.interval, self.frames_per_member / 2) / 2
+        """Half a generation, in units: to train for less is not worth an evaluation."""
+        return min(self.interval, self.budget_per_member / 2) / 2
 
     @property
     def total(self) -> int:
-        return self.population * self.frames_per_member
+        """The budget of the whole population, in units."""
+        return self.population * self.budget_per_member
 
 
+@final
 class Account:
-    """What one method spent of its plan, and what it has committed itself to.
+    """What one method spent of its plan, and what it has committed itself to; everything in units.
 
     An evaluation is expected to cost what the last ones did, as many as the population has members. One more evaluation of the
-    whole population is kept back for the play-off.
+    whole population is kept back for the final re-evaluation.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.spent = Cost()
-        self._committed: dict[int, int] = {}  # training frames of proposals underway, by id
+        self._committed: dict[int, int] = {}  # training units of proposals underway, by id
         self._evaluations: deque[int] = deque(maxlen=plan.population)
 
     @property
     def evaluation(self) -> float:
-        """Frames that judging one proposal is expected to cost."""
+        """What judging one proposal is expected to cost."""
         return sum(self._evaluations) / len(self._evaluations) if self._evaluations else 0.0
 
     @property
     def left(self) -> float:
-        """Frames that are neither spent nor committed nor the reserve."""
+        """What is neither spent nor committed nor the reserve."""
         committed = sum(self._committed.values()) + len(self._committed) * self.evaluation
         reserve = RESERVE * self.plan.total if self.evaluation else 0
-        return self.plan.total - reserve - self.spent.frames - committed
+        return self.plan.total - reserve - self.spent.units - committed
 
     def commit(self, proposal: Proposal) -> None:
-        self._committed[proposal.id] = proposal.frames
+        """The proposal is underway: its training is as good as spent."""
+        self._committed[proposal.id] = proposal.units
 
     def charge(self, proposal: Proposal, result: Result) -> None:
+        """The proposal is finished, at this cost."""
         del self._committed[proposal.id]
         self.spent = self.spent + result.cost
         if proposal.trains:
-            self._evaluations.append(result.cost.eval_frames)
+            self._evaluations.append(result.cost.eval_units)
 
     def allowance(self, members: int, proposals: int) -> int:
-        """Training frames for the next proposal of each of the `members`, who shall have so many `proposals` each at most.
+        """Training units for the next proposal of each of the `members`, each of whom will make at most `proposals` more.
 
         What is left is shared equally by all of them, so that members are ranked at equal age. Where evaluation has turned out so
-        dear that less than half an interval would remain, there are fewer proposals, not shorter ones; 0 where there can be none.
+        costly that less than half an interval would remain, there are fewer proposals, not shorter ones; 0 where there can be
+        none.
         """
         for fewer in range(proposals, 1, -1):
-            frames = self._share(members * fewer, self.evaluation)
-            if frames >= self.plan.shortest:
-                return frames
-        # The last ones count on judging at its dearest: nothing can make up for them.
-        frames = self._share(members, max(self._evaluations, default=0))
-        return frames if frames >= self.plan.shortest or not self.evaluation else 0
+            units = self._share(members * fewer, self.evaluation)
+            if units >= self.plan.shortest:
+                return units
+        # The last ones count on judging at its costliest: nothing can make up for them.
+        units = self._share(members, max(self._evaluations, default=0))
+        return units if units >= self.plan.shortest or not self.evaluation else 0
 
-    def room(self, frames: int) -> int:
-        """As many of `frames`, in whole quanta, as one more proposal may train for now."""
-        return min(frames // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
+    def room(self, units: int) -> int:
+        """As many of `units`, in whole quanta, as one more proposal may train for now."""
+        return min(units // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
 
     def _share(self, proposals: int, evaluation: float) -> int:
-        """Training frames of each, in whole quanta, if all so many are judged, and the population once more in the play-off."""
+        """Training units of each proposal, in whole quanta, if all of them are judged and the population once more at the end."""
         available = self.left - evaluation * (proposals + self.plan.population)
         return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 
-def affordable(evaluated: Mapping[int, tuple[int, int]], frames: float) -> dict[int, int]:
-    """How many episodes more each member may play for `frames` in all, first come first served.
+def affordable(evaluated: Mapping[int, tuple[int, int]], units: float) -> dict[int, int]:
+    """How many episodes more each member may play for `units` in all, first come first served.
 
-    `evaluated` says what each member's last evaluation cost: frames and episodes. Nobody plays more episodes than that.
+    `evaluated` says what each member's last evaluation cost: units and episodes. Nobody plays more episodes than that.
     """
     share: dict[int, int] = {}
     for member, (cost, episodes) in evaluated.items():
-        more = min(episodes, int(frames * episodes / cost)) if cost > 0 and frames > 0 else 0
+        more = min(episodes, int(units * episodes / cost)) if cost > 0 and units > 0 else 0
         if more < 1:
             break
         share[member] = more
-        frames -= cost * more / episodes
+        units -= cost * more / episodes
     return share

@@ -25,9 +25,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 CANDIDATES = 256  # random points of which the best begin an ascent
 ASCENTS = 2
 STEP = 1e-5  # of the finite differences that an ascent goes by
-ENOUGH = {"ftol": 1e-6, "gtol": 1e-4}  # for both maxima: a chosen hyper is rounded in the end
+TOLERANCES = {"ftol": 1e-6, "gtol": 1e-4}  # of both maxima: a chosen hyper is rounded in the end
 JITTER = 1e-8  # on the diagonal, beside the noise
-CLIP = 2.0  # standard deviations
+CLIP = 2.0  # standard deviations, beyond which a target counts no more
 
 
 @final
@@ -40,6 +40,7 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
 
     @property
     def hyperparameter_epsilon(self) -> Hyperparameter:
+        """By its name, scikit-learn knows that epsilon is to be fitted."""
         return Hyperparameter("epsilon", "numeric", self.epsilon_bounds)
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats | tuple[Floats, Floats]:
@@ -51,6 +52,7 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
         return values, (-self.epsilon / (1 - self.epsilon) * apart * values)[:, :, None]
 
     def diag(self, X: Floats) -> Floats:
+        """1: each row is as old as itself."""
         return np.ones(len(X))
 
     def __repr__(self) -> str:
@@ -72,7 +74,7 @@ def signal_kernel() -> Kernel:
 
 
 @final
-class Surrogate:
+class Process:
     """What rows and their targets say about other rows."""
 
     def __init__(self, rows: Floats, targets: Floats) -> None:
@@ -85,10 +87,12 @@ class Surrogate:
         self.noise = noise.noise_level + JITTER
 
     def mean(self, rows: Floats) -> Floats:
+        """What is expected of each row, in standard deviations of the targets."""
         predicted: Floats = self._model.predict(rows)
         return predicted
 
     def upper_bound(self, pending: Floats, kappa: float) -> UpperBound:
+        """mean + `kappa` standard deviations, where the `pending` rows are about to be seen."""
         return UpperBound(self, self._uncertainty(pending), kappa)
 
     def _uncertainty(self, pending: Floats) -> GaussianProcessRegressor:
@@ -101,15 +105,15 @@ class Surrogate:
 class UpperBound:
     """mean + kappa * standard deviation, of the function without its noise."""
 
-    def __init__(self, surrogate: Surrogate, uncertainty: GaussianProcessRegressor, kappa: float) -> None:
-        self._surrogate = surrogate
+    def __init__(self, process: Process, uncertainty: GaussianProcessRegressor, kappa: float) -> None:
+        self._process = process
         self._uncertainty = uncertainty
         self._kappa = kappa
 
     def __call__(self, rows: Floats) -> Floats:
         with _silence():
             _, deviation = self._uncertainty.predict(rows, return_std=True)
-        bound: Floats = self._surrogate.mean(rows) + self._kappa * deviation
+        bound: Floats = self._process.mean(rows) + self._kappa * deviation
         return bound
 
     def argmax(self, context: Floats, free: int, rng: np.random.Generator) -> Floats:
@@ -130,7 +134,7 @@ class UpperBound:
             return float(values[0]), (values[1:] - values[0]) / STEP
 
         bounds = [(0.0, 1.0)] * len(start)
-        found: Floats = minimize(descent, start, jac=True, bounds=bounds, method="L-BFGS-B", options=ENOUGH).x
+        found: Floats = minimize(descent, start, jac=True, bounds=bounds, method="L-BFGS-B", options=TOLERANCES).x
         return found
 
 
@@ -152,7 +156,7 @@ def _fitted(kernel: Kernel, rows: Floats, targets: Floats, **settings: Any) -> G
 
 
 def _likeliest(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Floats) -> tuple[Floats, float]:
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=ENOUGH)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=TOLERANCES)
     return found.x, found.fun
 
 

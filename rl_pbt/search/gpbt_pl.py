@@ -5,39 +5,61 @@ fast one, and its hypers move from where *they* are towards the fast one's, with
 competitive swarm.
 
     v <- r1 v + r2 (h_fast - h_slow)
-    h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn anew for each hyper
+    h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn for each hyper
 
-The rule is that of the authors' code; the quarter is its setting, and stands in for `--fraction`. Departures: hypers move on the
-unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole
-number or a choice goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn
-from is as in `pbt`.
+The rule is that of the authors' code; the quarter is its setting, and takes the place of a truncation fraction. Deviations: the
+code also resamples each of those hypers with a probability of 0.25, here none is; hypers move on the unit scale of their
+dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole number or a choice
+goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn from is as in `pbt`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import final
 
 from rl_pbt.records import Hypers, Proposal
+from rl_pbt.search.base import Generational, Start
+from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import Truncation
-from rl_pbt.search.pbt import PBT, Evolution
-from rl_pbt.search.setup import Setup
+from rl_pbt.search.problem import Problem
 
 QUANTILE = 0.25
 
 
 @final
-class GPBTPL(PBT):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GPBTPLOptions:
+    """Who is slow and who fast is the authors' setting; when they begin to learn is ours."""
+
+    burn_in: int = burn_in_option()
+
+    def __post_init__(self) -> None:
+        self.evolution()  # it checks itself
+
+    def evolution(self) -> Evolution:
+        """Who learns from whom."""
+        return Evolution(exploit=Truncation(fraction=QUANTILE), burn_in=self.burn_in)
+
+
+@final
+class GPBTPL(Generational):
     """Remembers a velocity for each member and hyper, on the unit scale; 0 at first."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup, Evolution(exploit=Truncation(fraction=QUANTILE), explore=None))
+    def __init__(self, problem: Problem, options: GPBTPLOptions) -> None:
+        super().__init__(problem)
+        self.evolution = options.evolution()
         self.velocities: dict[int, dict[str, float]] = {}
 
-    def successor(self, member: int, donor: Proposal | None, frames: int) -> Proposal:
-        if donor is None:
-            return super().successor(member, donor, frames)
-        hypers = self._learn(member, donor.hypers)
-        return self.propose(member, hypers, parent=donor.id, frames=frames, hypers_from=donor.id)
+    def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
+        donors = self.evolution.donors(self, members)
+        return [self.propose(member, self._start(member, donors.get(member)), units=units) for member in members]
+
+    def _start(self, member: int, fast: Proposal | None) -> Start:
+        if fast is None:
+            return self.evolution.start(self, member, None)
+        return Start(parent=fast.id, hypers=self._learn(member, fast.hypers), hypers_from=fast.id)
 
     def _learn(self, member: int, fast: Hypers) -> Hypers:
         rng = self.rng("learn", member=member, generation=self.next_generation(member))

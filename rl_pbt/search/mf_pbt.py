@@ -12,9 +12,10 @@ lets its members train for longer between its decisions. When a sub-population e
 The rule is that of the authors' code. It runs 32 members in four sub-populations, with decisions every 1, 10, 25 and 50 of 1000
 rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of four members or
 a multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the slowest waits for
-about as many generations as it has decisions (32 of 1000). Other departures: hypers are explored as in `pbt` (`--factors`; the
-authors perturb by 0.8 and 1.25); whoever is copied is strictly better; and a failure is replaced when it happens, from its own
-sub-population's first quarter, else from the best of the others.
+about as many generations as it has decisions (32 of 1000). Other deviations: hypers are explored as in `pbt` (the authors perturb
+by 0.8 and 1.25); in the last quarter the worst copies the best, where the authors pair them the other way round, which matters
+from 8 members in a sub-population on; whoever is copied is strictly better; and a failure is replaced when it happens, from its
+own sub-population's first quarter, otherwise from the best of the others.
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import final
 
-from rl_pbt.records import Proposal, UserError
+from rl_pbt.errors import BadSetting
+from rl_pbt.records import Proposal
+from rl_pbt.search.base import Generational, Start
 from rl_pbt.search.budget import Plan
+from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import ranking
-from rl_pbt.search.pbt import PBT, Evolution
-from rl_pbt.search.setup import Setup
+from rl_pbt.search.explore import explore_by, factors_option, resample_probability_option
+from rl_pbt.search.problem import Problem
 
 QUARTERS = 4
-MOST = 4  # sub-populations, as in the paper
+MOST_POPULATIONS = 4  # as in the paper
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """Whose weights and whose hypers a member takes, and whether those are explored then."""
@@ -43,6 +48,7 @@ class Copy:
     explore: bool
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubPopulation:
     """Members that evolve together, after every `period` generations."""
@@ -52,11 +58,11 @@ class SubPopulation:
 
 
 def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
-    """Fastest first. Raises UserError where the plan has too few members or generations for two of them."""
+    """Fastest first. Raises BadSetting where the plan has too few members or generations for two of them."""
     population, decisions = plan.population, plan.generations - 1
-    counts = [count for count in range(MOST, 1, -1) if population % (QUARTERS * count) == 0]
+    counts = [count for count in range(MOST_POPULATIONS, 1, -1) if population % (QUARTERS * count) == 0]
     if not counts:
-        raise UserError(f"mf-pbt needs a --population of 8, 12, 16, 24 or another multiple of 8 or 12, not {population}")
+        raise BadSetting("population", f"must be 8, 12, 16, 24 or another multiple of 8 or 12 for mf-pbt, but is {population}")
     for count in counts:
         series = periods(count, decisions)
         if series[-1] <= decisions:
@@ -64,7 +70,11 @@ def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
             members = [tuple(range(start, start + size)) for start in range(0, population, size)]
             return tuple(SubPopulation(members=m, period=p) for m, p in zip(members, series, strict=True))
     # Periods differ, so the slowest of `count` is `count` at least, and must come round once.
-    raise UserError(f"mf-pbt needs {counts[-1] + 1} generations or more here, but --frames / --interval is {plan.generations}")
+    shortest = counts[-1] + 1
+    raise BadSetting(
+        "interval",
+        f"must leave {shortest} generations or more for mf-pbt with a population of {population}, but leaves {plan.generations}",
+    )
 
 
 def periods(count: int, decisions: int) -> list[int]:
@@ -107,6 +117,7 @@ def _exploits(
 def _migrations(
     own: Sequence[int], strangers: Sequence[int], fitness: Mapping[int, float | None], period: Mapping[int, int]
 ) -> dict[int, Copy]:
+    """The third quarter meets migrants, best first, each at most once."""
     size = len(own) // QUARTERS
     copies = {}
     migrants = list(strangers)
@@ -124,28 +135,48 @@ def _better(fitness: Mapping[int, float | None], one: int, other: int) -> bool:
 
 
 @final
-class MFPBT(PBT):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MFPBTOptions:
+    """How hypers are explored, and from when on; everything else follows from the plan."""
+
+    factors: tuple[float, ...] = factors_option()
+    resample_probability: float = resample_probability_option()
+    burn_in: int = burn_in_option()
+
+    def __post_init__(self) -> None:
+        self.evolution()  # its parts check themselves
+
+    def evolution(self) -> Evolution:
+        """Who copies is decided elsewhere."""
+        return Evolution(explore=explore_by(self.factors, self.resample_probability), burn_in=self.burn_in)
+
+
+@final
+class MFPBT(Generational):
     """Members are ranked within their sub-population, which is a run of consecutive members, and against the others."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup, Evolution(exploit=None, explore=setup.explore))
-        self.populations = sub_populations(setup.plan)
+    def __init__(self, problem: Problem, options: MFPBTOptions) -> None:
+        super().__init__(problem)
+        self.evolution = options.evolution()
+        self.populations = sub_populations(problem.plan)
 
-    def successors(self, members: Sequence[int], frames: int) -> list[Proposal]:
-        if not frames:
-            return []
+    def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
         copies = self._copies()
-        return [
-            self._copy(member, copies[member], frames) if member in copies else self.successor(member, None, frames)
-            for member in members
-        ]
+        return [self.propose(member, self._start(member, copies.get(member)), units=units) for member in members]
 
     def _copies(self) -> dict[int, Copy]:
-        deciding = [p for p in self.populations if self.generation % p.period == 0 and self.evolves(p.members[0])]
+        """Member -> what it copies, decided together from how the population stands."""
+        deciding = [
+            population
+            for population in self.populations
+            if self.generation % population.period == 0 and self.evolution.evolves(self, population.members[0])
+        ]
         order = ranking(self.fitness, self.rng("exploit", generation=self.generation))[::-1]
         return evolve(self.populations, deciding, order, {member: result.fitness for member, result in self.results.items()})
 
-    def _copy(self, member: int, copy: Copy, frames: int) -> Proposal:
-        weights, donor = self.last[copy.weights], self.last[copy.hypers]
-        hypers = self.explore(member, donor.hypers) if copy.explore else donor.hypers
-        return self.propose(member, hypers, parent=weights.id, frames=frames, hypers_from=donor.id)
+    def _start(self, member: int, copy: Copy | None) -> Start:
+        if copy is None:
+            return self.evolution.start(self, member, None)
+        donor = self.last[copy.hypers]
+        hypers = self.evolution.explored(self, member, donor.hypers) if copy.explore else donor.hypers
+        return Start(parent=self.last[copy.weights].id, hypers=hypers, hypers_from=donor.id)

@@ -5,19 +5,20 @@ rose, given when it was, what the return was before, and the hypers; then it tak
 bound for a member that is where the copied one is now. Configurations that others are about to train with, those chosen in the
 same generation included, lower the uncertainty beforehand, so that losers do not all try the same.
 
-A choice of a few values has no place in the model: it is drawn again one time in two, else inherited (PB2-Rand, Parker-Holder
+A choice of a few values has no place in the model: it is resampled one time in two, otherwise inherited (PB2-Rand, Parker-Holder
 2021, arXiv 2106.15883). Whole numbers are rounded.
 
 The acquisition is the paper's, mean + sqrt(beta) * standard deviation; the authors' code takes the variance instead, which is in
-other units than the mean, so that sqrt(beta) would mean something else with every scale of the targets. Other departures:
+other units than the mean, so that sqrt(beta) would mean something else with every scale of the targets. Other deviations:
 
-* beta = 0.2 + max(0, ln(0.4 n)), n being the rows: the code's is negative for two rows (so in the authors' later ports).
+* beta = 0.2 + max(0, ln(0.4 n)), n being the rows, as in the authors' later ports; Ray's code has the product 0.2 ln(0.4 n),
+  which is negative for two rows and explores less.
 * A row begins where its interval begins, in time and return, since that is what is known of the member to choose for. An interval
   is measured against the checkpoint it started from, so a copy's jump in return is no row; the first interval has none.
 * The model sees the newest 100 rows, as in the port by IPBT's authors (Chebykin 2025, arXiv 2511.09190), and is fitted in a
   quarter of the time of 200; the code searches for the best window from 190 on. Both processes have one kernel, fitted once a
   generation, where the code fits another to pseudo-targets.
-* The quarter that loses is the paper's, and stands in for `--fraction`.
+* The quarter that loses is the paper's, and takes the place of a truncation fraction.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from rl_pbt.records import Hypers, Proposal, Result, UserError
+from rl_pbt.errors import UserError
+from rl_pbt.records import Hypers, Proposal, Result
+from rl_pbt.search.base import Generational, Start
+from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import Truncation
-from rl_pbt.search.pbt import PBT, Evolution
-from rl_pbt.search.setup import Setup
+from rl_pbt.search.problem import Problem
 from rl_pbt.space import Categorical
 
 if TYPE_CHECKING:
-    from rl_pbt.search.gp import Floats, Surrogate
+    from rl_pbt.search.gp import Floats, Process
 
 QUANTILE = 0.25
 WINDOW = 100  # rows
@@ -48,11 +51,27 @@ RESAMPLED = 0.5  # of the choices
 DECIMALS = 3  # of a chosen hyper on its unit scale: another machine's last bits must not make another run
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PB2Options:
+    """Who copies whom is the paper's setting; from when on is ours."""
+
+    burn_in: int = burn_in_option()
+
+    def __post_init__(self) -> None:
+        self.evolution()  # it checks itself
+
+    def evolution(self) -> Evolution:
+        """Who copies whom."""
+        return Evolution(exploit=Truncation(fraction=QUANTILE), burn_in=self.burn_in)
+
+
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """An interval of a member: when and from which return it began, with which hypers, and how fast the return rose.
 
-    `rate` is in return per frame; `hypers` are on the unit scale.
+    `rate` is in return per unit of training; `hypers` are between 0 and 1, on the scale of their dimensions.
     """
 
     generation: int
@@ -62,12 +81,13 @@ class Observation:
 
     @property
     def row(self) -> tuple[float, ...]:
+        """What the model sees of it."""
         return self.generation, self.before, *self.hypers
 
 
 @final
 class Model:
-    """The process of one generation. What to choose hangs on who else is about to train."""
+    """The process of one generation. What to choose depends on who else is about to train."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         rows = np.array([observation.row for observation in observations])
@@ -79,58 +99,58 @@ class Model:
         self._width[self._width == 0] = 1.0
         self._kappa = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(rows))))
         rates = np.array([observation.rate for observation in observations])
-        self._surrogate: Surrogate = gaussian_processes().Surrogate((rows - self._low) / self._width, rates)
+        self._process: Process = gaussian_processes().Process((rows - self._low) / self._width, rates)
 
     def choose(self, generation: int, before: float, pending: Sequence[Observation], rng: np.random.Generator) -> Floats:
         """Hypers on the unit scale, for a member that has come to `before` at the beginning of `generation`."""
         free = len(self._low) - 2
         running = np.array([observation.row for observation in pending]).reshape(-1, len(self._low))
-        bound = self._surrogate.upper_bound((running - self._low) / self._width, self._kappa)
+        bound = self._process.upper_bound((running - self._low) / self._width, self._kappa)
         context = (np.array([generation, before]) - self._low[:2]) / self._width[:2]
         return np.round(bound.argmax(context, free, rng), DECIMALS)
 
 
 @final
-class PB2(PBT):
+class PB2(Generational):
     """A generation's copies are proposed after those who go on, so that all that is underway is pending when one chooses."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, problem: Problem, options: PB2Options) -> None:
         gaussian_processes()
-        super().__init__(setup, Evolution(exploit=Truncation(fraction=QUANTILE), explore=None))
+        super().__init__(problem)
+        self.evolution = options.evolution()
         self.observations: deque[Observation] = deque(maxlen=WINDOW)
         self._modelled = [name for name, dimension in self.space.dimensions.items() if not isinstance(dimension, Categorical)]
         self._standing: dict[int, float] = {}  # by id: the fitness of the checkpoints that a generation starts from
 
     def tell(self, result: Result) -> None:
-        proposal = self.underway.get(result.id)
+        proposal = self.underway.get(result.proposal)
         super().tell(result)
         if proposal is None or not proposal.trains or result.fitness is None or proposal.parent not in self._standing:
             return
         begun = self._pending(proposal)
-        self.observations.append(replace(begun, rate=(result.fitness - begun.before) / proposal.frames))
+        self.observations.append(replace(begun, rate=(result.fitness - begun.before) / proposal.units))
 
-    def successors(self, members: Sequence[int], frames: int) -> list[Proposal]:
-        if not frames:
-            return []
+    def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
         self._standing = {
             self.last[member].id: result.fitness for member, result in self.results.items() if result.fitness is not None
         }
-        donors = self.donors(members)
-        others = [self.successor(member, None, frames) for member in members if member not in donors]
+        donors = self.evolution.donors(self, members)
+        going_on = [member for member in members if member not in donors]
+        others = [self.propose(member, self.evolution.start(self, member, None), units=units) for member in going_on]
         with gaussian_processes().one_thread():
             model = self._model() if donors else None
-            copies = [self._copy(member, donors[member], frames, model) for member in members if member in donors]
+            copies = [self.propose(m, self._copy(m, donors[m], model), units=units) for m in members if m in donors]
         return others + copies
 
     def _model(self) -> Model | None:
         return Model(self.observations) if self._modelled and len(self.observations) >= LEAST_ROWS else None
 
-    def _copy(self, member: int, donor: Proposal, frames: int, model: Model | None) -> Proposal:
-        hypers = self._explored(donor, model, self.rng("explore", member=member, generation=self.next_generation(member)))
-        return self.propose(member, hypers, parent=donor.id, frames=frames, hypers_from=donor.id)
+    def _copy(self, member: int, donor: Proposal, model: Model | None) -> Start:
+        hypers = self._chosen(donor, model, self.rng("explore", member=member, generation=self.next_generation(member)))
+        return Start(parent=donor.id, hypers=hypers, hypers_from=donor.id)
 
-    def _explored(self, donor: Proposal, model: Model | None, rng: np.random.Generator) -> Hypers:
-        """From the prior where there is no model yet."""
+    def _chosen(self, donor: Proposal, model: Model | None, rng: np.random.Generator) -> Hypers:
+        """By the model or, where there is none yet, from the prior."""
         hypers = {
             name: dimension.sample(rng) if name in self._modelled or rng.random() < RESAMPLED else donor.hypers[name]
             for name, dimension in self.space.dimensions.items()
@@ -145,8 +165,8 @@ class PB2(PBT):
     def _pending(self, proposal: Proposal) -> Observation:
         """What is known of an interval before it is over."""
         assert proposal.parent is not None
-        units = tuple(self.space.dimensions[name].unit(proposal.hypers[name]) for name in self._modelled)
-        return Observation(generation=proposal.generation, before=self._standing[proposal.parent], hypers=units)
+        hypers = tuple(self.space.dimensions[name].unit(proposal.hypers[name]) for name in self._modelled)
+        return Observation(generation=proposal.generation, before=self._standing[proposal.parent], hypers=hypers)
 
 
 def gaussian_processes() -> ModuleType:

@@ -7,39 +7,62 @@ its streams, and with the same root seed they would otherwise begin from the ver
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import final
+from typing import Any, final
 
-from rl_pbt.records import Hypers, Proposal, UserError
-from rl_pbt.search.base import Generational
-from rl_pbt.search.setup import Setup
+from rl_pbt.errors import UserError
+from rl_pbt.options import option
+from rl_pbt.records import Hypers
+from rl_pbt.search.problem import Problem
+from rl_pbt.search.random_search import Independent
 
 
 @final
-class Replay(Generational):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """`replay` is what `read_schedules` of the module `schedule` returns: the earlier run's `members`, and by seed its stages."""
+
+    replay: Mapping[str, Any] = option(factory=dict, help="schedules of hyperparameters that an earlier run found", flag=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Hypers, and how many units were trained with them."""
+
+    units: int
+    hypers: Hypers
+
+
+def stages_for(replay: Mapping[str, Any], name: str, root_seed: int) -> list[Stage]:
+    """What the method of that name replays: of the same seed where the replayed run has it, otherwise its seeds in turn.
+
+    Raises UserError where there is nothing to replay.
+    """
+    seeds = replay.get("seeds", {})
+    in_turn = sorted(seeds, key=int)  # not as they stand: a manifest lists them otherwise
+    same = str(root_seed)
+    stages_by_method = seeds[same if same in seeds else in_turn[root_seed % len(in_turn)]] if seeds else {}
+    if name not in stages_by_method:
+        raise UserError(f"{name} needs a finished run that has what it replays: say replay:RUN among the methods")
+    return [Stage(units=stage["units"], hypers=stage["hypers"]) for stage in stages_by_method[name]]
+
+
+@final
+class Replay(Independent):
     """Generation by generation along the stages of its schedule, each of which takes the part of the training that it had."""
 
-    def __init__(self, setup: Setup, name: str) -> None:
-        super().__init__(setup)
-        if name not in setup.schedules:
-            raise UserError(f"{name} needs a finished run that has what it replays: say --methods replay:RUN")
-        self._stages = setup.schedules[name]
-        self._frames = sum(stage.frames for stage in self._stages)
-        self.members = range(setup.first_replayed_member, setup.first_replayed_member + setup.plan.population)
+    def __init__(self, problem: Problem, name: str, options: ReplayOptions) -> None:
+        self._stages = stages_for(options.replay, name, problem.root_seed)
+        self._units = sum(stage.units for stage in self._stages)
+        super().__init__(problem, first=options.replay["members"])
 
-    def initial_hypers(self, member: int) -> Hypers:
-        return self._hypers()
-
-    def generate(self) -> list[Proposal]:
-        members = self.alive()
-        frames = self.allowance(len(members)) if members else 0
-        hypers = self._hypers()
-        return [self.propose(m, hypers, parent=self.last[m].id, frames=frames) for m in members] if frames else []
-
-    def _hypers(self) -> Hypers:
+    def hypers_of(self, member: int) -> Hypers:
         """Those of the stage in which the middle of the generation lies; the budget is the clock, since it may end it early."""
-        spent = self.account.spent.frames / self.plan.total
-        place = min(spent + 0.5 / self.plan.generations, 1 - 1e-9) * self._frames
-        ends = accumulate(stage.frames for stage in self._stages)
+        spent = self.account.spent.units / self.plan.total
+        place = min(spent + 0.5 / self.plan.generations, 1 - 1e-9) * self._units
+        ends = accumulate(stage.units for stage in self._stages)
         stage = next(stage for stage, end in zip(self._stages, ends, strict=True) if place < end)
         return {name: stage.hypers[name] for name in self.space.dimensions}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents import AGENTS, HYPERS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
-from agents.a2c import A2C
+from rl_pbt.agents import AGENTS, HYPERS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from rl_pbt.agents.a2c import A2C
 
 VECTOR = gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float32)
 IMAGE = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from agents.cores import LSTM, make_core
+from rl_pbt.agents.cores import LSTM, make_core
 
 INPUTS, SIZE, LENGTH, MEMBERS, ENVS = 5, 7, 6, 3, 4
 CORES = {"none": (INPUTS, 0), "lstm": (SIZE, 2 * SIZE)}  # features out, width of the state

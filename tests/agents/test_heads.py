@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import distributions
 
-from agents.heads import make_head
-from agents.networks import UnsupportedSpace
+from rl_pbt.agents.heads import make_head
+from rl_pbt.agents.networks import UnsupportedSpace
 
 MEMBERS = 3
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from agents import networks
-from agents.networks import conv, dense, dense_weights, orthogonal
+from rl_pbt.agents import networks
+from rl_pbt.agents.networks import conv, dense, dense_weights, orthogonal
 
 
 def generator(seed: int = 0) -> torch.Generator:

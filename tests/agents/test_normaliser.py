@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.normaliser import CLIP, Normaliser, ReturnScale
+from rl_pbt.agents.normaliser import CLIP, Normaliser, ReturnScale
 
 PRIOR = 1e-4  # weight of the first mean 0 and variance 1
 

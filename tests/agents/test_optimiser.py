@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from agents.optimiser import Adam, RMSProp, make_optimiser
+from rl_pbt.agents.optimiser import Adam, RMSProp, make_optimiser
 
 SHAPES = {"kernel": (4, 3, 2, 2), "matrix": (5, 7), "bias": (7,)}
 RATES, NORMS, EPSILONS = (1e-3, 7e-2, 0.0), (0.5, 12.0, 1e9), (1e-5, 1e-1, 1e-8)

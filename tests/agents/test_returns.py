@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.returns import lambda_returns, vtrace
+from rl_pbt.agents.returns import lambda_returns, vtrace
 
 ONE = torch.tensor(1.0)
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from agents.networks import UnsupportedSpace
-from agents.torsos import ImageFormat, make_torso
+from rl_pbt.agents.networks import UnsupportedSpace
+from rl_pbt.agents.torsos import ImageFormat, make_torso
 
 VECTOR = gymnasium.spaces.Box(-1.0, 1.0, (6,), np.float32)
 

@@ -1,12 +1,16 @@
 """The comparison of all methods, on a handful of frames."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from benchmarks import comparison
+from rl_pbt.errors import UserError
 from rl_pbt.search import METHODS
+
+REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "comparison"
 
 FLAGS = [
     "--env", "CartPole-v1", "--frames", "800", "--interval", "200", "--agent-options", "envs_per_member=4",
@@ -40,10 +44,24 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
     assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
 
 
+@pytest.mark.parametrize("folder", sorted(REFERENCE.iterdir()), ids=lambda folder: folder.name)
+def test_a_committed_comparison_can_be_read_and_is_not_run_again(folder: Path) -> None:
+    """Its runs were trimmed, and are of version 1."""
+    committed = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    found = comparison.gather(folder)
+    assert found == committed and set(found) >= {"methods", "replay"}
+    page = comparison.page(folder.name, found)
+    assert all(f"\n| {name} | " in page for name in comparison.METHODS_AT_ONCE)
+    flags = shlex.split(found["methods"]["command"])[3:]
+    comparison.run(folder / "methods", flags)
+    with pytest.raises(UserError, match="use those flags"):
+        comparison.run(folder / "methods", [*flags, "--device", "cpu"])
+
+
 def test_what_the_bench_refuses_ends_the_comparison(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         comparison.main([*FLAGS, "--frames", "-1", "--out", str(tmp_path)])
-    said = capfd.readouterr().err
+    told = capfd.readouterr().err
     assert ended.value.code == 2
-    assert "--frames" in said and "Traceback" not in said
+    assert "must be above 0, but is -1" in told and "Traceback" not in told
     assert not list(tmp_path.rglob("*"))

@@ -19,7 +19,7 @@ def test_every_agent_and_backend_is_timed_and_what_is_missing_is_said(tmp_path: 
     assert row.startswith("| CartPole-v1 | ") and row.count("|") == 11
 
     assert "nothing" in str(families.environment_speed(("CartPole-v1", "nothing", 0.1)))
-    assert families._ratio("absent", {"median": 1.0}) == "–"
+    assert families.ratio_text("absent", {"median": 1.0}) == "–"
 
     del found["agents"][families.OVERLAPPED]
-    assert families.table({"CartPole-v1": found}).splitlines()[-1].count("–") == row.count("–") + 2, "made before it was timed"
+    assert families.page({"CartPole-v1": found}).splitlines()[-1].count("–") == row.count("–") + 2, "made before it was timed"

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import learning, measuring, parity
-from envs import FAMILIES
-from rl_pbt.defaults import DEFAULTS
+from benchmarks import controller, families, learning, measuring, overlap, parity, throughput
+from rl_pbt.envs import FAMILIES
+from rl_pbt.errors import UserError
+from rl_pbt.tasks.rl.defaults import DEFAULTS
+
+REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 
 
 def test_every_family_has_defaults() -> None:
@@ -20,29 +23,14 @@ def test_an_agent_with_a_memory_has_learning_rates_of_its_own() -> None:
     for env, rates in {"LunarLander-v3": (2e-3, 1e-3), "Acrobot-v1": (2e-3, 2e-3)}.items():
         configs = [learning.configuration(cases[env], agent) for agent in ("impala", "impala-lstm")]
         assert tuple(config.hypers["learning_rate"] for config in configs) == rates
-    said = learning.configuration(cases["LunarLander-v3"], "impala-lstm", ("--search", "learning_rate=0.5"))
-    assert said.hypers["learning_rate"] == 0.5
+    held = learning.configuration(cases["LunarLander-v3"], "impala-lstm", {"search": {"learning_rate": 0.5}})
+    assert held.hypers["learning_rate"] == 0.5
 
 
 def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "learning.json"
-    learning.main(
-        [
-            "--env",
-            "CartPole-v1",
-            "--agent",
-            "a2c",
-            "impala-lstm",
-            "--seeds",
-            "2",
-            "--share",
-            "0.008",
-            "--workers",
-            "1",
-            "--out",
-            str(out),
-        ]
-    )
+    words = "--env CartPole-v1 --agent a2c impala-lstm --seeds 2 --share 0.008 --workers 1 --out"
+    learning.main([*words.split(), str(out)])
     report = json.loads(out.read_text(encoding="utf-8"))
     assert set(report["results"]["CartPole-v1"]) == {"a2c", "impala-lstm"}
     for one in report["results"]["CartPole-v1"].values():
@@ -64,8 +52,7 @@ def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, m
         return {**row, "solved_by": 0, "failures": [], "train_wall_s": 0.0}
 
     monkeypatch.setattr(learning, "learn", learn)
-    for module in (learning, measuring):
-        monkeypatch.setattr(module, "provenance", lambda: {"commit": commit})
+    monkeypatch.setattr(measuring, "commit", lambda: commit)
     asked = ["--env", "CartPole-v1", "--seeds", "1", "--out", str(out)]
     learning.main([*asked, "--agent", "a2c"])
     learning.main([*asked, "--agent", "a2c", "impala"])
@@ -84,9 +71,10 @@ def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, m
 
 
 def test_parity_uses_the_same_settings_for_both() -> None:
-    config = learning.configuration(parity.CASES[1], "a2c", ("--agent-options", *parity.SB3, "--search", *parity.SB3_HYPERS))
-    assert config.agent_options["unroll_length"] == 5 and config.agent_options["envs_per_member"] == parity.ENVS
-    assert not config.agent_options["normalise_observations"] and not config.agent_options["normalise_returns"]
+    config = learning.configuration(parity.CASES[1], "a2c", parity.SB3_SETTINGS)
+    options = config.task_options["agent_options"]
+    assert options["unroll_length"] == 5 and options["envs_per_member"] == parity.ENVS
+    assert not options["normalise_observations"] and not options["normalise_returns"] and config.search == {}
     # Stable-Baselines3's own defaults, from its constructor.
     import inspect
 
@@ -96,6 +84,33 @@ def test_parity_uses_the_same_settings_for_both() -> None:
     names = {"learning_rate": "learning_rate", "entropy_cost": "ent_coef", "discount": "gamma", "value_cost": "vf_coef"}
     names |= {"trace_lambda": "gae_lambda", "max_grad_norm": "max_grad_norm", "epsilon": "rms_prop_eps"}
     assert {ours: config.hypers[ours] for ours in names} == {ours: theirs[name] for ours, name in names.items()}
+
+
+def test_what_cannot_be_made_here_is_left_out_and_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def missing() -> dict[str, Any]:
+        raise UserError("its package is missing")
+
+    todo = [
+        measuring.Measurement(place=("one", "agent"), asked={"seeds": 2}, make=missing),
+        measuring.Measurement(place=("other", "agent"), asked={"seeds": 3}, make=lambda: {"found": 4.0}),
+    ]
+    measuring.run(todo, out=tmp_path / "results.json", page=lambda results: f"{sorted(results)}\n")
+    assert capsys.readouterr().out == "one, agent is left out: its package is missing\n['other']\n"
+    entry = measuring.read(tmp_path / "results.json")["other"]["agent"]
+    assert (entry["seeds"], entry["found"]) == (3, 4.0) and {"date", "commit", "hardware", "versions"} <= set(entry)
+    assert (tmp_path / "results.md").read_text() == "['other']\n"
+
+
+def test_committed_results_can_be_read() -> None:
+    """Whatever the commit that made them: the next measurement of one environment writes the page of all."""
+    for script in (learning, parity, families, overlap, throughput, controller):
+        results = measuring.read(REFERENCE / script.__name__.split(".")[-1] / f"{script.__name__.split('.')[-1]}.json")
+        lines = script.page(results).splitlines()
+        assert results and all(any(line.startswith(f"| {_shown(key)} |") for line in lines) for key in results), script
+
+
+def _shown(key: str) -> str:
+    return f"{int(key):,}" if key.isdigit() else key
 
 
 def test_parity_runs_both(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ def test_every_way_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_fewer_cores_than_it_compares_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(overlap.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     with pytest.raises(SystemExit):
         overlap.main([])
     assert "and 2 of them" in capsys.readouterr().err

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from benchmarks import measuring, throughput
-from rl_pbt.bench import command as bench
+from rl_pbt.cli.arguments import build_parser
+from rl_pbt.making import configure
+from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
 
 RECEIPT = throughput.Receipt(
     train_frames=8_000,
@@ -45,21 +50,30 @@ def test_rates_count_evaluation_and_test_only_where_they_say_so() -> None:
     assert throughput.rates(RECEIPT) == pytest.approx(wanted)
 
 
-def test_a_receipt_sums_methods_and_seeds() -> None:
-    def cost(train: int, evaluation: int, wall_s: float) -> dict[str, float]:
-        return {"train_frames": train, "eval_frames": evaluation, "updates": 1, "cpu_s": 1.0, "wall_s": wall_s}
+def test_a_receipt_sums_methods_and_seeds(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
 
-    def seed(train: int, evaluation: int, test: int) -> dict[str, Any]:
-        return {"cost": cost(train, evaluation, 4.0), "test_cost": cost(0, test, 2.0)}
+    def record(method: str, seed: int, train: int, evaluation: int, test: int) -> None:
+        cost = Cost(train_units=train, eval_units=evaluation, updates=1, cpu_s=1.0, wall_s=4.0)
+        tested = FinalTest(proposal=0, returns=(1.0,), cost=Cost(eval_units=test, wall_s=2.0))
+        run.ledger(method, seed).append(
+            [
+                Proposed(proposal=Proposal(id=0, member=0, generation=0, hypers={}, parent=None, units=train)),
+                Finished(result=Result(proposal=0, fitness=1.0, cost=cost), time=0.0),
+                Chosen(proposal=0),
+                FinalTested(test=tested),
+                Ended(),
+            ]
+        )
 
-    summary = {
-        "methods": {
-            "a": {"seeds": {"0": seed(1_000, 10, 300), "1": seed(2_000, 20, 300)}},
-            "b": {"seeds": {"0": seed(5_000, 1_970, 400)}},
-        }
-    }
-    manifest = {"elapsed_s": 10.0, "workers": 2}
-    assert throughput.receipt_of(summary, manifest, frame_skip=4, command_wall_s=14.0) == RECEIPT
+    config = configure({"env": "CartPole-v1", "methods": ["pbt", "random"], "seeds": [0, 1]})
+    run.write_manifest(Manifest(command="", config=config, status="finished", elapsed_s=12.0, workers=2))
+    record("pbt", 0, 1_000, 10, 300)
+    record("pbt", 1, 2_000, 20, 300)
+    record("random", 0, 4_000, 1_000, 100)
+    record("random", 1, 1_000, 970, 300)
+    wanted = replace(RECEIPT, wall_s=12.0, working_s=24.0)
+    assert throughput.receipt_of(run, frame_skip=4, command_wall_s=14.0) == wanted
 
 
 def test_ratios_are_of_medians() -> None:
@@ -79,15 +93,15 @@ def test_without_a_ceiling_there_is_no_share_of_it() -> None:
     figures = throughput.compare([{"train": 1.0, "all": 1.0, "overhead": 0.0}], sb3=[1.0], ceiling=[])
     assert "ceiling" not in figures
     assert set(figures["ratios"]) == {"train/sb3", "all/sb3"}
-    assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.table({"CartPole-v1": figures})
+    assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.page({"CartPole-v1": figures})
 
 
 @pytest.mark.parametrize("setting", throughput.SETTINGS, ids=lambda setting: setting.env)
 def test_the_command_line_is_one_that_the_suite_takes(setting: throughput.Setting) -> None:
     command = throughput.bench_command(throughput.shortened(setting, 8), Path("out"))
-    arguments = bench.build_parser().parse_args(command[command.index("rl_pbt.bench") + 1 :])
-    assert arguments.env == setting.env
-    assert arguments.population == setting.population
+    args = build_parser("bench").parse_args(command[command.index("rl_pbt.bench") + 1 :])
+    assert args.env == setting.env
+    assert (args.population, args.budget) == (setting.population, setting.frames // 8)
 
 
 def test_the_script_measures_every_candidate_in_turn(
@@ -112,7 +126,13 @@ def test_the_script_measures_every_candidate_in_turn(
     assert results["CartPole-v1"] == before
     assert results["Pacman"]["repeats"] == 2
     assert results["Pacman"]["ratios"]["train/sb3"] == 2.0
-    assert {"date", "commit", "cpu_count", "versions"} <= set(results["Pacman"])
+    assert {"date", "commit", "hardware", "versions", "opencv"} <= set(results["Pacman"])
+
+
+def test_ours_runs_with_a_handful_of_frames() -> None:
+    setting = replace(throughput.SETTINGS[0], frames=800, interval=400, population=2, workers=1)
+    found = throughput.run_ours(setting)
+    assert 0 < found["train"] < found["all"] and 0 < found["overhead"] < 1 and found["start-up and report, s"] > 0
 
 
 def test_sb3_runs_with_a_handful_of_steps() -> None:

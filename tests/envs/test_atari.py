@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 
-from envs import atari, make_vector, resolve
+from rl_pbt.envs import atari, make_vector, resolve
 
 Array = np.ndarray[Any, Any]
 

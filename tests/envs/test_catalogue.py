@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from envs import UnknownEnvironment, make_vector, resolve
+from rl_pbt.envs import UnknownEnvironment, make_vector, resolve
 
 NAMES = {
     "Pacman": "ALE/Pacman-v5",

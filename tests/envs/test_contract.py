@@ -10,7 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 
-from envs import FAMILIES, EnvironmentUnavailable, EnvSpec, begin_step, make_vector, resolve
+from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, EnvSpec, begin_step, make_vector, resolve
 
 Array = np.ndarray[Any, Any]
 Starts = Callable[[Array], bool]

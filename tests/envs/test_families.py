@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs import FAMILIES, EnvironmentUnavailable, UnknownEnvironment, make_vector, resolve
-from envs.families import family_of_name
+from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, UnknownEnvironment, make_vector, resolve
+from rl_pbt.envs.families import family_of_name
 
 TYPED = {  # name -> id, family, package without which it cannot be
     "lunarlander": ("LunarLander-v3", "box2d", "Box2D"),
@@ -115,7 +115,7 @@ def test_what_envpool_does_not_serve_is_one_line(name: str, says: str | None) ->
 
 def test_an_id_that_envpool_does_not_know_is_one_line() -> None:
     pytest.importorskip("envpool")
-    with pytest.raises(EnvironmentUnavailable, match=r"^EnvPool has no \S+: leave --backend envpool out for"):
+    with pytest.raises(EnvironmentUnavailable, match=r"^EnvPool has no \S+: leave the backend envpool out for"):
         resolve("ALE/TicTacToe3D-v5", backend="envpool")
 
 
@@ -191,7 +191,7 @@ def test_deepmind_lab_runs_one_engine_a_process_and_skips_frames(tmp_path: Path,
         assert [bool(terminated.all()) for _, _, terminated, *_ in steps] == [False, False, True, False]
     finally:
         gymnasium.registry.pop("dmlab_gym/lt_chasm-v0", None)
-        from envs import families
+        from rl_pbt.envs import families
 
         families._registered.discard("dmlab")
         for name in [name for name in sys.modules if name.split(".")[0] in ("dmlab_gym", "deepmind_lab")]:
@@ -200,7 +200,7 @@ def test_deepmind_lab_runs_one_engine_a_process_and_skips_frames(tmp_path: Path,
 
 def test_minigrid_cells_are_those_of_the_package() -> None:
     constants = pytest.importorskip("minigrid.core.constants")
-    from envs import minigrid
+    from rl_pbt.envs import minigrid
 
     assert (
         tuple(len(kinds) for kinds in (constants.OBJECT_TO_IDX, constants.COLOR_TO_IDX, constants.STATE_TO_IDX)) == minigrid.CELL

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs import EnvironmentUnavailable, make_vector, resolve
+from rl_pbt.envs import EnvironmentUnavailable, make_vector, resolve
 
 BOX = spaces.Box(-1, 1, (2, 3), np.float32)
 FLATTENABLE = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from envs import EnvironmentUnavailable, EnvSpec, make_vector, resolve, watch
+from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, make_vector, resolve, watch
 
 
 @pytest.mark.parametrize(("name", "shape"), [("Pacman", (250, 160, 3)), ("Breakout", (210, 160, 3))])

@@ -15,17 +15,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rl_pbt import report, store
-from rl_pbt.bench import command as bench
+from rl_pbt import report
+from rl_pbt.cli import command
+from rl_pbt.store import run as store
+from rl_pbt.store.events import Event
 
 DIFFERENT = ("cpu_s", "wall_s", "time", "command")  # times, and the folder's own name
 
 
-def summary_alone(run: store.Run) -> Path:
+def summary_alone(run: store.RunFolder) -> report.Summary:
     """The report without its plots, which take longer than all the rest."""
-    path = run.folder / "summary.json"
-    store.write_json(path, report.summarise(run))
-    return path
+    summary = report.summarise(run)
+    store.write_json(run.folder / "summary.json", summary.to_json())
+    return summary
 
 
 def forked_run(arguments: list[str], life: int | None) -> int:
@@ -40,7 +42,7 @@ def _child(arguments: list[str], life: int | None) -> None:
     append = store.Ledger.append
     left = [life]
 
-    def mortal(self: store.Ledger, events: Iterable[store.Event]) -> None:
+    def mortal(self: store.Ledger, events: Iterable[Event]) -> None:
         for event in events:
             append(self, [event])
             if left[0] is not None:
@@ -49,10 +51,10 @@ def _child(arguments: list[str], life: int | None) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
 
     store.Ledger.append = mortal  # type: ignore[method-assign]
-    report.write_report = summary_alone
+    command.write_report = summary_alone
     status = 1
     with contextlib.redirect_stdout(io.StringIO()):
-        bench.bench(arguments)
+        command.train(arguments, "bench")
         status = 0
     os._exit(status)
 
@@ -75,12 +77,13 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     root, arguments = Path(sys.argv[1]), sys.argv[2:]
-    assert forked_run([*arguments, "--out", str(root / "whole")], None) == 0
+    sys.path.insert(0, os.getcwd())  # as the commands do, for trainings and environments of the user's
+    assert forked_run(["--out", str(root / "whole"), *arguments], None) == 0
     whole = contents(root / "whole")
-    events = sum(len(ledger) for name, ledger in whole.items() if name.endswith(".jsonl"))
+    events = sum(len(ledger) - 1 for name, ledger in whole.items() if name.endswith(".jsonl"))
     for life in range(1, events + 1):
         folder = root / f"killed-{life}"
-        status = forked_run([*arguments, "--out", str(folder)], life)
+        status = forked_run(["--out", str(folder), *arguments], life)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, life
         assert forked_run(["--resume", str(folder)], None) == 0, life
         resumed = contents(folder)

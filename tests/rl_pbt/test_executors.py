@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rl_pbt.executors import Executor, InlineExecutor, IntervalJob, ProcessExecutor, TestJob, run_intervals, run_tests
-from rl_pbt.executors.base import Advance, unheeded
+from rl_pbt.errors import UserError
+from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor, run_all
 from rl_pbt.executors.processes import TaskError
-from rl_pbt.records import Cost, Proposal, Result, Test, UserError, joined
-from rl_pbt.store import Checkpoints
+from rl_pbt.records import Cost, FinalTest, Proposal, Result, joined
+from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, unheeded
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class Moody:
             raise UserError("say it so")
         if first == 15:
             raise ZeroDivisionError("a bug")
-        return [Result(id=p.id, fitness=float(p.id)) for p in job.proposals]
+        return [Result(proposal=p.id, fitness=float(p.id)) for p in job.proposals]
 
-    def test(self, job: TestJob) -> Test:
-        return Test(id=job.id, returns=tuple(map(float, job.episodes)), cost=Cost(eval_frames=1))
+    def test(self, job: FinalTestJob) -> FinalTest:
+        return FinalTest(proposal=job.proposal, returns=tuple(map(float, job.episodes)), cost=Cost(eval_units=1))
 
 
 def job(*ids: int) -> IntervalJob:
-    proposals = tuple(Proposal(id=i, member=i, generation=0, hypers={}, parent=None, frames=1) for i in ids)
-    return IntervalJob(proposals=proposals, lineage_frames=(0,) * len(ids), root_seed=0, checkpoints=Checkpoints(Path("unused")))
+    proposals = tuple(Proposal(id=i, member=i, generation=0, hypers={}, parent=None, units=1) for i in ids)
+    return IntervalJob(
+        proposals=proposals, lineage_units=(0,) * len(ids), root_seed=0, checkpoints=FolderCheckpoints(Path("unused"))
+    )
 
 
 @pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 3)], ids=["inline", "processes"])
@@ -52,13 +55,14 @@ def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_
     executor: Executor = make(Moody(tmp_path))
     try:
         for _ in range(2):
-            outcomes = list(run_intervals(executor, [job(0, 1), job(2), job(3, 4), job(5)]))
-            assert [[r.id for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
-        assert list(run_intervals(executor, [])) == []
+            outcomes = list(run_all(executor, [job(0, 1), job(2), job(3, 4), job(5)]))
+            assert [[r.proposal for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
+        assert list(run_all(executor, [])) == []
         shares = [range(2), range(2, 4), range(4, 5)]
-        shares_of_test = [TestJob(id=9, episodes=share, root_seed=0, checkpoints=Checkpoints(tmp_path)) for share in shares]
-        whole = Test(id=9, returns=(0.0, 1.0, 2.0, 3.0, 4.0), cost=Cost(eval_frames=3))
-        assert joined(list(run_tests(executor, shares_of_test))) == whole
+        folder = FolderCheckpoints(tmp_path)
+        shares_of_test = [FinalTestJob(proposal=9, episodes=share, root_seed=0, checkpoints=folder) for share in shares]
+        whole = FinalTest(proposal=9, returns=(0.0, 1.0, 2.0, 3.0, 4.0), cost=Cost(eval_units=3))
+        assert joined(list(run_all(executor, shares_of_test))) == whole
     finally:
         executor.close()
 
@@ -67,13 +71,12 @@ def test_outcomes_come_in_the_order_of_the_jobs(make: type[InlineExecutor], tmp_
 def test_work_can_be_submitted_while_other_work_is_not_collected(make: type[InlineExecutor], tmp_path: Path) -> None:
     executor: Executor = make(Moody(tmp_path))
     try:
-        executor.submit(job(0))
-        executor.submit(job(1))
+        waiting = [executor.submit(job(0)), executor.submit(job(1))]
         seen = []
         for number in range(2, 8):
-            seen.append(executor.collect()[0].id)
-            executor.submit(job(number))
-        seen += [executor.collect()[0].id for _ in range(2)]
+            seen.append(waiting.pop(0).wait()[0].proposal)
+            waiting.append(executor.submit(job(number)))
+        seen += [outcome.wait()[0].proposal for outcome in waiting]
         assert seen == list(range(8))
     finally:
         executor.close()
@@ -81,34 +84,34 @@ def test_work_can_be_submitted_while_other_work_is_not_collected(make: type[Inli
 
 @dataclass(frozen=True)
 class Slow(Moody):
-    """Says that it trained for 5 frames, and ends when told to."""
+    """Says that it trained for 5 units, and ends when told to."""
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         advance(2)
         advance(3)
         while not (self.folder / "end").exists():
             time.sleep(0.01)
-        return [Result(id=p.id, fitness=0.0) for p in job.proposals]
+        return [Result(proposal=p.id, fitness=0.0) for p in job.proposals]
 
 
 @pytest.mark.parametrize("make", [InlineExecutor, lambda task: ProcessExecutor(task, 1)], ids=["inline", "processes"])
-def test_frames_underway_are_seen_before_the_interval_ends(make: type[InlineExecutor], tmp_path: Path) -> None:
+def test_units_underway_are_seen_before_the_interval_ends(make: type[InlineExecutor], tmp_path: Path) -> None:
     executor: Executor = make(Slow(tmp_path))
     seen: list[int] = []
 
     def watch() -> None:
         deadline = time.monotonic() + 60
-        while executor.frames_underway < 5 and time.monotonic() < deadline:
+        while executor.units_underway < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
-        seen.append(executor.frames_underway)
+        seen.append(executor.units_underway)
         (tmp_path / "end").touch()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        list(run_intervals(executor, [job(0)]))
+        list(run_all(executor, [job(0)]))
         watcher.join()
-        assert seen == [5] and executor.frames_underway == 0
+        assert seen == [5] and executor.units_underway == 0
     finally:
         executor.close()
 
@@ -117,10 +120,10 @@ def test_a_killed_worker_is_replaced_and_its_job_run_again(tmp_path: Path) -> No
     (tmp_path / "die-1").touch()
     executor = ProcessExecutor(Moody(tmp_path), 2)
     try:
-        assert [r[0].id for r in run_intervals(executor, [job(0), job(1), job(2)])] == [0, 1, 2]
+        assert [r[0].proposal for r in run_all(executor, [job(0), job(1), job(2)])] == [0, 1, 2]
         assert not (tmp_path / "die-1").exists()
         os.kill(executor.pids[0], signal.SIGKILL)  # while idle
-        assert [r[0].id for r in run_intervals(executor, [job(3), job(4), job(5)])] == [3, 4, 5]
+        assert [r[0].proposal for r in run_all(executor, [job(3), job(4), job(5)])] == [3, 4, 5]
     finally:
         executor.close()
 
@@ -141,7 +144,7 @@ def test_what_a_dead_worker_had_started_neither_hides_its_death_nor_lives_on(tmp
     (tmp_path / "die-1").touch()
     executor = ProcessExecutor(Engine(tmp_path), 1)
     try:
-        assert [r[0].id for r in run_intervals(executor, [job(1)])] == [1]
+        assert [r[0].proposal for r in run_all(executor, [job(1)])] == [1]
     finally:
         executor.close()
     engines = [int(line) for line in (tmp_path / "engines").read_text().split()]
@@ -160,7 +163,7 @@ class Endless(Engine):
 
 
 def work_without_end(folder: Path) -> None:
-    list(run_intervals(ProcessExecutor(Endless(folder), 1), [job(1)]))
+    list(run_all(ProcessExecutor(Endless(folder), 1), [job(1)]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -194,7 +197,7 @@ def test_a_job_that_always_kills_its_worker_is_given_up_in_one_line(tmp_path: Pa
     executor = ProcessExecutor(Moody(tmp_path), 1)
     try:
         with pytest.raises(UserError, match="died 3 times on the same job"):
-            list(run_intervals(executor, [job(13)]))
+            list(run_all(executor, [job(13)]))
     finally:
         executor.close()
 
@@ -204,6 +207,6 @@ def test_what_the_task_raises_reaches_the_caller(tmp_path: Path) -> None:
         executor = ProcessExecutor(Moody(tmp_path), 1)
         try:
             with pytest.raises(kind, match=r"say it so|a bug"):
-                list(run_intervals(executor, [job(number)]))
+                list(run_all(executor, [job(number)]))
         finally:
             executor.close()

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image, ImageSequence
 
 from rl_pbt import play
-from rl_pbt.bench import command as bench
-from rl_pbt.store import Run
+from rl_pbt.api import load
+from rl_pbt.cli import command
+from rl_pbt.store.history import read_history
+from rl_pbt.store.run import RunFolder
 
 SMALL = [
     "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
@@ -22,7 +24,7 @@ SMALL = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    bench.bench([*SMALL, "--out", str(out), "--seeds", "0", "1"])
+    command.train([*SMALL, "--out", str(out), "--seeds", "0", "1"], "bench")
     return out
 
 
@@ -42,24 +44,24 @@ def test_a_gif_shows_the_episodes_whose_returns_are_said(run: Path, tmp_path: Pa
 
 
 def test_the_best_tested_winner_is_chosen_or_the_one_that_was_named(run: Path) -> None:
-    method, seed, winner = play.chosen(Run(run), None, None)
+    method, seed, winner = load(run).chosen()
     means = {
         (name, number): float(np.mean(history.test.returns))
         for name in ("pbt", "random")
         for number in (0, 1)
-        if (history := play.read_history(Run(run), name, number)).test is not None
+        if (history := read_history(RunFolder(run), name, number)).test is not None
     }
     assert means[method, seed] == max(means.values()) and winner >= 0
-    assert play.chosen(Run(run), "random", 1)[:2] == ("random", 1)
+    assert load(run).chosen("random", 1)[:2] == ("random", 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--method", "pbtt"], "did you mean 'pbt'"),
-        (["--seed", "7"], "no seed 7"),
+        (["--seed", "7"], "--seed 7 is none of"),
         (["--episodes", "0"], "--episodes must be 1 or more"),
-        ([], "--video FILE.gif"),
+        ([], "write a video to a file, a .gif"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(

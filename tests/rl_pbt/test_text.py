@@ -2,15 +2,15 @@
 
 import pytest
 
-from rl_pbt.text import duration, interval_text, readable, value_text
+from rl_pbt.text import counted, duration, listed, readable, table, value_text
 
 
 @pytest.mark.parametrize(
-    ("frames", "text"),
+    ("count", "text"),
     [(0, "0"), (999, "999"), (250_000, "250k"), (1_200_000, "1.2M"), (2e9, "2G"), (12_345, "12.3k")],
 )
-def test_frames(frames: float, text: str) -> None:
-    assert readable(frames) == text
+def test_counts(count: float, text: str) -> None:
+    assert readable(count) == text
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,12 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_values_and_estimates() -> None:
-    estimate = {"value": 12.34567, "interval": [1.0, 23.45678], "unit": "seeds"}
-    assert [value_text(v) for v in (estimate, None, 0.00012346, 7, "big")] == ["12.35", "–", "0.0001235", "7", "big"]
-    assert interval_text(estimate) == "1 to 23.46 (seeds)"
-    assert interval_text(None) == interval_text({**estimate, "interval": None}) == "–"
+def test_values_and_nouns() -> None:
+    assert [value_text(v) for v in (12.34567, None, 0.00012346, 7, "big")] == ["12.35", "–", "0.0001235", "7", "big"]
+    assert [counted(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
+    assert counted(0, "batch", "batches") == "0 batches"
+    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["name", "value"], [["a", "1"], ["b|c", "2"]]) == ("| name | value |\n| --- | --- |\n| a | 1 |\n| b\\|c | 2 |\n")

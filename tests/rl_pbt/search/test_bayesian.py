@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl_pbt.records import Cost, Hypers, Proposal, Result, UserError
-from rl_pbt.search import METHODS, Method, Plan, Setup
-from rl_pbt.search.bayesian import Surrogate, distribution_of, from_optuna, startup_trials, to_optuna
-from rl_pbt.space import Horizon, Space, parse_dimension
-from rl_pbt.statistics import difference_of
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, Hypers, Proposal, Result
+from rl_pbt.report.statistics import difference_of
+from rl_pbt.search import METHODS, Method, NoOptions, Plan, Problem
+from rl_pbt.search.bayesian import Sampler, Study, distribution_of, from_optuna, startup_trials, to_optuna
+from rl_pbt.space import Categorical, Horizon, Space, parse_dimension
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = Space.parse({"lr": "log:1e-5:1e-1", "clip": "linear:0:1"})
 MIXED = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
-PLAN = Plan(population=8, frames_per_member=1000, interval=100)
-MODELS = {"bayes": "gp", "tpe": "tpe"}
+PLAN = Plan(population=8, budget_per_member=1000, interval=100)
+SAMPLERS: dict[str, Sampler] = {"bayes": "gp", "tpe": "tpe"}
 Judge = Callable[[Proposal], float | None]
 
 
@@ -31,28 +32,28 @@ def needs_optuna() -> None:
 
 
 def make(name: str, root: int = 0, space: Space = SPACE, plan: Plan = PLAN) -> Method:
-    return METHODS[name].make(Setup(space=space, plan=plan, root_seed=root))
+    return METHODS[name].make(Problem(space=space, plan=plan, root_seed=root), NoOptions())
 
 
-def tell(method: Method, proposal: Proposal, fitness: float | None, eval_frames: int = 0) -> None:
+def tell(method: Method, proposal: Proposal, fitness: float | None, eval_units: int = 0) -> None:
     method.tell(
         Result(
-            id=proposal.id,
+            proposal=proposal.id,
             fitness=fitness,
             failure="diverged" if fitness is None else None,
             returns=() if fitness is None else (fitness,),
-            cost=Cost(train_frames=proposal.frames, eval_frames=eval_frames),
+            cost=Cost(train_units=proposal.units, eval_units=eval_units),
         )
     )
 
 
-def trials_of(method: Method, judge: Judge, eval_frames: int = 0) -> list[Proposal]:
-    """One after another; what the play-off judges again is left out."""
+def trials_of(method: Method, judge: Judge, eval_units: int = 0) -> list[Proposal]:
+    """One after another; the final re-evaluation is left out."""
     trials = []
     while asked := method.ask():
         for proposal in asked:
             trials += [proposal] if proposal.trains else []
-            tell(method, proposal, judge(proposal), eval_frames)
+            tell(method, proposal, judge(proposal), eval_units)
     return trials
 
 
@@ -92,25 +93,26 @@ def test_hypers_go_to_optuna_and_come_back_inside_both_bounds(text: str) -> None
         assert distribution._contains(distribution.to_internal_repr(there))
         back = from_optuna(dimension, there)
         assert back == (pytest.approx(hyper, abs=1e-12) if isinstance(dimension, Horizon) else hyper)
-        if not isinstance(hyper, str) and hasattr(dimension, "low"):
-            assert dimension.low <= float(back) <= dimension.high
+        if not isinstance(dimension, Categorical):
+            low, high = dimension.extremes
+            assert float(low) <= float(back) <= float(high)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("eval_frames", [0, 10])
-def test_whole_trainings_one_after_another_each_with_its_share(name: str, eval_frames: int) -> None:
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("eval_units", [0, 10])
+def test_whole_trainings_one_after_another_each_with_its_share(name: str, eval_units: int) -> None:
     method = make(name)
     first = method.ask()
     assert len(first) == 1 and method.ask() == [], "one at a time"
-    tell(method, first[0], 1.0, eval_frames)
-    trials = first + trials_of(method, smooth, eval_frames)
+    tell(method, first[0], 1.0, eval_units)
+    trials = first + trials_of(method, smooth, eval_units)
     assert [(p.member, p.generation, p.parent) for p in trials] == [(trial, 0, None) for trial in range(8)]
-    assert trials[0].frames == PLAN.frames_per_member, "what judging costs is not known yet"
-    # 8000 less a reserve of 16, what the first cost, seven evaluations and a play-off of eight: 6824 in sevenths.
-    assert {p.frames for p in trials[1:]} == ({974, 975} if eval_frames else {1000})
+    assert trials[0].units == PLAN.budget_per_member, "what judging costs is not known yet"
+    # 8000 less a reserve of 16, what the first cost, seven evaluations and a final re-evaluation of eight: 6824 in sevenths.
+    assert {p.units for p in trials[1:]} == ({974, 975} if eval_units else {1000})
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_it_starts_with_the_members_of_every_other_method_and_then_leaves_the_draws(name: str) -> None:
     assert [startup_trials(population) for population in (2, 8, 12, 16, 40)] == [2, 2, 3, 4, 10]
     method, drawn = make(name), make("random").ask()
@@ -120,21 +122,21 @@ def test_it_starts_with_the_members_of_every_other_method_and_then_leaves_the_dr
     assert len({str(p.hypers) for p in trials}) == 8
 
 
-@pytest.mark.parametrize("model", ["gp", "tpe"])
-def test_a_failure_counts_as_the_worst_so_far_or_as_failed_where_nothing_else_was_seen(model: str) -> None:
-    surrogate = Surrogate(SPACE, model, startup=2, seed=0)  # type: ignore[arg-type]
+@pytest.mark.parametrize("sampler", SAMPLERS.values())
+def test_a_failure_counts_as_the_worst_so_far_or_as_failed_where_nothing_else_was_seen(sampler: Sampler) -> None:
+    study = Study(SPACE, sampler, startup=2, seed=0)
     hypers: Hypers = {"lr": 1e-3, "clip": 0.5}
     for fitness in (None, 3.0, 1.0, None, 2.0):
-        surrogate.observe(hypers, fitness)
-    surrogate.observe(surrogate.suggest(), None)
-    surrogate.observe(surrogate.suggest(), 0.5)
-    surrogate.observe(surrogate.suggest(), None)
-    told = surrogate._study.get_trials()
+        study.observe(hypers, fitness)
+    study.observe(study.suggest(), None)
+    study.observe(study.suggest(), 0.5)
+    study.observe(study.suggest(), None)
+    told = study._study.get_trials()
     assert [trial.value for trial in told] == [None, 3.0, 1.0, 1.0, 2.0, 1.0, 0.5, 0.5]
     assert [trial.state.name for trial in told] == ["FAIL"] + ["COMPLETE"] * 7
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_optuna_is_heard_of_by_nobody_else(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """No line of log, no draw from a global generator, and PyTorch's threads are as they were."""
     import optuna
@@ -144,7 +146,7 @@ def test_optuna_is_heard_of_by_nobody_else(name: str, capfd: pytest.CaptureFixtu
     torch.set_num_threads(2)
     try:
         before = (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist())  # type: ignore[index]
-        trials_of(make(name, plan=Plan(population=4, frames_per_member=1000, interval=100)), smooth)
+        trials_of(make(name, plan=Plan(population=4, budget_per_member=1000, interval=100)), smooth)
         assert (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist()) == before  # type: ignore[index]
         assert torch.get_num_threads() == 2 and optuna.logging.get_verbosity() == optuna.logging.INFO
     finally:
@@ -155,17 +157,17 @@ def test_optuna_is_heard_of_by_nobody_else(name: str, capfd: pytest.CaptureFixtu
 SCRIPT = """
 import sys
 from rl_pbt.records import Result
-from rl_pbt.search import METHODS, Plan, Setup
+from rl_pbt.search import METHODS, NoOptions, Plan, Problem
 from rl_pbt.space import Space
 
 assert "optuna" not in sys.modules
 space = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 for name in ("bayes", "tpe"):
-    plan = Plan(population=6, frames_per_member=1000, interval=100)
-    method = METHODS[name].make(Setup(space=space, plan=plan, root_seed=7))
+    plan = Plan(population=6, budget_per_member=1000, interval=100)
+    method = METHODS[name].make(Problem(space=space, plan=plan, root_seed=7), NoOptions())
     while asked := method.ask():
         print(asked[0].hypers)
-        method.tell(Result(id=asked[0].id, fitness=-float(asked[0].hypers["lr"]), returns=(0.0,)))
+        method.tell(Result(proposal=asked[0].id, fitness=-float(asked[0].hypers["lr"]), returns=(0.0,)))
 """
 
 
@@ -184,7 +186,7 @@ def test_any_process_makes_the_same_proposals_on_however_many_threads() -> None:
     assert said[0] == said[1] and len(said[0].splitlines()) == 12
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_without_optuna_one_line_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"optuna, which is not installed: pip install -e '.\[search\]'"):
@@ -192,7 +194,7 @@ def test_without_optuna_one_line_says_what_to_install(name: str, monkeypatch: py
 
 
 def winners_value(name: str, root: int, trials: int) -> float:
-    method = make(name, root, plan=Plan(population=trials, frames_per_member=1000, interval=1000))
+    method = make(name, root, plan=Plan(population=trials, budget_per_member=1000, interval=1000))
     asked = trials_of(method, smooth)
     winner = method.winner()
     return next(smooth(p) for p in asked if p.id == winner)

@@ -1,13 +1,14 @@
-"""How hypers move, as the papers word it, and the departures that the module lists."""
+"""How hypers move, as the papers word it, and the deviations that the module lists."""
 
 import numpy as np
 import pytest
 
-from rl_pbt.records import UserError
-from rl_pbt.search.explore import JADERBERG_FACTORS, UNBIASED_FACTORS, Perturb, PerturbOrResample
+from rl_pbt.errors import BadSetting
+from rl_pbt.search.explore import UNBIASED_FACTORS, Perturb, PerturbOrResample, explore_by
 from rl_pbt.space import Space
 
 SPACE = Space.parse({"lr": "log:1e-9:1e9", "entropy": "log:1e-9:1e9", "discount": "horizon:0.5:0.9999"})
+JADERBERG_FACTORS = (1.2, 0.8)
 START = {"lr": 1.0, "entropy": 1.0, "discount": 0.98}
 
 
@@ -57,8 +58,15 @@ def test_what_is_not_resampled_is_perturbed_and_1_is_the_papers_resample() -> No
 
 def test_settings_that_cannot_be() -> None:
     for factors in ((), (1.2, -1.0)):
-        with pytest.raises(UserError, match="--factors"):
+        with pytest.raises(BadSetting, match=r"^factors must be numbers above 0, one at least, but are ") as error:
             Perturb(factors=factors)
+        assert error.value.field == "factors"
     for probability in (-0.1, 2.0):
-        with pytest.raises(UserError, match="--resample-probability"):
+        with pytest.raises(BadSetting, match=r"^resample_probability must be between 0 and 1, but is ") as error:
             PerturbOrResample(probability=probability)
+        assert error.value.field == "resample_probability"
+
+
+def test_nothing_is_resampled_without_a_probability() -> None:
+    assert explore_by((2.0,), 0.0) == Perturb(factors=(2.0,))
+    assert explore_by((2.0,), 0.5) == PerturbOrResample(probability=0.5, perturb=Perturb(factors=(2.0,)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rl_pbt.records import Cost, Proposal, Result
-from rl_pbt.search import Plan, Setup
-from rl_pbt.search.gpbt_pl import GPBTPL
+from rl_pbt.search import Plan, Problem
+from rl_pbt.search.gpbt_pl import GPBTPL, GPBTPLOptions
 from rl_pbt.space import Space
 
 SPACE = Space.parse({"lr": "log:1e-4:1", "units": "int:0:10"})
@@ -22,18 +22,24 @@ class Draws:
         return next(self._pairs)
 
 
+def make(population: int) -> GPBTPL:
+    plan = Plan(population=population, budget_per_member=400, interval=100)
+    return GPBTPL(Problem(space=SPACE, plan=plan, root_seed=0), GPBTPLOptions())
+
+
 def told(method: GPBTPL, fitness: dict[int, float | None]) -> list[Proposal]:
     asked = method.ask()
     for p in asked:
         value = fitness[p.member]
-        method.tell(Result(id=p.id, fitness=value, failure=None if value is not None else "x", cost=Cost(train_frames=p.frames)))
+        failure = "diverged" if value is None else None
+        method.tell(Result(proposal=p.id, fitness=value, failure=failure, cost=Cost(train_units=p.units)))
     return asked
 
 
 def test_a_loser_moves_from_its_own_hypers_towards_the_winners_with_a_velocity_that_is_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    method = GPBTPL(Setup(space=SPACE, plan=Plan(population=4, frames_per_member=400, interval=100), root_seed=0))
+    method = make(4)
     initial = [{"lr": 1e-4, "units": 0}, {"lr": 1e-2, "units": 4}, {"lr": 1e-2, "units": 4}, {"lr": 1.0, "units": 8}]
     monkeypatch.setattr(method, "initial_hypers", initial.__getitem__)
     rng = method.rng
@@ -52,7 +58,7 @@ def test_a_loser_moves_from_its_own_hypers_towards_the_winners_with_a_velocity_t
 
 
 def test_a_failure_is_slow_wherever_it_ranks_and_learns_too() -> None:
-    method = GPBTPL(Setup(space=SPACE, plan=Plan(population=8, frames_per_member=400, interval=100), root_seed=0))
+    method = make(8)
     first = told(method, {member: None if member < 4 else float(member) for member in range(8)})
     second = method.ask()
     assert [p.member for p in second if p.hypers_from is not None] == [0, 1, 2, 3]

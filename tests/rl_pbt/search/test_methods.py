@@ -10,19 +10,22 @@ from dataclasses import replace
 
 import pytest
 
-from rl_pbt.records import Cost, Hypers, Proposal, Result, UserError
-from rl_pbt.search import METHODS, Method, Plan, Setup, Stage
-from rl_pbt.space import Categorical, Space
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import fields_of
+from rl_pbt.records import Cost, Hypers, Proposal, Result
+from rl_pbt.search import METHODS, Method, Plan, Problem
+from rl_pbt.space import Categorical, Integer, Space
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
-PLAN = Plan(population=6, frames_per_member=1000, interval=100)
+PLAN = Plan(population=6, budget_per_member=1000, interval=100)
 POPULATION = {"mf-pbt": 8}  # where a method needs another one
 PUBLISHED: Hypers = {"lr": 7e-4, "units": 5, "discount": 0.99, "eps": 0.01}
-STAGES = [Stage(frames=frames, hypers={**PUBLISHED, "lr": lr}) for frames, lr in ((300, 1e-3), (100, 2e-3), (100, 3e-3))]
-SCHEDULES = {name: STAGES for name in METHODS if name.startswith("replay")}
-SAME_HYPERS = ("hand-tuned", *SCHEDULES)  # for all members, and by no draw
+STAGES = [{"units": units, "hypers": {**PUBLISHED, "lr": lr}} for units, lr in ((300, 1e-3), (100, 2e-3), (100, 3e-3))]
+REPLAYING = [name for name, entry in METHODS.items() if entry.replays]
+REPLAY = {"members": 6, "seeds": {"0": dict.fromkeys(REPLAYING, STAGES)}}
+SAME_HYPERS = ("hand-tuned", *REPLAYING)  # for all members, and by no draw
 SYNCHRONOUS = [
-    *SCHEDULES,
+    *REPLAYING,
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
     *("random", "hand-tuned", "pb2", "mf-pbt", "gpbt-pl"),
 ]
@@ -34,31 +37,31 @@ def plan_of(name: str) -> Plan:
     return replace(PLAN, population=POPULATION.get(name, PLAN.population))
 
 
-def make(name: str, root: int = 0, **config: float) -> Method:
-    plan = plan_of(name)
-    setup = Setup(
-        space=SPACE, plan=plan, root_seed=root, published=PUBLISHED, schedules=SCHEDULES, first_replayed_member=6, **config
-    )  # type: ignore[arg-type]
+def make(name: str, root: int = 0, space: Space = SPACE, **options: float) -> Method:
+    """`options` are those of the method, and what it replays is added where it replays."""
+    entry = METHODS[name]
+    problem = Problem(space=space, plan=plan_of(name), root_seed=root, published=PUBLISHED)
+    own = {"replay": REPLAY} if "replay" in fields_of(entry.options) else options
     try:
-        return METHODS[name].make(setup)
+        return entry.make(problem, entry.options(**own))
     except UserError as error:
         if "which is not installed" in str(error):
             pytest.skip(str(error))
         raise
 
 
-def outcome(proposal: Proposal, fitness: float | None, eval_frames: int = 8) -> Result:
-    """`eval_frames` of two episodes; half as many for one."""
+def outcome(proposal: Proposal, fitness: float | None, eval_units: int = 8) -> Result:
+    """`eval_units` of two episodes; half as many for one."""
     return Result(
-        id=proposal.id,
+        proposal=proposal.id,
         fitness=fitness,
         failure=None if fitness is not None else "diverged",
         returns=() if fitness is None else (fitness,) * (proposal.episodes or 2),
-        cost=Cost(train_frames=proposal.frames, eval_frames=eval_frames * (proposal.episodes or 2) // 2),
+        cost=Cost(train_units=proposal.units, eval_units=eval_units * (proposal.episodes or 2) // 2),
     )
 
 
-def play(method: Method, judge: Judge, eval_frames: Callable[[Proposal], int] = lambda _: 8, together: int = 2) -> list[Proposal]:
+def play(method: Method, judge: Judge, eval_units: Callable[[Proposal], int] = lambda _: 8, together: int = 2) -> list[Proposal]:
     """As the controller does: `together` proposals are told, in the order in which they were asked for; then it asks for more."""
     seen: list[Proposal] = []
     underway: list[Proposal] = []
@@ -69,7 +72,7 @@ def play(method: Method, judge: Judge, eval_frames: Callable[[Proposal], int] = 
         if not underway:
             return seen
         for proposal in reversed(underway[:together]):  # by id, never by order
-            method.tell(outcome(proposal, judge(proposal), eval_frames(proposal)))
+            method.tell(outcome(proposal, judge(proposal), eval_units(proposal)))
         del underway[:together]
 
 
@@ -107,8 +110,8 @@ def test_contract(name: str, judge: Judge) -> None:
             assert (parent.member, parent.hypers) == (proposal.member, proposal.hypers) and proposal.hypers_from is None
             assert all(later.member != parent.member for later in seen[parent.id + 1 :] if later.trains)
     assert len({(p.member, p.generation) for p in seen}) == len(seen), "they name the random streams"
-    frames = sum(p.frames for p in seen)
-    assert frames <= plan_of(name).total
+    units = sum(p.units for p in seen)
+    assert units <= plan_of(name).total
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -131,18 +134,41 @@ COSTS: dict[str, Callable[[Proposal], int]] = {
 @pytest.mark.parametrize("name", METHODS)
 def test_the_budget_is_spent_and_never_overspent(name: str, judge: Judge, together: int, cost: Callable[[Proposal], int]) -> None:
     seen = play(make(name), judge, cost, together)
-    spent = sum(outcome(p, 0.0, cost(p)).cost.frames for p in seen)
+    spent = sum(outcome(p, 0.0, cost(p)).cost.units for p in seen)
     assert 0.99 * plan_of(name).total <= spent <= plan_of(name).total
 
 
-@pytest.mark.parametrize("eval_frames", [0, 8, 60])
+@pytest.mark.parametrize("name", METHODS)
+def test_where_judging_is_free_the_whole_budget_is_trained_for_and_nobody_is_judged_again(name: str) -> None:
+    for judge in (by_lr, lambda p: None if p.member == 0 and p.generation > 0 else by_lr(p)):
+        seen = play(make(name), judge, COSTS["none"])
+        assert all(p.trains for p in seen)
+        assert sum(p.units for p in seen) == plan_of(name).total
+
+
+WORDS = Space.parse({"torso": "choice:nature:impala:mlp", "layers": "int:1:4", "batch": "int:8:64"})
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in SAME_HYPERS])
+def test_words_and_whole_numbers_are_searched_as_such(name: str) -> None:
+    seen = play(make(name, space=WORDS), lambda p: float(p.hypers["layers"]) + (p.hypers["torso"] == "impala"))
+    for dimension in ("torso", "layers", "batch"):
+        kind, values = WORDS.dimensions[dimension], [p.hypers[dimension] for p in seen]
+        assert len(set(values)) > 1
+        if isinstance(kind, Integer):
+            assert all(type(value) is int and kind.low <= value <= kind.high for value in values)
+        else:
+            assert {*values} <= {"nature", "impala", "mlp"}
+
+
+@pytest.mark.parametrize("eval_units", [0, 8, 60])
 @pytest.mark.parametrize("name", sorted({*SYNCHRONOUS, "pbt-async"} - {"mf-pbt"}))  # that one refuses so short a plan
 def test_an_interval_as_long_as_the_budget_is_cut_in_two_and_nothing_overspent(
-    name: str, eval_frames: int, monkeypatch: pytest.MonkeyPatch
+    name: str, eval_units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(globals(), "PLAN", replace(PLAN, interval=PLAN.frames_per_member))
-    seen = play(make(name), by_lr, lambda _: eval_frames)
-    spent = sum(outcome(p, 0.0, eval_frames).cost.frames for p in seen)
+    monkeypatch.setitem(globals(), "PLAN", replace(PLAN, interval=PLAN.budget_per_member))
+    seen = play(make(name), by_lr, lambda _: eval_units)
+    spent = sum(outcome(p, 0.0, eval_units).cost.units for p in seen)
     assert 0.99 * plan_of(name).total <= spent <= plan_of(name).total
     assert len({p.generation for p in seen if p.trains}) == 2
 
@@ -150,14 +176,14 @@ def test_an_interval_as_long_as_the_budget_is_cut_in_two_and_nothing_overspent(
 @pytest.mark.parametrize("name", SYNCHRONOUS)
 def test_generations_are_ranked_at_equal_age_and_as_long_as_said(name: str) -> None:
     seen = play(make(name), by_lr, COSTS["varying"])
-    lengths = [{p.frames for p in seen if p.generation == generation} for generation in range(10)]
+    lengths = [{p.units for p in seen if p.generation == generation} for generation in range(10)]
     assert all(len(of_generation) == 1 for of_generation in lengths)
-    frames = [of_generation.pop() for of_generation in lengths]
-    assert frames[0] == PLAN.interval and max(frames[1:]) - min(frames[1:]) < 0.1 * PLAN.interval
+    units = [of_generation.pop() for of_generation in lengths]
+    assert units[0] == PLAN.interval and max(units[1:]) - min(units[1:]) < 0.1 * PLAN.interval
 
 
 @pytest.mark.parametrize("name", SYNCHRONOUS)
-def test_the_play_off_judges_the_best_again_and_finds_out_a_winner_by_luck(name: str) -> None:
+def test_the_final_reevaluation_judges_the_best_again_and_exposes_a_lucky_winner(name: str) -> None:
     """The member that leads at the end did so by luck: judged again it is the worst, and the second best wins."""
     method, waves, last, size = make(name), [], {}, plan_of(name).population
     best_first = [3, *(place for place in reversed(range(size)) if place != 3)]
@@ -186,6 +212,12 @@ def test_all_methods_start_from_the_same_members(name: str) -> None:
 
 def test_hand_tuned_members_have_the_published_hypers() -> None:
     assert all(p.hypers == PUBLISHED for p in make("hand-tuned").ask())
+    some = {name: value for name, value in PUBLISHED.items() if name not in ("lr", "units")} | {"not searched": 1.0}
+    with pytest.raises(
+        BadSetting, match=r"^hypers must have a value of each searched .* for hand-tuned: add lr, units$"
+    ) as error:
+        METHODS["hand-tuned"].make(Problem(space=SPACE, plan=PLAN, root_seed=0, published=some), METHODS["hand-tuned"].options())
+    assert error.value.field == "hypers"
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -193,7 +225,7 @@ def test_tell_matches_by_id_once(name: str) -> None:
     method = make(name)
     first = method.ask()[0]
     method.tell(outcome(first, 1.0))
-    for unknown in (first, Proposal(id=999, member=0, generation=0, hypers={}, parent=None, frames=1)):
+    for unknown in (first, Proposal(id=999, member=0, generation=0, hypers={}, parent=None, units=1)):
         with pytest.raises(KeyError, match=str(unknown.id)):
             method.tell(outcome(unknown, 1.0))
 
@@ -204,7 +236,7 @@ def test_winner_is_the_fittest_at_the_end(name: str) -> None:
     seen = play(method, by_lr)
     last = {p.member: p for p in seen if p.trains}
     assert any(not p.trains for p in seen)
-    trained = {member: sum(p.frames for p in seen if p.member == member) for member in last}
+    trained = {member: sum(p.units for p in seen if p.member == member) for member in last}
     oldest = [p for member, p in last.items() if trained[member] > 0.95 * max(trained.values())]
     assert len(oldest) == plan_of(name).population or name in OF_UNEQUAL_AGE
     assert by_lr(seen[method.winner() or 0]) == max(map(by_lr, oldest))
@@ -248,7 +280,7 @@ def test_replay_follows_its_schedule_with_members_of_its_own() -> None:
     rates = [{float(p.hypers["lr"]) for p in seen if p.generation == generation} for generation in range(10)]
     assert rates == [{1e-3}] * 6 + [{2e-3}] * 2 + [{3e-3}] * 2
     with pytest.raises(UserError, match="replay:RUN"):
-        METHODS["replay-final"].make(Setup(space=SPACE, plan=PLAN, root_seed=0))
+        METHODS["replay-final"].make(Problem(space=SPACE, plan=PLAN, root_seed=0), METHODS["replay-final"].options())
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 6])
@@ -275,9 +307,9 @@ def test_asynchronous_members_copy_only_what_is_not_older_unless_told_otherwise(
         if not underway:
             break
         for p in underway[:together]:
-            ages[p.id] = ages[p.parent] + p.frames
+            ages[p.id] = ages[p.parent] + p.units
             newest[p.member] = p.id
-            method.tell(replace(outcome(p, by_lr(p)), lineage_frames=ages[p.id]))
+            method.tell(replace(outcome(p, by_lr(p)), lineage_units=ages[p.id]))
         del underway[:together]
     assert copies > 5 and (waits > 10 or together == 6)
     assert older == 0 or any_age
@@ -287,17 +319,17 @@ def test_asynchronous_members_age_alike_and_nobody_waits_for_a_generation_to_end
     seen = play(make("pbt-async"), by_lr, COSTS["varying"], together=2)
     trained = [p for p in seen if p.trains]
     assert {(p.member, p.generation) for p in trained} == {(m, g) for m in range(6) for g in range(10)}
-    assert all(len({p.frames for p in trained if p.generation == g}) == 1 for g in range(10))
+    assert all(len({p.units for p in trained if p.generation == g}) == 1 for g in range(10))
     order = [p.generation for p in trained[6:]]
     assert order == sorted(order)
     assert play(make("pbt-async"), by_lr, together=6) != play(make("pbt-async"), by_lr, together=2)
 
 
-def test_random_search_keeps_a_failure_and_gives_its_frames_to_the_others() -> None:
+def test_random_search_keeps_a_failure_and_gives_its_units_to_the_others() -> None:
     seen = play(make("random"), lambda p: None if p.id == 2 else by_lr(p))
     assert {p.member for p in seen if p.generation > 0} == {0, 1, 3, 4, 5}
     assert all(p.hypers == seen[p.member].hypers for p in seen)
-    assert seen[-1].frames == 0 and [p for p in seen if p.trains][-1].frames > PLAN.interval
+    assert seen[-1].units == 0 and [p for p in seen if p.trains][-1].units > PLAN.interval
 
 
 def test_a_population_that_fails_entirely_starts_anew() -> None:
@@ -311,21 +343,16 @@ def test_a_population_that_fails_entirely_starts_anew() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"population": 1}, "--population"),
-        ({"frames_per_member": -5}, "above 0"),
-        ({"interval": 2000}, "longer than the budget"),
-        ({"quantum": 200}, "shorter than one round"),
+        ({"population": 1}, "^population must be 2 or more .*, but is 1$"),
+        ({"budget_per_member": -5}, "^budget must be above 0, but is -5$"),
+        ({"interval": 0}, "^interval must be above 0, but is 0$"),
+        ({"interval": 2000}, "^interval must be no longer than the budget, 1000, but is 2000$"),
+        ({"quantum": 200}, "^interval must be 200, .*, or more, but is 100$"),
     ],
 )
 def test_plans_that_cannot_be(fields: dict[str, int], says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        Plan(**{"population": 6, "frames_per_member": 1000, "interval": 100} | fields)
-
-
-@pytest.mark.parametrize("fields", [{"fraction": 0.0}, {"fraction": 0.6}, {"resample_probability": 2.0}, {"burn_in": -1}])
-def test_pbt_settings_that_cannot_be(fields: dict[str, float]) -> None:
-    with pytest.raises(UserError):
-        make("pbt", **fields)
+    with pytest.raises(BadSetting, match=says):
+        Plan(**{"population": 6, "budget_per_member": 1000, "interval": 100} | fields)
 
 
 def proposals_of_all_methods() -> str:

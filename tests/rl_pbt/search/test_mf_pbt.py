@@ -2,9 +2,10 @@
 
 import pytest
 
-from rl_pbt.records import Cost, Result, UserError
-from rl_pbt.search import Plan, Setup
-from rl_pbt.search.mf_pbt import MFPBT, Copy, SubPopulation, evolve, periods, sub_populations
+from rl_pbt.errors import BadSetting
+from rl_pbt.records import Cost, Result
+from rl_pbt.search import Plan, Problem
+from rl_pbt.search.mf_pbt import MFPBT, Copy, MFPBTOptions, SubPopulation, evolve, periods, sub_populations
 from rl_pbt.space import Space
 
 FAST, SLOW = SubPopulation(members=(0, 1, 2, 3), period=1), SubPopulation(members=(4, 5, 6, 7), period=3)
@@ -74,7 +75,7 @@ def test_a_failure_is_replaced_whether_its_sub_population_decides_or_not() -> No
 def test_periods_grow_geometrically_and_each_comes_round_within_the_plan(
     population: int, generations: int, series: list[int]
 ) -> None:
-    found = sub_populations(Plan(population=population, frames_per_member=generations, interval=1))
+    found = sub_populations(Plan(population=population, budget_per_member=generations, interval=1))
     assert [p.period for p in found] == series and len({len(p.members) for p in found}) == 1
     assert [member for p in found for member in p.members] == list(range(population))
     assert len(found[0].members) % 4 == 0 and found[-1].period < generations
@@ -83,21 +84,22 @@ def test_periods_grow_geometrically_and_each_comes_round_within_the_plan(
 
 @pytest.mark.parametrize(
     ("population", "generations", "says"),
-    [(6, 10, "--population"), (20, 10, "--population"), (8, 2, "3 generations"), (12, 3, "4 generations")],
+    [(6, 10, "^population .* 6$"), (20, 10, "^population .* 20$"), (8, 2, "^interval .* 3 gen"), (12, 3, "^interval .* 4 gen")],
 )
 def test_plans_that_cannot_be(population: int, generations: int, says: str) -> None:
-    with pytest.raises(UserError, match=says) as error:
-        sub_populations(Plan(population=population, frames_per_member=generations, interval=1))
+    with pytest.raises(BadSetting, match=says) as error:
+        sub_populations(Plan(population=population, budget_per_member=generations, interval=1))
     assert "\n" not in str(error.value)
 
 
 def test_each_sub_population_decides_when_its_period_comes_round() -> None:
     space = Space.parse({"lr": "log:1e-5:1e-2"})
-    method = MFPBT(Setup(space=space, plan=Plan(population=8, frames_per_member=1000, interval=100), root_seed=0))
+    plan = Plan(population=8, budget_per_member=1000, interval=100)
+    method = MFPBT(Problem(space=space, plan=plan, root_seed=0), MFPBTOptions())
     copied: dict[int, list[int]] = {}
     while proposals := method.ask():
         for p in proposals:
             if p.hypers_from is not None:
                 copied.setdefault(p.generation, []).append(p.member)
-            method.tell(Result(id=p.id, fitness=float(8 - p.member), cost=Cost(train_frames=p.frames)))
+            method.tell(Result(proposal=p.id, fitness=float(8 - p.member), cost=Cost(train_units=p.units)))
     assert copied == {g: [3, 6, 7] if g % 3 == 0 else [3] for g in range(1, 10)}

@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 import pytest
 
-from rl_pbt.records import Cost, Proposal, Result, UserError
-from rl_pbt.search import METHODS, Plan, Setup
-from rl_pbt.search.pb2 import PB2, Model, Observation
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, Proposal, Result
+from rl_pbt.search import METHODS, Plan, Problem
+from rl_pbt.search.pb2 import PB2, Model, Observation, PB2Options
 from rl_pbt.space import Space
 
 pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install -e '.[search]'")
@@ -16,7 +17,7 @@ from rl_pbt.search import gp  # it needs scikit-learn
 
 RNG = np.random.default_rng
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "eps": "choice:0.1:0.01"})
-PLAN = Plan(population=8, frames_per_member=1000, interval=100)
+PLAN = Plan(population=8, budget_per_member=1000, interval=100)
 
 
 def rows_and_targets(free: int = 2) -> tuple[gp.Floats, gp.Floats]:
@@ -48,9 +49,9 @@ def test_the_kernels_gradient_is_that_of_finite_differences() -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kappa", [0.1, 2.0])
 def test_the_maximum_of_the_acquisition_is_the_best_of_a_grid(kappa: float, seed: int) -> None:
-    surrogate = gp.Surrogate(*rows_and_targets())
+    process = gp.Process(*rows_and_targets())
     context = np.array([1.1, 0.5])
-    bound = surrogate.upper_bound(np.array([[1.1, 0.5, 0.3, 0.3], [1.1, 0.2, 0.9, 0.1]]), kappa)
+    bound = process.upper_bound(np.array([[1.1, 0.5, 0.3, 0.3], [1.1, 0.2, 0.9, 0.1]]), kappa)
     axis = np.linspace(0, 1, 201)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     values = bound(np.hstack([np.tile(context, (len(grid), 1)), grid]))
@@ -63,14 +64,14 @@ def test_the_maximum_of_the_acquisition_is_the_best_of_a_grid(kappa: float, seed
 
 def test_the_bound_is_that_of_plain_linear_algebra() -> None:
     rows, targets = rows_and_targets()
-    surrogate = gp.Surrogate(rows, targets)
+    process = gp.Process(rows, targets)
     pending, asked = RNG(2).random((3, 4)), RNG(3).random((7, 4))
-    kernel, noise = surrogate.signal, surrogate.noise
+    kernel, noise = process.signal, process.noise
     mean = kernel(asked, rows) @ np.linalg.solve(kernel(rows) + noise * np.eye(40), gp.standardised(targets))
     seen = np.vstack([rows, pending])
     across = kernel(asked, seen)
     variance = kernel.diag(asked) - np.sum(across * np.linalg.solve(kernel(seen) + noise * np.eye(43), across.T).T, axis=1)
-    assert surrogate.upper_bound(pending, 1.5)(asked) == pytest.approx(mean + 1.5 * np.sqrt(variance), abs=1e-6)
+    assert process.upper_bound(pending, 1.5)(asked) == pytest.approx(mean + 1.5 * np.sqrt(variance), abs=1e-6)
 
 
 def test_targets_are_standardised_and_clipped() -> None:
@@ -88,17 +89,17 @@ def test_a_pending_configuration_is_not_chosen_again() -> None:
 
 
 def play(method: PB2, fitness: dict[tuple[int, int], float | None]) -> list[Proposal]:
-    """A generation; a member scores what is said, else its own number."""
+    """A generation; a member scores what is said, otherwise its own number."""
     asked = method.ask()
     for p in asked:
         value = fitness.get((p.generation, p.member), float(p.member))
         failure = None if value is not None else "diverged"
-        method.tell(Result(id=p.id, fitness=value, failure=failure, cost=Cost(train_frames=p.frames)))
+        method.tell(Result(proposal=p.id, fitness=value, failure=failure, cost=Cost(train_units=p.units)))
     return asked
 
 
 def test_an_interval_is_measured_against_the_checkpoint_that_it_started_from() -> None:
-    method = PB2(Setup(space=SPACE, plan=PLAN, root_seed=0))
+    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())
     play(method, {})
     assert not method.observations, "nobody knows what a member was worth before its first interval"
     second = play(method, {(1, 2): 12.0, (1, 3): None, (1, 0): 10.0})
@@ -111,7 +112,7 @@ def test_an_interval_is_measured_against_the_checkpoint_that_it_started_from() -
 
 
 def test_copies_are_from_the_prior_until_there_is_a_model_and_whole_numbers_and_choices_are_legal() -> None:
-    method = PB2(Setup(space=SPACE, plan=PLAN, root_seed=0))
+    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())
     generations = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -132,7 +133,7 @@ def test_copies_are_from_the_prior_until_there_is_a_model_and_whole_numbers_and_
 
 def test_a_space_of_choices_alone_needs_no_model() -> None:
     space = Space.parse({"eps": "choice:0.1:0.01:0.001"})
-    method = PB2(Setup(space=space, plan=PLAN, root_seed=0))
+    method = PB2(Problem(space=space, plan=PLAN, root_seed=0), PB2Options())
     while (asked := play(method, {})) and asked[0].trains:
         assert {p.hypers["eps"] for p in asked} <= {0.1, 0.01, 0.001}
 
@@ -140,4 +141,4 @@ def test_a_space_of_choices_alone_needs_no_model() -> None:
 def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rl_pbt.search.gp", None)
     with pytest.raises(UserError, match=r"scikit-learn, which is not installed: pip install -e '.\[search\]'"):
-        METHODS["pb2"].make(Setup(space=SPACE, plan=PLAN, root_seed=0))
+        METHODS["pb2"].make(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())

@@ -1,0 +1,265 @@
+"""The Python API: `tune` your own training, `bench` agents on an environment, `load` a run that was made.
+
+The command line is a thin layer over the same functions.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, final
+
+import numpy as np
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError, did_you_mean
+from rl_pbt.making import machine, make_task
+from rl_pbt.records import Hyper, Hypers
+from rl_pbt.report import Summary, summarise, write_report
+from rl_pbt.running import execute, open_run, prepare
+from rl_pbt.store.history import History, line_of_descent, read_history
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks import own
+from rl_pbt.tasks.base import Task
+
+Row: TypeAlias = dict[str, Any]
+Folder: TypeAlias = str | Path
+
+
+class Trainable(Protocol):
+    """What a training of your own must offer to `tune`; `rl_pbt.torch_state` turns torch modules and optimisers into states.
+
+    `hypers` maps the names in `search` to values. A `budget` is in units of your own: updates, epochs, samples. A state is nested
+    dicts and lists of NumPy arrays, numbers and strings. A score is better the higher it is.
+    """
+
+    def __init__(self, hypers: Hypers, seed: int) -> None: ...
+
+    def set_hypers(self, hypers: Hypers) -> None:
+        """Use these from now on; called after `load`."""
+        ...
+
+    def train(self, budget: int) -> Mapping[str, float] | None:
+        """Train for so many units; metrics for the learning curves, if any."""
+        ...
+
+    def evaluate(self, seed: int) -> float | Iterable[float]:
+        """One score or several, on data that the seed chooses or on all there are."""
+        ...
+
+    def state(self) -> Any:
+        """Everything that was learned."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Take over what `state` returned."""
+        ...
+
+
+@final
+class Run:
+    """One run, finished or not. `folder` holds its manifest, ledgers and report."""
+
+    def __init__(self, folder: Folder, task: type[Any] | None = None) -> None:
+        self._run = RunFolder(Path(folder))
+        self._task = task
+        self._run.manifest()  # or it is not a run
+
+    @property
+    def folder(self) -> Path:
+        return self._run.folder
+
+    @property
+    def manifest(self) -> Manifest:
+        """Command, configuration, versions, hardware, status."""
+        return self._run.manifest()
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration, with every setting named."""
+        return self.manifest.config
+
+    @property
+    def summary(self) -> Summary:
+        """Everything that the report says, as typed records; `to_json` gives the content of summary.json."""
+        return summarise(self._run)
+
+    @property
+    def verdict(self) -> str:
+        """What can be said of the first method against the second, in words."""
+        return self.summary.comparison.verdict
+
+    def winner(self, method: str | None = None, seed: int | None = None) -> Any:
+        """The member that a method chose on a seed, loaded: an agent with `act(observation, deterministic=False)`, or an object
+        of your own class.
+
+        Without a method or a seed, the best tested of all. Raises UserError where there is none, and for a training of your own
+        if its class was not given: a run never imports code by itself.
+        """
+        method, seed, proposal = self.chosen(method, seed)
+        config = self.config
+        if config.task == "own" and self._task is None:
+            target = config.task_options["target"]
+            raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
+        task = _maker(self._task)(config, 1)
+        return task.winner(proposal, self._run.checkpoints(method, seed))
+
+    def chosen(self, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
+        """Method, seed and proposal of a winner: those named or, of all winners left, the one with the best mean test score."""
+        config = self.config
+        if method is not None and method not in config.methods:
+            raise did_you_mean("method of this run", method, config.methods)
+        if seed is not None and seed not in config.seeds:
+            raise BadSetting("seed", f"{seed} is none of this run's: it has {', '.join(map(str, config.seeds))}")
+        candidates: list[tuple[float, str, int, int]] = []
+        for name in config.methods if method is None else (method,):
+            for number in config.seeds if seed is None else (seed,):
+                history = read_history(self._run, name, number)
+                if history.chosen is not None:
+                    candidates.append((_tested(history), name, number, history.chosen))
+        if not candidates:
+            raise UserError(f"{self.folder} has no winner yet: resume it first")
+        return max(candidates, key=lambda candidate: candidate[0])[1:]
+
+    def schedule(self, method: str | None = None, seed: int | None = None) -> list[Row]:
+        """The hyperparameters along the winner's line of descent, founder first: a row for each interval, with the units that it
+        trained for (`units`), the training age at its end (`lineage_units`), the member, the fitness, and each hyperparameter.
+        """
+        method, seed, proposal = self.chosen(method, seed)
+        history = read_history(self._run, method, seed)
+        return [_row(history, method, seed, ancestor) for ancestor in line_of_descent(history, proposal)]
+
+    def rows(self) -> list[Row]:
+        """One plain record for each interval of each member, of all methods and seeds: rows of a table or of a data frame."""
+        return list(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        config = self.config
+        for method in config.methods:
+            for seed in config.seeds:
+                history = read_history(self._run, method, seed)
+                for trial in history.trials:
+                    yield _row(history, method, seed, trial.proposal.id)
+
+    def report(self) -> Path:
+        """Write summary.json, summary.md and the plots; the path of summary.md."""
+        write_report(self._run)
+        return self.folder / "summary.md"
+
+    def __repr__(self) -> str:
+        return f"rl_pbt.load({str(self.folder)!r})"
+
+
+def _tested(history: History) -> float:
+    return -np.inf if history.test is None else float(np.mean(history.test.returns))
+
+
+def _row(history: History, method: str, seed: int, proposal: int) -> Row:
+    trial = history.by_id[proposal]
+    asked, result = trial.proposal, trial.result
+    return {
+        "method": method,
+        "seed": seed,
+        "proposal": asked.id,
+        "member": asked.member,
+        "generation": asked.generation,
+        "parent": asked.parent,
+        "units": asked.units,
+        "lineage_units": result.lineage_units,
+        "fitness": result.fitness,
+        "failure": result.failure,
+        **result.cost.to_json(),
+        **asked.hypers,
+    }
+
+
+def tune(
+    task: type[Any] | str,
+    search: Mapping[str, Hyper],
+    *,
+    budget: int | None = None,
+    out: Folder | None = None,
+    resume: Folder | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Search the hyperparameters of a training of your own while it trains, with PBT and its baselines under equal compute.
+
+    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic"). `search` gives each hyperparameter a
+    range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999") or holds it at a value. `budget` is
+    what each member may train for, `interval` what lies between two chances to copy, both in your own units. Other `settings`:
+    `methods`, `population`, `seeds`, `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and
+    the options of the methods. With `resume`, the run in that folder is continued. Raises UserError, one line, for what cannot
+    be.
+    """
+    given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})
+    if isinstance(task, str):
+        return _run({"task": task, **given}, None, out, resume, workers, quiet)
+    return _run({"task": "own", "target": task, **given}, task, out, resume, workers, quiet)
+
+
+def bench(
+    env: str | None = None,
+    *,
+    out: Folder | None = None,
+    resume: Folder | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Compare PBT with its baselines on a Gymnasium environment, with the command's own options as keywords.
+
+    `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, one line, for what cannot
+    be.
+    """
+    given = settings if env is None else {"env": env, **settings}
+    return _run(given, None, out, resume, workers, quiet)
+
+
+def load(folder: Folder, task: type[Any] | None = None) -> Run:
+    """A run that was made, from its folder. `task` is the class of a training of your own, which loading its winner needs.
+
+    Raises UserError where there is no run.
+    """
+    return Run(folder, task)
+
+
+def _maker(trainable: type[Any] | None) -> Callable[[RunConfig, int], Task]:
+    """What makes the task of a run: with a class that the caller holds, no module is imported."""
+    if trainable is None:
+        return make_task
+    return lambda config, workers: own.make(config, machine(workers), target=trainable)
+
+
+def _path(folder: Folder | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def _script() -> str:
+    """How this process was started, for the record."""
+    return shlex.join(["python", *sys.argv]) if sys.argv[0] else "python, interactively"
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a configuration holds them: any iterable, a range of seeds for instance, as a list."""
+    return {
+        name: list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping | type) else value
+        for name, value in settings.items()
+    }
+
+
+def _run(
+    given: Mapping[str, Any], task: type[Any] | None, out: Folder | None, resume: Folder | None, workers: int | None, quiet: bool
+) -> Run:
+    """Begin or continue a run, and report it."""
+    opened = open_run(_plain(given), out=_path(out), resume=_path(resume))
+    if not opened.finished:
+        prepared = prepare(opened, workers, make=_maker(task))
+        execute(prepared, command=_script(), stream=io.StringIO() if quiet else sys.stdout)
+    write_report(opened.folder)
+    return Run(opened.folder.folder, task)

@@ -1,0 +1,1 @@
+"""The command line: the one place where a setting becomes a flag. `main` is where every command starts."""

@@ -1,0 +1,97 @@
+"""What a run would cost: the plan in words, and a short measurement here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rl_pbt import seeds
+from rl_pbt.config import RunConfig
+from rl_pbt.records import Proposal
+from rl_pbt.search import METHODS, Plan
+from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.tasks.base import IntervalJob, Task
+from rl_pbt.tasks.registry import task_type, words_of
+from rl_pbt.text import duration, readable, value_text
+
+FIRST_QUANTA = 32  # that the first interval of a measurement lasts
+LONGER = 4  # times, each further one
+MOST_ROUNDS = 12  # of longer ones; a training that costs nothing would have no end of them
+
+
+def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
+    """What would be run, what it costs, and about how long it takes here, by a short measurement."""
+    words = words_of(config)
+    total = config.population * config.budget * len(config.methods) * len(config.seeds)
+    plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval, quantum=task.quantum)
+    pace, checkpoint_bytes = measure(config, task)
+    rate = f"{readable(pace.units_per_s)} {words.short_units}/s"
+    lines = [
+        *task_type(config.task).describe(config, task),
+        ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
+        ("population", f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"),
+        ("budget", f"{readable(config.budget)} {words.units} a member, {readable(total)} in all, evaluation included"),
+        ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
+        ("tested on", f"{_count(config.test_episodes, words.episode)} of the winner"),
+        ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
+        ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
+        ("checkpoints", _sizes(config, checkpoint_bytes)),
+        ("time", f"about {duration(_seconds(config, pace, workers))} ({rate} measured on one worker)"),
+    ]
+    return [f"{label:12} {text}" for label, text in lines]
+
+
+def _sizes(config: RunConfig, checkpoint_bytes: int) -> str:
+    each = checkpoint_bytes / 1e6
+    return f"{config.population * each:.1f} MB while a method runs, {each:.1f} MB each after (asha and hyperband: each trial's)"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Of one worker: seconds to begin an interval, and units per second of the group from then on."""
+
+    start_s: float
+    units_per_s: float
+
+
+def _seconds(config: RunConfig, pace: Pace, workers: int) -> float:
+    """Of all methods and seeds; a method that does one thing after another has one worker."""
+    intervals = -(-config.population // config.group_size) * max(1, config.budget // config.interval)
+    alone = config.population * config.budget / pace.units_per_s + intervals * pace.start_s
+    return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else workers) for name in config.methods)
+
+
+def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, int]:
+    """Pace of one worker in intervals of one group, in training for about so many seconds, and the bytes of a checkpoint."""
+    size = min(config.group_size, config.population)
+    hypers = config.space.sample(seeds.rng(0, purpose="measure"))
+    task = task.rehearsal()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = FolderCheckpoints(Path(folder))
+
+        def timed(units: int) -> float:
+            proposals = tuple(
+                Proposal(id=m, member=m, generation=0, hypers=hypers, parent=None, units=units) for m in range(size)
+            )
+            started = time.perf_counter()
+            task.interval(IntervalJob(proposals=proposals, lineage_units=(0,) * size, root_seed=0, checkpoints=checkpoints))
+            return time.perf_counter() - started
+
+        short = max(1, min(FIRST_QUANTA, config.interval // task.quantum)) * task.quantum
+        timed(short)  # the first one loads libraries and fills caches
+        took, longer = timed(short), LONGER * short
+        # What begins an interval is in `took` too, and may be most of it: longer ones until training takes long enough.
+        for _ in range(MOST_ROUNDS if took < seconds else 1):
+            if (more := timed(longer) - took) > seconds / 2:
+                break
+            longer *= LONGER
+        each = max(more, 1e-9) / (longer - short)  # seconds of a unit of every member
+        sizes = [path.stat().st_size for path in Path(folder).iterdir()]
+    pace = Pace(start_s=max(0.0, took - short * each), units_per_s=size / each)
+    return pace, max(sizes, default=0)

@@ -1,0 +1,70 @@
+"""Where every command starts: `rl-pbt bench|tune|report|play|config`.
+
+Light until it knows what is asked for: worker processes import the main module again, and what the command line needs,
+TensorBoard and plots above all, would double the time that a worker takes to start.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from rl_pbt import __version__
+from rl_pbt.errors import near_names
+
+# Command -> the module whose `main(words, program)` it is, and what `--help` says of it.
+COMMANDS = {
+    "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
+    "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
+    "report": ("rl_pbt.report.__main__", "write the report of a finished or interrupted run"),
+    "play": ("rl_pbt.play", "watch the winner of a run play"),
+    "config": ("rl_pbt.cli.toml", "print the configuration of a run as TOML, for another one"),
+}
+TRAINS = ("bench", "tune")
+
+
+def main(words: Sequence[str] | None = None, program: str | None = None) -> None:
+    """Run the command that the `words` name, those of this process without any. Ends the process with its exit status."""
+    words = sys.argv[1:] if words is None else words
+    _look_around()
+    name = words[0] if words else "--help"
+    if name in ("--help", "-h"):
+        print(_help())
+        return
+    if name == "--version":
+        print(f"rl_pbt {__version__}")
+        return
+    if name not in COMMANDS:
+        print(f"error: unknown command {name!r}: {near_names(name, COMMANDS)}", file=sys.stderr)
+        raise SystemExit(2)
+    raise SystemExit(_started(name, words[1:], program or f"rl-pbt {name}"))
+
+
+def _look_around() -> None:
+    """Modules of the current folder can be named, `--env envs:MyEnv-v0` for instance, however the command was started."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _started(name: str, words: Sequence[str], program: str) -> int:
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:  # and not ignored, as in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun: torch does not bear an exception in its import
+    if name in TRAINS and "--task" not in words and (os.cpu_count() or 1) > 1:
+        from rl_pbt.executors.processes import prepare
+
+        prepare("rl_pbt.tasks.rl.interval")  # on another core, while this process imports what comes next
+    command = import_module(COMMANDS[name][0]).main
+    signal.signal(signal.SIGINT, interrupted)
+    status: int = command(words, program)
+    return status
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {told}" for name, (_, told) in COMMANDS.items()]
+    return "\n".join(["usage: rl-pbt COMMAND ...\n", *lines, "\nrl-pbt COMMAND --help says more, rl-pbt --version the version."])

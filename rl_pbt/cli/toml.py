@@ -1,0 +1,53 @@
+"""Settings as TOML: read for `--config`, and written from a run, so that it can be made again or varied."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import UserError, exit_status
+from rl_pbt.making import OWN
+from rl_pbt.store.run import RunFolder
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings of a file. Raises UserError, with the line, where it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
+
+
+def toml_of(config: RunConfig) -> str:
+    """A configuration as one flat list of settings, which `making.configure` turns into the same configuration."""
+    flat = {name: value for name, value in config.to_json().items() if name not in OWN}
+    held = {name: value for name, value in config.hypers.items() if name not in config.search}
+    flat["search"] = {**config.search, **held}
+    flat["hypers"] = {name: value for name, value in config.hypers.items() if name in config.search}
+    flat |= {**config.task_options, **config.method_options}
+    return tomli_w.dumps({name: _without_none(value) for name, value in _tables_last(flat) if value is not None})
+
+
+def _tables_last(flat: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(flat.items(), key=lambda entry: isinstance(entry[1], Mapping))
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no such value; what is left out has its default."""
+    return {n: _without_none(v) for n, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """`rl-pbt config RUN`: its configuration, on standard output. The exit status."""
+    parser = argparse.ArgumentParser(prog=program, description="Print the configuration of a run as TOML.")
+    parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
+    folder = RunFolder(parser.parse_args(words).run)
+    return exit_status(lambda: print(toml_of(folder.manifest().config), end=""))

@@ -1,0 +1,55 @@
+"""What goes wrong that a person can put right, in one line each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something the user can put right. Its message is one line that says what to do."""
+
+
+class BadSetting(UserError):
+    """A setting that cannot be. `field` is its name in Python; the command line shows the flag instead.
+
+    The message reads on from the name: `BadSetting("population", "must be 2 or more, but is 1")`.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest of those known, or all of them where none is near."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def did_you_mean(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for an unknown name of some kind."""
+    return UserError(f"unknown {kind} {name!r}: {near_names(name, known)}")
+
+
+def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] = str) -> int:
+    """Run a command of the command line: 0, or one line on standard error and 2, or 130 where it was interrupted."""
+    try:
+        command()
+    except UserError as error:
+        print(f"error: {worded(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        return 1
+    except OSError as error:
+        print(f"error: {error}: free space or choose another folder, then resume", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,141 @@
+"""TensorBoard, written from results: one run a member, one for the population, one for the winner's line of descent.
+
+The x axis is in the units of the task. A member that copied a younger donor would go back in time on its training age, so members
+are drawn against the units that their slot has trained for, which never fall, and the population against their mean. Nothing
+is read back from these files: a resumed run deletes them and writes them again from the ledger.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import final
+
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from rl_pbt.records import FinalTest, Hypers, Proposal, Result
+from rl_pbt.space import Space
+from rl_pbt.store.lineage import Lineage
+from rl_pbt.tasks.base import Words
+
+FOLDERS = "tensorboard"
+
+
+@final
+class TensorBoard:
+    """An observer of one method and seed, which writes to `folder`. Close it to flush.
+
+    Tags of the training's own metrics stay as they are; where the unit is a frame, the speed is called `time/fps` as
+    Stable-Baselines3 does.
+    """
+
+    def __init__(self, folder: Path, space: Space, *, words: Words) -> None:
+        self._folder = folder / FOLDERS
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._space = space
+        self._speed_tag = "time/fps" if words.short_unit == "frame" else f"time/{_in_tag(words.short_units)}_per_s"
+        self._test_tag = f"test/mean_{_in_tag(words.score)}"
+        self._writers: dict[str, SummaryWriter] = {}
+        self._lineage = Lineage()  # of the finished proposals
+        self._results: dict[int, Result] = {}
+        self._standing: dict[int, Proposal] = {}  # each member's newest finished proposal
+        self._units: dict[int, int] = {}  # that each member's slot has trained for
+        self._unseen = 0  # results since the population was last drawn
+
+    def proposed(self, proposals: Sequence[Proposal]) -> None:
+        """Draw the population as it stood, and write down who copies whom."""
+        self._population()
+        for proposal in proposals:
+            donor = self._lineage.donor(proposal)
+            if donor is None:
+                continue
+            before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
+            moved = [f"{name} {before.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items())]
+            text = f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
+            self._writer("population").add_text("exploit", text, self._units[proposal.member])
+
+    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """A point on each curve of the member; final re-evaluations have none."""
+        if not proposal.trains:
+            return
+        self._lineage.add(proposal)
+        self._results[proposal.id] = result
+        self._standing[proposal.member] = proposal
+        self._unseen += 1
+        units = self._units[proposal.member] = self._units.get(proposal.member, 0) + proposal.units
+        writer = self._writer(f"member-{proposal.member:02d}")
+        scalars = {**result.metrics, **_of_hypers(proposal.hypers), **_of_fitness(result)}
+        if result.cost.wall_s > 0:
+            scalars[self._speed_tag] = result.cost.units / result.cost.wall_s
+        _scalars(writer, scalars, units)
+        if result.failure is not None:
+            writer.add_text("failure", result.failure, units)
+
+    def _population(self) -> None:
+        """The members as they stand, whenever the method asks for more."""
+        if not self._unseen:
+            return
+        self._unseen = 0
+        writer = self._writer("population")
+        units = round(fmean(self._units.values()))
+        standing = [proposal for _, proposal in sorted(self._standing.items())]
+        results = [self._results[proposal.id] for proposal in standing]
+        if fitness := [result.fitness for result in results if result.fitness is not None]:
+            spread = {"best": max(fitness), "median": median(fitness), "spread": max(fitness) - min(fitness)}
+            _scalars(writer, {f"population/{name}": value for name, value in spread.items()}, units)
+        for name, dimension in self._space.dimensions.items():
+            diversity = dimension.spread([proposal.hypers[name] for proposal in standing])
+            writer.add_scalar(f"diversity/{name}", diversity, units)
+        founders = len({self._lineage.founder(proposal.id) for proposal in standing})
+        writer.add_scalar("diversity/surviving_founders", founders, units)
+
+    def tested(self, test: FinalTest) -> None:
+        """Draw the winner's ancestor curve, and write its hyperparameters, first and last, for the HParams page."""
+        assert test.proposal is not None, "a winner is tested here, and no baseline"
+        self._population()
+        line = self._lineage.line(test.proposal)
+        writer = self._writer("winner")
+        for proposal in line:
+            result = self._results[proposal.id]
+            _scalars(writer, {**_of_hypers(proposal.hypers), **_of_fitness(result)}, result.lineage_units)
+        first_and_last = {f"first/{n}": v for n, v in line[0].hypers.items()} | {
+            f"last/{n}": v for n, v in line[-1].hypers.items()
+        }
+        metrics = {self._test_tag: fmean(test.returns)}
+        for summary in hparams(first_and_last, metrics):  # type: ignore[no-untyped-call]
+            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+        _scalars(writer, metrics, self._results[test.proposal].lineage_units)
+
+    def close(self) -> None:
+        """Flush everything to disk."""
+        self._population()
+        for writer in self._writers.values():
+            writer.close()
+
+    def _writer(self, name: str) -> SummaryWriter:
+        if name not in self._writers:
+            self._writers[name] = SummaryWriter(str(self._folder / name))
+        return self._writers[name]
+
+
+def _in_tag(noun: str) -> str:
+    """Letters that TensorBoard takes in a tag."""
+    return re.sub(r"[^\w.-]+", "_", noun)
+
+
+def _of_hypers(hypers: Hypers) -> dict[str, float]:
+    """Those that are numbers, by tag."""
+    return {f"hypers/{name}": value for name, value in hypers.items() if not isinstance(value, str)}
+
+
+def _of_fitness(result: Result) -> dict[str, float]:
+    return {} if result.fitness is None else {"fitness": result.fitness}
+
+
+def _scalars(writer: SummaryWriter, scalars: Mapping[str, float], units: int) -> None:
+    for tag, value in sorted(scalars.items()):
+        writer.add_scalar(tag, value, units)

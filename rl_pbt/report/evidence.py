@@ -1,0 +1,69 @@
+"""All that a report is made of: the manifest and the ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+from rl_pbt.config import RunConfig
+from rl_pbt.records import Cost
+from rl_pbt.store.history import History, read_history
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.registry import task_type, words_of
+
+Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A run as its files tell it: what it was, and what every ledger holds, by method and seed."""
+
+    manifest: Manifest
+    histories: Mapping[str, Histories]
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration of the run."""
+        return self.manifest.config
+
+    @property
+    def baseline(self) -> Sequence[float]:
+        """Scores of the task's baseline; empty where it was not measured, or there is none."""
+        return self.manifest.baseline or ()
+
+    @property
+    def words(self) -> Words:
+        """The task's nouns."""
+        return words_of(self.config)
+
+    @property
+    def title(self) -> str:
+        """What was trained."""
+        return task_type(self.config.task).title(self.config.task_options)
+
+    @property
+    def judging(self) -> str:
+        """How fitness was made, to follow "Fitness is"."""
+        return task_type(self.config.task).judging(self.config.task_options)
+
+
+def read_evidence(run: RunFolder) -> Evidence:
+    """Raises UserError for what is no run, or is damaged."""
+    manifest = run.manifest()
+    config = manifest.config
+    histories = {method: {seed: read_history(run, method, seed) for seed in config.seeds} for method in config.methods}
+    return Evidence(manifest=manifest, histories=histories)
+
+
+def total_cost(by_seed: Histories) -> Cost:
+    """Of all seeds."""
+    return sum((history.cost for history in by_seed.values()), Cost())
+
+
+def returns_of(by_seed: Histories) -> list[tuple[float, ...]]:
+    """Test scores of the winner of each seed that was tested."""
+    return [history.test.returns for history in by_seed.values() if history.test is not None and history.test.returns]

@@ -1,0 +1,79 @@
+"""From the manifest and the ledgers to a summary; the same ones give the same."""
+
+from __future__ import annotations
+
+from rl_pbt.records import Cost
+from rl_pbt.report.comparison import caveats, comparisons
+from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
+from rl_pbt.report.statistics import iqm_of, mean_of
+from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
+from rl_pbt.store.history import History, best_fitness_curve, copies, founders, judged, parallelism, survivors
+
+
+def summary_of(evidence: Evidence) -> Summary:
+    """What came of a run."""
+    config, manifest = evidence.config, evidence.manifest
+    budget = config.population * config.budget
+    first, *others = comparisons(evidence)
+    return Summary(
+        task=config.task,
+        task_options=config.task_options,
+        status=manifest.status,
+        command=manifest.command,
+        commit=manifest.commit,
+        seeds=config.seeds,
+        population=config.population,
+        methods={method: _method_summary(by_seed, budget) for method, by_seed in evidence.histories.items()},
+        comparison=first,
+        further_comparisons=tuple(others),
+        caveats=tuple(caveats(evidence)),
+    )
+
+
+def _method_summary(by_seed: Histories, budget: int) -> MethodSummary:
+    returns = returns_of(by_seed)
+    return MethodSummary(
+        finished=all(history.ended for history in by_seed.values()),
+        cost=total_cost(by_seed),
+        test_return=mean_of(returns) if returns else None,
+        iqm=iqm_of(returns) if returns else None,
+        seeds={seed: _seed_summary(history, budget) for seed, history in by_seed.items()},
+    )
+
+
+def _seed_summary(history: History, budget: int) -> SeedSummary:
+    parallel = parallelism(history)
+    return SeedSummary(
+        finished=history.ended,
+        budget=budget,
+        cost=history.cost,
+        winner=_winner(history),
+        test_returns=history.test.returns if history.test else (),
+        test_cost=history.test.cost if history.test else Cost(),
+        test_episodes_capped=history.test.capped if history.test else 0,
+        best_fitness_curve=tuple(best_fitness_curve(history)),
+        final_fitness=tuple(history.by_id[survivor].result.fitness for survivor in sorted(survivors(history))),
+        sequential_depth=parallel.sequential_depth,
+        sequential_units=parallel.sequential_units,
+        peak_proposals=parallel.peak,
+        discarded_units=parallel.discarded_units,
+        surviving_founders=founders(history),
+        exploits=len(copies(history)),
+        failures=sum(trial.result.failure is not None for trial in history.trials),
+    )
+
+
+def _winner(history: History) -> Winner | None:
+    if history.chosen is None:
+        return None
+    trial = history.by_id[history.chosen]
+    result = judged(history, history.chosen)
+    return Winner(
+        proposal=trial.proposal.id,
+        member=trial.proposal.member,
+        generation=trial.proposal.generation,
+        hypers=trial.proposal.hypers,
+        fitness=result.fitness,
+        fitness_episodes=len(result.returns),
+        lineage_units=trial.result.lineage_units,
+    )

@@ -1,0 +1,229 @@
+"""What the ledger says of one method and seed: its trials, their descent, and the curves that follow from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from heapq import heappop, heappush
+from itertools import accumulate, pairwise
+from typing import final
+
+import numpy as np
+
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial, pooled
+from rl_pbt.store.events import Chosen, Ended, Event, FinalTested, Finished, Proposed
+from rl_pbt.store.lineage import Lineage
+from rl_pbt.store.run import RunFolder
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
+
+    `trials` trained, in the order of their results; `judged_again` are the final re-evaluations of the best of them.
+    """
+
+    trials: tuple[Trial, ...] = ()
+    judged_again: tuple[Trial, ...] = ()
+    pending: tuple[Proposal, ...] = ()
+    chosen: int | None = None
+    test: FinalTest | None = None
+    ended: bool = False
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Training and evaluation; testing is not charged, as nothing is learned from it."""
+        return sum((trial.result.cost for trial in self.trials + self.judged_again), Cost())
+
+    @cached_property
+    def by_id(self) -> dict[int, Trial]:
+        """The trials by the ids of their proposals."""
+        return {trial.proposal.id: trial for trial in self.trials}
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Who descends from whom, among the trials."""
+        lineage = Lineage()
+        for trial in self.trials:
+            lineage.add(trial.proposal)
+        return lineage
+
+    @property
+    def rounds(self) -> list[tuple[Trial, ...]]:
+        """Trials cut wherever the method asked for more: generations, where it waited for all. One going on is left out."""
+        cuts = sorted({trial.asked_after for trial in self.trials} | {0, len(self.trials)})
+        rounds = [self.trials[start:end] for start, end in pairwise(cuts)]
+        return rounds[:-1] if any(proposal.trains for proposal in self.pending) else rounds
+
+
+def judged(history: History, proposal: int) -> Result:
+    """The result that the winner was chosen by: with the episodes of the final re-evaluation."""
+    again = [trial.result for trial in history.judged_again if trial.proposal.parent == proposal]
+    return reduce(pooled, again, history.by_id[proposal].result)
+
+
+def line_of_descent(history: History, proposal: int) -> list[int]:
+    """Proposal ids from the founder to `proposal`, across every copy on the way. Raises KeyError for an unknown id."""
+    return [ancestor.id for ancestor in history.lineage.line(proposal)]
+
+
+def winning_line(history: History) -> list[Trial]:
+    """The trials on the winner's line of descent, founder first; none where there is no winner."""
+    return [] if history.chosen is None else [history.by_id[ancestor] for ancestor in line_of_descent(history, history.chosen)]
+
+
+def copies(history: History) -> set[int]:
+    """Ids of the trials whose weights or hyperparameters are of another member."""
+    donor = history.lineage.donor
+    return {trial.proposal.id for trial in history.trials if donor(trial.proposal) is not None}
+
+
+def survivors(history: History) -> list[int]:
+    """Ids of the newest proposals of the members that trained for as long as any did, failures left out; and the winner's.
+
+    To a tenth: the trainings of a method that does one after another differ a little.
+    """
+    newest = {trial.proposal.member: trial for trial in history.trials}
+    trained: Counter[int] = Counter()
+    for trial in history.trials:
+        trained[trial.proposal.member] += trial.proposal.units
+    healthy = {member: trial for member, trial in newest.items() if trial.result.failure is None}
+    longest = max((trained[member] for member in healthy), default=0)
+    found = [trial.proposal.id for member, trial in healthy.items() if trained[member] >= 0.9 * longest]
+    return found if history.chosen is None or history.chosen in found else [*found, history.chosen]
+
+
+def surviving(history: History) -> set[int]:
+    """Ids of all proposals that have a survivor among their descendants, or are one."""
+    found = set(survivors(history))
+    for trial in reversed(history.trials):  # parents come before their children in a ledger
+        if trial.proposal.id in found and trial.proposal.parent is not None:
+            found.add(trial.proposal.parent)
+    return found
+
+
+def founders(history: History) -> int:
+    """How many proposals without a parent have a survivor among their descendants, or are one."""
+    return len({history.lineage.founder(survivor) for survivor in survivors(history)})
+
+
+def units_spent(history: History) -> list[int]:
+    """Units that the whole population had spent, evaluation included, at the end of each round."""
+    costs = [sum(trial.result.cost.units for trial in trials) for trials in history.rounds]
+    return [int(total) for total in np.cumsum(costs)]
+
+
+def best_fitness_curve(history: History) -> list[tuple[int, float]]:
+    """(units spent, best fitness of the members as they stand) after each round; none where all have failed."""
+    standing: dict[int, int] = {}  # member -> its newest proposal
+    best: list[tuple[float, int, int]] = []  # a heap of (-fitness, proposal, member), of which some do not stand any more
+    curve = []
+    for units, trials in zip(units_spent(history), history.rounds, strict=True):
+        for trial in trials:
+            standing[trial.proposal.member] = trial.proposal.id
+            if trial.result.fitness is not None:
+                heappush(best, (-trial.result.fitness, trial.proposal.id, trial.proposal.member))
+        while best and standing[best[0][2]] != best[0][1]:
+            heappop(best)
+        if best:
+            curve.append((units, -best[0][0]))
+    return curve
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallelism:
+    """What a method could have run at once, and what had to wait: its final re-evaluation is left out.
+
+    `sequential_depth` is the longest chain of proposals of which each was asked for after the result of the one before was
+    known, `sequential_units` the units along the costliest such chain: the least that any number of machines would have to
+    wait for. `peak` is how many proposals were underway at once. `discarded_units` were trained for on weights that no survivor
+    descends from.
+    """
+
+    sequential_depth: int
+    sequential_units: int
+    peak: int
+    discarded_units: int
+
+
+def parallelism(history: History) -> Parallelism:
+    """The critical path of a history, and the most that was underway at once."""
+    depths, units = [0], [0]  # the most of any of the first n results
+    for trial in history.trials:
+        depths.append(max(depths[-1], depths[trial.asked_after] + 1))
+        units.append(max(units[-1], units[trial.asked_after] + trial.result.cost.units))
+    kept = surviving(history)
+    asked = Counter(trial.asked_after for trial in history.trials)
+    begun = list(accumulate(asked[known] for known in range(len(history.trials) + 1)))
+    return Parallelism(
+        sequential_depth=depths[-1],
+        sequential_units=units[-1],
+        peak=max(count - known for known, count in enumerate(begun)),
+        discarded_units=sum(t.result.cost.train_units for t in history.trials if t.proposal.id not in kept),
+    )
+
+
+def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
+    """(lineage units, fitness) along the line of descent: one agent's own life, stitched through its donors."""
+    results = [history.by_id[ancestor].result for ancestor in line_of_descent(history, proposal)]
+    return [(result.lineage_units, result.fitness) for result in results if result.fitness is not None]
+
+
+def read_history(run: RunFolder, method: str, seed: int) -> History:
+    """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line."""
+    ledger = run.ledger(method, seed)
+    reader = _Reader()
+    for line, event in ledger.numbered():
+        try:
+            reader.take(event)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{ledger.path}, line {line} is damaged ({error}): restore the file from a copy") from None
+    return reader.history()
+
+
+@final
+@dataclass(slots=True)
+class _Reader:
+    """What the events so far amount to."""
+
+    proposed: dict[int, tuple[Proposal, int]] = field(default_factory=dict)  # with how many results were known
+    trials: dict[int, Trial] = field(default_factory=dict)
+    chosen: int | None = None
+    test: FinalTest | None = None
+    ended: bool = False
+
+    def take(self, event: Event) -> None:
+        """Raises ValueError or KeyError for an event that cannot follow those before."""
+        match event:
+            case Proposed(proposal=proposal):
+                for name, source in (("parent", proposal.parent), ("donor", proposal.hypers_from)):
+                    if source is not None and source not in self.trials:
+                        raise ValueError(f"{name} {source} of proposal {proposal.id} has no result")
+                self.proposed[proposal.id] = (proposal, len(self.trials))
+            case Finished(result=result):
+                proposal, asked_after = self.proposed[result.proposal]
+                self.trials[result.proposal] = Trial(proposal=proposal, result=result, asked_after=asked_after)
+            case Chosen(proposal=chosen):
+                if chosen is not None and chosen not in self.trials:
+                    raise ValueError(f"the chosen proposal {chosen} has no result")
+                self.chosen = chosen
+            case FinalTested(test=test):
+                self.test = test
+            case Ended():
+                self.ended = True
+
+    def history(self) -> History:
+        """Of the events so far."""
+        done = self.trials.values()
+        return History(
+            trials=tuple(trial for trial in done if trial.proposal.trains),
+            judged_again=tuple(trial for trial in done if not trial.proposal.trains),
+            pending=tuple(proposal for proposal, _ in self.proposed.values() if proposal.id not in self.trials),
+            chosen=self.chosen,
+            test=self.test,
+            ended=self.ended,
+        )

@@ -1,0 +1,77 @@
+"""The ledger as the loop sees it: recorded events first, then new ones.
+
+There is one path for a fresh run and a resumed one. While the ledger holds events that the loop has not come to, the journal
+answers from them, and checks that what is asked for now equals what was asked for then; from there on it appends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import final
+
+from rl_pbt.errors import UserError
+from rl_pbt.records import FinalTest, Result
+from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
+from rl_pbt.store.run import Ledger
+
+
+@final
+class Journal:
+    """Replays one ledger, then continues it."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._recorded: deque[Proposed | Chosen | Ended] = deque()  # what was decided, in order
+        self._results: dict[int, Result] = {}  # by proposal
+        self._tests: dict[int | None, FinalTest] = {}
+        for event in ledger.repair():
+            match event:
+                case Finished(result=result):
+                    self._results[result.proposal] = result
+                case FinalTested(test=test):
+                    self._tests[test.proposal] = test
+                case Proposed() | Chosen() | Ended():
+                    self._recorded.append(event)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the ledger still holds events that the loop has not come to."""
+        return bool(self._recorded or self._results or self._tests)
+
+    def record(self, events: Sequence[Proposed | Chosen | Ended]) -> None:
+        """Append, or check against what was recorded at this point. Raises UserError where they differ."""
+        fresh = []
+        for event in events:
+            if not self._recorded:
+                fresh.append(event)
+            elif (recorded := self._recorded.popleft()) != event:
+                raise UserError(
+                    f"{self._ledger.path} does not fit this run: it holds {recorded} where {event} is due. It was written "
+                    "by another version or configuration: start a new run in another folder"
+                )
+        if fresh:
+            self._ledger.append(fresh)
+
+    def known_result(self, proposal: int) -> Result | None:
+        """The recorded result of a proposal, handed out once."""
+        return self._results.pop(proposal, None)
+
+    def holds(self, proposals: Iterable[int]) -> bool:
+        """Whether the ledger has the results of all these proposals."""
+        return all(proposal in self._results for proposal in proposals)
+
+    def record_results(self, results: Sequence[Result]) -> None:
+        """Durable when this returns."""
+        self._ledger.append([Finished(result=result, time=self._clock()) for result in results])
+
+    def test(self, proposal: int, run: Callable[[], FinalTest]) -> FinalTest:
+        """The recorded test of this proposal, or a new one, recorded."""
+        known = self._tests.pop(proposal, None)
+        if known is not None:
+            return known
+        test = run()
+        self._ledger.append([FinalTested(test=test)])
+        return test

@@ -1,0 +1,249 @@
+"""Any program as a training: it is called once an interval with a request in JSON, and answers in JSON.
+
+The last argument, and the environment variable RL_PBT_REQUEST, is the path of the request:
+
+    {"version": 1, "purpose": "train", "hypers": {"lr": 0.01}, "budget": 1000, "seed": 7, "evaluation_seeds": [8],
+     "parent": "/tmp/.../parent", "checkpoint": "/tmp/.../checkpoint", "answer": "/tmp/.../answer.json"}
+
+The program loads the files in `parent` (null: it begins), trains for `budget` units with the hyperparameters and random numbers
+from `seed`, leaves files in the folder `checkpoint`, judges itself once for each of `evaluation_seeds`, and writes the `answer`:
+
+    {"scores": [0.93], "metrics": {"loss": 0.2}, "updates": 1000}
+
+of which `metrics`, for the learning curves, and `updates` may be left out. For the purposes "evaluate" and "test" the budget is
+0: it judges the parent, and leaves no files. The folders are gone when it ends; files travel inside our own checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, final
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import built, option
+from rl_pbt.records import FinalTest, Hyper, Result
+from rl_pbt.tasks import process_group
+from rl_pbt.tasks.answers import LONGEST, Failed, metrics_of, scores_of
+from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.files import read_folder, write_folder
+from rl_pbt.tasks.looping import (
+    Done,
+    Turn,
+    at_least_one,
+    checkpoint_of,
+    judged_by,
+    kept,
+    one_by_one,
+    settled,
+    tested,
+    words_for,
+)
+
+REQUEST_VARIABLE = "RL_PBT_REQUEST"
+LAST_LINES = 5  # of what a program printed, for the reason of its failure
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOptions:
+    """The program, how members are judged, and the words of its field. Raises BadSetting for what cannot be."""
+
+    program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False)
+    evaluations: int = option(
+        1, help="evaluations of a member after an interval, on seeds that a generation shares", trains=False
+    )
+    unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
+    score: str = option("score", help="what an evaluation gives, the higher the better: accuracy, BLEU", trains=False)
+    timeout_s: float | None = option(None, help="seconds after which an interval of a program has failed, or none", trains=False)
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "evaluations")
+        if not self.program or not self.program[0]:
+            raise BadSetting("program", "is missing: say which program trains, as in python train.py")
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise BadSetting("timeout_s", f"must be above 0, but is {self.timeout_s:g}")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a program left: its files, by their path in the checkpoint folder, and the hyperparameters that it had then."""
+
+    files: dict[str, bytes]
+    hypers: dict[str, Hyper]
+
+    def write_to(self, folder: str | Path) -> None:
+        """Put the files into a folder, which is made. Raises UserError for names that lead out of it."""
+        write_folder(self.files, Path(folder))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandTask:
+    """Calls a program in `cwd` for one member after another. `hypers` are the values of those that are not searched.
+
+    A program that ends with another status than 0, by a signal or by the timeout, or that gives no valid answer, is a failure of
+    that member, with the last lines that it printed; they are not shown otherwise. Evaluation is free: the budget counts
+    training.
+    """
+
+    program: tuple[str, ...]
+    cwd: str
+    hypers: Mapping[str, Hyper] = field(default_factory=dict)
+    evaluations: int = 1
+    timeout_s: float | None = None
+    quantum: int = 1
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        """One after another; a failure has its reason, and no checkpoint."""
+        return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
+
+    def test(self, job: FinalTestJob) -> FinalTest:
+        """Scores for the purpose "test". Raises UserError where the program fails."""
+        return tested(job, self._work)
+
+    def baseline(self, root_seed: int, episodes: int) -> FinalTest | None:
+        """None: a program has no baseline."""
+        return None
+
+    def rehearsal(self) -> CommandTask:
+        """One evaluation each."""
+        return replace(self, evaluations=1)
+
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> Left:
+        """The files that it left."""
+        left = kept(checkpoints, proposal)
+        return Left(files={name: array.tobytes() for name, array in left.state.items()}, hypers=left.hypers)
+
+    def _work(self, turn: Turn) -> Done:
+        with tempfile.TemporaryDirectory(prefix="rl_pbt-", ignore_cleanup_errors=True) as scratch:
+            folder = Path(scratch).resolve()
+            try:
+                _write_request(turn, folder)
+            except OSError as error:
+                raise UserError(f"cannot write in {folder} ({error.strerror}): free space, or set TMPDIR") from error
+            ended = self._run(folder)
+            try:
+                if ended.how:
+                    raise Failed(f"the program {ended.how}")
+                return _answer(turn, folder)
+            except Failed as failed:
+                raise Failed(_reason(str(failed), ended, folder)) from None
+
+    def _run(self, folder: Path) -> process_group.Ended:
+        request = str(folder / "request.json")
+        try:
+            return process_group.run(
+                [*self.program, request],
+                cwd=self.cwd,
+                env={**os.environ, REQUEST_VARIABLE: request},
+                timeout_s=self.timeout_s,
+                scratch=folder,
+            )
+        except OSError as error:
+            raise Failed(f"the program {self.program[0]} could not be started: {error.strerror}") from error
+
+
+def _write_request(turn: Turn, folder: Path) -> None:
+    """The request and the folders that it speaks of."""
+    parent = None
+    if turn.parent is not None:
+        parent = folder / "parent"
+        write_folder({name: array.tobytes() for name, array in turn.parent.state.items()}, parent)
+    checkpoint = folder / "checkpoint"
+    checkpoint.mkdir()
+    request = {
+        "version": 1,
+        "purpose": turn.purpose,
+        "hypers": turn.hypers,
+        "budget": turn.units,
+        "seed": turn.seed,
+        "evaluation_seeds": list(turn.evaluation_seeds),
+        "parent": parent and str(parent),
+        "checkpoint": str(checkpoint),
+        "answer": str(folder / "answer.json"),
+    }
+    (folder / "request.json").write_text(json.dumps(request, indent=2) + "\n")
+
+
+def _answer(turn: Turn, folder: Path) -> Done:
+    """What the program answered, and the files that it left. Raises Failed."""
+    path = folder / "answer.json"
+    if not path.is_file():
+        raise Failed("the program wrote no answer")
+    try:
+        answer = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise Failed(f"the program's answer is no JSON ({error})") from None
+    if not isinstance(answer, dict) or "scores" not in answer:
+        raise Failed('the program\'s answer is no JSON object with "scores"')
+    updates = answer.get("updates", turn.units)
+    if type(updates) is not int or updates < 0:
+        raise Failed('"updates" in the program\'s answer must be a whole number')
+    return Done(
+        scores=scores_of(answer["scores"], "the program"),
+        updates=updates,
+        metrics=metrics_of(answer.get("metrics"), "the program"),
+        checkpoint=checkpoint_of(turn, read_folder(folder / "checkpoint")) if turn.units else None,
+    )
+
+
+def _reason(failure: str, ended: process_group.Ended, folder: Path) -> str:
+    """With the last lines that were printed; the scratch folder has no name there, since a ledger should not depend on it."""
+    lines = ended.last_lines(LAST_LINES, LONGEST, nameless=folder)
+    return f"{failure}: {lines}" if lines else failure
+
+
+@final
+class CommandType:
+    """`tasks.base.TaskType` of any program."""
+
+    options = CommandOptions
+    aliases: Mapping[str, str] = {}
+
+    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        """`program` may be given as one text, as a shell reads it."""
+        program = given.get("program")
+        return settled({**given, "program": shlex.split(program)} if isinstance(program, str) else given, recorded)
+
+    def words(self, options: Mapping[str, Any]) -> Words:
+        """Those that the user chose."""
+        return words_for(options)
+
+    def title(self, options: Mapping[str, Any]) -> str:
+        """The program, as a shell reads it."""
+        return shlex.join(options["program"])
+
+    def folder(self, options: Mapping[str, Any]) -> str:
+        """The script without its ending."""
+        return Path(process_group.script_of(options["program"])).stem or "command"
+
+    def judging(self, options: Mapping[str, Any]) -> str:
+        """How many evaluations, and what they cost."""
+        return judged_by(options)
+
+    def make(self, config: RunConfig, machine: Machine) -> CommandTask:
+        """Raises UserError where the program is not here."""
+        options = built(CommandOptions, config.task_options)
+        process_group.check_program(options.program)
+        return CommandTask(
+            program=options.program,
+            cwd=os.getcwd(),
+            hypers=dict(config.hypers),
+            evaluations=options.evaluations,
+            timeout_s=options.timeout_s,
+        )
+
+    def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        """What is trained, and how it is judged."""
+        return [("task", f"the program {self.title(config.task_options)}"), ("evaluated on", judged_by(config.task_options))]
+
+
+TYPE = CommandType()

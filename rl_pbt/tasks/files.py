@@ -1,0 +1,55 @@
+"""The files of a folder as arrays of bytes, and back: a checkpoint of a program's travels like any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rl_pbt.errors import UserError
+from rl_pbt.tasks.answers import Failed
+
+Files: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
+
+
+def read_folder(folder: Path) -> Files:
+    """Every file below `folder`: path in it, with `/` -> its bytes, uint8 [size], in the order of their names.
+
+    Folders without files are left out. Raises Failed for what is no file: a link may lead anywhere, and cannot travel.
+    """
+    if folder.is_symlink():
+        raise Failed("the checkpoint folder was replaced by a symbolic link: leave files in it")
+    files: Files = {}
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted([*names, *folders]):
+            path = Path(where, name)
+            inner = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                raise Failed(f"{inner} in the checkpoint is a symbolic link: copy what it leads to")
+            if path.is_file():
+                try:
+                    files[inner] = np.frombuffer(path.read_bytes(), np.uint8)
+                except OSError as error:
+                    raise Failed(f"{inner} in the checkpoint cannot be read: {error.strerror}") from None
+            elif not path.is_dir():
+                raise Failed(f"{inner} in the checkpoint is no file: leave files and folders only")
+    return files
+
+
+def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
+    """Put files into `folder`, which is made. Raises UserError, before anything is written, for a name that leads out of it."""
+    for name in files:
+        inner = PurePosixPath(name)
+        if not inner.parts or inner.is_absolute() or ".." in inner.parts or (os.name == "nt" and set(name) & set("\\:")):
+            raise UserError(
+                f"a checkpoint holds a file {name!r}, which would lie outside its folder: do not trust where it is from"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

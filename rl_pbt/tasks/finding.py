@@ -1,0 +1,113 @@
+"""The class of a training of the user's own: found by its name, named by itself, and checked before anything is trained."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rl_pbt.errors import BadSetting, UserError, near_names
+from rl_pbt.tasks.answers import described
+
+# What a class must have, with the arguments that each is called with.
+METHODS = {"set_hypers": ("hypers",), "train": ("budget",), "evaluate": ("seed",), "state": (), "load": ("state",)}
+TEST, BASELINE = "test", "baseline"  # what it may have; the seed is the argument of both
+
+
+def name_of(cls: type[Any]) -> str:
+    """`module:Class`, by which another process finds it; a script that is run is the module of its file's name."""
+    module = cls.__module__
+    if module == "__mp_main__":  # a worker process, which imports the script to find the class
+        raise UserError('the script starts its run again in every worker process: put the call under if __name__ == "__main__":')
+    if module == "__main__":
+        main = sys.modules[module]
+        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        module = spec.name if spec else Path(file).stem if file else module
+    return f"{module}:{cls.__qualname__}"
+
+
+def in_its_module(target: str) -> str:
+    """`Class` of `module:Class`; of a class within others, or within a function, the dotted name without `<locals>`."""
+    return target.partition(":")[2].replace("<locals>.", "")
+
+
+def found(target: str) -> type[Any]:
+    """The class of that name; its module is imported. Raises BadSetting, one line, where there is none."""
+    module_name, _, path = target.partition(":")
+    if "<locals>" in path:
+        raise BadSetting("task", f"names {target}, which is inside a function: move the class to the top of its module")
+    scope: Any = _module(module_name)
+    for part in path.split("."):
+        inner = getattr(scope, part, None)
+        if inner is None:
+            names = [name for name, value in vars(scope).items() if isinstance(value, type) and not name.startswith("_")]
+            hint = near_names(part, names) if names else "there is no class in it"
+            raise BadSetting("task", f"names {target}, but {scope.__name__} has no {part!r}: {hint}")
+        if not isinstance(inner, type):
+            raise BadSetting("task", f"names {target}, but {part!r} is a {type(inner).__name__} and not a class")
+        scope = inner
+    cls: type[Any] = scope
+    return cls
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise BadSetting(
+                "task", f"names the module {name}, which is not here: run from the folder that has it, or set PYTHONPATH"
+            ) from None
+        raise BadSetting("task", f"names the module {name}, which imports {error.name}, and that is not installed") from error
+    except (Exception, SystemExit) as error:
+        raise BadSetting("task", f"names the module {name}, whose import raised {described(error)}") from error
+
+
+def check_class(cls: type[Any], workers: int) -> None:
+    """Raises UserError for a class that is no training, or that so many worker processes could not find."""
+    title = cls.__qualname__
+    missing = [name for name in METHODS if not callable(getattr(cls, name, None))]
+    if missing:
+        wanted = ", ".join(f"{name}({', '.join(arguments)})" for name, arguments in METHODS.items())
+        raise BadSetting("task", f"{title} lacks {', '.join(missing)}: a training has __init__(hypers, seed), {wanted}")
+    _check_arguments(cls, f"{title}.__init__", ("hypers", "seed"))
+    for name, arguments in {**METHODS, TEST: ("seed",)}.items():
+        if callable(getattr(cls, name, None)):
+            # The function takes the object too, unless it is a method of the class.
+            bound = isinstance(inspect.getattr_static(cls, name), classmethod | staticmethod)
+            _check_arguments(getattr(cls, name), f"{title}.{name}", arguments if bound else ("self", *arguments))
+    if callable(getattr(cls, BASELINE, None)):
+        if not isinstance(inspect.getattr_static(cls, BASELINE), classmethod | staticmethod):
+            raise BadSetting("task", f"{title}.{BASELINE} must be a staticmethod or a classmethod: there is no member to ask")
+        _check_arguments(getattr(cls, BASELINE), f"{title}.{BASELINE}", ("seed",))
+    if workers > 1 and not _reachable(cls):
+        raise BadSetting(
+            "workers", f"must be 1 for {title}: other processes cannot import it; for more, move it to the top of a module"
+        )
+
+
+def _check_arguments(function: Any, title: str, arguments: tuple[str, ...]) -> None:
+    """Whether it can be called with these, by position. What is not written in Python may not tell."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        wanted = ", ".join(name for name in arguments if name != "self")
+        raise UserError(f"{title} must take ({wanted}), but takes {signature}: {error}") from None
+
+
+def _reachable(cls: type[Any]) -> bool:
+    """Whether another process gets this class when it imports its module."""
+    module = sys.modules.get(cls.__module__)
+    if cls.__module__ == "__main__" and getattr(module, "__file__", None) is None:
+        return False  # typed at a prompt
+    scope: Any = module
+    for part in cls.__qualname__.split("."):
+        scope = getattr(scope, part, None)
+    return scope is cls

@@ -1,0 +1,197 @@
+"""What a class and a program of the user's have in common: members one after another, each one's failure its own.
+
+The task asks for one `Turn` at a time and gets `Done`, or `Failed` with the reason. Seeds have 31 bits, which every library
+takes. Those of training are of one member and generation, so that a clone does not inherit its donor's random stream; those of
+evaluations are shared by all members of a generation; those of the final test are never met before it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import times
+from typing import Any, Literal, TypeAlias, final
+
+from rl_pbt import seeds
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.records import Cost, FinalTest, Hyper, Hypers, Proposal, Result
+from rl_pbt.tasks.answers import Failed
+from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, State, Words
+from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.trees import json_array, packed, read_json_array, unpacked
+
+ABOUT = "about"  # the array of a checkpoint that holds, as JSON, the hypers and the seed it was trained with
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a checkpoint holds: a state, and the hyperparameters and the seed of its training."""
+
+    hypers: Hypers
+    seed: int
+    state: Any
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What is asked for one member: train for `units` from `parent` (None: from the start), then be judged on the seeds.
+
+    `hypers` are all hyperparameters, searched and held. With `units` 0 nothing is trained.
+    """
+
+    purpose: Literal["train", "evaluate", "test"]
+    hypers: Hypers
+    units: int
+    seed: int
+    evaluation_seeds: tuple[int, ...]
+    parent: Kept | None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a turn; a `checkpoint` only where it trained."""
+
+    scores: tuple[float, ...]
+    updates: int
+    checkpoint: State | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Work: TypeAlias = Callable[[Turn], Done]
+
+
+def one_by_one(
+    job: IntervalJob, work: Work, *, held: Mapping[str, Hyper], evaluations: int, quantum: int, advance: Advance
+) -> list[Result]:
+    """An interval, one member after another. A failure is charged like a success, so that no method can retry for ever."""
+    results = []
+    for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
+        units = proposal.units // quantum * quantum
+        turn = _turn(job, proposal, units, held, evaluations)
+        clock = Clock()
+        try:
+            done, failure = work(turn), None
+        except Failed as failed:
+            done, failure = Done(scores=(), updates=0), str(failed)
+        cost = clock.cost(train_units=units, updates=done.updates)
+        if done.checkpoint is not None:
+            job.checkpoints.save(proposal.id, done.checkpoint)
+        advance(units)
+        results.append(
+            Result(
+                proposal=proposal.id,
+                fitness=None if failure else math.fsum(done.scores) / len(done.scores),
+                failure=failure,
+                returns=done.scores,
+                cost=cost,
+                metrics=done.metrics,
+                lineage_units=age + units,
+            )
+        )
+    return results
+
+
+def _turn(job: IntervalJob, proposal: Proposal, units: int, held: Mapping[str, Hyper], evaluations: int) -> Turn:
+    first = seeds.environment_seed(job.root_seed, split="evaluate", generation=proposal.generation)
+    return Turn(
+        purpose="train" if proposal.trains else "evaluate",
+        hypers={**held, **proposal.hypers},
+        units=units,
+        seed=seeds.environment_seed(job.root_seed, split="train", member=proposal.member, generation=proposal.generation),
+        evaluation_seeds=tuple(range(first, first + (proposal.episodes or evaluations))),
+        parent=None if proposal.parent is None else kept(job.checkpoints, proposal.parent),
+    )
+
+
+def tested(job: FinalTestJob, work: Work) -> FinalTest:
+    """Scores of a finished proposal on the test seeds. Raises UserError where it fails there."""
+    parent = kept(job.checkpoints, job.proposal)
+    found = test_seeds(job.root_seed, job.episodes)
+    turn = Turn(purpose="test", hypers=parent.hypers, units=0, seed=found[0], evaluation_seeds=found, parent=parent)
+    clock = Clock()
+    try:
+        done = work(turn)
+    except Failed as failed:
+        raise UserError(f"proposal {job.proposal} was chosen and cannot be tested: {failed}") from failed
+    return FinalTest(proposal=job.proposal, returns=done.scores, cost=clock.cost())
+
+
+def test_seeds(root_seed: int, episodes: Sequence[int]) -> tuple[int, ...]:
+    """A seed for each of the test episodes, which are numbered from 0."""
+    first = seeds.environment_seed(root_seed, split="test")
+    return tuple(first + episode for episode in episodes)
+
+
+def checkpoint_of(turn: Turn, state: object) -> State:
+    """A state after that turn, copied, as checkpoints are saved. Raises Failed for a state that cannot be."""
+    try:
+        arrays = packed(state)
+    except UserError as error:
+        raise Failed(str(error)) from None
+    return {**arrays, ABOUT: json_array(json.dumps({"hypers": turn.hypers, "seed": turn.seed}))}
+
+
+def kept(checkpoints: Checkpoints, proposal: int) -> Kept:
+    """What that proposal left. Raises UserError where its checkpoint is absent, damaged or of another task."""
+    arrays = checkpoints.load(proposal)
+    state = unpacked(arrays)
+    try:
+        about = read_json_array(arrays[ABOUT])
+        return Kept(hypers=about["hypers"], seed=about["seed"], state=state)
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"the checkpoint of proposal {proposal} is damaged: restore it, or start a new run") from None
+
+
+@final
+class Clock:
+    """Seconds since it was made: of this process and of children that ended, on all cores, and on the wall."""
+
+    def __init__(self) -> None:
+        self._start = _cpu_s(), time.perf_counter()
+
+    def cost(self, *, train_units: int = 0, updates: int = 0) -> Cost:
+        """What was spent since."""
+        cpu_s, wall_s = _cpu_s() - self._start[0], time.perf_counter() - self._start[1]
+        return Cost(train_units=train_units, updates=updates, cpu_s=cpu_s, wall_s=wall_s)
+
+
+def _cpu_s() -> float:
+    of_children = times()
+    return time.process_time() + of_children.children_user + of_children.children_system
+
+
+def settled(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`completed`, for tasks that know no search space of their own. Raises BadSetting where none is given."""
+    whole = completed(given, recorded)
+    if not whole["search"]:
+        raise BadSetting("search", "is missing: give at least one hyperparameter a range, as in lr=log:1e-5:1e-1")
+    return whole
+
+
+def words_for(options: Mapping[str, Any], baseline: str = "") -> Words:
+    """Nouns of a task whose user chose them."""
+    return Words(
+        unit=options["unit"], short_unit=options["unit"], score=options["score"], episode="evaluation", baseline=baseline
+    )
+
+
+def judged_by(options: Mapping[str, Any]) -> str:
+    """How fitness is made, to follow "Fitness is"."""
+    times_judged = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
+    return (
+        f"the mean {options['score']} of {times_judged} after each interval; a generation shares its seeds, and they cost no "
+        f"{words_for(options).units}"
+    )
+
+
+def at_least_one(options: Any, *names: str) -> None:
+    """Raises BadSetting for a field among `names` that is below 1."""
+    for name in names:
+        if getattr(options, name) < 1:
+            raise BadSetting(name, f"must be 1 or more, but is {getattr(options, name)}")

@@ -1,0 +1,157 @@
+"""One program, run to its end with every process that it starts: none outlives its interval, or the process that asked for it.
+
+But for those that leave its session on purpose, as daemons do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, final
+
+from rl_pbt.errors import BadSetting
+
+SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua")  # what an interpreter is given first
+KEPT_BYTES = 8192  # of the end of what a program prints; the rest is dropped as it comes
+LATE_S = 1.0  # how long to wait for the last output when the program and its group are gone
+
+# Waits for a word. Where the process that should say it dies instead, by whatever signal, it ends the program's group and removes
+# the folder.
+WATCH = 'read -r word || { kill -9 "-$1"; rm -rf "$2"; } 2>/dev/null'
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a program ended, and the end of what it printed. `status` is below 0 for a signal, None for one that took too long."""
+
+    status: int | None
+    out: str
+    err: str
+
+    @property
+    def how(self) -> str:
+        """In words, to follow "the program"; empty where it ended well."""
+        if self.status is None:
+            return "took too long and was stopped"
+        if self.status < 0:
+            return f"was killed by {next((one.name for one in signal.Signals if one == -self.status), f'signal {-self.status}')}"
+        return f"ended with status {self.status}" if self.status else ""
+
+    def last_lines(self, lines: int, characters: int, *, nameless: Path) -> str:
+        """Of its errors or, where it printed none, of its output; in one line, with "..." for the path `nameless`."""
+        text = (self.err if self.err.strip() else self.out).replace(str(nameless), "...")
+        printed = [line.strip() for line in text.splitlines() if line.strip()]
+        return " | ".join(printed[-lines:])[-characters:]
+
+
+def script_of(program: Sequence[str]) -> str:
+    """The script that an interpreter is to run, or the program itself."""
+    first = next((word for word in program[1:] if not word.startswith("-")), "")
+    return first if first.endswith(SCRIPTS) and len(first.split()) == 1 else program[0]
+
+
+def check_program(program: Sequence[str]) -> None:
+    """Raises BadSetting where there is no such program here, or no such script."""
+    first, script = program[0], script_of(program)
+    if shutil.which(first) is None:
+        if Path(first).is_file():
+            raise BadSetting(
+                "program", f"names {first}, which may not be executed: put its interpreter first, or chmod +x {first}"
+            )
+        raise BadSetting("program", f"names {first}, which is not here: run from the folder that has it")
+    if script is not first and not Path(script).exists():
+        raise BadSetting("program", f"names {script}, which is not here: run from the folder that has it")
+
+
+def run(program: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: float | None, scratch: Path) -> Ended:
+    """Run a program to its end, and end what it left running. Its output is read and not shown.
+
+    Where this process dies meanwhile, the program's group ends too, and the folder `scratch` is removed (not on Windows). Raises
+    OSError where the program cannot be started.
+    """
+    process = subprocess.Popen(
+        program,
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    tails = _Tail(process.stdout), _Tail(process.stderr)
+    try:
+        with _watched(process.pid, scratch):
+            status: int | None = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        status = None
+    finally:
+        _end_group(process)
+        process.wait()
+        out, err = (tail.text() for tail in tails)
+    return Ended(status=status, out=out, err=err)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # of a group without processes
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _watched(group: int, scratch: Path) -> Iterator[None]:
+    """Within, a process of its own ends the group if this one dies: nothing else would hear of a SIGKILL."""
+    if sys.platform == "win32":
+        yield
+        return
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", WATCH, "sh", str(group), str(scratch)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert watcher.stdin is not None
+    try:
+        yield
+    finally:
+        with suppress(BrokenPipeError):  # somebody killed it
+            watcher.stdin.write(b"done\n")
+            watcher.stdin.flush()
+        with suppress(BrokenPipeError):
+            watcher.stdin.close()
+        watcher.wait()
+
+
+@final
+class _Tail:
+    """The end of a stream that is read as it comes, by a thread: a program never waits for its reader, nor fills a disk."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        assert stream is not None
+        self._stream = stream
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with suppress(OSError, ValueError):  # closed by `text`
+            while chunk := os.read(self._stream.fileno(), KEPT_BYTES):
+                self._kept = (self._kept + chunk)[-KEPT_BYTES:]
+
+    def text(self) -> str:
+        """What there is when the group has ended: a process that left the group may hold the stream open."""
+        self._thread.join(LATE_S)
+        if not self._thread.is_alive():
+            self._stream.close()
+        return self._kept.decode(errors="replace")

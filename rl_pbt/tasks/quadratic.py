@@ -1,0 +1,120 @@
+"""The toy problem of Jaderberg 2017, Fig. 2: the method's known-answer test, as a task like any other.
+
+Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogate, 1.2 - (h0 theta0^2 + h1 theta1^2), with
+h = (1, 0) for one and (0, 1) for the other: neither can get there alone. Without exploit and explore each is stuck at
+1.2 - 0.9^2 = 0.39. A unit is a gradient step here. `benchmarks.figure_2` runs the arms of the figure and draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from rl_pbt.config import RunConfig
+from rl_pbt.options import option
+from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.completing import completed
+
+START = (0.9, 0.9)
+SEARCH = {"h0": "linear:0:1.5", "h1": "linear:0:1.5"}
+# The paper's step size is not known to us; this is the commonest of its public reproductions.
+LEARNING_RATE = 0.01
+STEPS = Words(unit="gradient step", short_unit="step", score="Q", episode="evaluation", baseline="starting point")
+
+
+def objective(theta: np.ndarray[Any, Any]) -> float:
+    """Q, the true objective; its maximum is 1.2 at the origin. `theta` is [2]."""
+    return 1.2 - float(np.sum(theta**2))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuadraticOptions:
+    """The surrogate's step size."""
+
+    step_size: float = option(LEARNING_RATE, help="step size of the gradient ascent on the surrogate")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuadraticTask:
+    """Gradient ascent on the surrogate; the weights are theta."""
+
+    step_size: float = LEARNING_RATE
+
+    @property
+    def quantum(self) -> int:
+        return 1
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        results, states = [], {}
+        for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
+            theta = np.array(START) if proposal.parent is None else job.checkpoints.load(proposal.parent)["theta"]
+            shrink = 1.0 - 2.0 * self.step_size * np.array([float(proposal.hypers["h0"]), float(proposal.hypers["h1"])])
+            theta = theta * shrink**proposal.units  # each gradient step multiplies by it
+            if proposal.trains:
+                states[proposal.id] = {"theta": theta}
+            fitness = objective(theta)
+            results.append(
+                Result(
+                    proposal=proposal.id,
+                    fitness=fitness,
+                    returns=(fitness, fitness),  # two evaluations, for operators that want a spread: here 0
+                    cost=Cost(train_units=proposal.units, updates=proposal.units),
+                    metrics={"theta0": float(theta[0]), "theta1": float(theta[1])},
+                    lineage_units=age + proposal.units,
+                )
+            )
+        job.checkpoints.save_together(states)
+        return results
+
+    def test(self, job: FinalTestJob) -> FinalTest:
+        value = objective(job.checkpoints.load(job.proposal)["theta"])
+        return FinalTest(proposal=job.proposal, returns=(value,) * len(job.episodes), cost=Cost())
+
+    def baseline(self, root_seed: int, episodes: int) -> FinalTest:
+        return FinalTest(proposal=None, returns=(objective(np.array(START)),) * episodes, cost=Cost())
+
+    def rehearsal(self) -> QuadraticTask:
+        return self
+
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> np.ndarray[Any, Any]:
+        """Theta, [2]."""
+        return checkpoints.load(proposal)["theta"]
+
+
+@final
+class QuadraticType:
+    """`tasks.base.TaskType` of the toy problem."""
+
+    options = QuadraticOptions
+    aliases: Mapping[str, str] = {}
+
+    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        defaults = {"search": SEARCH, "budget": 200, "interval": 10, "population": 8, "hypers": {"h0": 1.0, "h1": 1.0}}
+        return completed(given, recorded, defaults)
+
+    def words(self, options: Mapping[str, Any]) -> Words:
+        return STEPS
+
+    def title(self, options: Mapping[str, Any]) -> str:
+        return "the quadratic of Jaderberg 2017"
+
+    def folder(self, options: Mapping[str, Any]) -> str:
+        return "quadratic"
+
+    def judging(self, options: Mapping[str, Any]) -> str:
+        return "Q itself, which costs nothing"
+
+    def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
+        return QuadraticTask(step_size=config.task_options["step_size"])
+
+    def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        return [("task", "the toy problem of Jaderberg 2017, Fig. 2"), ("evaluated on", "the true objective")]
+
+
+TYPE = QuadraticType()

@@ -1,0 +1,51 @@
+"""Tasks by name. A new task is a new module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, did_you_mean
+from rl_pbt.tasks.base import TaskType, Words
+
+# Name -> module whose `TYPE` it is, loaded when it is asked for.
+TASKS = {
+    "rl": "rl_pbt.tasks.rl",
+    "stable_baselines": "rl_pbt.tasks.stable_baselines",
+    "own": "rl_pbt.tasks.own",
+    "command": "rl_pbt.tasks.command",
+    "quadratic": "rl_pbt.tasks.quadratic",
+}
+AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
+SB3 = "sb3:"  # how the names of Stable-Baselines3's agents begin
+
+
+def task_type(name: str) -> TaskType:
+    """The type of the task of that name. Raises UserError for an unknown one."""
+    if name not in TASKS:
+        raise did_you_mean("task", name, TASKS)
+    found: TaskType = import_module(TASKS[name]).TYPE
+    return found
+
+
+def words_of(config: RunConfig) -> Words:
+    """The nouns of the task of a configuration; loads no code of the user's."""
+    return task_type(config.task).words(config.task_options)
+
+
+def named(given: Mapping[str, Any], recorded: str | None) -> tuple[str, dict[str, Any]]:
+    """The name of the task that settings speak of, and the settings without that name.
+
+    `module:Class` is a training of the user's own, and an environment alone is reinforcement learning.
+    """
+    said = dict(given)
+    task = said.pop("task", recorded)
+    if ("env" in said and task is None) or (task in AGENTS_ON_ENVIRONMENTS and "agent" in said):
+        task = "stable_baselines" if str(said.get("agent", "")).startswith(SB3) else "rl"
+    if task is None:
+        raise BadSetting("env", "is missing: say which environment, Pacman for instance, or which task")
+    if isinstance(task, str) and ":" in task:
+        task, said["target"] = "own", task
+    return str(task), said

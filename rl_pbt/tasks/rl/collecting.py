@@ -1,0 +1,116 @@
+"""A policy meets environments: rollouts to learn from, and whole episodes to be judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, final
+
+import numpy as np
+import torch
+
+from rl_pbt.agents import Policy, Rollout
+from rl_pbt.tasks.rl.environments import Array, Episodes, MemberEnvironments
+
+NOISE_CHUNK = 32  # action noise is drawn for so many steps at a time while playing
+# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of the others are any.
+Choose: TypeAlias = Callable[[Array, Array], Array]
+
+
+@final
+class Collector:
+    """Rollouts of the same environments, one after the other; recurrent states are carried between them."""
+
+    def __init__(self, actors: MemberEnvironments, generators: Sequence[torch.Generator], policy: Policy) -> None:
+        self._actors = actors
+        self._generators = generators
+        self._state = policy.initial_state(*actors.valid.shape)
+
+    def __call__(self, policy: Policy, length: int) -> Rollout:
+        """`length` steps of every member's environments, [T, P, B, ...], chosen by `policy`."""
+        actors = self._actors
+        noise = policy.sample_noise(self._generators, length, actors.valid.shape[1])
+        core_state = self._state
+        observations, chosen, outputs, rewards, terminated, valid = [actors.observations], [], [], [], [], []
+        for t in range(length):
+            actions, output, state = policy.act(torch.from_numpy(observations[-1]), self._state, noise[t])
+            valid.append(actors.valid)
+            # The step after an end shows the first observation of a new episode: what was remembered is not of it.
+            self._state = state.masked_fill(~torch.from_numpy(actors.valid).to(state.device)[..., None], 0.0)
+            reward, end, _ = actors.step(policy.environment_actions(actions))
+            observations.append(actors.observations)
+            chosen.append(actions)
+            outputs.append(output)
+            rewards.append(reward)
+            terminated.append(end)
+        actions = torch.stack(chosen)
+        return Rollout(
+            observations=torch.from_numpy(np.stack(observations)),
+            actions=actions,
+            behaviour_log_probs=policy.log_probs(torch.stack(outputs), actions),
+            rewards=torch.from_numpy(np.stack(rewards)),
+            terminated=torch.from_numpy(np.stack(terminated)),
+            valid=torch.from_numpy(np.stack(valid)),
+            core_state=core_state,
+        )
+
+
+@final
+class Sampler:
+    """The policy as it explores, for episodes that begin with the first call.
+
+    It computes for the copies that play and for few others: the last of many episodes may take as long as all before it.
+    """
+
+    def __init__(self, policy: Policy, generators: Sequence[torch.Generator], num_envs: int) -> None:
+        self._policy = policy
+        self._generators = generators
+        self._num_envs = num_envs
+        self._noise: list[torch.Tensor] = []
+        self._state = policy.initial_state(len(generators), num_envs)
+        self._members = tuple(range(len(generators)))  # whose weights `_narrow` has
+        self._narrow = policy
+        self._actions: Array | None = None  # the last of every copy
+
+    def __call__(self, observations: Array, playing: Array) -> Array:
+        if not self._noise:
+            self._noise.extend(self._policy.sample_noise(self._generators, NOISE_CHUNK, self._num_envs).flip(0))
+        noise = self._noise.pop()
+        members = np.flatnonzero(playing.any(1))
+        # Each member's playing copies first, and then as many others as the member with most of them needs.
+        copies = np.argsort(~playing[members], axis=1, kind="stable")[:, : playing.sum(1).max()]
+        at = members[:, None], copies
+        actions, _, self._state[at] = self._of(members).act(torch.from_numpy(observations[at]), self._state[at], noise[at])
+        chosen = self._narrow.environment_actions(actions)
+        if self._actions is None:
+            self._actions = np.zeros((*playing.shape, *chosen.shape[2:]), chosen.dtype)
+        self._actions[at] = chosen
+        return self._actions.copy()
+
+    def _of(self, members: Array) -> Policy:
+        if tuple(members) != self._members:
+            self._members, self._narrow = tuple(members), self._policy.of_members(members)
+        return self._narrow
+
+
+def first_episodes(actors: MemberEnvironments, choose: Choose, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
+    """The first whole episode of every environment of the members in `playing`, and the frames emulated for each member.
+
+    Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it
+    must step on with others that have not; what it plays then is not looked at, but it is emulated, so it is charged.
+    """
+    first = [Episodes() for _ in actors.episodes]
+    returns = np.zeros(actors.valid.shape)
+    lengths = np.zeros(actors.valid.shape, np.int64)
+    open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
+    open_[list(playing)] = True
+    while open_.any():
+        rewards, terminated, ended = actors.step(choose(actors.observations, open_), open_)
+        returns += np.where(open_, rewards, 0.0)
+        lengths += open_
+        for member in playing:
+            first[member].truncated += int((open_ & ended & ~terminated)[member].sum())
+        open_ &= ~ended
+    for member in playing:
+        first[member].returns = [float(value) for value in returns[member]]
+        first[member].lengths = [int(value) for value in lengths[member]]
+    return first, actors.frames

@@ -1,0 +1,27 @@
+"""Where updates are computed: in a thread beside acting, or in turn with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, final
+
+import torch
+
+
+@final
+class AtOnce(Executor):
+    """An executor of this thread: what is submitted is done before `submit` returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def learner(beside: bool, threads: int) -> Executor:
+    """A thread of its own if `beside`, otherwise this one. Leaving it waits for an update that is under way.
+
+    A new thread has its own number of OpenMP `threads`, so it must be told too.
+    """
+    return ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) if beside else AtOnce()

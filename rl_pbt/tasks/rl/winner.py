@@ -1,0 +1,40 @@
+"""The agent that a search found, for a person to use."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import torch
+
+from rl_pbt.agents import Policy
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+
+@final
+class Winner:
+    """One trained agent. Its random choices, and the memory of an agent that has one, begin with `reset`.
+
+    Observations are those of `rl_pbt.envs.make_vector` for its environment, which is what it was trained on.
+    """
+
+    def __init__(self, policy: Policy, dtype: np.dtype[Any], seed: int = 0) -> None:
+        self.policy = policy
+        self._dtype = dtype  # of observations
+        self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """An episode begins; with a `seed`, so do the random choices."""
+        if seed is not None:
+            self._generator = torch.Generator().manual_seed(seed)
+        self._state = self.policy.initial_state(1, 1)
+
+    def act(self, observation: Array, deterministic: bool = False) -> Any:
+        """The action for one observation, as the environment takes it; the likeliest one if `deterministic`."""
+        noise = self.policy.sample_noise([self._generator], 1, 1)[0]
+        seen = torch.from_numpy(np.asarray(observation, self._dtype)[None, None])
+        actions, output, self._state = self.policy.act(seen, self._state, noise)
+        chosen = self.policy.likeliest(output) if deterministic else actions
+        action = self.policy.environment_actions(chosen)[0, 0]
+        return action.item() if action.ndim == 0 else action

@@ -1,0 +1,42 @@
+"""What can be set of a Stable-Baselines3 run; loads neither torch nor SB3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rl_pbt.errors import BadSetting
+from rl_pbt.options import option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StableBaselinesOptions:
+    """An algorithm on an environment. `agent_options` names every argument that cannot be searched, and every choice of networks
+    and environments; `env_options` and `frame_skip` are a record of the environment as it was resolved.
+    """
+
+    env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
+    agent: str = option("sb3:ppo", help="learning algorithm of Stable-Baselines3: sb3:ppo, sb3:a2c, sb3:dqn, sb3:sac or sb3:td3")
+    agent_options: Mapping[str, Any] = option(
+        factory=dict, help="fixed settings of the agent, as in n_envs=8 n_steps=128 net_arch=64,64 normalise_observations=true"
+    )
+    fitness: Literal["evaluation", "training"] = option(
+        "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper"
+    )
+    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    deterministic: bool = option(
+        True,
+        help="evaluate and test the likeliest actions, as SB3 does; false (default for Atari, MiniGrid) draws as in training",
+        trains=False,
+    )
+    replay_buffer: bool = option(
+        True, help="keep an off-policy agent's replay buffer in its checkpoint; without, every interval begins with an empty one"
+    )
+    device: str = option("cpu", help="cpu or cuda", trains=False)
+    env_options: Mapping[str, Any] = option(factory=dict, help="the environment's own settings", flag=False)
+    frame_skip: int = option(1, help="frames of one action", flag=False)
+
+    def __post_init__(self) -> None:
+        if self.eval_episodes < 1:
+            raise BadSetting("eval_episodes", f"must be 1 or more, but is {self.eval_episodes}")

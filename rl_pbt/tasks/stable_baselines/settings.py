@@ -1,0 +1,235 @@
+"""From what a user says to every setting of a Stable-Baselines3 run, and to the lines of its dry run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, final
+
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+
+from rl_pbt import options
+from rl_pbt.config import RunConfig
+from rl_pbt.envs import EnvSpec
+from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
+from rl_pbt.records import Hyper
+from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.tasks.stable_baselines import arguments
+from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
+from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
+from rl_pbt.tasks.stable_baselines.environments import make_one, resolved
+from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
+from rl_pbt.text import readable
+
+CNN_SIDE = 36  # pixels: the least that SB3's CnnPolicy can see
+NUMBER_BYTES = 4
+# Families in which the likeliest actions get stuck, so that rl-baselines3-zoo's `enjoy` draws them.
+STUCK = frozenset({"atari", "minigrid"})
+
+
+def completed(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`tasks.base.TaskType.complete` for Stable-Baselines3."""
+    before = recorded or {}
+    env = resolved(given.get("env", before.get("env")))
+    algorithm = algorithm_of(given.get("agent", before.get("agent", f"{PREFIX}ppo")))
+    observations, actions = spaces_of(env.id)
+    refuse_actions(env, algorithm, actions)
+    base = recorded or _defaults(env, algorithm, given, observations)
+    values = _Values(algorithm, dict(base["hypers"]), dict(base["search"]), dict(base["agent_options"]))
+    for name, value in given.get("agent_options", {}).items():
+        values.hold(name, value, "agent_options")
+    for name, value in given.get("hypers", {}).items():
+        values.publish(name, value)
+    for name, value in given.get("search", {}).items():
+        values.search_or_hold(name, value)
+    values.refuse_idle()
+    return {
+        **base,
+        **given,
+        "env": env.id,
+        "agent": f"{PREFIX}{algorithm}",
+        "hypers": values.hypers,
+        "search": values.search,
+        "agent_options": values.fixed,
+        # SB3 steps single environments, however ours are made.
+        "env_options": {name: value for name, value in env.options.items() if name != "vectorization_mode"},
+        "frame_skip": env.frame_skip,
+    }
+
+
+def algorithm_of(agent: str) -> str:
+    """`ppo` of `sb3:ppo`. Raises UserError for an agent that is not Stable-Baselines3's."""
+    name = str(agent).lower().removeprefix(PREFIX)
+    if name not in ALGORITHMS:
+        raise did_you_mean("agent", agent, [f"{PREFIX}{known}" for known in ALGORITHMS])
+    return name
+
+
+@cache
+def spaces_of(env_id: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    """Observation and action space of the environment of an exact id. Raises UserError."""
+    env = make_one(resolved(env_id))
+    env.close()
+    return env.observation_space, env.action_space
+
+
+def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[Any]) -> None:
+    """Raises UserError for actions that the algorithm does not take."""
+    if not isinstance(actions, arguments.ACTIONS[algorithm]):
+        takers = [f"{PREFIX}{name}" for name, kinds in arguments.ACTIONS.items() if isinstance(actions, kinds)]
+        way_out = f"use {' or '.join(takers)}" if takers else "no algorithm of SB3 takes them"
+        raise UserError(f"{env.id} has {type(actions).__name__} actions, which {PREFIX}{algorithm} does not take: {way_out}")
+    if isinstance(actions, spaces.Discrete) and actions.start != 0:
+        raise UserError(f"{env.id} has actions from {actions.start} on, but SB3 counts from 0: use TransformAction (gymnasium)")
+    if isinstance(actions, spaces.Box) and not actions.is_bounded():
+        raise UserError(f"{env.id} has actions without bounds, which SB3 does not take: use RescaleAction (gymnasium.wrappers)")
+
+
+def _defaults(env: EnvSpec, algorithm: str, given: Mapping[str, Any], observations: spaces.Space[Any]) -> dict[str, Any]:
+    """Of a new run. What depends on the budget depends on the one that was given."""
+    known = defaults_of(algorithm, env.family, env.id)
+    budget = given.get("budget", known.frames)
+    fixed = {**arguments.agent_options(algorithm)[1], "policy": policy_of(observations), **known.agent_options}
+    if "buffer_size" in fixed:  # that can be filled
+        fixed["buffer_size"] = min(fixed["buffer_size"], max(1, budget // env.frame_skip))
+    return {
+        "methods": ("pbt", "random"),
+        "seeds": (0,),
+        "population": 8,
+        "budget": budget,
+        "interval": min(known.interval, max(budget, 1)),
+        "group_size": 1,  # members train one after the other
+        "hypers": {**arguments.defaults_of(algorithm), **known.hypers},
+        "search": dict(SEARCH[algorithm]),
+        "eval_episodes": known.eval_episodes,
+        "deterministic": env.family not in STUCK,
+        "test_episodes": known.test_episodes,
+        "agent_options": fixed,
+    }
+
+
+def policy_of(observations: spaces.Space[Any]) -> str:
+    """SB3's name for a network that can see these observations."""
+    shape = sorted(observations.shape or ())
+    return "CnnPolicy" if is_image_space(observations) and shape[1] >= CNN_SIDE else "MlpPolicy"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Hyperparameters, ranges and fixed options of one agent, which change together: a value is held, or a range is searched."""
+
+    algorithm: str
+    hypers: dict[str, Hyper]
+    search: dict[str, str]
+    fixed: dict[str, Any]
+
+    def search_or_hold(self, word: str, said: Any) -> None:
+        value = range_or_value(said)
+        if not (isinstance(value, str) and ":" in value):
+            self.hold(word, value, "search")
+            return
+        name = self._known(word, "search")
+        searchable = arguments.searchable(self.algorithm)
+        if name not in searchable:
+            why = arguments.fixed(self.algorithm).get(name, "is no number")
+            raise BadSetting("search", f"cannot vary {name}, which {why}: hold it, as in {name}={self.fixed[name]}")
+        dimension = parse_dimension(value)
+        for extreme in (*dimension.extremes, dimension.from_unit(0.5)):
+            complaint = "must be a number in a range" if isinstance(extreme, str) else searchable[name].complaint(extreme)
+            if complaint:
+                hint = f"; write {name}=int:LOW:HIGH" if "whole" in complaint else ""
+                raise BadSetting("search", f"cannot use {value} for {name}: it {complaint}{hint}")
+        self.search[name] = value
+        if not isinstance(self.hypers.get(name), int | float):  # hand tuning needs a number too
+            self.hypers[name] = searchable[name].value(dimension.from_unit(0.5))
+
+    def hold(self, word: str, value: Any, setting: str) -> None:
+        name = self._known(word, setting)
+        if name not in arguments.searchable(self.algorithm):
+            self.fixed[name] = self._option(name, value, setting)
+            return
+        self.publish(name, value)
+        self.search.pop(name, None)
+
+    def publish(self, word: str, value: Any) -> None:
+        """The value that hand tuning found, also of a name that is searched; none where SB3 has none."""
+        name = self._known(word, "hypers")
+        argument = arguments.searchable(self.algorithm).get(name)
+        if argument is None:
+            raise BadSetting("hypers", f"cannot set {name}: set it among the agent_options")
+        number = range_or_value(value)
+        if number in (None, "none") and argument.default is None:
+            self.hypers.pop(name, None)
+        elif complaint := argument.complaint(number):
+            raise BadSetting("hypers", f"cannot use {name}: it {complaint}")
+        else:
+            self.hypers[name] = argument.value(number)
+
+    def refuse_idle(self) -> None:
+        """Raises BadSetting for a range of what SB3 reads only together with another choice."""
+        for name, (other, wanted) in arguments.NEEDS.items():
+            chosen = {**self.fixed, **self.hypers}.get(other)
+            if name in self.search and chosen != wanted:
+                raise BadSetting("search", f"cannot vary {name}: SB3 reads it only with {other}={wanted}, and it is {chosen}")
+
+    def _known(self, word: str, setting: str) -> str:
+        known = {**arguments.searchable(self.algorithm), **arguments.agent_options(self.algorithm)[0]}
+        name = word if word in known else ALIASES.get(word, word)
+        if name not in known:
+            raise BadSetting(setting, f"names {word!r}, which {PREFIX}{self.algorithm} does not have: {near_names(name, known)}")
+        return name
+
+    def _option(self, name: str, value: Any, setting: str) -> Any:
+        kind = arguments.agent_options(self.algorithm)[0][name]
+        value = [] if (name, value) == ("net_arch", "default") else value
+        try:
+            if kind is int and isinstance(value, float) and value == int(value):
+                value = int(value)  # a word of the command line that was read as a number
+            found = options.read(name, value, kind) if isinstance(value, str) else options.checked(name, value, kind)
+        except BadSetting as error:
+            raise BadSetting(setting, f"cannot be used: {error}") from None
+        if kind is int and found < 1:
+            raise BadSetting(setting, f"cannot be used: {name} must be 1 or more, but is {found}")
+        return list(found) if isinstance(found, tuple) else found
+
+
+def described(config: RunConfig) -> list[tuple[str, str]]:
+    """Lines of the dry run."""
+    chosen = options.built(StableBaselinesOptions, config.task_options)
+    algorithm = algorithm_of(chosen.agent)
+    how = "the likeliest actions" if chosen.deterministic else "actions drawn as in training"
+    judged = f"{chosen.eval_episodes} episodes after each generation, {how}"
+    if chosen.fitness == "training":
+        judged = "the training episodes that end in a generation"
+    fixed = ", ".join(f"{name}={_as_word(value)}" for name, value in chosen.agent_options.items())
+    quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
+    lines = [
+        ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
+        ("evaluated on", judged),
+        ("agent", fixed),
+        ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
+    ]
+    return lines if arguments.on_policy(algorithm) else [*lines, ("replay buffer", _replay(chosen))]
+
+
+def _as_word(value: Any) -> str:
+    """As `agent_options` reads it."""
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "default"
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _replay(chosen: StableBaselinesOptions) -> str:
+    if not chosen.replay_buffer:
+        return "not in checkpoints: every interval, a copy's or the same member's, begins with an empty one"
+    observations, actions = spaces_of(chosen.env)
+    size = chosen.agent_options["buffer_size"]
+    assert observations.dtype is not None
+    seen = math.prod(observations.shape or ()) * observations.dtype.itemsize
+    done = math.prod(actions.shape or (1,)) * (8 if isinstance(actions, spaces.Discrete) else NUMBER_BYTES)
+    total = size * (2 * seen + done + 3 * NUMBER_BYTES)
+    return f"in checkpoints, copied with the weights: up to {readable(size)} steps, {total / 1e6:.1f} MB"

@@ -1,0 +1,316 @@
+"""The command line: bad input in one line and status 2, a run from end to end, resume, kills."""
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from rl_pbt.agents import AGENTS
+from rl_pbt.cli import command as module
+from rl_pbt.cli.arguments import build_parser
+from rl_pbt.errors import UserError
+from rl_pbt.making import configure
+from rl_pbt.search import METHODS
+from rl_pbt.tasks.rl.defaults import defaults_of
+
+PROGRAM = "python -m rl_pbt.bench"
+SMALL = [
+    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
+    "--eval-episodes", "2", "--test-episodes", "2", "--group-size", "1",
+]  # fmt: skip
+
+
+def command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *arguments],
+        capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+def train(*words: str) -> None:
+    """The command in this process."""
+    module.train(words, PROGRAM)
+
+
+BAD = [
+    (["--env", "Pacmann"], "did you mean ALE/Pacman-v5"),
+    (["--env", "CartPole-v1", "--methods", "pbtt"], "did you mean 'pbt'"),
+    (["--env", "CartPole-v1", "--methods", "replay:nowhere"], "is not a run"),
+    (["--env", "CartPole-v1", "--methods", "replay-final"], "replay:RUN"),
+    (["--env", "CartPole-v1", "--agent", "a3c"], "did you mean 'a2c'"),
+    (["--env", "CartPole-v1", "--frame", "10"], "did you mean '--frames'"),
+    (["--env", "CartPole-v1", "--popluation", "10"], "did you mean '--population'"),
+    (["--env", "CartPole-v1", "--search", "lr=log:1e-2:1e-5"], "low < high"),
+    (["--env", "CartPole-v1", "--search", "lr=log:"], "LOW:HIGH"),
+    (["--env", "CartPole-v1", "--search", "lr=log"], "--search cannot set learning_rate to 'log'"),
+    (["--env", "CartPole-v1", "--search", "lr"], "write NAME=VALUE"),
+    (["--env", "CartPole-v1", "--search", "momentum=log:1:2"], "unknown hyperparameter 'momentum'"),
+    (["--env", "CartPole-v1", "--search", "lr=1e-3", "entropy=0", "gamma=0.99"], "search space is empty"),
+    (["--env", "CartPole-v1", "--population", "1"], "--population must be 2 or more"),
+    (["--env", "CartPole-v1", "--population", "2.5"], "'2.5' is not a whole number"),
+    (["--env", "CartPole-v1", "--frames", "1000", "--interval", "2000"], "longer than the budget"),
+    (["--env", "CartPole-v1", "--frames", "-5"], "above 0"),
+    (["--env", "CartPole-v1", "--frames", "many"], "'many' is not a whole number"),
+    (["--env", "CartPole-v1", "--interval", "3"], "--interval 3 is shorter than"),
+    (["--env", "CartPole-v1", "--workers", "0"], "--workers must be 1 or more"),
+    (["--env", "CartPole-v1", "--seeds", "-1"], "--seeds must be"),
+    (["--env", "CartPole-v1", "--seeds", "1", "1"], "--seeds must not name one twice"),
+    (["--env", "CartPole-v1", "--seeds", "one"], "'one' is not a whole number"),
+    (["--env", "CartPole-v1", "--fitness", "trainning"], "'trainning' is not one of evaluation, training"),
+    (["--env", "CartPole-v1", "--any-age"], "--any-age is an option of pbt-async"),
+    (["--env", "CartPole-v1", "--fraction", "0.9"], "--fraction must be above 0 and at most 0.5"),
+    (["--env", "CartPole-v1", "--step-size", "0.1"], "--step-size is no setting of the task rl"),
+    (["--env", "xyzzy"], "CartPole-v1"),
+    (["--task", "quadratik"], "did you mean 'quadratic'"),
+    (["--task", "no_such_module:Training", "--budget", "9", "--search", "lr=log:1:2"], "no_such_module"),
+    (["--task", "quadratic", "--env", "CartPole-v1"], "--env is no setting of the task quadratic"),
+    (["--env", "CartPole-v1", "--device", "cuda:99"], "--device 'cuda:99' is not available here: use cpu"),
+    (["--env", "no_such_module:Env-v0"], "cannot import 'no_such_module'"),
+    (["--env", "CartPole-v1", "--agent-options", "torso_=nature"], "did you mean 'torso'"),
+    (["--env", "CartPole-v1", "--agent-options", "envs_per_member=many"], "envs_per_member must be a whole number"),
+    (["--env", "CartPole-v1", "--agent-options", "autocast=yes"], "true or false"),
+    (["--env", "CartPole-v1", "--agent-options", "unroll_length=0"], "unroll_length must be 1 or more, but is 0"),
+    (["--env", "CartPole-v1", "--agent-options", "rewards=tanh"], "rewards must be one of true, clip, symlog, but is 'tanh'"),
+    (["--env", "CartPole-v1", "--agent-options", "core=gru"], "core must be one of none, lstm, but is 'gru'"),
+    (["--env", "CartPole-v1", "--agent", "impala", "--agent-options", "policy_lag=-1"], "policy_lag must be 0 or more"),
+    (["--env", "CartPole-v1", "--search", "discount=1.2"], "discount: it must be 0 or more and at most 1, but is 1.2"),
+    (["--env", "CartPole-v1", "--search", "lambda=linear:0.5:1.5"], "trace_lambda: it must be 0 or more and at most 1"),
+    (["--env", "CartPole-v1", "--search", "epsilon=0"], "epsilon: it must be above 0, but is 0"),
+    (["--env", "CartPole-v1", "--search", "lr=nan"], "learning_rate: it must be 0 or more"),
+    (["--env", "CartPole-v1", "--search", "lr=choice:low:high"], "cannot set learning_rate to 'low'"),
+    (["--env", "CartPole-v1", "--backend", "jax"], "unknown backend 'jax'"),
+    (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
+    ([], "say which environment"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD, ids=[" ".join(a) or "nothing" for a, _ in BAD])
+def test_bad_input_is_one_line(arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert module.main([*arguments, "--out", str(out)], PROGRAM) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and says in error and error.count("\n") == 1
+    assert not out.exists(), "half a run was left behind"
+
+
+def test_an_environment_whose_package_is_absent_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "minigrid" else find(name, *a))
+    with pytest.raises(UserError, match=r"pip install -e '\.\[minigrid\]'$") as error:
+        train("--env", "MiniGrid-DoorKey-5x5-v0", "--dry-run")
+    assert "\n" not in str(error.value)
+
+
+def test_an_error_is_status_2_and_one_line_without_a_traceback(tmp_path: Path) -> None:
+    done = command("--env", "Pacmann", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"error: unknown environment 'Pacmann': .*\n", done.stderr)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of both methods with two workers, through the real command."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    done = command(*SMALL, "--out", str(out), "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "left" in done.stdout and "test return" in done.stdout and "report:" in done.stdout
+    return out
+
+
+def timeless(value: dict[str, object]) -> dict[str, object]:
+    return {key: inner for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s")}
+
+
+def ledger(folder: Path, method: str) -> list[dict[str, object]]:
+    lines = (folder / method / "seed-0" / "ledger.jsonl").read_text().splitlines()
+    return [json.loads(line, object_hook=timeless) for line in lines]
+
+
+def test_a_run_leaves_what_the_readme_says(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["task_options"]["env"] == "CartPole-v1" and set(summary["methods"]) == {"pbt", "random"}
+    for method in ("pbt", "random"):
+        seed = summary["methods"][method]["seeds"]["0"]
+        spent = seed["cost"]["train_units"] + seed["cost"]["eval_units"]
+        assert seed["budget"] == 1600 and spent > 0 and len(seed["test_returns"]) == 2
+        assert len(list((finished / method / "seed-0" / "checkpoints").iterdir())) == 1
+        assert list((finished / method / "seed-0" / "tensorboard").rglob("events.out.tfevents.*"))
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["status"] == "finished" and manifest["config"]["task_options"]["env"] == "CartPole-v1"
+    assert (finished / "summary.md").exists() and list((finished / "plots").glob("*.png"))
+
+
+def test_one_and_two_workers_write_the_same_ledger(finished: Path, tmp_path: Path) -> None:
+    train(*SMALL, "--out", str(tmp_path / "run"), "--workers", "1")
+    for method in ("pbt", "random"):
+        assert ledger(tmp_path / "run", method) == ledger(finished, method)
+
+
+def test_methods_start_from_the_same_members(finished: Path) -> None:
+    first = [[e for e in ledger(finished, m) if e["event"] == "finished"][:2] for m in ("pbt", "random")]
+    assert first[0] == first[1]
+
+
+def test_a_finished_run_is_not_run_again_and_another_configuration_is_refused(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes()
+    train("--resume", str(finished))
+    assert "is finished" in capsys.readouterr().out
+    for arguments in ([*SMALL[:3], "3", *SMALL[4:], "--out", str(finished)], ["--resume", str(finished), "--frames", "1200"]):
+        with pytest.raises(UserError, match="another configuration") as error:
+            train(*arguments)
+        assert "\n" not in str(error.value) and "not " in str(error.value)
+    assert (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_finished_run_is_replayed_with_fresh_weights(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(*SMALL, "--methods", f"replay:{finished}", "random", "--out", str(out), "--workers", "1")
+    summary = json.loads((out / "summary.json").read_text())
+    assert list(summary["methods"]) == ["random", "replay-final", "replay-random", "replay-schedule"]
+    events = {method: ledger(out, method) for method in summary["methods"]}
+    found = json.loads((finished / "summary.json").read_text())["methods"]
+    for method, source in (("replay-final", "pbt"), ("replay-random", "random")):
+        proposals = [event["proposal"] for event in events[method] if event["event"] == "proposed"]
+        assert all(p["hypers"] == found[source]["seeds"]["0"]["winner"]["hypers"] for p in proposals)
+        assert {p["member"] for p in proposals} == {2, 3}, "with the members' numbers go their weights"
+    run = (out / "manifest.json").read_text()
+    assert json.loads(run)["config"]["method_options"]["replay"]["method"] == "pbt"
+    with pytest.raises(UserError, match="was made with env CartPole-v1, not Acrobot-v1"):
+        train("--env", "Acrobot-v1", "--methods", f"replay:{finished}", "--out", str(tmp_path / "other"))
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="is not a run"):
+        train(*SMALL, "--out", str(tmp_path))
+    with pytest.raises(UserError, match="is not a run"):
+        train("--resume", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write|is not a run"):
+        train(*SMALL, "--out", str(tmp_path / "file" / "run"))
+
+
+def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(*SMALL, "--out", str(tmp_path / "run"), "--dry-run")
+    out = capsys.readouterr().out
+    for word in ("budget", "checkpoints", "time", "generations"):
+        assert word in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_methods_help(capsys: pytest.CaptureFixture[str]) -> None:
+    train("--methods", "help")
+    assert "Jaderberg 2017" in capsys.readouterr().out
+
+
+def test_the_page_of_methods_has_them_all() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert [name for name in METHODS if f"`{name}`" not in page] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "run"
+    long = [*SMALL, "--frames", "400k", "--interval", "2k", "--out", str(out), "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *long],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell starts background jobs, and so perhaps this test, with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 60
+            while not (out / "pbt" / "seed-0" / "ledger.jsonl").exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130 and "Traceback" not in said
+    assert f"--resume {out}" in said
+    assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_the_manifest_names_every_option_of_the_agent(finished: Path) -> None:
+    options = json.loads((finished / "manifest.json").read_text())["config"]["task_options"]["agent_options"]
+    assert set(options) == {field.name for field in fields(AGENTS["a2c"].config)}
+    assert options["envs_per_member"] == 4 and options["hidden"] == [64, 64]
+
+
+def test_an_agent_with_a_memory_has_defaults_of_its_own_under_what_is_said() -> None:
+    without, memory, said = (
+        configure({"env": "Acrobot-v1", "agent": "impala", "agent_options": options}).task_options["agent_options"]
+        for options in ({}, {"core": "lstm"}, {"core": "lstm", "unroll_length": 12})
+    )
+    family = defaults_of("classic_control", "Acrobot-v1")
+    for name, value in family.recurrent_options.items():
+        assert memory[name] == value
+    assert without["unroll_length"] == family.agent_options["unroll_length"] != memory["unroll_length"]
+    assert said["unroll_length"] == 12
+    assert said["envs_per_member"] == memory["envs_per_member"]
+
+
+def test_a_plan_says_how_members_are_judged_and_that_it_may_be_dear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = [*SMALL, "--out", str(tmp_path / "run"), "--dry-run"]
+    train(*plan)
+    assert "evaluated on 2 episodes after each generation, of 500 frames each at most; where they last" in capsys.readouterr().out
+    train(*plan, "--fitness", "training")
+    assert "evaluated on the training episodes" in capsys.readouterr().out
+
+
+def test_the_agent_options_that_the_help_shows_are_options(tmp_path: Path) -> None:
+    (action,) = (action for action in build_parser(PROGRAM)._actions if action.dest == "agent_options")
+    shown = [word for word in (action.help or "").split() if "=" in word]
+    assert shown
+    train(*SMALL, "--out", str(tmp_path / "run"), "--dry-run", "--agent-options", *shown)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+@pytest.mark.parametrize("after_s", [0.4, 0.8])
+def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *SMALL, "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        time.sleep(after_s)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert said == ("", "") and not (tmp_path / "run").exists()
+
+
+@pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize(
+    "agent",
+    [
+        ["--agent", "a2c", "--eval-episodes", "1"],
+        ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
+        ["--agent", "impala", "--methods", "pbt-async"],
+    ],
+)
+def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "killing.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent, "--workers", "1"],
+        capture_output=True, text=True, timeout=850, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
+    assert kills and int(kills[1]) > 10, done.stdout

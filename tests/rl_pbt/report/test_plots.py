@@ -1,0 +1,162 @@
+"""Figures are really drawn, from every shape of history, and family trees keep their promises."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, Trial
+from rl_pbt.report import family_tree, plots
+from rl_pbt.report.style import save
+from rl_pbt.search import METHODS, Plan, Problem
+from rl_pbt.space import Space
+from rl_pbt.store.history import History
+from rl_pbt.tasks.base import Words
+
+WORDS = Words(unit="training sentence", short_unit="sentence", score="BLEU", episode="evaluation", baseline="copied source")
+
+SEARCH = {
+    "learning_rate": "log:1e-5:1e-2",
+    "discount": "horizon:0.9:0.999",
+    "layers": "choice:small:big",
+    "n": "int:1:9",
+}
+
+
+def made_up(lr: Hyper) -> float:
+    return -abs(np.log10(float(lr)) + 3.0)
+
+
+def history(name: str, *, population: int = 6, generations: int = 5, seed: int = 0, fail: float = 0.0) -> History:
+    plan = Plan(population=population, budget_per_member=1000 * generations, interval=1000)
+    method = METHODS[name].make(Problem(space=Space.parse(SEARCH), plan=plan, root_seed=seed), METHODS[name].options())
+    rng = np.random.default_rng(seed)
+    age: dict[int | None, int] = {None: 0}
+    trials: list[Trial] = []
+    while proposals := method.ask():
+        known = len(trials)
+        for proposal in proposals:
+            age[proposal.id] = age[proposal.parent] + proposal.units
+            failed = rng.random() < fail
+            result = Result(
+                proposal=proposal.id,
+                fitness=None if failed else made_up(proposal.hypers["learning_rate"]),
+                failure="diverged" if failed else None,
+                cost=Cost(train_units=proposal.units, eval_units=20),
+                lineage_units=age[proposal.id],
+            )
+            method.tell(result)
+            trials.append(Trial(proposal=proposal, result=result, asked_after=known))
+    winner = method.winner()
+    test = None if winner is None else FinalTest(proposal=winner, returns=(1.0, 2.0, 4.0), cost=Cost(eval_units=3))
+    return History(trials=tuple(trials), chosen=winner, test=test, ended=True)
+
+
+def test_choices_are_drawn_however_they_were_written_and_whatever_was_published() -> None:
+    proposals = [Proposal(id=i, member=i, generation=0, hypers={"h": h}, parent=None, units=5) for i, h in enumerate((0.1, 0.7))]
+    trials = [Trial(proposal=p, result=Result(proposal=p.id, fitness=1.0, lineage_units=5)) for p in proposals]
+    figure = plots.schedules(
+        History(trials=tuple(trials), chosen=1), Space.parse({"h": "choice:1e-1:1e-3"}), title="choices", words=WORDS
+    )
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["0.1", "0.001"]
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    buffer.seek(0)
+    return np.asarray(matplotlib.image.imread(buffer, format="png"))
+
+
+def assert_drawn(figure: Figure) -> None:
+    picture = pixels(figure)
+    assert min(picture.shape[:2]) > 100
+    assert np.mean(picture[..., :3].min(axis=2) < 0.9) > 0.003, "the picture is blank"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("fail", [0.0, 0.2])
+def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
+    histories = {
+        "pbt": [history("pbt", seed=seed, fail=fail) for seed in range(seeds)],
+        "random": [history("random", seed=seed, fail=fail) for seed in range(seeds)],
+    }
+    assert_drawn(plots.learning_curves(histories, words=WORDS))
+    assert_drawn(plots.winners_scores(histories, words=WORDS, baseline=[0.5, 1.0]))
+    for by_seed in histories.values():
+        assert_drawn(plots.schedules(by_seed[0], Space.parse(SEARCH), title="schedules", words=WORDS))
+        assert_drawn(family_tree.family_tree(by_seed[0], title="tree"))
+
+
+def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
+    for scarce in (History(), history("pbt", fail=1.0), History(trials=history("pbt").trials[:4])):
+        for figure in (
+            plots.learning_curves({"pbt": [scarce]}, words=WORDS),
+            plots.winners_scores({"pbt": [scarce]}, words=WORDS),
+            plots.schedules(scarce, Space.parse(SEARCH), title="", words=WORDS),
+            family_tree.family_tree(scarce, title=""),
+        ):
+            assert pixels(figure).size > 0
+
+
+def test_the_legend_never_lies_on_the_curves() -> None:
+    histories = {name: [history("pbt", seed=seed) for seed in range(3)] for name in ("a", "b", "c", "d", "e")}
+    figure = plots.learning_curves(histories, words=WORDS)
+    assert_drawn(figure)
+    (axes,) = figure.axes
+    bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
+    assert axes.get_legend() is None and len(bands) == 5, "a band for each mean"
+    below = figure.legends[0].get_window_extent().y1
+    assert below <= axes.get_window_extent().y0
+
+
+def test_many_methods_have_a_colour_each() -> None:
+    histories = {f"method {index}": [history("pbt", seed=seed) for seed in (index, index + 1)] for index in range(18)}
+    figure = plots.learning_curves(histories, words=WORDS)
+    assert_drawn(figure)
+    lines = figure.axes[0].lines
+    assert len(lines) == len({line.get_color() for line in lines}) == 18
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(histories)
+
+
+def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
+    for population, generations in ((2, 1), (8, 5), (32, 100)):
+        figure = family_tree.family_tree(history("pbt", population=population, generations=generations), title="tree")
+        width, height = figure.get_size_inches()
+        assert 2 < width < 13 and 1.5 < height < 15
+
+
+@pytest.mark.parametrize("name", ["pbt", "random"])
+@pytest.mark.parametrize("fail", [0.0, 0.1])
+def test_branches_of_the_family_tree_never_cross(name: str, fail: float) -> None:
+    family = history(name, population=12, generations=12, fail=fail)
+    places = family_tree.tree_layout(family)
+    assert set(places) == set(family.by_id)
+    for trials in family.rounds:
+        row = sorted(trials, key=lambda trial: places[trial.proposal.id][0])
+        assert all(places[b.proposal.id][0] - places[a.proposal.id][0] > 1 - 1e-6 for a, b in pairwise(row))
+        parents = [places[t.proposal.parent][0] for t in row if t.proposal.parent is not None]
+        assert parents == sorted(parents)
+
+
+def test_lines_without_copies_are_straight() -> None:
+    family = history("random", population=5, generations=6)
+    places = family_tree.tree_layout(family)
+    for trial in family.trials:
+        if trial.proposal.parent is not None:
+            assert places[trial.proposal.id][0] == pytest.approx(places[trial.proposal.parent][0])
+
+
+def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        save(family_tree.family_tree(history("pbt"), title="tree"), tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,430 @@
+"""Reports of ledgers that the real methods wrote, on a made-up problem."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl_pbt import report
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.report.statistics import Estimate
+from rl_pbt.search import METHODS, Plan, Problem
+from rl_pbt.space import Space
+from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
+from rl_pbt.store.history import read_history
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = ROOT / "results" / "reference"
+SEARCH = {"learning_rate": "log:1e-5:1e-2", "discount": "horizon:0.9:0.999"}
+POPULATION, BUDGET, INTERVAL = 6, 5000, 1000
+AGENT_ON_ENVIRONMENT = {
+    "task": "rl",
+    "task_options": {"env": "Made/Up-v0", "agent": "a2c", "frame_skip": 4, "fitness": "evaluation", "eval_episodes": 3},
+}
+TRANSLATOR = {
+    "task": "own",
+    "task_options": {"target": "translate:Translator", "unit": "sentence", "score": "BLEU", "evaluations": 1, "quantum": 1},
+}
+OF_REINFORCEMENT_LEARNING = re.compile(
+    r"\bframes?\b|\bepisodes?\b|\breturns?\b|random policy|\bagents?\b|environment", re.IGNORECASE
+)
+
+
+def write_ledger(
+    run: RunFolder,
+    method: str,
+    seed: int,
+    *,
+    fail: float = 0.0,
+    tied: bool = False,
+    eval_units: int = 20,
+    bonus: float = 0.0,
+) -> None:
+    plan = Plan(population=POPULATION, budget_per_member=BUDGET, interval=INTERVAL)
+    entry = METHODS[method]
+    searcher = entry.make(Problem(space=Space.parse(SEARCH), plan=plan, root_seed=seed), entry.options())
+    ledger = run.ledger(method, seed)
+    rng = np.random.default_rng(seed)
+    age: dict[int | None, int] = {None: 0}
+    while proposals := searcher.ask():
+        ledger.append(Proposed(proposal=proposal) for proposal in proposals)
+        for proposal in proposals:
+            age[proposal.id] = age[proposal.parent] + proposal.units
+            fitness = 1.0 if tied else -abs(np.log10(float(proposal.hypers["learning_rate"])) + 3.0)
+            failed = rng.random() < fail
+            cost = Cost(train_units=proposal.units, eval_units=eval_units, updates=10, cpu_s=0.5, wall_s=0.25)
+            result = Result(
+                proposal=proposal.id,
+                fitness=None if failed else fitness,
+                failure="diverged" if failed else None,
+                returns=() if failed else (fitness - 0.1, fitness + 0.1),
+                cost=cost,
+                lineage_units=age[proposal.id],
+            )
+            searcher.tell(result)
+            ledger.append([Finished(result=result, time=1e9 + proposal.id)])
+    winner = searcher.winner()
+    ledger.append([Chosen(proposal=winner)])
+    if winner is not None:
+        test = FinalTest(proposal=winner, returns=tuple((bonus + rng.normal(10, 1, 12)).tolist()), cost=Cost(eval_units=99))
+        ledger.append([FinalTested(test=test)])
+    ledger.append([Ended()])
+
+
+def make_run(
+    folder: Path,
+    *,
+    seeds: int = 1,
+    methods: tuple[str, ...] = ("pbt", "random"),
+    bonus: float = 0.0,
+    baseline: float | None = 0.0,
+    task: dict[str, Any] = AGENT_ON_ENVIRONMENT,
+    **options: Any,
+) -> RunFolder:
+    run = RunFolder(folder)
+    config = RunConfig(
+        methods=methods,
+        seeds=tuple(range(seeds)),
+        population=POPULATION,
+        budget=BUDGET,
+        interval=INTERVAL,
+        group_size=2,
+        search=SEARCH,
+        hypers={"held": 0.5},
+        test_episodes=12,
+        **task,
+    )
+    run.write_manifest(
+        Manifest(
+            command="python -m rl_pbt.bench Made/Up-v0",
+            config=config,
+            status="finished",
+            commit="abc123",
+            baseline=None if baseline is None else (baseline - 1, baseline, baseline + 1),
+        )
+    )
+    for method in methods:
+        for seed in range(seeds):
+            write_ledger(run, method, seed, bonus=bonus if method == "pbt" else 0.0, **options)
+    return run
+
+
+def reported(run: RunFolder) -> str:
+    """The page."""
+    report.write_report(run)
+    return (run.folder / "summary.md").read_text()
+
+
+def summarise(run: RunFolder) -> dict[str, Any]:
+    """What summary.json holds."""
+    found: dict[str, Any] = json.loads(json.dumps(report.summarise(run).to_json()))
+    return found
+
+
+def test_the_accounting_is_the_sum_of_the_ledger(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    summary = summarise(run)
+    for method in ("pbt", "random"):
+        events = run.ledger(method, 0).read()
+        costs = [event.result.cost.to_json() for event in events if isinstance(event, Finished)]
+        seed = summary["methods"][method]["seeds"]["0"]
+        assert seed["cost"] == {name: sum(cost[name] for cost in costs) for name in costs[0]}
+        assert seed["budget"] == POPULATION * BUDGET
+        spent_before_re_evaluation = sum(c["train_units"] + c["eval_units"] for c in costs if c["train_units"])
+        assert seed["best_fitness_curve"][-1][0] == spent_before_re_evaluation
+        assert len(seed["test_returns"]) == 12 and seed["winner"]["generation"] == 4
+        assert seed["cost"]["train_units"] + seed["cost"]["eval_units"] > spent_before_re_evaluation
+        assert seed["winner"]["fitness_episodes"] > 2, "the winner was judged again"
+    assert summary["methods"]["pbt"]["seeds"]["0"]["exploits"] > 0
+    assert summary["methods"]["random"]["seeds"]["0"]["exploits"] == 0
+    assert summary["methods"]["random"]["seeds"]["0"]["surviving_founders"] == POPULATION
+    assert summary["methods"]["pbt"]["seeds"]["0"]["surviving_founders"] < POPULATION
+
+
+def test_one_seed_says_nothing_about_other_seeds(tmp_path: Path) -> None:
+    comparison = summarise(make_run(tmp_path, bonus=5.0))["comparison"]
+    assert comparison["refused"] is None and comparison["difference"]["unit"] == "episodes"
+    assert comparison["difference"]["interval"][0] > 0
+    assert "says nothing about other seeds" in comparison["verdict"]
+    assert "pbt is better" not in comparison["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "bonus", "expected"),
+    [
+        (5, 0.0, "No statistically significant difference"),
+        (5, 5.0, "5 seeds are too few to claim it"),
+        (5, -5.0, "random did better on these seeds"),
+        (6, 5.0, "pbt is better"),
+        (6, -5.0, "random is better"),
+    ],
+)
+def test_the_verdict_claims_what_the_seeds_allow(tmp_path: Path, seeds: int, bonus: float, expected: str) -> None:
+    comparison = summarise(make_run(tmp_path, seeds=seeds, bonus=bonus))["comparison"]
+    assert comparison["verdict"].startswith(expected) or expected in comparison["verdict"]
+    assert comparison["difference"]["unit"] == "seeds"
+    assert len(comparison["mean_test_returns"]["pbt"]) == seeds
+    assert comparison["difference"]["value"] == pytest.approx(
+        np.subtract(comparison["mean_test_returns"]["pbt"], comparison["mean_test_returns"]["random"]).mean()
+    )
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(6, "6 seeds are too few to claim it"), (7, "pbt is better: ")])
+def test_of_more_comparisons_each_must_show_more(tmp_path: Path, seeds: int, expected: str) -> None:
+    summary = summarise(make_run(tmp_path, seeds=seeds, bonus=5.0, methods=("pbt", "random", "explore-only")))
+    for comparison in (summary["comparison"], *summary["further_comparisons"]):
+        assert expected in comparison["verdict"]
+        assert comparison["p_value"] == pytest.approx(2 / 2**seeds)
+        assert comparison["p_value_corrected"] == pytest.approx(4 / 2**seeds)
+
+
+def test_methods_that_chose_the_same_agent_are_said_to(tmp_path: Path) -> None:
+    """Copied weights leave the hypers alone, which are all that counts here: the same member wins, with and without copies."""
+    summary = summarise(make_run(tmp_path, methods=("weights-only", "random"), seeds=2))
+    assert summary["methods"]["weights-only"]["seeds"]["0"]["exploits"] > 0
+    assert "Both chose the very same member on every seed." in summary["comparison"]["verdict"]
+
+
+def test_generations_that_evaluation_took_the_units_of_are_missed(tmp_path: Path) -> None:
+    dear = summarise(make_run(tmp_path / "dear", eval_units=800))
+    said = " ".join(dear["caveats"])
+    generations = dear["methods"]["pbt"]["seeds"]["0"]["sequential_depth"]
+    assert generations < BUDGET // INTERVAL and "fewer than the 5 planned generations" in said and f"pbt {generations}" in said
+    assert "Evaluation took more than 40%" in said
+    told = report.terminal_summary(report.summarise(RunFolder(tmp_path / "dear")), Path("page.md"))
+    assert said in told.replace("\n", " ") and "frames" in said
+    assert summarise(make_run(tmp_path / "cheap"))["caveats"] == []
+
+
+def test_the_baseline_is_the_yardstick(tmp_path: Path) -> None:
+    learnt = summarise(make_run(tmp_path / "learnt"))["comparison"]
+    assert learnt["baseline"]["mean"] == 0.0
+    assert learnt["baseline"]["margins"]["pbt"]["interval"][0] > 5
+    assert "too small" not in learnt["verdict"]
+    not_learnt = summarise(make_run(tmp_path / "not", baseline=10.0))["comparison"]
+    assert "The budget is too small for the difference to mean anything" in not_learnt["verdict"]
+    unknown = summarise(make_run(tmp_path / "unknown", baseline=None))["comparison"]
+    assert unknown["baseline"] is None
+    assert "The random policy was not measured, so" in reported(RunFolder(tmp_path / "unknown"))
+
+
+def test_ties_are_never_copied_and_the_verdict_says_so(tmp_path: Path) -> None:
+    summary = summarise(make_run(tmp_path, tied=True))
+    assert summary["methods"]["pbt"]["seeds"]["0"]["exploits"] == 0
+    assert "No member was ever copied" in summary["comparison"]["verdict"]
+
+
+def test_unequal_budgets_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, methods=("pbt",))
+    manifest = run.manifest()
+    run.write_manifest(replace(manifest, config=replace(manifest.config, methods=("pbt", "random"))))
+    write_ledger(run, "random", 0)
+    path = run.ledger("random", 0).path
+    path.write_text(path.read_text().replace('"eval_units":20', '"eval_units":40'))
+    comparison = summarise(run)["comparison"]
+    assert "the budgets differ" in comparison["refused"] and "difference" not in comparison
+    assert "larger budget" in comparison["refused"] and "less evaluation" in comparison["refused"], "the way out"
+    assert comparison["verdict"].startswith("No comparison")
+    assert comparison["baseline"]["margins"]["random"]["value"] > 5
+
+
+def test_a_lone_method_is_reported_and_compared_with_nothing(tmp_path: Path) -> None:
+    run = make_run(tmp_path, methods=("pbt",))
+    assert "only method" in summarise(run)["comparison"]["refused"]
+    report.write_report(run)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 10, -1, -2])
+def test_an_unfinished_run_is_reported_as_far_as_it_went(tmp_path: Path, kept: int) -> None:
+    run = make_run(tmp_path)
+    path = run.ledger("random", 0).path
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
+    run.write_manifest(replace(run.manifest(), status="interrupted"))
+    assert "random is unfinished on seed 0" in summarise(run)["comparison"]["refused"]
+    assert "**Interrupted — partial results.**" in reported(run)
+
+
+@pytest.mark.parametrize("fail", [0.2, 1.0])
+def test_failures_are_counted_and_survived(tmp_path: Path, fail: float) -> None:
+    run = make_run(tmp_path, fail=fail)
+    summary = summarise(run)
+    pbt = summary["methods"]["pbt"]["seeds"]["0"]
+    assert pbt["failures"] > 0
+    if fail == 1.0:
+        assert pbt["winner"] is None and pbt["surviving_founders"] == 0 and pbt["best_fitness_curve"] == []
+        assert "every member failed" in summary["comparison"]["refused"]
+    report.write_report(run)
+
+
+def test_the_page_shows_tables_schedule_and_plots_that_exist(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=2)
+    text = reported(run)
+    for words in (
+        "## Test return",
+        "## Comparisons",
+        "members were trained for",
+        "## Compute accounting, all 2 seeds together",
+        "## How it was measured",
+        "optimistically biased",
+        "critical path (intervals)",
+        "peak parallelism",
+        "budget, frames",
+        "### pbt, seed 1",
+        "copied",
+    ):
+        assert words in text
+    assert "Made by `python -m rl_pbt.bench Made/Up-v0`, commit `abc123`." in text
+    names = {line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.endswith(".png)")}
+    drawn = {f"plots/{path.name}" for path in (run.folder / "plots").iterdir()}
+    assert names == drawn
+    assert len(drawn) == 2 + 2 * 2 * 2
+
+
+def test_the_schedule_ends_with_the_winners_hypers(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    text = reported(run)
+    winner = summarise(run)["methods"]["pbt"]["seeds"]["0"]["winner"]
+    section = text.split("### pbt, seed 0")[1].split("###")[0]
+    last_row = [line for line in section.splitlines() if line.startswith("| ")][-1]
+    assert f"{winner['hypers']['learning_rate']:.4g}" in last_row
+
+
+def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    contents = []
+    for _ in range(2):
+        report.write_report(run)
+        contents.append({p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.suffix in (".json", ".md", ".png")})
+    assert contents[0] == contents[1]
+    json.loads(contents[0]["summary.json"])
+
+
+def test_the_terminal_gets_a_few_lines(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    lines = report.terminal_summary(report.summarise(run), report.page_path(run)).splitlines()
+    assert len(lines) == 4 and lines[0].startswith("pbt") and lines[-1] == f"report: {tmp_path / 'summary.md'}"
+    assert "mean test return" in lines[0] and "frames" in lines[0] and "(episodes)" in lines[0]
+
+
+def test_damage_is_named_by_file_and_line(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    path = run.ledger("pbt", 0).path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2:]]))  # a result whose proposal is gone
+    with pytest.raises(UserError, match=r"ledger\.jsonl, line \d+ is damaged"):
+        read_history(run, "pbt", 0)
+    path.write_text('{"event":"danced"}\n')
+    with pytest.raises(UserError, match=r"line 1 .*danced"):
+        read_history(run, "pbt", 0)
+    run.manifest_path.write_text('{"status": "finished", "command": "", "version": 2, "baseline": []}')
+    with pytest.raises(UserError, match="config"):
+        report.summarise(run)
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    command = [sys.executable, "-m", "rl_pbt.report"]
+    done = subprocess.run([*command, tmp_path / "run"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("pbt ") and done.stdout.splitlines()[-1] == f"report: {tmp_path / 'run' / 'summary.md'}"
+    failed = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: ") and "is not a run" in failed.stderr and len(failed.stderr.splitlines()) == 1
+
+
+def test_a_task_that_is_not_reinforcement_learning_has_words_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path, seeds=2, task=TRANSLATOR, eval_units=900)
+    page = reported(run)
+    told = report.terminal_summary(report.summarise(run), Path("page.md"))
+    assert not OF_REINFORCEMENT_LEARNING.search(page) and not OF_REINFORCEMENT_LEARNING.search(told)
+    for words in ("# Translator", "## Test BLEU", "mean test BLEU", "above the baseline", "training sentences", "(evaluations)"):
+        assert words in page
+    assert "mean test BLEU" in told and "sentences" in told and "(evaluations)" in told
+    unknown = make_run(tmp_path / "unknown", task=TRANSLATOR, baseline=None)
+    assert "The baseline was not measured, so it is unknown whether anything was learned." in reported(unknown)
+
+
+def test_a_task_without_a_baseline_is_not_blamed_for_it(tmp_path: Path) -> None:
+    options = {**TRANSLATOR["task_options"], "program": ["./train"]}
+    del options["target"]
+    run = make_run(tmp_path, task={"task": "command", "task_options": options}, baseline=None)
+    assert report.summarise(run).caveats == ()
+    assert "above the" not in reported(run)
+
+
+def documented(page: str) -> dict[str, set[str]]:
+    """Names in the first cells of the tables, by the heading they stand under."""
+    sections = {}
+    for section in page.split("\n## "):
+        heading = section.partition("\n")[0].lstrip("# ").replace("&lt;", "<").replace("&gt;", ">")
+        cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        sections[heading] = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    return sections
+
+
+def fields_in(value: dict[str, Any], *opened: str) -> set[str]:
+    """Names of its fields; those of the objects that are `opened`, with a dot."""
+    inner = {f"{name}.{field}" for name in opened for field in value[name]}
+    return {name for name in value if name not in opened} | inner
+
+
+def test_every_field_of_the_summary_is_documented_and_every_documented_one_is_there(tmp_path: Path) -> None:
+    summary = summarise(make_run(tmp_path, seeds=3))
+    sections = documented((ROOT / "docs" / "summary.md").read_text(encoding="utf-8"))
+    method, comparison = summary["methods"]["pbt"], summary["comparison"]
+    seed = method["seeds"]["0"]
+    assert sections["summary.json"] == {name for name in summary if name != "methods"} | {"methods.<method>"}
+    assert sections["methods.<method>"] == {name for name in method if name != "seeds"} | {"seeds.<seed>"}
+    assert sections["methods.<method>.seeds.<seed>"] == fields_in(seed, "cost", "winner") | {"winner"}
+    of_comparison = fields_in(comparison, "baseline") - {"mean_test_returns", "iqm", "baseline.margins"}
+    of_methods = {f"{name}.<method>" for name in ("mean_test_returns", "iqm", "baseline.margins")}
+    assert sections["comparison"] == of_comparison | of_methods | {"baseline"}
+    assert set(comparison["difference"]) == {"value", "interval", "unit"}
+    assert Estimate.from_json(comparison["difference"]).to_json() == comparison["difference"]
+    assert summary["version"] == 2 and summary["task_options"]["env"] == "Made/Up-v0"
+
+
+def in_todays_names(value: Any) -> Any:
+    """A summary of version 1, as version 2 has it."""
+    if isinstance(value, list):
+        return [in_todays_names(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    names = {"random_policy": "baseline", "budget_frames": "budget", "id": "proposal"}
+    return {names.get(name, name.replace("_frames", "_units")): in_todays_names(entry) for name, entry in value.items()}
+
+
+def without_prose(summary: dict[str, Any]) -> dict[str, Any]:
+    for comparison in (summary["comparison"], *summary["further_comparisons"]):
+        del comparison["verdict"]
+    kept = ("methods", "comparison", "further_comparisons", "status", "command", "commit", "seeds", "population")
+    return {name: summary[name] for name in kept}
+
+
+def ledgers_of_version_1() -> list[Path]:
+    """The smallest first."""
+    found = [path.parent for path in REFERENCE.glob("*/manifest.json") if "version" not in json.loads(path.read_text())]
+    return sorted(found, key=lambda folder: sum(path.stat().st_size for path in folder.rglob("*.jsonl")))
+
+
+@pytest.mark.parametrize("folder", ledgers_of_version_1()[:1], ids=lambda folder: folder.name)
+def test_a_run_of_version_1_is_reported_with_the_same_numbers(folder: Path, tmp_path: Path) -> None:
+    run = RunFolder(shutil.copytree(folder, tmp_path / "run"))
+    recorded = json.loads((folder / "summary.json").read_text())
+    page = reported(run)
+    assert without_prose(summarise(run)) == without_prose(in_todays_names(recorded))
+    assert page.startswith(f"# {recorded['agent']} on {recorded['env']}\n")

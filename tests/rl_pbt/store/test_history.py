@@ -1,0 +1,101 @@
+"""Descent and curves on a family small enough to check by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rl_pbt.records import Cost, Proposal, Result, Trial
+from rl_pbt.store.history import (
+    History,
+    ancestor_curve,
+    best_fitness_curve,
+    copies,
+    founders,
+    judged,
+    line_of_descent,
+    parallelism,
+    surviving,
+    survivors,
+)
+
+
+def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
+    return Trial(
+        asked_after=2 * generation,
+        proposal=Proposal(id=id, member=member, generation=generation, hypers={"h": 0.5}, parent=parent, units=10),
+        result=Result(
+            proposal=id,
+            fitness=fitness,
+            failure="diverged" if fitness is None else None,
+            cost=Cost(train_units=10, eval_units=id),
+            lineage_units=age,
+        ),
+    )
+
+
+# Member 1 copies member 0 (proposal 0 -> 3) and wins; member 0 then fails and starts anew.
+FAMILY = (
+    trial(0, 0, 0, None, 5.0, 10),
+    trial(1, 1, 0, None, 1.0, 10),
+    trial(2, 0, 1, 0, None, 20),
+    trial(3, 1, 1, 0, 7.0, 20),
+    trial(4, 0, 2, None, 2.0, 10),
+    trial(5, 1, 2, 3, 6.0, 30),
+)
+
+
+def test_descent_walks_through_the_copy() -> None:
+    history = History(trials=FAMILY)
+    assert line_of_descent(history, 5) == [0, 3, 5]
+    assert ancestor_curve(history, 5) == [(10, 5.0), (20, 7.0), (30, 6.0)]
+    assert [founders(History(trials=FAMILY[:known])) for known in (2, 4, 6)] == [2, 1, 2]
+    assert (survivors(history), surviving(history), copies(history)) == ([4, 5], {0, 3, 4, 5}, {3})
+    with pytest.raises(KeyError):
+        line_of_descent(history, 99)
+
+
+def test_best_fitness_counts_all_units_and_whole_generations() -> None:
+    assert best_fitness_curve(History(trials=FAMILY)) == [(21, 5.0), (46, 7.0), (75, 6.0)]
+    going_on = History(trials=FAMILY[:-1], pending=(FAMILY[-1].proposal,))
+    assert best_fitness_curve(going_on) == [(21, 5.0), (46, 7.0)]
+    all_failed = History(trials=(*FAMILY[:3], trial(3, 1, 1, 1, None, 20)))
+    assert best_fitness_curve(all_failed) == [(21, 5.0)]
+    assert best_fitness_curve(History()) == []
+
+
+def test_what_had_to_wait_and_what_was_thrown_away() -> None:
+    """Costs are 10 units and the id. Of the last generation, the second had to wait for 3 before, and 10 + 5 are its own."""
+    whole = parallelism(History(trials=FAMILY))
+    assert (whole.sequential_depth, whole.sequential_units) == (3, 11 + 13 + 15)
+    assert (whole.peak, whole.discarded_units) == (2, 20)
+    one_by_one = parallelism(History(trials=tuple(replace(t, asked_after=n) for n, t in enumerate(FAMILY))))
+    assert (one_by_one.sequential_depth, one_by_one.sequential_units, one_by_one.peak) == (6, 75, 1)
+    at_once = parallelism(History(trials=tuple(replace(t, asked_after=0) for t in FAMILY)))
+    assert (at_once.sequential_depth, at_once.sequential_units, at_once.peak) == (1, 15, 6)
+    # Without a barrier: 2 and 3 are asked for when 0 and 1 are told, one after the other.
+    staggered = parallelism(
+        History(trials=tuple(replace(t, asked_after=a) for t, a in zip(FAMILY, (0, 0, 1, 2, 3, 4), strict=True)))
+    )
+    assert (staggered.sequential_depth, staggered.sequential_units, staggered.peak) == (3, 39, 2)
+    assert parallelism(History()).sequential_depth == 0
+
+
+def test_the_winner_is_judged_by_all_its_episodes() -> None:
+    def with_returns(one: Trial, *returns: float, **proposal: int) -> Trial:
+        fitness = sum(returns) / len(returns)
+        id_ = proposal.get("id", one.proposal.id)
+        return Trial(
+            proposal=replace(one.proposal, **proposal), result=replace(one.result, proposal=id_, returns=returns, fitness=fitness)
+        )
+
+    first = with_returns(FAMILY[5], 8.0, 4.0)
+    again = with_returns(FAMILY[5], 1.0, 2.0, 0.0, id=6, parent=5, units=0)
+    other = with_returns(FAMILY[5], 9.0, id=7, parent=4, units=0)
+    history = History(trials=(*FAMILY[:5], first), judged_again=(again, other))
+    assert judged(history, 5).returns == (8.0, 4.0, 1.0, 2.0, 0.0) and judged(history, 5).fitness == 3.0
+    assert judged(history, 5).proposal == 5 and judged(replace(history, judged_again=()), 5) == first.result
+    assert history.cost.units == sum(t.result.cost.units for t in (*FAMILY, again, other))
+    failed = Trial(proposal=again.proposal, result=replace(again.result, fitness=None, failure="broke"))
+    assert judged(replace(history, judged_again=(failed,)), 5).fitness is None

@@ -1,0 +1,51 @@
+"""Whatever environment of a family is named, its defaults make an agent for it."""
+
+from __future__ import annotations
+
+import re
+
+import gymnasium
+import pytest
+
+from rl_pbt.agents import AGENTS
+from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, resolve
+from rl_pbt.envs.families import family_of, register
+from rl_pbt.making import configure, make_task
+from rl_pbt.tasks.rl.defaults import DEFAULTS
+
+WHOLE = ("box2d", "classic_control", "minatar", "mujoco", "toy_text")  # of the others, one stands for all
+ONE_OF_MANY = ("ALE/Pacman-v5", "MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1")
+
+
+def newest_ids(family: str) -> list[str]:
+    """One id, the newest, of each environment of a family; none where its package is absent."""
+    try:
+        register(family, "")
+    except EnvironmentUnavailable:
+        return []
+    found: dict[str, str] = {}
+    for spec in sorted(gymnasium.registry.values(), key=lambda spec: spec.version or 0):
+        if family_of(spec) == family and not re.match(r"(phys2d|tabular)/", spec.id):  # those need JAX
+            found[f"{spec.namespace}/{spec.name}"] = spec.id
+    return sorted(found.values())
+
+
+IDS = [id_ for family in WHOLE for id_ in newest_ids(family)] + list(ONE_OF_MANY)
+
+
+def test_the_families_that_are_tried_whole_exist() -> None:
+    assert set(WHOLE) <= set(FAMILIES) and set(WHOLE) <= set(DEFAULTS)
+    assert "CartPole-v1" in IDS
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("id_", IDS)
+def test_defaults_make_an_agent(id_: str, agent: str) -> None:
+    try:
+        resolve(id_)
+    except EnvironmentUnavailable as error:
+        pytest.skip(str(error))
+    config = configure({"env": id_, "agent": agent})
+    learner = make_task(config, workers=1)._new_agent([0])
+    learner.set_hypers({name: [value] for name, value in config.hypers.items()})
+    assert learner.healthy().all()

@@ -1,0 +1,68 @@
+"""Members' environments stepped together: what rests, what is charged, and that neither changes what is played."""
+
+import numpy as np
+import pytest
+
+from rl_pbt.envs import EnvSpec, make_vector, resolve
+from rl_pbt.tasks.rl import environments as environments_module
+from rl_pbt.tasks.rl.environments import MemberEnvironments, Vector
+
+SEEDS = [11, 700]
+COPIES = 3
+
+
+def first_episodes(env: str, *, separate: bool, steps: int) -> tuple[list[np.ndarray], np.ndarray, list[int]]:
+    """Random play by fixed actions: what each copy saw up to the end of its first episode, its length, units charged."""
+    actors = MemberEnvironments(resolve(env), COPIES, SEEDS, separate=separate)
+    actions = np.random.default_rng(0).integers(2, size=(steps, len(SEEDS), COPIES))
+    playing = np.ones((len(SEEDS), COPIES), bool)
+    lengths = np.zeros_like(playing, int)
+    seen = [actors.observations]
+    for chosen in actions:
+        if not playing.any():
+            break
+        _, _, ended = actors.step(chosen, playing)
+        seen.append(np.where(playing.reshape(*playing.shape, *[1] * (seen[0].ndim - 2)), actors.observations, 0))
+        lengths += playing
+        playing &= ~ended
+    actors.close()
+    return seen, lengths, actors.frames
+
+
+@pytest.mark.parametrize(("env", "steps"), [("FrozenLake-v1", 100), ("Pacman", 700), ("Breakout", 250)])
+def test_separate_copies_play_the_same_first_episodes_and_rest_afterwards(env: str, steps: int) -> None:
+    together, together_lengths, together_units = first_episodes(env, separate=False, steps=steps)
+    apart, lengths, units = first_episodes(env, separate=True, steps=steps)
+    np.testing.assert_array_equal(lengths, together_lengths)
+    assert lengths.min() < lengths.max()  # some rest while others play
+    assert len(together) == len(apart)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+    skip = resolve(env).frame_skip
+    assert units == [int(of_member.sum()) * skip for of_member in lengths]
+    assert together_units == [int(of_member.max()) * COPIES * skip for of_member in lengths]
+
+
+def test_copies_with_one_random_stream_stay_together() -> None:
+    _, lengths, units = first_episodes("CartPole-v1", separate=True, steps=500)
+    assert len(set(lengths.ravel().tolist())) > 1
+    assert units == [int(of_member.max()) * COPIES for of_member in lengths]
+
+
+@pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("CartPole-v1", 4)])
+def test_an_environment_that_serves_again_plays_as_a_fresh_one(
+    env: str, made_in_all: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Vector] = []
+
+    def counting(spec: EnvSpec, size: int) -> Vector:
+        made.append(make_vector(spec, size))
+        return made[-1]
+
+    monkeypatch.setattr(environments_module, "make_vector", counting)
+    monkeypatch.setattr(environments_module, "_idle", type(environments_module._idle)(list))
+    fresh, again = (first_episodes(env, separate=False, steps=600) for _ in range(2))
+    assert len(made) == made_in_all  # two members, once or twice
+    for one, other in zip(fresh[0], again[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert fresh[2] == again[2]

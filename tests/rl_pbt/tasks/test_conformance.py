@@ -1,0 +1,256 @@
+"""What PBT needs of a member, asked of every task and through both executors: the semantics that public implementations break.
+
+A new task adds one specimen here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl_pbt.executors import EXECUTORS, run_all
+from rl_pbt.making import configure, make_task
+from rl_pbt.records import Hypers, Proposal, Result
+from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob, State, Task
+from rl_pbt.tasks.trees import unpacked
+
+TRAININGS = Path(__file__).parents[1] / "trainings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specimen:
+    """A small training of one task. With `still` nothing is learned, so that what was loaded can be looked at afterwards.
+
+    `others` are hyperparameters of which each, changed alone, must change what is learned. `learned` picks, among a checkpoint's
+    arrays, what `still` keeps. A training without random numbers is not `random`.
+    """
+
+    settings: Mapping[str, Any]
+    hypers: Hypers
+    still: Hypers
+    others: Mapping[str, Any]
+    units: int
+    learned: Callable[[State], Mapping[str, Any]] = dict
+    random: bool = True
+    scores_differ: bool = True  # between evaluations with other seeds
+    searched: tuple[str, ...] = field(default=())
+
+
+RL_HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97}
+RL = {
+    "env": "CartPole-v1",
+    "eval_episodes": 3,
+    "agent_options": {"unroll_length": 5, "envs_per_member": 4, "hidden": [16, 16], "normalise_observations": True},
+}
+REGRESSION: Hypers = {"rate": 0.01, "momentum": 0.5, "batch": 4}
+
+
+def sb3(agent: str, units: int, others: Mapping[str, Any], **options: Any) -> Specimen:
+    env = "Pendulum-v1" if agent in ("sac", "td3") else "CartPole-v1"
+    return Specimen(
+        settings={"env": env, "agent": f"sb3:{agent}", "agent_options": {"net_arch": [8], **options}, "eval_episodes": 1},
+        hypers={"learning_rate": 1e-3, "gamma": 0.98},
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 3e-3, "gamma": 0.5, **others},
+        units=units,
+        learned=lambda state: {n: array for n, array in unpacked(state)["networks"].items() if "target" not in n},
+    )
+
+
+SPECIMENS = {
+    "a2c": Specimen(
+        settings={**RL, "agent": "a2c"},
+        hypers=RL_HYPERS,
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5},
+        units=400,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+    ),
+    "impala": Specimen(
+        settings={**RL, "agent": "impala"},
+        hypers=RL_HYPERS,
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5},
+        units=400,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+    ),
+    "sb3-ppo": sb3("ppo", 64, {"ent_coef": 0.5, "clip_range": 0.01, "gae_lambda": 0.5}, n_steps=16, n_envs=2),
+    "sb3-a2c": sb3("a2c", 64, {"ent_coef": 0.5, "gae_lambda": 0.5, "vf_coef": 5.0}, n_steps=8, n_envs=2),
+    "sb3-dqn": sb3("dqn", 64, {"target_update_interval": 8, "batch_size": 4}, buffer_size=200, learning_starts=8, train_freq=4),
+    "sb3-sac": sb3("sac", 250, {"tau": 0.5, "batch_size": 4}, buffer_size=300, learning_starts=200, train_freq=10),
+    "sb3-td3": sb3("td3", 250, {"tau": 0.5, "batch_size": 4}, buffer_size=300, learning_starts=200, train_freq=10),
+    "own": Specimen(
+        settings={"task": "regression:Regression", "search": {"rate": "log:1e-4:1e-1"}, "budget": 100},
+        hypers=REGRESSION,
+        still={"rate": 0.0, "momentum": 0.0},
+        others={"rate": 0.03, "momentum": 0.1, "batch": 8},
+        units=10,
+        learned=lambda state: {"weights": unpacked(state)["weights"]},
+    ),
+    "command": Specimen(
+        settings={
+            "task": "command", "program": ["sh", str(TRAININGS / "regression.sh")], "budget": 9,
+            "search": {"rate": "log:1e-4:1e-1"},
+        },
+        hypers={"rate": 0.01},
+        still={"rate": 0.0},
+        others={"rate": 0.03},
+        units=2,
+        learned=unpacked,
+        random=False,
+        scores_differ=False,
+    ),
+    "quadratic": Specimen(
+        settings={"task": "quadratic"},
+        hypers={"h0": 1.0, "h1": 0.5},
+        still={"h0": 0.0, "h1": 0.0},
+        others={"h0": 0.3, "h1": 0.9},
+        units=10,
+        random=False,
+        scores_differ=False,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def trainings_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TRAININGS))
+
+
+class Bench:
+    """One specimen through one executor, and a folder of checkpoints with a first generation of two members."""
+
+    def __init__(self, specimen: Specimen, executor: str, folder: Path) -> None:
+        self.specimen = specimen
+        self.task: Task = make_task(configure(specimen.settings), workers=2 if executor == "processes" else 1)
+        self._executor = EXECUTORS[executor](self.task, 1)
+        self.checkpoints = FolderCheckpoints(folder)
+        self.first = self(self.proposal(0), self.proposal(1))
+
+    def proposal(self, id_: int, parent: int | None = None, hypers: Mapping[str, Any] | None = None, **fields: Any) -> Proposal:
+        whole = {**self.specimen.hypers, **(hypers or {})}
+        member = fields.pop("member", id_ % 2)
+        fields = {"generation": id_ // 2, "units": self.specimen.units, **fields}
+        return Proposal(id=id_, member=member, hypers=whole, parent=parent, **fields)
+
+    def __call__(self, *proposals: Proposal, root: int = 0, checkpoints: FolderCheckpoints | None = None) -> list[Result]:
+        self.checkpoints.keep_only([0, 1])  # a proposal of this number may have been trained otherwise before
+        self.checkpoints = FolderCheckpoints(self.checkpoints.folder)
+        ages = tuple(0 if p.parent is None else self.specimen.units for p in proposals)
+        job = IntervalJob(proposals=proposals, lineage_units=ages, root_seed=root, checkpoints=checkpoints or self.checkpoints)
+        return run_all(self._executor, [job])[0]
+
+    def test(self, proposal: int, episodes: range, root: int = 0) -> tuple[float, ...]:
+        job = FinalTestJob(proposal=proposal, episodes=episodes, root_seed=root, checkpoints=self.checkpoints)
+        return run_all(self._executor, [job])[0].returns
+
+    def learned(self, proposal: int, checkpoints: FolderCheckpoints | None = None) -> dict[str, np.ndarray]:
+        state = (checkpoints or self.checkpoints).load(proposal)
+        found = {name: np.array(array) for name, array in self.specimen.learned(state).items()}
+        assert found
+        return found
+
+    def close(self) -> None:
+        self._executor.close()
+
+
+def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module", params=[(name, executor) for name in SPECIMENS for executor in EXECUTORS], ids="-".join)
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    name, executor = request.param
+    sys.path.insert(0, str(TRAININGS))
+    made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
+    yield made
+    made.close()
+    sys.path.remove(str(TRAININGS))
+
+
+def timeless(results: list[Result]) -> list[Result]:
+    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0)) for r in results]
+
+
+def test_an_interval_is_a_pure_function(bench: Bench, tmp_path: Path) -> None:
+    first, again = ([bench(bench.proposal(2, 0), bench.proposal(3, 1)), bench.learned(2), bench.learned(3)] for _ in range(2))
+    assert timeless(first[0]) == timeless(again[0])
+    assert equal(first[1], again[1]) and equal(first[2], again[2])
+
+
+def test_all_results_are_whole(bench: Bench) -> None:
+    for result in bench.first:
+        assert result.failure is None and result.fitness is not None, result.failure
+        assert result.fitness == pytest.approx(np.mean(result.returns))
+        assert 0 < result.cost.train_units <= bench.specimen.units and result.cost.train_units % bench.task.quantum == 0
+        assert result.lineage_units == result.cost.train_units
+
+
+def test_another_root_seed_or_member_is_another_training(bench: Bench, tmp_path: Path) -> None:
+    other = FolderCheckpoints(tmp_path)
+    bench(bench.proposal(0), root=1, checkpoints=other)
+    assert equal(bench.learned(0), bench.learned(0, other)) != bench.specimen.random
+    assert equal(bench.learned(0), bench.learned(1)) != bench.specimen.random
+
+
+def test_after_exploit_what_was_learned_is_the_donors(bench: Bench) -> None:
+    (copy,) = bench(bench.proposal(3, 0, bench.specimen.still, hypers_from=0))
+    assert copy.failure is None
+    assert equal(bench.learned(3), bench.learned(0))
+
+
+def test_a_clone_does_not_inherit_its_donors_random_stream(bench: Bench) -> None:
+    if not bench.specimen.random:
+        pytest.skip("a training without random numbers")
+    bench(bench.proposal(3, 0, hypers_from=0), bench.proposal(2, 0))
+    assert not equal(bench.learned(3), bench.learned(2))
+
+
+def test_each_hyperparameter_is_live_after_loading(bench: Bench) -> None:
+    bench(bench.proposal(2, 0))
+    base = bench.learned(2)
+    for name, value in bench.specimen.others.items():
+        (result,) = bench(bench.proposal(2, 0, {name: value}))
+        assert result.failure is None, result.failure
+        assert not equal(base, bench.learned(2)), f"{name} is not live"
+
+
+def test_neighbours_in_a_group_do_not_touch_each_other(bench: Bench) -> None:
+    bench(bench.proposal(2, 0), bench.proposal(3, 1))
+    before = bench.learned(2)
+    name, value = next(iter(bench.specimen.others.items()))
+    bench(bench.proposal(2, 0), bench.proposal(3, 1, {name: value}))
+    assert equal(before, bench.learned(2))
+
+
+def test_judging_again_trains_nothing_and_uses_other_seeds(bench: Bench) -> None:
+    bench.checkpoints.keep_only([0, 1])
+    before = {path.name: path.read_bytes() for path in bench.checkpoints.folder.iterdir()}
+    again = bench.proposal(9, 0, generation=5, units=0, episodes=3)
+    (result,) = bench(again)
+    (other,) = bench(replace(again, id=10, generation=6))
+    assert result.failure is None and result.cost.train_units == result.cost.updates == 0
+    assert len(result.returns) >= 3 or not bench.specimen.scores_differ
+    assert (result.returns != other.returns) or not bench.specimen.scores_differ
+    assert {path.name: path.read_bytes() for path in bench.checkpoints.folder.iterdir()} == before
+
+
+def test_the_final_test_is_repeatable_and_on_its_own_seeds(bench: Bench) -> None:
+    scores = bench.test(0, range(4))
+    assert scores == bench.test(0, range(4)) and len(scores) == 4
+    if bench.specimen.scores_differ:
+        assert scores != bench.test(0, range(4, 8)) and scores != bench.test(0, range(4), root=1)
+
+
+def test_a_winner_is_loaded_and_the_baseline_is_of_the_same_form(bench: Bench) -> None:
+    assert bench.task.winner(0, bench.checkpoints) is not None
+    baseline = bench.task.baseline(0, 3)
+    assert baseline is None or (baseline.proposal is None and len(baseline.returns) >= 3)
+    assert bench.task.rehearsal().quantum == bench.task.quantum

@@ -1,0 +1,129 @@
+"""Settings into a configuration: whose they are, what is unknown, and the same from keywords, JSON, TOML and flags."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_pbt.cli.arguments import build_parser, settings_of
+from rl_pbt.cli.toml import read_toml, toml_of
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.making import configure, make_method, make_task
+from rl_pbt.search import METHODS
+
+OWN = {"task": "numpy.linalg:LinAlgError", "search": {"lr": "log:1e-4:1e-1", "mode": "fast"}, "budget": 1000}
+SETTINGS: list[dict[str, Any]] = [
+    {"env": "CartPole-v1"},
+    {"env": "cartpole", "agent": "impala", "frames": 50_000, "agent_options": {"core": "lstm", "hidden": [32]}, "seeds": [0, 1]},
+    {"env": "Pendulum-v1", "search": {"lr": "log:1e-5:1e-2", "gamma": 0.9}, "methods": ["pbt-async", "random"], "any_age": True},
+    {"task": "quadratic", "population": 4, "factors": [1.5, 0.5], "fraction": 0.25, "methods": ["pbt"]},
+    OWN,
+    {"task": "command", "program": ["sh", "train.sh"], "search": {"lr": "log:1e-4:1e-1"}, "budget": 10, "interval": 2},
+]
+
+
+def parsed(*words: str) -> RunConfig:
+    args = build_parser("bench").parse_args(words)
+    return configure(settings_of(args))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_configuration_comes_back_from_json_and_from_toml(settings: dict[str, Any], tmp_path: Path) -> None:
+    config = configure(settings)
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json(), sort_keys=True))).difference(config) == []
+    path = tmp_path / "run.toml"
+    path.write_text(toml_of(config))
+    assert configure(read_toml(path)).difference(config) == []
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_resumed_configuration_is_the_recorded_one(settings: dict[str, Any]) -> None:
+    config = configure(settings)
+    recorded = RunConfig.from_json(json.loads(json.dumps(config.to_json(), sort_keys=True)))
+    assert configure({}, recorded).difference(config) == []
+    assert configure(settings, recorded).difference(config) == []
+    assert configure({"population": 6}, recorded).difference(config) == [f"population: 6, not {config.population}"]
+
+
+def test_flags_keywords_and_a_file_with_flags_over_it_say_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        """
+        env = "CartPole-v1"
+        frames = 9000
+        seeds = [3, 4]
+        fraction = 0.3
+        [search]
+        lr = "log:1e-4:1e-3"
+        [agent_options]
+        hidden = [8, 8]
+        """
+    )
+    keywords = configure(
+        {
+            "env": "CartPole-v1",
+            "frames": 10_000,
+            "seeds": [3, 4],
+            "fraction": 0.3,
+            "search": {"lr": "log:1e-4:1e-3"},
+            "agent_options": {"hidden": (8, 8)},
+        }
+    )
+    words = ["--env", "CartPole-v1", "--frames", "10k", "--seeds", "3", "4", "--fraction", "0.3", "--search", "lr=log:1e-4:1e-3"]
+    assert parsed(*words, "--agent-options", "hidden=8,8").difference(keywords) == []
+    assert parsed("--config", str(path), "--budget", "10K").difference(keywords) == []
+    assert parsed("--config", str(path), "--seeds", "3,4", "--frames", "0.01M").difference(keywords) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"env": "CartPole-v1", "poplation": 3}, "did you mean 'population'"),
+        ({"env": "CartPole-v1", "population": "8"}, "population must be a whole number"),
+        ({"env": "CartPole-v1", "fitness": "trainning"}, "did you mean 'training'"),
+        ({"env": "CartPole-v1", "search": {"lr": True}}, "cannot set learning_rate"),
+        ({"env": "CartPole-v1", "methods": "pbt"}, "methods must be a list"),
+        ({"env": "CartPole-v1", "methods": []}, "methods names none"),
+        ({"env": "CartPole-v1", "any_age": True}, "any_age is an option of pbt-async"),
+        ({"env": "CartPole-v1", "task_options": {}}, "task_options is no setting"),
+        ({"env": "CartPole-v1", "eval_episodes": 0}, "eval_episodes must be 1 or more"),
+        ({"task": "quadratic", "env": "CartPole-v1"}, "env is no setting of the task quadratic"),
+        ({**OWN, "budget": None}, "budget"),
+        ({"task": OWN["task"], "budget": 10}, "search is missing"),
+        ({"task": OWN["task"], "search": {"lr": "log:1e-4:1e-1"}}, "budget is missing"),
+        ({**OWN, "search": {"lr": [1, 2]}}, "search"),
+        ({"env": "CartPole-v1", "frame_skip": 2}, "frame_skip is a record of what CartPole-v1 is"),
+        ({}, "say which environment"),
+    ],
+)
+def test_what_cannot_be_is_one_line(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError) as error:
+        configure(settings).space  # noqa: B018
+    assert says in str(error.value) and "\n" not in str(error.value) and "--" not in str(error.value)
+
+
+def test_options_of_methods_are_recorded_for_those_that_run_alone() -> None:
+    assert configure({"task": "quadratic", "methods": ["random"]}).method_options == {}
+    options = configure({"task": "quadratic", "methods": ["pbt-async", "pbt-ttest"]}).method_options
+    assert options.keys() == {"fraction", "factors", "resample_probability", "burn_in", "any_age"}
+
+
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])
+def test_every_method_is_made_from_a_configuration(method: str) -> None:
+    try:
+        made = make_method(method, configure({"task": "quadratic", "methods": [method], "population": 8}), 0, 1)
+    except UserError as error:
+        if "not installed" in str(error):
+            pytest.skip(str(error))
+        raise
+    assert made.ask()
+
+
+def test_a_task_is_made_by_its_name() -> None:
+    assert make_task(configure({"task": "quadratic"}), 1).quantum == 1
+    with pytest.raises(BadSetting, match="device"):
+        make_task(configure({"env": "CartPole-v1", "device": "cuda:99"}), 1)
