@@ -1,0 +1,142 @@
+"""PPO of Stable-Baselines3 (SB3) as a member of a population that nothing is searched in, beside SB3 alone, seed by seed.
+
+    python -m benchmarks.members [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
+
+Both have the same constructor arguments and frames, rl-baselines3-zoo's with its schedules held at their first values, and are
+tested by their likeliest actions. The member lives through ten intervals, each a new SB3 object with new environments that takes
+over what the last one had learnt: if anything of it were lost on the way, it would fall behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks.learning import Case
+from benchmarks.measuring import Measurement, estimate_cells, parser, run
+from rl_pbt.config import RunConfig
+from rl_pbt.making import configure, make_task
+from rl_pbt.records import Proposal
+from rl_pbt.report.statistics import difference_of, mean_of
+from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.text import table
+
+CASES = (
+    Case(env="CartPole-v1", frames=102_400, solved=475, mark="Gymnasium's reward threshold"),
+    Case(env="Pendulum-v1", frames=122_880, solved=-250, mark="usual; Gymnasium sets none"),
+)
+INTERVALS = 10
+TEST_EPISODES = 32
+WORKERS = 2  # processes
+OF_PPO = ("n_steps", "use_sde")  # fixed settings that are PPO's own arguments; the others are of networks and environments
+
+
+def configuration(env: str) -> RunConfig:
+    """Of the member; SB3 alone takes its arguments from there."""
+    return configure({"env": env, "agent": "sb3:ppo"})
+
+
+def whole(env: str, frames: int) -> int:
+    """The most of so many frames that are whole rollouts in every interval: both train for exactly these."""
+    round_of_all = make_task(configuration(env), WORKERS).quantum * INTERVALS
+    return max(1, frames // round_of_all) * round_of_all
+
+
+def member_return(env: str, frames: int, seed: int) -> float:
+    """Mean test return of a member after its last interval."""
+    config = configuration(env)
+    task = make_task(config, WORKERS)
+    hypers = {name: config.hypers[name] for name in config.search}
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = FolderCheckpoints(Path(folder))
+        age = 0
+        for interval in range(INTERVALS):
+            proposal = Proposal(
+                id=interval,
+                member=0,
+                generation=interval,
+                hypers=hypers,
+                parent=interval - 1 if interval else None,
+                units=frames // INTERVALS,
+            )
+            job = IntervalJob(proposals=(proposal,), lineage_units=(age,), root_seed=seed, checkpoints=checkpoints)
+            (result,) = task.rehearsal().interval(job)
+            age = result.lineage_units
+        test = FinalTestJob(proposal=INTERVALS - 1, episodes=range(TEST_EPISODES), root_seed=seed, checkpoints=checkpoints)
+        return fmean(task.test(test).returns)
+
+
+def alone_return(env: str, frames: int, seed: int) -> float:
+    """Mean test return of SB3's PPO by itself, for as many frames."""
+    import torch
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.evaluation import evaluate_policy
+
+    torch.set_num_threads(1)
+    config = configuration(env)
+    options = config.task_options["agent_options"]
+    arguments: dict[str, Any] = {**config.hypers, **{name: options[name] for name in OF_PPO}}
+    model = PPO("MlpPolicy", make_vec_env(env, n_envs=options["n_envs"], seed=seed), seed=seed, device="cpu", **arguments)
+    model.learn(frames)
+    mean, _ = evaluate_policy(model, make_vec_env(env, n_envs=8, seed=10_000 + seed), n_eval_episodes=TEST_EPISODES)
+    assert isinstance(mean, float)  # a list only where every episode's return is asked for
+    return mean
+
+
+def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
+    """Both on one environment."""
+    found: dict[str, Any] = {}
+    returns: dict[str, list[list[float]]] = {}
+    for name, train in (("member", member_return), ("alone", alone_return)):
+        started = time.perf_counter()
+        with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+            means = list(pool.map(train, [case.env] * seeds, [frames] * seeds, range(seeds)))
+        returns[name] = [[mean] for mean in means]
+        wall_s = time.perf_counter() - started
+        found[name] = {"mean_test_returns": means, "mean": mean_of(returns[name]).to_json(), "wall_s": wall_s}
+    return {**found, "difference": difference_of(returns["member"], returns["alone"]).to_json()}
+
+
+HEADER = ("environment", "PPO", "frames", "mean test return by seed", "mean", "95 % interval", "member - alone", "95 % interval")
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """Two rows for each environment; the difference of the means once for both."""
+    return table(HEADER, [_row(env, name, one) for env, one in results.items() for name in ("member", "alone")])
+
+
+def _row(env: str, name: str, one: Mapping[str, Any]) -> list[str]:
+    mine = one[name]
+    return [
+        *(env, name, f"{one['frames']:,}", ", ".join(f"{value:.4g}" for value in mine["mean_test_returns"])),
+        *estimate_cells(mine["mean"]),
+        *estimate_cells(one["difference"] if name == "member" else None),
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Train and test both on each environment, write the file, print its page."""
+    arguments = parser("members", __doc__)
+    arguments.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    arguments.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    arguments.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
+    args = arguments.parse_args(words)
+    todo = []
+    for case in CASES:
+        asked = {"seeds": args.seeds, "frames": whole(case.env, round(case.frames * args.share))}
+        if not args.env or case.env in args.env:
+            todo.append(Measurement(place=(case.env,), asked=asked, make=partial(compare, case, **asked)))
+    run(todo, out=args.out, page=page)
+
+
+if __name__ == "__main__":
+    main()
