@@ -1,4 +1,4 @@
-"""Reinforcement-learning agents with a population axis: weights, optimisers and hypers are [P, ...]; one agent is P = 1."""
+"""Reinforcement-learning agents with a population axis: weights, optimisers and hyperparameters are [P, ...]; one is P = 1."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEntry:
-    """An agent, and its configuration: what stays fixed while it trains."""
+    """An agent, and its configuration, which stays fixed while it trains."""
 
     make: type[ActorCritic]
     config: type[ActorCriticConfig]

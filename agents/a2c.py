@@ -10,7 +10,7 @@ from rl_pbt.agents.returns import lambda_returns
 
 @final
 class A2C(ActorCritic):
-    """λ-returns, which are n-step returns where λ is 1; what the policy that acted thought of an action is not looked at."""
+    """λ-returns, which are n-step returns where λ is 1; the probabilities with which actions were chosen are not used."""
 
     @staticmethod
     def targets(transitions: Transitions) -> Targets:

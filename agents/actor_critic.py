@@ -1,7 +1,7 @@
-"""What actor-critic agents share: a population's weights, optimiser, statistics and hypers, and one update of all of them.
+"""What actor-critic agents share: a population's weights, optimiser, statistics and hyperparameters, and one update of them all.
 
-The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hypers carry over;
-Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale but for its epsilon and the gradient clip.
+The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hyperparameters carry over;
+Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale except in its epsilon and the gradient clip.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-from rl_pbt.agents.cores import make_core
+from rl_pbt.agents.aliases import Array, Bools, Space
+from rl_pbt.agents.cores import CORES, make_core
 from rl_pbt.agents.heads import make_head
 from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.agents.networks import UnsupportedSpace, Weights, dense
 from rl_pbt.agents.normaliser import Normaliser, ReturnScale
-from rl_pbt.agents.optimiser import make_optimiser
+from rl_pbt.agents.optimiser import OPTIMISERS, make_optimiser
 from rl_pbt.agents.policy import Network, Policy
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.agents.torsos import make_torso
 
-State: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
+State: TypeAlias = dict[str, Array]
 
 
 class CheckpointMismatch(ValueError):
@@ -35,10 +35,10 @@ class CheckpointMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorCriticConfig:
-    """What is fixed while training. Defaults are Stable-Baselines3's for A2C, but for the number of environments.
+    """What is fixed while training. Defaults are Stable-Baselines3's for A2C, except the number of environments.
 
     `policy_lag` is how many updates lie between the weights that acted and those that learn from it; the first unrolls of an
-    interval, for which there are not so many, have less. Raises ValueError, one line, for a value out of its range.
+    interval lag by fewer updates. Raises ValueError, one line, for a value out of its range.
     """
 
     unroll_length: int = 5
@@ -65,7 +65,7 @@ class ActorCriticConfig:
             raise ValueError(f"hidden must be layers of 1 or more units, but is {self.hidden}")
         if not 0 <= self.rmsprop_decay < 1:
             raise ValueError(f"rmsprop_decay must be from 0 to below 1, but is {self.rmsprop_decay}")
-        for name, known in (("optimiser", ("rmsprop", "adam")), ("core", ("none", "lstm")), ("rewards", tuple(REWARDS))):
+        for name, known in (("optimiser", OPTIMISERS), ("core", CORES), ("rewards", REWARDS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}")
 
@@ -79,7 +79,7 @@ REWARDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transitions:
-    """What targets are made of. All without gradient; log probabilities are of the actions taken."""
+    """What targets are made of, all without gradient; log probabilities are of the actions taken."""
 
     log_probs: Tensor  # [T, P, B], of the policy that learns
     behaviour_log_probs: Tensor  # [T, P, B]
@@ -92,7 +92,7 @@ class Transitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What values move to, and what the policy gradient is weighed with, [T, P, B]."""
+    """What values move to, and what the policy gradient is weighted with, [T, P, B]."""
 
     values: Tensor
     advantages: Tensor
@@ -101,14 +101,14 @@ class Targets:
 class ActorCritic(ABC):
     """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population.
 
-    An agent is what its `targets` are. Raises UnsupportedSpace, one line, for spaces it cannot handle.
+    An agent is defined by its `targets`. Raises UnsupportedSpace, one line, for spaces it cannot handle.
     """
 
     def __init__(
         self,
         config: ActorCriticConfig,
-        observation_space: gymnasium.Space[Any],
-        action_space: gymnasium.Space[Any],
+        observation_space: Space,
+        action_space: Space,
         *,
         seeds: Sequence[int],
         device: str = "cpu",
@@ -130,7 +130,8 @@ class ActorCritic(ABC):
 
     @staticmethod
     @abstractmethod
-    def targets(transitions: Transitions) -> Targets: ...
+    def targets(transitions: Transitions) -> Targets:
+        """What makes one agent differ from another: value targets and advantages of a rollout."""
 
     def policy(self) -> Policy:
         """What acts with the weights and the statistics as they are now; later updates leave it alone."""
@@ -149,20 +150,20 @@ class ActorCritic(ABC):
         }
 
     def _slots(self) -> dict[str, Tensor]:
-        """Everything that an exploit copies, each [P, ...]. Recurrent states are not: episodes begin anew with an interval."""
+        """Everything that an exploit copies. Not the recurrent states: every interval begins with new episodes."""
         slots = {f"weights.{name}": weight.detach() for name, weight in self._weights.items()}
-        slots |= self._optimiser.moments
+        slots |= self._optimiser.slots()
         slots["updates"] = self._updates
         for name, statistics in (("normaliser", self._normaliser), ("return_scale", self._return_scale)):
             if statistics is not None:
-                slots |= {f"{name}.{one}": tensor for one, tensor in statistics.slots().items()}
+                slots |= {f"{name}.{slot}": tensor for slot, tensor in statistics.slots().items()}
         return slots
 
     def state(self, member: int) -> State:
         """A copy of one member's weights, moments, statistics and counters."""
         return {name: tensor[member].cpu().numpy().copy() for name, tensor in self._slots().items()}
 
-    def load_state(self, member: int, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def load_state(self, member: int, state: Mapping[str, Array]) -> None:
         """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
         slots = self._slots()
         if different := sorted(set(slots) ^ set(state)):
@@ -199,7 +200,7 @@ class ActorCritic(ABC):
         entropy = (weights * entropies).sum(1)
         loss = policy_loss + self._hypers["value_cost"] * value_loss - self._hypers["entropy_cost"] * entropy
         loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
-        grad_norm = self._optimiser.step(**{n: self._hypers[n] for n in ("learning_rate", "max_grad_norm", "epsilon")})
+        grad_norm = self._optimiser.step(**{name: self._hypers[name] for name in ("learning_rate", "max_grad_norm", "epsilon")})
         self._updates += 1
         self._finite &= torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
         if self._normaliser is not None:  # last: this rollout's actions were chosen with the statistics from before
@@ -228,19 +229,18 @@ class ActorCritic(ABC):
             trace_lambda=self._hypers["trace_lambda"][:, None],
         )
 
-    def healthy(self) -> np.ndarray[Any, Any]:
-        """Which members have only finite weights and have had only finite losses since they were loaded, [P] of bool."""
+    def healthy(self) -> Bools:
+        """Which members have only finite weights and have had only finite losses since they were loaded, [P]."""
         finite = self._finite.clone()
         for weight in self._weights.values():
             finite &= torch.isfinite(weight.detach()).flatten(1).all(1)
         return finite.cpu().numpy()
 
 
-def make_network(
-    config: ActorCriticConfig, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
-) -> Network:
-    recurrent = config.core != "none"
-    torso = make_torso(config.torso, observation_space, hidden=config.hidden, shared=recurrent, autocast=config.autocast)
+def make_network(config: ActorCriticConfig, observation_space: Space, action_space: Space) -> Network:
+    """The network that a configuration says, for these spaces. Raises UnsupportedSpace."""
+    shared = CORES[config.core].recurrent
+    torso = make_torso(config.torso, observation_space, hidden=config.hidden, shared=shared, autocast=config.autocast)
     if config.normalise_observations and observation_space.dtype in (np.uint8, np.bool_):
         raise UnsupportedSpace(
             f"observations of {observation_space} are scaled already: use the agent option normalise_observations=false"

@@ -6,6 +6,8 @@ before the first of them. Where a step is `fresh`, an episode begins and the sta
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, final
 
 import torch
@@ -35,8 +37,8 @@ class Feedforward:
 
     width = 0
 
-    def __init__(self, features: int) -> None:
-        self.features = features
+    def __init__(self, inputs: int, size: int) -> None:
+        self.features = inputs
 
     def initialise(self, generator: torch.Generator) -> Weights:
         return {}
@@ -82,10 +84,22 @@ class LSTM:
         return torch.stack(outputs, 1).flatten(1, 2), torch.cat([hidden, cell], -1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreEntry:
+    """A core made of its number of inputs and its size, and whether it has a state."""
+
+    make: Callable[[int, int], Core]
+    recurrent: bool
+
+
+CORES: Mapping[str, CoreEntry] = {
+    "none": CoreEntry(make=Feedforward, recurrent=False),
+    "lstm": CoreEntry(make=LSTM, recurrent=True),
+}
+
+
 def make_core(name: str, inputs: int, size: int) -> Core:
-    """A core for `inputs` features; `size` is how many an LSTM gives. Raises ValueError for an unknown name."""
-    if name == "none":
-        return Feedforward(inputs)
-    if name == "lstm":
-        return LSTM(inputs, size)
-    raise ValueError(f"unknown core {name!r}: use none or lstm")
+    """A core for `inputs` features; `size` is how many features a recurrent one gives. Raises ValueError for an unknown name."""
+    if name not in CORES:
+        raise ValueError(f"unknown core {name!r}: use {' or '.join(CORES)}")
+    return CORES[name].make(inputs, size)

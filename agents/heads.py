@@ -6,7 +6,7 @@ Sampling is a function of noise that the caller draws, so that a member's action
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol, final
+from typing import Protocol, final
 
 import gymnasium
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rl_pbt.agents.aliases import Array, Space
 from rl_pbt.agents.networks import UnsupportedSpace, Weights
 
 
@@ -42,7 +43,7 @@ class Head(Protocol):
         """Outputs [P, N, size], actions [P, N] or [P, N, D] -> two of [P, N]."""
         ...
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def to_environment(self, actions: Tensor) -> Array:
         """Actions as the environment takes them, in its own shape and type."""
         ...
 
@@ -70,7 +71,7 @@ class Categorical:
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         return _chosen(outputs, actions)
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def to_environment(self, actions: Tensor) -> Array:
         return np.asarray((actions + self._start).cpu().numpy(), np.int64)
 
 
@@ -81,7 +82,7 @@ class MultiCategorical:
     Part by part: padding them to one length takes half as long again for five parts, and its minus infinities times 0 are NaN.
     """
 
-    def __init__(self, space: gymnasium.spaces.MultiDiscrete[Any]) -> None:
+    def __init__(self, space: gymnasium.spaces.MultiDiscrete[np.integer]) -> None:
         self._counts = [int(count) for count in space.nvec.reshape(-1)]
         self.size = sum(self._counts)
         self._space = space
@@ -104,7 +105,7 @@ class MultiCategorical:
         log_probs, entropies = zip(*(_chosen(part, action) for part, action in parts), strict=True)
         return torch.stack(log_probs).sum(0), torch.stack(entropies).sum(0)
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def to_environment(self, actions: Tensor) -> Array:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(shaped + self._space.start, self._space.dtype)
 
@@ -136,7 +137,7 @@ class Bernoulli:
         entropies = -(log_ones.exp() * log_ones + log_zeros.exp() * log_zeros)
         return log_probs.sum(-1), entropies.sum(-1)
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def to_environment(self, actions: Tensor) -> Array:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(shaped, self._space.dtype)
 
@@ -168,12 +169,12 @@ class DiagonalGaussian:
         entropy = (log_std + 0.5 * (1.0 + math.log(2.0 * math.pi))).sum(-1)
         return log_prob, entropy.expand_as(log_prob)
 
-    def to_environment(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def to_environment(self, actions: Tensor) -> Array:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(np.clip(shaped, self._space.low, self._space.high), self._space.dtype)
 
 
-def make_head(space: gymnasium.Space[Any]) -> Head:
+def make_head(space: Space) -> Head:
     """Raises UnsupportedSpace for action spaces other than Discrete, MultiDiscrete, MultiBinary and Box of floats."""
     match space:
         case gymnasium.spaces.Discrete():

@@ -1,4 +1,4 @@
-"""What may change while an agent trains, with the values that are legal. Everything else about an agent is fixed."""
+"""The hyperparameters of an agent: what may change while it trains, with the legal values. Everything else about it is fixed."""
 
 from __future__ import annotations
 

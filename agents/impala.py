@@ -1,9 +1,9 @@
 """IMPALA's learner (Espeholt 2018), for a whole population at once: actor-critic with V-trace.
 
-Acting runs ahead of learning by a fixed number of updates (`policy_lag`), not by however many the machine happens to be late:
+The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine:
 the correction has the same work to do, and a run can be repeated.
 
-Departures: the loss is a mean, not a sum (see `actor_critic`); a replay buffer is not kept, as in the paper's main results.
+Deviations: the loss is a mean, not a sum (see `actor_critic`); a replay buffer is not kept, as in the paper's main results.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from rl_pbt.agents.aliases import Slots
+
 CLIP = 10.0
 EPSILON = 1e-8
 ALL = slice(None)
@@ -54,8 +56,8 @@ class Moments:
         self.variance += share * (variance - self.variance) + share * (1.0 - share) * delta.square()
         self.mean += share * delta
 
-    def slots(self) -> dict[str, Tensor]:
-        """What an exploit copies, each [P, ...]: the live tensors."""
+    def slots(self) -> Slots:
+        """Everything that a checkpoint needs."""
         return {"mean": self.mean, "variance": self.variance, "count": self.count}
 
 
@@ -66,7 +68,8 @@ class Normaliser:
     def __init__(self, members: int, shape: tuple[int, ...], device: str) -> None:
         self._moments = Moments(members, shape, device)
 
-    def slots(self) -> dict[str, Tensor]:
+    def slots(self) -> Slots:
+        """The moments of the observations."""
         return self._moments.slots()
 
     def of_members(self, members: Tensor | slice = ALL) -> Normaliser:
@@ -89,18 +92,19 @@ class Normaliser:
 class ReturnScale:
     """Rewards divided by the standard deviation of the discounted return, whose mean is not subtracted.
 
-    The discount is fixed here and is not the hyper of that name: were it, a member that changed its discount would change the
-    scale of its own rewards, and with it the meaning of its learning rate and its entropy cost.
+    The discount is fixed here and is not the hyperparameter of that name: if it were, a member that changed its discount would
+    change the scale of its own rewards, and with it the meaning of its learning rate and its entropy cost.
     """
 
     DISCOUNT = 0.99
 
     def __init__(self, members: int, device: str) -> None:
         self._moments = Moments(members, (), device)
-        # [P, B] float64, sums of the episodes so far. Environments begin anew with an interval, so no checkpoint holds them.
+        # [P, B] float64, sums of the episodes so far. Every interval begins with new episodes, so no checkpoint holds them.
         self._returns: Tensor | None = None
 
-    def slots(self) -> dict[str, Tensor]:
+    def slots(self) -> Slots:
+        """The moments of the discounted returns."""
         return self._moments.slots()
 
     def update(self, rewards: Tensor, valid: Tensor) -> None:

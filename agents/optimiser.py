@@ -1,18 +1,22 @@
-"""Optimisers for a population: every setting that may evolve is given at each step, one value a member; moments are state."""
+"""Optimisers for a population: what may evolve is given at each step, one value a member; moments are state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 
 import torch
 from torch import Tensor
 
+from rl_pbt.agents.aliases import Slots
+
 
 class Optimiser(Protocol):
-    """`moments` is everything that a checkpoint needs, each [P, ...]: the live tensors, which a step changes in place."""
+    """What updates the weights of all members; it owns its moments."""
 
-    moments: dict[str, Tensor]
+    def slots(self) -> Slots:
+        """The moments as they are now: everything that a checkpoint needs."""
+        ...
 
     def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
         """One update from the gradients, each member's clipped to its own global norm; all [P]. Returns the norms, [P].
@@ -27,10 +31,13 @@ class RMSProp:
     """v <- decay v + (1 - decay) g^2;  w <- w - rate g / (sqrt(v) + epsilon), as torch.optim.RMSprop without momentum."""
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+        self._names = list(parameters)
         self._parameters = list(parameters.values())
         self._squares = _zeros(parameters)
-        self.moments = {f"rmsprop.{name}": square for name, square in zip(parameters, self._squares, strict=True)}
         self._decay = decay
+
+    def slots(self) -> Slots:
+        return {f"rmsprop.{name}": square for name, square in zip(self._names, self._squares, strict=True)}
 
     @torch.no_grad()
     def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
@@ -55,14 +62,17 @@ class Adam:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decays: tuple[float, float] = (0.9, 0.999)) -> None:
+        self._names = list(parameters)
         self._parameters = list(parameters.values())
         self._means, self._squares = _zeros(parameters), _zeros(parameters)
         first = self._parameters[0]
         self._steps = torch.zeros(len(first), dtype=torch.int64, device=first.device)
-        self.moments = {f"adam.mean.{name}": mean for name, mean in zip(parameters, self._means, strict=True)}
-        self.moments |= {f"adam.square.{name}": square for name, square in zip(parameters, self._squares, strict=True)}
-        self.moments["adam.steps"] = self._steps
         self._decays = decays
+
+    def slots(self) -> Slots:
+        means = {f"adam.mean.{name}": mean for name, mean in zip(self._names, self._means, strict=True)}
+        squares = {f"adam.square.{name}": square for name, square in zip(self._names, self._squares, strict=True)}
+        return {**means, **squares, "adam.steps": self._steps}
 
     @torch.no_grad()
     def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
@@ -84,13 +94,18 @@ class Adam:
         return norms
 
 
+# From the weights of all members, and RMSProp's decay.
+OPTIMISERS: Mapping[str, Callable[[Mapping[str, Tensor], float], Optimiser]] = {
+    "rmsprop": RMSProp,
+    "adam": lambda parameters, _: Adam(parameters),
+}
+
+
 def make_optimiser(name: str, parameters: Mapping[str, Tensor], *, decay: float) -> Optimiser:
     """`decay` is RMSProp's. Raises ValueError for an unknown name."""
-    if name == "rmsprop":
-        return RMSProp(parameters, decay)
-    if name == "adam":
-        return Adam(parameters)
-    raise ValueError(f"unknown optimiser {name!r}: use rmsprop or adam")
+    if name not in OPTIMISERS:
+        raise ValueError(f"unknown optimiser {name!r}: use {' or '.join(OPTIMISERS)}")
+    return OPTIMISERS[name](parameters, decay)
 
 
 def _zeros(parameters: Mapping[str, Tensor]) -> list[Tensor]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import final
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from rl_pbt.agents.aliases import Array
 from rl_pbt.agents.cores import Core
 from rl_pbt.agents.heads import Head
 from rl_pbt.agents.networks import POLICY_GAIN, VALUE_GAIN, Weights, dense, dense_weights
@@ -66,7 +66,7 @@ class Policy:
         copies = network.torso.prepared({name: weight.detach().clone() for name, weight in weights.items()})
         return cls(network=network, weights=copies, normaliser=normaliser and normaliser.of_members(), device=device)
 
-    def of_members(self, members: Sequence[int] | np.ndarray[Any, Any]) -> Policy:
+    def of_members(self, members: Sequence[int] | Array) -> Policy:
         """The policy of some of the members alone."""
         index = torch.as_tensor(members, device=self.device)
         weights = {name: weight[index] for name, weight in self.weights.items()}
@@ -104,6 +104,6 @@ class Policy:
         """The most probable actions [..., *action] for policy outputs [..., size]."""
         return self.network.head.likeliest(outputs)
 
-    def environment_actions(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def environment_actions(self, actions: Tensor) -> Array:
         """Actions as the environments want them: whole numbers, or floats clipped to the box."""
         return self.network.head.to_environment(actions)

@@ -1,4 +1,4 @@
-"""What a learner learns from."""
+"""A rollout: what a learner learns from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Rollout:
 
     def __post_init__(self) -> None:
         shape = self.rewards.shape
-        of_steps = (self.terminated, self.valid, self.behaviour_log_probs)
-        if any(one.shape != shape for one in of_steps) or self.actions.shape[:3] != shape:
-            raise ValueError(f"rollout shapes differ: {shape}, {self.actions.shape}, {[tuple(one.shape) for one in of_steps]}")
+        per_step = (self.terminated, self.valid, self.behaviour_log_probs)
+        if any(one.shape != shape for one in per_step) or self.actions.shape[:3] != shape:
+            raise ValueError(f"rollout shapes differ: {shape}, {self.actions.shape}, {[tuple(one.shape) for one in per_step]}")
         if self.observations.shape[:3] != (shape[0] + 1, *shape[1:]):
-            raise ValueError(f"a rollout of {shape[0]} steps needs one observation more, got {self.observations.shape}")
+            raise ValueError(f"a rollout of {shape[0]} steps needs {shape[0] + 1} observations, got {self.observations.shape}")
         if self.core_state.shape[:2] != shape[1:]:
             raise ValueError(f"a rollout of {tuple(shape[1:])} environments has core states {tuple(self.core_state.shape)}")
 

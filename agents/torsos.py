@@ -7,9 +7,10 @@ reinforcement learning"; Espeholt 2018, "IMPALA"; Young & Tian 2019, "MinAtar".
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from functools import partial
+from typing import Protocol, final
 
 import gymnasium
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rl_pbt.agents.aliases import Space
 from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv, dense, dense_weights, orthogonal
 
 
@@ -132,7 +134,7 @@ class ConvTorso:
     `layers` are (channels, kernel, stride). Under `autocast` it computes in bfloat16; its weights stay float32.
     """
 
-    def __init__(self, image: ImageFormat, layers: Sequence[tuple[int, int, int]], features: int, autocast: bool) -> None:
+    def __init__(self, image: ImageFormat, autocast: bool, *, layers: Sequence[tuple[int, int, int]], features: int) -> None:
         self._image = image
         self._layers = layers
         self._channels = (image.channels, *(channels for channels, _, _ in layers))
@@ -226,50 +228,47 @@ def _halved(images: Tensor) -> Tensor:
     return pooled.view(*images.shape[:2], *pooled.shape[1:])
 
 
-# (channels, kernel, stride) of each layer, and features: Mnih 2016 (A3C); Mnih 2015 (Nature DQN); the DQN of Young & Tian 2019,
-# whose games are of 10x10.
-CONV_LAYERS = {
-    "shallow": (((16, 8, 4), (32, 4, 2)), 256),
-    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),
-    "small": (((16, 3, 1),), 128),
+# Made of the format of the images and whether to compute in bfloat16.
+IMAGE_TORSOS: Mapping[str, Callable[[ImageFormat, bool], Torso]] = {
+    "shallow": partial(ConvTorso, layers=((16, 8, 4), (32, 4, 2)), features=256),  # Mnih 2016 (A3C)
+    "nature": partial(ConvTorso, layers=((32, 8, 4), (64, 4, 2), (64, 3, 1)), features=512),  # Mnih 2015 (Nature DQN)
+    "small": partial(ConvTorso, layers=((16, 3, 1),), features=128),  # the DQN of Young & Tian 2019, for games of 10x10
+    "deep": ResidualTorso,
 }
-DEEP = "deep"
 SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists
 
 
-def make_torso(name: str, space: gymnasium.Space[Any], *, hidden: Sequence[int], shared: bool, autocast: bool) -> Torso:
-    """`hidden` and `shared` are the dense torso's. Raises UnsupportedSpace for what holds no numbers, and for unknown names.
+def make_torso(name: str, space: Space, *, hidden: Sequence[int], shared: bool, autocast: bool) -> Torso:
+    """`hidden` and `shared` are the dense torso's. Raises UnsupportedSpace for a space without numbers, and for an unknown name.
 
     "auto" takes a dense torso for vectors and for floats of any shape, a convolutional one for images of bytes or booleans.
     """
     if not isinstance(space, gymnasium.spaces.Box) or not space.shape or 0 in space.shape:
-        raise UnsupportedSpace(f"observations of {space} are not supported: {_way_out(space)}")
-    if name not in ("auto", "dense", DEEP, *CONV_LAYERS):
-        raise UnsupportedSpace(f"unknown torso {name!r}: use auto, dense, {', '.join(CONV_LAYERS)} or {DEEP}")
+        raise UnsupportedSpace(f"observations of {space} are not supported: {_workaround(space)}")
+    if name not in ("auto", "dense", *IMAGE_TORSOS):
+        *others, last = IMAGE_TORSOS
+        raise UnsupportedSpace(f"unknown torso {name!r}: use auto, dense, {', '.join(others)} or {last}")
     image = ImageFormat.of(space)
     if name == "auto":
-        name = _fitting(space, image)
+        name = _default_name(space, image)
     if name == "dense":
         return DenseTorso(math.prod(space.shape), hidden, shared)
     if image is None:
         raise UnsupportedSpace(f"torso {name!r} needs images of bytes or booleans, not {space}: use a dense one")
-    if name == DEEP:
-        return ResidualTorso(image, autocast)
-    layers, features = CONV_LAYERS[name]
-    return ConvTorso(image, layers, features, autocast)
+    return IMAGE_TORSOS[name](image, autocast)
 
 
-def _fitting(space: gymnasium.spaces.Box, image: ImageFormat | None) -> str:
+def _default_name(space: gymnasium.spaces.Box, image: ImageFormat | None) -> str:
     """What "auto" stands for."""
     if image is not None and min(image.height, image.width) >= 3:
         return "small" if min(image.height, image.width) < SMALL_BELOW else "shallow"
     if image is None and len(space.shape) > 1 and space.dtype in ("uint8", "bool"):
         # Such as stacked colour images: a dense torso would be slow and would learn little.
-        raise UnsupportedSpace(f"observations of {space} are neither vectors nor images: {_way_out(space)}")
+        raise UnsupportedSpace(f"observations of {space} are neither vectors nor images: {_workaround(space)}")
     return "dense"
 
 
-def _way_out(space: gymnasium.Space[Any]) -> str:
+def _workaround(space: Space) -> str:
     """The wrapper that would make a vector of a space's elements."""
     if isinstance(space, gymnasium.spaces.Dict):
         awkward = [name for name, entry in space.spaces.items() if not _flattens(entry)]
@@ -281,7 +280,7 @@ def _way_out(space: gymnasium.Space[Any]) -> str:
     return "wrap the environment in gymnasium.wrappers.TransformObservation so that it gives a Box"
 
 
-def _flattens(space: gymnasium.Space[Any]) -> bool:
+def _flattens(space: Space) -> bool:
     """Whether FlattenObservation makes a vector of it that is worth learning from: the letters of a text are not."""
     if isinstance(space, gymnasium.spaces.Text):
         return False

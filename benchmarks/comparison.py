@@ -21,12 +21,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import estimate_cells
+from benchmarks.measuring import EstimateJSON, estimate_cells
 from rl_pbt.errors import UserError
+from rl_pbt.records import Fields
 from rl_pbt.report.style import COLOURS, INK, clean, save
 from rl_pbt.schedule import PREFIX
 from rl_pbt.search import METHODS
@@ -37,6 +38,40 @@ POPULATIONS = (4, 8, 16, 32)  # that PBT and random search are compared with
 MAIN_POPULATION = 8  # that all methods are compared with
 METHODS_AT_ONCE = [name for name, entry in METHODS.items() if not entry.replays]
 KEPT = ("manifest.json", "summary.json")  # of a run that is trimmed
+
+
+class Found(TypedDict):
+    """One method in one run: totals over the seeds and, of what no number of machines can do at once, the seed with the most."""
+
+    test_return: EstimateJSON | None
+    iqm: EstimateJSON | None
+    frames: int
+    sequential_depth: int
+    sequential_frames: int
+    peak_proposals: int
+    discarded_frames: int
+    exploits: int
+    failures: int
+
+
+class Pair(TypedDict):
+    """A comparison of `summary.json`, as far as it is used here. A run of one method has none; a refused one has no numbers."""
+
+    methods: NotRequired[list[str]]
+    refused: NotRequired[str | None]
+    difference: NotRequired[EstimateJSON]
+    p_value_corrected: NotRequired[float | None]
+
+
+class RunFound(TypedDict):
+    """One run: what it was, its methods by name, and the first method against each of the others."""
+
+    command: str
+    commit: str | None
+    population: int
+    seeds: int
+    methods: dict[str, Found]
+    comparisons: list[Pair]
 
 
 def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
@@ -69,9 +104,9 @@ def _without_folders(flags: Sequence[str]) -> list[str]:
     return kept
 
 
-def gather(out: Path) -> dict[str, Any]:
+def gather(out: Path) -> dict[str, RunFound]:
     """Each method's test return and compute accounting, by run; runs that are not there are left out."""
-    found: dict[str, Any] = {}
+    found: dict[str, RunFound] = {}
     for folder in sorted(path.parent for path in out.glob("*/summary.json")):
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         found[folder.name] = {
@@ -85,8 +120,8 @@ def gather(out: Path) -> dict[str, Any]:
     return found
 
 
-def _method(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Totals over the seeds and, of what no number of machines can do at once, the seed with the most."""
+def _method(fields: Fields) -> Found:
+    """Of a method's part of `summary.json`."""
     seeds = fields["seeds"].values()
     return {
         "test_return": fields["test_return"],
@@ -101,13 +136,13 @@ def _method(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _frames(fields: Mapping[str, Any], which: str) -> int:
+def _frames(fields: Fields, which: str) -> int:
     """What a summary calls `which`_units, and one of version 1 `which`_frames: the unit is the frame here."""
     count: int = fields[f"{which}_units"] if f"{which}_units" in fields else fields[f"{which}_frames"]
     return count
 
 
-def page(env: str, found: Mapping[str, Any]) -> str:
+def page(env: str, found: Mapping[str, RunFound]) -> str:
     """Tables of all runs, best method first in each."""
     parts = [f"# Search methods on {env}"]
     for name, run_found in found.items():
@@ -122,51 +157,51 @@ HEADER = (
 )
 
 
-def _tables(run_found: Mapping[str, Any]) -> str:
+def _tables(run_found: RunFound) -> str:
     """The methods that can be compared, and a list of those that cannot."""
     refused = _refused(run_found)
     against = _against_the_first(run_found)
-    rows = [_row(name, one, against.get(name)) for name, one in _ranked(run_found["methods"]) if name not in refused]
+    rows = [_row(name, one, against.get(name)) for name, one, _ in _ranked(run_found["methods"]) if name not in refused]
     means = {name: estimate_cells(run_found["methods"][name]["test_return"])[0] for name in refused}
     not_ranked = "".join(f"* {name}, {means[name]}: {why}\n" for name, why in refused.items())
     return (table(HEADER, rows) + (f"\nNot ranked:\n\n{not_ranked}" if not_ranked else "")).rstrip("\n")
 
 
-def _row(name: str, one: Mapping[str, Any], to_first: Mapping[str, Any] | None) -> list[str]:
-    counts = ("frames", "sequential_depth", "sequential_frames", "peak_proposals", "discarded_frames", "exploits", "failures")
+def _row(name: str, one: Found, to_first: Pair | None) -> list[str]:
     return [
         *(name, *estimate_cells(one["test_return"]), estimate_cells(one["iqm"])[0]),
         *estimate_cells(to_first["difference"] if to_first else None),
         value_text(to_first["p_value_corrected"] if to_first else None),
-        *(f"{one[count]:,}" for count in counts),
+        *(f"{one['frames']:,}", f"{one['sequential_depth']:,}", f"{one['sequential_frames']:,}", f"{one['peak_proposals']:,}"),
+        *(f"{one['discarded_frames']:,}", f"{one['exploits']:,}", f"{one['failures']:,}"),
     ]
 
 
-def _against_the_first(run_found: Mapping[str, Any]) -> dict[str, Any]:
+def _against_the_first(run_found: RunFound) -> dict[str, Pair]:
     return {one["methods"][1]: one for one in run_found["comparisons"] if "methods" in one}
 
 
-def _refused(run_found: Mapping[str, Any]) -> dict[str, str]:
+def _refused(run_found: RunFound) -> dict[str, str]:
     """Why the report does not compare a method with the first, by method."""
-    return {name: one["refused"] for name, one in _against_the_first(run_found).items() if one["refused"]}
+    return {name: why for name, one in _against_the_first(run_found).items() if (why := one["refused"])}
 
 
-def _ranked(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Methods and what was found of them, best first; those that were not tested are left out."""
-    tested = [(name, one) for name, one in methods.items() if one["test_return"]]
-    return sorted(tested, key=lambda pair: -pair[1]["test_return"]["value"])
+def _ranked(methods: Mapping[str, Found]) -> list[tuple[str, Found, EstimateJSON]]:
+    """Methods, what was found of them, and their mean test returns, best first; those that were not tested are left out."""
+    tested = [(name, one, mean) for name, one in methods.items() if (mean := one["test_return"])]
+    return sorted(tested, key=lambda row: -row[2]["value"])
 
 
-def methods_figure(env: str, found: Mapping[str, Any]) -> Figure:
+def methods_figure(env: str, found: Mapping[str, RunFound]) -> Figure:
     """Mean test return of every method with its interval, best on top; replays in another colour."""
     kept = [found[name] for name in ("methods", "replay") if name in found]
-    rows = [(name, one) for one_run in kept for name, one in _ranked(one_run["methods"]) if name not in _refused(one_run)]
-    rows.sort(key=lambda pair: pair[1]["test_return"]["value"])
+    rows = [(name, mean) for one_run in kept for name, _, mean in _ranked(one_run["methods"]) if name not in _refused(one_run)]
+    rows.sort(key=lambda row: row[1]["value"])
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    for place, (name, one) in enumerate(rows):
-        value = one["test_return"]["value"]
-        low, high = one["test_return"]["interval"] or (value, value)
+    for place, (name, mean) in enumerate(rows):
+        value = mean["value"]
+        low, high = mean["interval"] or (value, value)
         colour = COLOURS[1] if METHODS[name].replays else COLOURS[0]
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot(value, place, "o", color=INK, markersize=5)
@@ -176,13 +211,13 @@ def methods_figure(env: str, found: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def populations_figure(env: str, found: Mapping[str, Any]) -> Figure:
+def populations_figure(env: str, found: Mapping[str, RunFound]) -> Figure:
     """Mean test return of PBT and random search by the size of the population."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     sizes = sorted((one["population"], one["methods"]) for name, one in found.items() if name != "replay")
     for method, colour in (("pbt", COLOURS[0]), ("random", COLOURS[1])):
-        estimates = [(size, methods[method]["test_return"]) for size, methods in sizes if methods[method]["test_return"]]
+        estimates = [(size, mean) for size, methods in sizes if (mean := methods[method]["test_return"])]
         places, values = [size for size, _ in estimates], [estimate["value"] for _, estimate in estimates]
         bounds = [estimate["interval"] or (estimate["value"],) * 2 for _, estimate in estimates]
         axes.fill_between(places, [low for low, _ in bounds], [high for _, high in bounds], color=colour, alpha=0.18, linewidth=0)
@@ -196,7 +231,7 @@ def populations_figure(env: str, found: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _figures(env: str, found: Mapping[str, Any]) -> dict[str, Figure]:
+def _figures(env: str, found: Mapping[str, RunFound]) -> dict[str, Figure]:
     """By file name, those that what was found is enough for."""
     figures = {"methods.png": methods_figure(env, found)} if "methods" in found else {}
     if sum(name != "replay" for name in found) > 1:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import NotRequired, TypedDict, final
 
 from benchmarks.measuring import Measurement, alone, parser, run
 from rl_pbt.config import RunConfig
@@ -46,7 +46,7 @@ class Stopper:
         self._left = results
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
-        """Goes on."""
+        """Nothing stops here."""
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
         """Raises Stopped at the last of them."""
@@ -55,7 +55,7 @@ class Stopper:
             raise Stopped
 
     def tested(self, test: FinalTest) -> None:
-        """Goes on."""
+        """Nothing stops here."""
 
 
 def configuration(members: int) -> RunConfig:
@@ -74,7 +74,7 @@ def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) 
     task = make_task(config, workers=1)
     with contextlib.suppress(Stopped):
         Search(
-            method=make_method("pbt", config, 0, task.quantum),
+            method=make_method("pbt", config, 0, task),
             executor=make_executor(task, workers=1),
             journal=Journal(folder.ledger("pbt", 0)),
             checkpoints=folder.checkpoints("pbt", 0),
@@ -96,7 +96,20 @@ def report(folder: RunFolder, config: RunConfig) -> float:
     return time.perf_counter() - started
 
 
-def measure(members: int) -> dict[str, Any]:
+class Size(TypedDict):
+    """What was measured of one size of the population; an entry may be older than the report's figures."""
+
+    members: int
+    generations: int
+    proposals: int
+    proposals_per_s: float
+    peak_memory_mib: float
+    resume_s: float
+    report_s: NotRequired[float]
+    report_peak_memory_mib: NotRequired[float]
+
+
+def measure(members: int) -> Size:
     """Of one size; to be run in a process of its own."""
     config = configuration(members)
     proposals = members * GENERATIONS
@@ -128,14 +141,14 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+def page(results: Mapping[str, Size]) -> str:
     """The figures as a Markdown table, a row for each size."""
     header = ["members", "proposals", "proposals/s", "peak memory", "resumed in", "reported in", "peak memory by then"]
     return table(header, [_row(one) for one in results.values()])
 
 
-def _row(one: Mapping[str, Any]) -> list[str]:
-    reported = "report_s" in one  # an entry may be older
+def _row(one: Size) -> list[str]:
+    reported = "report_s" in one
     return [
         *(f"{one['members']:,}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"),
         *(f"{one['peak_memory_mib']:,.0f} MiB", f"{one['resume_s']:.1f} s"),

@@ -8,7 +8,7 @@ for it, as in a run with fewer workers than cores: with images to observe, it ac
 not. Atari's environments step side by side then, as they would for A2C (`benchmarks.overlap` tells the two apart).
 
 Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
-each in a process of its own; medians are reported. What is not installed is left out and said so.
+each in a process of its own; medians are reported. What is not installed is reported and left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 from benchmarks.learning import AGENTS, CASES, configuration
 from benchmarks.measuring import Measurement, alone, parser, run, spread
@@ -26,9 +26,10 @@ from rl_pbt.text import NOTHING, table
 
 MEMBERS = 4  # that an agent is timed with
 COPIES = 32  # of an environment that is timed alone
-BACKENDS = ("gymnasium", "envpool")
+BACKENDS = ("gymnasium", "envpool")  # that are compared
 OVERLAPPED = "impala, overlapped"
 TIMED = (*AGENTS, OVERLAPPED)  # the candidates among the agents
+Timed: TypeAlias = Mapping[str, float] | str  # a `measuring.Spread` in JSON, or why there is none
 
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
@@ -77,7 +78,7 @@ def environment_speed(question: tuple[str, str, float]) -> float | str:
     return calls * COPIES / wall_s
 
 
-def compare(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
+def compare(env: str, *, repeats: int, seconds: float) -> dict[str, dict[str, Timed]]:
     """All agents and backends of one environment in turn."""
     candidates: list[tuple[str, Callable[[tuple[str, str, float]], float | str], str]] = [
         *(("agents", agent_speed, agent) for agent in TIMED),
@@ -87,22 +88,23 @@ def compare(env: str, *, repeats: int, seconds: float) -> dict[str, Any]:
     for _ in range(repeats):
         for kind, ask, name in candidates:
             found[kind].setdefault(name, []).append(alone(ask, (env, name, seconds)))
-    return {kind: {name: _spread_or_reason(answers) for name, answers in of_kind.items()} for kind, of_kind in found.items()}
+    return {kind: {name: _spread_or_reason(answers) for name, answers in by_name.items()} for kind, by_name in found.items()}
 
 
-def _spread_or_reason(answers: Sequence[float | str]) -> dict[str, float] | str:
+def _spread_or_reason(answers: Sequence[float | str]) -> Timed:
     reasons = [answer for answer in answers if isinstance(answer, str)]
     return reasons[0] if reasons else asdict(spread([answer for answer in answers if not isinstance(answer, str)]))
 
 
-def page(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def page(results: Mapping[str, Mapping[str, Mapping[str, Timed]]]) -> str:
     """Medians and their ratios as a Markdown table."""
     header = ["environment", *TIMED, "impala / a2c", "overlapped / a2c"]
     header += ["environment alone", "EnvPool alone", "EnvPool / default"]
     rows = []
     for env, found in results.items():
         # An entry may be older than a candidate.
-        agents, backends = {timed: found["agents"].get(timed, "not timed") for timed in TIMED}, found["environment alone"]
+        agents = {timed: found["agents"].get(timed, "not timed") for timed in TIMED}
+        backends = found["environment alone"]
         cells = [median_text(agents[timed]) for timed in TIMED]
         cells += [ratio_text(agents[timed], agents["a2c"]) for timed in ("impala", OVERLAPPED)]
         cells += [median_text(backends[backend]) for backend in BACKENDS]
@@ -110,12 +112,12 @@ def page(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     return table(header, rows)
 
 
-def median_text(one: Mapping[str, float] | str) -> str:
+def median_text(one: Timed) -> str:
     """The median of a spread; a dash for the reason why there is none."""
     return NOTHING if isinstance(one, str) else f"{one['median']:,.0f}"
 
 
-def ratio_text(one: Mapping[str, float] | str, other: Mapping[str, float] | str) -> str:
+def ratio_text(one: Timed, other: Timed) -> str:
     """How many times the median of the other; a dash where one of them is the reason why there is none."""
     return NOTHING if isinstance(one, str) or isinstance(other, str) else f"{one['median'] / other['median']:.2f}x"
 

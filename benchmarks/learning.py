@@ -1,4 +1,4 @@
-"""What every agent learns in every family of environments, with the family's default hypers and no search.
+"""What every agent learns in every family of environments, with the family's default hyperparameters and no search.
 
     python -m benchmarks.learning [--env ID ...] [--agent NAME ...] [--seeds N] [--share S] [--out FILE.json]
 
@@ -6,7 +6,7 @@ Seeds are members of one population that share nothing but the tensors. Each tra
 tested on episodes of its own test seeds, beside a uniformly random policy. `solved` is the field's usual mark.
 
 Rows that FILE.json holds already stay, each with the commit that made it; one that this commit made from the same number of seeds
-and frames is not made again, so a run that was killed goes on where it stopped.
+and frames is not made again, so a run that was killed resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import TypedDict
 
-from benchmarks.measuring import Measurement, estimate_cells, parser, run
+from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import run_all
 from rl_pbt.making import configure, make_executor, make_task
+from rl_pbt.options import Settings
 from rl_pbt.records import Hypers, Proposal
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.store.run import FolderCheckpoints
 from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob
 from rl_pbt.text import readable, table
 
-Settings: TypeAlias = Mapping[str, Any]  # of rl_pbt.making.configure
 TEST_EPISODES = 32  # of each seed, and of the random policy
 
 
@@ -76,7 +76,23 @@ def configuration(case: Case, agent: str, settings: Settings | None = None) -> R
     return configure({"env": case.env, **AGENTS[agent], **(settings or {})})
 
 
-def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, settings: Settings | None = None) -> dict[str, Any]:
+class Learned(TypedDict):
+    """One agent in one environment: the mean test return of each seed that did not fail, and what it took."""
+
+    frames: int
+    hypers: Hypers
+    agent_options: Settings
+    mean_test_returns: list[float]
+    mean: EstimateJSON | None
+    solved_by: int
+    failures: list[str]
+    train_wall_s: float
+    random_policy: float
+    solved: float
+    mark: str
+
+
+def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, settings: Settings | None = None) -> Learned:
     """Mean test returns by seed, what they cost, and the random policy's."""
     config = configuration(case, agent, settings)
     task = make_task(config, workers)
@@ -87,7 +103,7 @@ def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, sett
         executor = make_executor(task, workers)
         try:
             jobs = [_job(group, hypers, frames, checkpoints) for group in _groups(range(seeds), -(-seeds // workers))]
-            results = [result for of_group in run_all(executor, jobs) for result in of_group]
+            results = [result for group in run_all(executor, jobs) for result in group]
             wall_s = time.perf_counter() - started
             tests = [_test(result.proposal, checkpoints) for result in results if result.failure is None]
             returns = [test.returns for test in run_all(executor, tests)]
@@ -130,13 +146,13 @@ HEADER = (
 )
 
 
-def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+def page(results: Mapping[str, Mapping[str, Learned]]) -> str:
     """The results as a Markdown table, a row for each environment and agent."""
     found = [(case, agent, results.get(case.env, {}).get(agent)) for case in CASES for agent in AGENTS]
     return table(HEADER, [_row(case, agent, one) for case, agent, one in found if one])
 
 
-def _row(case: Case, agent: str, one: Mapping[str, Any]) -> list[str]:
+def _row(case: Case, agent: str, one: Learned) -> list[str]:
     returns = one["mean_test_returns"]
     return [
         *(case.env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in returns)),

@@ -20,9 +20,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from rl_pbt.errors import UserError
 from rl_pbt.provenance import commit, hardware, versions
+from rl_pbt.records import Fields
 from rl_pbt.text import NOTHING
 
-Entry: TypeAlias = Mapping[str, Any]  # of a file of results, as JSON has it
+Entry: TypeAlias = Fields  # of a file of results
+EstimateJSON: TypeAlias = Fields  # a report.statistics.Estimate
+# A file of results as it was read: entries by environment or size, or by environment and agent. Each script knows its own.
+Results: TypeAlias = Mapping[str, Any]
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -41,8 +45,8 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median=statistics.median(values), min=min(values), max=max(values))
 
 
-def estimate_cells(estimate: Mapping[str, Any] | None) -> list[str]:
-    """Two cells of a table: value and 95 % interval of an estimate in JSON; dashes for what there is not."""
+def estimate_cells(estimate: EstimateJSON | None) -> list[str]:
+    """Two cells of a table: value and 95 % interval of an estimate in JSON; dashes for what is missing."""
     if estimate is None:
         return [NOTHING, NOTHING]
     interval = estimate["interval"]
@@ -77,11 +81,11 @@ def parser(script: str, description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def run(measurements: Iterable[Measurement], *, out: Path | None, page: Callable[[dict[str, Any]], str]) -> None:
+def run(measurements: Iterable[Measurement], *, out: Path | None, page: Callable[[Results], str]) -> None:
     """Make the entries that the file `out` lacks, write it and its page after each, and print the page of all results.
 
-    An entry that this commit made from the same `asked` is not made again: a script that was killed goes on where it stopped.
-    All others in the file stay. What cannot be made here, for a package that is missing for instance, is left out and said so.
+    An entry that this commit made from the same `asked` is not made again: a script that was killed resumes where it stopped.
+    All others in the file stay. What cannot be made here, because a package is missing for instance, is reported and left out.
     """
     results = read(out)
     for one in measurements:
@@ -94,12 +98,12 @@ def run(measurements: Iterable[Measurement], *, out: Path | None, page: Callable
         except UserError as error:
             print(f"{name} is left out: {error}", flush=True)
             continue
-        _put(results, one.place, entry)
+        results = _with(results, one.place, entry)
         _write(out, results, page(results))
     print(page(results).rstrip("\n"))
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> Fields:
     """When, where and with what the figures were made."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -109,15 +113,15 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def read(path: Path | None) -> dict[str, Any]:
+def read(path: Path | None) -> Results:
     """The results that a file holds, none where there is no file."""
     if path is None or not path.exists():
         return {}
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    results: Results = json.loads(path.read_text(encoding="utf-8"))["results"]
     return results
 
 
-def _write(path: Path | None, results: Entry, page: str) -> None:
+def _write(path: Path | None, results: Results, page: str) -> None:
     """The results as JSON and their page beside them as Markdown; nothing where there is no path."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,21 +129,23 @@ def _write(path: Path | None, results: Entry, page: str) -> None:
         path.with_suffix(".md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
 
 
-def _entry(results: Entry, place: Sequence[str]) -> Entry:
+def _entry(results: Results, place: Sequence[str]) -> Entry:
     """What stands at a place; empty where nothing does."""
     for key in place:
         results = results.get(key, {})
     return results
 
 
-def _put(results: dict[str, Any], place: Sequence[str], entry: Entry) -> None:
-    for key in place[:-1]:
-        results = results.setdefault(key, {})
-    results[place[-1]] = dict(entry)
+def _with(results: Results, place: Sequence[str], entry: Entry) -> Results:
+    """The results with the entry at its place, in which nothing else has moved."""
+    if not place:
+        return entry
+    key, *rest = place
+    return {**results, key: _with(results.get(key, {}), rest, entry)}
 
 
 def _is_made(entry: Entry, asked: Entry) -> bool:
-    """Whether an entry is what would be made again; where the commit does not say what the code was, nothing is."""
+    """Whether an entry is what would be made again; never where the commit does not identify the code."""
     made_by = commit()
     known = made_by is not None and not made_by.endswith("-dirty")
     return known and all(entry.get(name) == value for name, value in {"commit": made_by, **asked}.items())

@@ -4,25 +4,26 @@
 
 Both have the same constructor arguments and frames, rl-baselines3-zoo's with its schedules held at their first values, and are
 tested by their likeliest actions. The member lives through ten intervals, each a new SB3 object with new environments that takes
-over what the last one had learnt: if anything of it were lost on the way, it would fall behind.
+over what the last one had learned: if anything of it were lost on the way, it would fall behind.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from benchmarks.learning import Case
-from benchmarks.measuring import Measurement, estimate_cells, parser, run
+from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
 from rl_pbt.config import RunConfig
 from rl_pbt.making import configure, make_task
+from rl_pbt.options import Settings
 from rl_pbt.records import Proposal
 from rl_pbt.report.statistics import difference_of, mean_of
 from rl_pbt.store.run import FolderCheckpoints
@@ -36,7 +37,7 @@ CASES = (
 INTERVALS = 10
 TEST_EPISODES = 32
 WORKERS = 2  # processes
-OF_PPO = ("n_steps", "use_sde")  # fixed settings that are PPO's own arguments; the others are of networks and environments
+PPO_ARGUMENTS = ("n_steps", "use_sde")  # fixed settings that are PPO's own arguments; the others are of networks and environments
 
 
 def configuration(env: str) -> RunConfig:
@@ -84,7 +85,7 @@ def alone_return(env: str, frames: int, seed: int) -> float:
     torch.set_num_threads(1)
     config = configuration(env)
     options = config.task_options["agent_options"]
-    arguments: dict[str, Any] = {**config.hypers, **{name: options[name] for name in OF_PPO}}
+    arguments: Settings = {**config.hypers, **{name: options[name] for name in PPO_ARGUMENTS}}
     model = PPO("MlpPolicy", make_vec_env(env, n_envs=options["n_envs"], seed=seed), seed=seed, device="cpu", **arguments)
     model.learn(frames)
     mean, _ = evaluate_policy(model, make_vec_env(env, n_envs=8, seed=10_000 + seed), n_eval_episodes=TEST_EPISODES)
@@ -92,34 +93,60 @@ def alone_return(env: str, frames: int, seed: int) -> float:
     return mean
 
 
-def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
+class Trained(TypedDict):
+    """One of the two on one environment."""
+
+    mean_test_returns: list[float]
+    mean: EstimateJSON
+    wall_s: float
+
+
+class Pair(TypedDict):
+    """Both on one environment, and how far the member is ahead; `frames` are those that were asked for."""
+
+    member: Trained
+    alone: Trained
+    difference: EstimateJSON
+    frames: NotRequired[int]
+
+
+def compare(case: Case, *, seeds: int, frames: int) -> Pair:
     """Both on one environment."""
-    found: dict[str, Any] = {}
-    returns: dict[str, list[list[float]]] = {}
-    for name, train in (("member", member_return), ("alone", alone_return)):
-        started = time.perf_counter()
-        with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-            means = list(pool.map(train, [case.env] * seeds, [frames] * seeds, range(seeds)))
-        returns[name] = [[mean] for mean in means]
-        wall_s = time.perf_counter() - started
-        found[name] = {"mean_test_returns": means, "mean": mean_of(returns[name]).to_json(), "wall_s": wall_s}
-    return {**found, "difference": difference_of(returns["member"], returns["alone"]).to_json()}
+    member, alone = (_trained(train, case.env, seeds=seeds, frames=frames) for train in (member_return, alone_return))
+    difference = difference_of(_single(member["mean_test_returns"]), _single(alone["mean_test_returns"]))
+    return {"member": member, "alone": alone, "difference": difference.to_json()}
+
+
+def _trained(train: Callable[[str, int, int], float], env: str, *, seeds: int, frames: int) -> Trained:
+    started = time.perf_counter()
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        means = list(pool.map(train, [env] * seeds, [frames] * seeds, range(seeds)))
+    wall_s = time.perf_counter() - started
+    return {"mean_test_returns": means, "mean": mean_of(_single(means)).to_json(), "wall_s": wall_s}
+
+
+def _single(means: Sequence[float]) -> list[list[float]]:
+    """Each seed's mean as its only return."""
+    return [[mean] for mean in means]
 
 
 HEADER = ("environment", "PPO", "frames", "mean test return by seed", "mean", "95 % interval", "member - alone", "95 % interval")
 
 
-def page(results: Mapping[str, Any]) -> str:
+def page(results: Mapping[str, Pair]) -> str:
     """Two rows for each environment; the difference of the means once for both."""
-    return table(HEADER, [_row(env, name, one) for env, one in results.items() for name in ("member", "alone")])
+    return table(HEADER, [row for env, one in results.items() for row in _rows(env, one)])
 
 
-def _row(env: str, name: str, one: Mapping[str, Any]) -> list[str]:
-    mine = one[name]
+def _rows(env: str, pair: Pair) -> list[list[str]]:
+    differences = (("member", pair["member"], pair["difference"]), ("alone", pair["alone"], None))
     return [
-        *(env, name, f"{one['frames']:,}", ", ".join(f"{value:.4g}" for value in mine["mean_test_returns"])),
-        *estimate_cells(mine["mean"]),
-        *estimate_cells(one["difference"] if name == "member" else None),
+        [
+            *(env, name, f"{pair['frames']:,}", ", ".join(f"{value:.4g}" for value in one["mean_test_returns"])),
+            *estimate_cells(one["mean"]),
+            *estimate_cells(difference),
+        ]
+        for name, one, difference in differences
     ]
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.overlap [--env ID ...] [--repeats N] [--unrolls N] [--out FILE.json]
 
-Four members train on one worker with the family's defaults, on one core and on two. What may go on side by side:
+Four members train on one worker with the family's defaults, on one core and on two. What may run side by side:
 
 * in turn: nothing; environments step one member after the other, and updates wait for the unroll;
 * begun: environments of all members are begun together (ale_py's `send`) and then waited for (`recv`);
@@ -10,8 +10,8 @@ Four members train on one worker with the family's defaults, on one core and on 
 * thread, begun: both.
 
 Ways take turns within one process, an interval each, so that a machine that drifts drifts for all of them. Reported are medians
-of the rates, and of the ratios within a round. A fifth way, updates between `send` and `recv`, was measured by commit ad19d03,
-slower than both together, and is no part of the suite.
+of the rates, and of the ratios within a round. A fifth way, updates between `send` and `recv`, was measured by commit ad19d03. It
+was slower than both together, and is not part of the suite.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from benchmarks.learning import CASES, configuration
-from benchmarks.measuring import Measurement, alone, parser, run, spread
+from benchmarks.measuring import Measurement, Spread, alone, parser, run, spread
 from rl_pbt import seeds
 from rl_pbt.making import machine
 from rl_pbt.records import Proposal
@@ -37,7 +37,7 @@ from rl_pbt.text import table
 
 MEMBERS = 4  # that train on the one worker
 ENVS = ("ALE/Pong-v5", "ALE/Breakout-v5")
-# Name -> whether learning goes on beside acting, and whether the members' environments step together.
+# Name -> whether learning runs beside acting, and whether the members' environments step together.
 WAYS = {"in turn": (False, False), "begun": (False, True), "thread": (True, False), "thread, begun": (True, True)}
 CORES = (1, 2)  # that the worker may use
 
@@ -77,33 +77,43 @@ def _seconds_an_unroll(task: RLTask, job: IntervalJob) -> float:
     return (collected[-1] - collected[0]) / (len(collected) - 1)
 
 
-def compare(env: str, *, unrolls: int, repeats: int) -> dict[str, Any]:
+class Rate(TypedDict):
+    """Agent steps per second of one way, and the spread of its ratio to everything in turn."""
+
+    median: float
+    min: float
+    max: float
+    ratio: dict[str, float]
+
+
+def compare(env: str, *, unrolls: int, repeats: int) -> dict[str, dict[str, Rate]]:
     """Rates of all ways in an environment, and of each the median over the rounds of its ratio to everything in turn."""
-    found = {}
+    found: dict[str, dict[str, Rate]] = {}
     for cores in CORES:
         rates = alone(speeds, (env, cores, unrolls, repeats))
         in_turn = rates["in turn"]
         found[f"{cores} cores"] = {
-            way: {
-                **asdict(spread(rates[way])),
-                "ratio": asdict(spread([one / base for one, base in zip(rates[way], in_turn, strict=True)])),
-            }
+            way: _rate(spread(rates[way]), spread([one / base for one, base in zip(rates[way], in_turn, strict=True)]))
             for way in WAYS
         }
     return found
 
 
-def page(results: Mapping[str, Any]) -> str:
+def _rate(rate: Spread, ratio: Spread) -> Rate:
+    return {"median": rate.median, "min": rate.min, "max": rate.max, "ratio": asdict(ratio)}
+
+
+def page(results: Mapping[str, Mapping[str, Mapping[str, Rate]]]) -> str:
     """Medians, and beside them the ratio to doing everything in turn on as many cores."""
     rows = [
-        [env, str(cores), *(_rate(entry[f"{cores} cores"][way]) for way in WAYS)]
+        [env, str(cores), *(_cell(entry[f"{cores} cores"][way]) for way in WAYS)]
         for env, entry in results.items()
         for cores in CORES
     ]
     return table(["environment", "cores", *WAYS], rows)
 
 
-def _rate(way: Mapping[str, Any]) -> str:
+def _cell(way: Rate) -> str:
     return f"{way['median']:,.0f} ({way['ratio']['median']:.2f}x)"
 
 

@@ -1,4 +1,4 @@
-"""A2C against Stable-Baselines3's A2C (SB3), both with SB3's default hypers, network and number of frames, seed by seed.
+"""A2C against Stable-Baselines3's A2C (SB3), both with SB3's default hyperparameters, network and number of frames, seed by seed.
 
     python -m benchmarks.parity [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
@@ -14,11 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from statistics import fmean
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from benchmarks.learning import Case, Settings, learn
-from benchmarks.measuring import Measurement, estimate_cells, parser, run
+from benchmarks.learning import Case, learn
+from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
 from rl_pbt.agents import HYPERS
+from rl_pbt.options import Settings
 from rl_pbt.report.statistics import difference_of, iqm_of
 from rl_pbt.text import table
 
@@ -57,7 +58,24 @@ def sb3_test_return(env: str, frames: int, seed: int) -> float:
     return mean
 
 
-def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
+class Trained(TypedDict):
+    """One agent on one environment."""
+
+    mean_test_returns: list[float]
+    iqm: EstimateJSON
+    wall_s: float
+
+
+class Pair(TypedDict):
+    """Both agents on one environment, and how far ours is ahead; `frames` are those that were asked for."""
+
+    rl_pbt: Trained
+    sb3: Trained
+    difference: EstimateJSON
+    frames: NotRequired[int]
+
+
+def compare(case: Case, *, seeds: int, frames: int) -> Pair:
     """Both agents on one environment."""
     started = time.perf_counter()
     ours = learn(case, "a2c", seeds=seeds, frames=frames, workers=WORKERS, settings=SB3_SETTINGS)
@@ -76,18 +94,19 @@ def compare(case: Case, *, seeds: int, frames: int) -> dict[str, Any]:
 HEADER = ("environment", "agent", "frames", "IQM", "95 % interval", "mean", "ours - SB3", "95 % interval", "time")
 
 
-def page(results: Mapping[str, Any]) -> str:
+def page(results: Mapping[str, Pair]) -> str:
     """A row for each environment and agent; the difference of the means, ours minus SB3's, once for both."""
-    return table(HEADER, [_row(env, agent, one) for env, one in results.items() for agent in ("rl_pbt", "sb3")])
+    return table(HEADER, [row for env, one in results.items() for row in _rows(env, one)])
 
 
-def _row(env: str, agent: str, one: Mapping[str, Any]) -> list[str]:
-    of_agent = one[agent]
+def _rows(env: str, pair: Pair) -> list[list[str]]:
     return [
-        *(env, agent, f"{one['frames']:,}", *estimate_cells(of_agent["iqm"])),
-        f"{fmean(of_agent['mean_test_returns']):.4g}",
-        *estimate_cells(one["difference"] if agent == "rl_pbt" else None),
-        f"{of_agent['wall_s']:.0f} s",
+        [
+            *(env, agent, f"{pair['frames']:,}", *estimate_cells(one["iqm"]), f"{fmean(one['mean_test_returns']):.4g}"),
+            *estimate_cells(difference),
+            f"{one['wall_s']:.0f} s",
+        ]
+        for agent, one, difference in (("rl_pbt", pair["rl_pbt"], pair["difference"]), ("sb3", pair["sb3"], None))
     ]
 
 

@@ -22,14 +22,20 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from benchmarks.measuring import Measurement, alone, parser, run, spread
+from benchmarks.measuring import Entry, Measurement, Results, alone, parser, run, spread
 from rl_pbt.provenance import ROOT
 from rl_pbt.records import Cost
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.atari_wrappers import AtariWrapper
+    from stable_baselines3.common.monitor import Monitor
+
+Figures: TypeAlias = dict[str, dict[str, float]]  # by name: a `measuring.Spread` in JSON; under "ratios" one number each
 
 SB3_ENVS = 16
 CEILING_ENVS = 8  # in each process, as many as a member has
@@ -75,7 +81,7 @@ QUICK_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Accounting:
     """What one run of ours did and how long it took.
 
     `working_s` are the seconds that workers spent on environments and networks; `command_wall_s` also holds start-up
@@ -109,15 +115,15 @@ def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
     return 1.0 - working_s / (wall_s * workers)
 
 
-def receipt_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Receipt:
-    """The receipt of a finished run of one action's `frame_skip`, over all its methods and seeds."""
+def accounting_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Accounting:
+    """The accounting of a finished run of one action's `frame_skip`, over all its methods and seeds."""
     manifest = folder.manifest()
     if manifest.elapsed_s is None or manifest.workers is None:
         raise ValueError(f"{folder.folder} does not say how long it took with how many workers")
     histories = [read_history(folder, name, seed) for name in manifest.config.methods for seed in manifest.config.seeds]
     spent = sum((history.cost for history in histories), Cost())
     tested = sum((history.test.cost for history in histories if history.test), Cost())
-    return Receipt(
+    return Accounting(
         train_frames=spent.train_units,
         eval_frames=spent.eval_units,
         test_frames=tested.eval_units,
@@ -129,22 +135,22 @@ def receipt_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Rec
     )
 
 
-def rates(receipt: Receipt) -> dict[str, float]:
+def rates(accounting: Accounting) -> dict[str, float]:
     """Both rates of a run of ours, and what it spends beside intervals."""
-    frames = receipt.train_frames + receipt.eval_frames + receipt.test_frames
+    frames = accounting.train_frames + accounting.eval_frames + accounting.test_frames
     return {
-        "train": steps_per_second(receipt.train_frames, receipt.frame_skip, receipt.wall_s),
-        "all": steps_per_second(frames, receipt.frame_skip, receipt.wall_s),
-        "overhead": overhead_share(receipt.wall_s, receipt.workers, receipt.working_s),
-        "start-up and report, s": receipt.command_wall_s - receipt.wall_s,
+        "train": steps_per_second(accounting.train_frames, accounting.frame_skip, accounting.wall_s),
+        "all": steps_per_second(frames, accounting.frame_skip, accounting.wall_s),
+        "overhead": overhead_share(accounting.wall_s, accounting.workers, accounting.working_s),
+        "start-up and report, s": accounting.command_wall_s - accounting.wall_s,
     }
 
 
-def compare(runs: Sequence[Mapping[str, float]], sb3: Sequence[float], ceiling: Sequence[float]) -> dict[str, Any]:
+def compare(runs: Sequence[Mapping[str, float]], sb3: Sequence[float], ceiling: Sequence[float]) -> Figures:
     """The figures of one environment from those of its repeats; ratios are of medians, `ceiling` may be empty."""
     spreads = {name: spread([run[name] for run in runs]) for name in runs[0]}
     peer = spread(sb3)
-    figures = {name: asdict(one) for name, one in {**spreads, "sb3": peer}.items()}
+    figures: Figures = {name: asdict(one) for name, one in {**spreads, "sb3": peer}.items()}
     figures["ratios"] = {f"{name}/sb3": spreads[name].median / peer.median for name in ("train", "all")}
     if ceiling:
         figures["ceiling"] = asdict(spread(ceiling))
@@ -184,7 +190,7 @@ def run_ours(setting: Setting) -> dict[str, float]:
         command_wall_s = time.perf_counter() - start
         if done.returncode:
             raise SystemExit(f"the run on {setting.env} failed:\n{done.stderr or done.stdout}")
-        return rates(receipt_of(RunFolder(out), resolve(setting.env).frame_skip, command_wall_s))
+        return rates(accounting_of(RunFolder(out), resolve(setting.env).frame_skip, command_wall_s))
 
 
 def run_sb3(setting: Setting) -> float:
@@ -204,14 +210,14 @@ def run_sb3(setting: Setting) -> float:
     return steps_per_second(model.num_timesteps, 1, wall_s)
 
 
-def _sb3_cartpole() -> Any:
+def _sb3_cartpole() -> Monitor:
     import gymnasium
     from stable_baselines3.common.monitor import Monitor
 
     return Monitor(gymnasium.make("CartPole-v1"))
 
 
-def _sb3_pacman() -> Any:
+def _sb3_pacman() -> AtariWrapper:
     import ale_py
     import gymnasium
     from stable_baselines3.common.atari_wrappers import AtariWrapper
@@ -245,7 +251,7 @@ def _step_environments(setting: Setting) -> float:
     return steps_per_second(calls * CEILING_ENVS, 1, wall_s)
 
 
-def measure(setting: Setting, repeats: int) -> dict[str, Any]:
+def measure(setting: Setting, repeats: int) -> Entry:
     """All candidates of one environment in turn, `repeats` times."""
     runs, sb3, ceiling = [], [], []
     for repeat in range(repeats):
@@ -267,7 +273,7 @@ LABELS = {
 }
 
 
-def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+def page(results: Results) -> str:
     """The figures as a Markdown table, and what is neither environments nor networks."""
     header = ["environment", "what", "steps/s, median", "min", "max", "against SB3", "of the ceiling"]
     rows = [_row(env, key, figures) for env, figures in results.items() for key in LABELS if key in figures]
@@ -278,7 +284,7 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join([table(header, rows).rstrip("\n"), "", *overheads])
 
 
-def _row(env: str, key: str, figures: Mapping[str, Any]) -> list[str]:
+def _row(env: str, key: str, figures: Figures) -> list[str]:
     against, share = (figures["ratios"].get(f"{key}/{other}") for other in ("sb3", "ceiling"))
     return [
         *(env, LABELS[key], *(f"{figures[key][name]:,.0f}" for name in ("median", "min", "max"))),

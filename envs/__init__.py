@@ -1,13 +1,15 @@
 """Environments: what people type -> exactly one environment, made as a vector with every option set."""
 
+from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.catalogue import make_vector, resolve
 from rl_pbt.envs.families import FAMILIES
-from rl_pbt.envs.spec import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
+from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
 from rl_pbt.envs.stepping import begin_step
 from rl_pbt.envs.watching import Watched, watch
 
 __all__ = [
     "BACKENDS",
+    "DEFAULT_BACKEND",
     "FAMILIES",
     "EnvSpec",
     "EnvironmentUnavailable",

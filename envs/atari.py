@@ -1,8 +1,8 @@
 """Atari through ale_py's own C++ vector environment, with every option set and recorded.
 
 The protocol is Machado 2018, "Revisiting the Arcade Learning Environment": sticky actions with probability 0.25,
-five-minute episodes, true scores. Reward clipping and the like are the learner's business. There is no fire on reset:
-it is no part of that protocol. Games such as Breakout stand still until FIRE is pressed; that is the agent's to learn.
+five-minute episodes, true scores. Reward clipping and the like are the learner's business. FIRE is not pressed on reset, which is
+not part of that protocol. Games such as Breakout stand still until it is pressed; the agent has to learn that.
 
 Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
 so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are
@@ -12,9 +12,8 @@ ale_py's vector environment cannot do that, so these games are stepped frame by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
-from typing import Any, TypeAlias, final
+from collections.abc import Sequence
+from typing import final
 
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
@@ -23,8 +22,9 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Options: TypeAlias = dict[str, Any]
+from rl_pbt.envs.aliases import Array, Info, Options, Pixels, Vector, VectorStep
+from rl_pbt.envs.blocks import block_means
+from rl_pbt.envs.stepping import StepsInHalves
 
 FRAME_SKIP = 4
 FRAMES_PER_S = 60.0
@@ -68,15 +68,15 @@ def options_of(game: str) -> Options:
     }
 
 
-def make(options: Mapping[str, Any], num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
+def make(options: Options, num_envs: int, threads: int) -> Vector:
     """The vector environment of `options_of`."""
     if options["pooled_block"]:
         return PoolAllFrames(options, num_envs)
     known = {name: value for name, value in options.items() if name not in ("backend", "pooled_block")}
-    return AtariVectorEnv(num_envs=num_envs, num_threads=threads, **known)
+    return Threads(num_envs=num_envs, num_threads=threads, **known)
 
 
-def make_twin(options: Mapping[str, Any]) -> VectorEnv[Any, Any, Any]:
+def make_twin(options: Options) -> Vector:
     """One copy of the same game in colour and in its full size, for people: [1, 1, H, W, 3].
 
     With the same seed and actions it plays the same game.
@@ -86,15 +86,9 @@ def make_twin(options: Mapping[str, Any]) -> VectorEnv[Any, Any, Any]:
     return make({**options, **seen, "pooled_block": options["pooled_block"] and (1, 1)}, 1, 1)
 
 
-def block_means(frame: Array, block: Sequence[int]) -> Array:
-    """[H, W, ...] -> [H // block[0], W // block[1], ...], both uint8: means of blocks, rounded down; a rest is cut off."""
-    rows, columns = block
-    height, width = frame.shape[0] // rows * rows, frame.shape[1] // columns * columns
-    sums = frame[0:height:rows].astype(np.uint16)
-    for row in range(1, rows):
-        sums += frame[row:height:rows]
-    sums = reduce(np.add, [sums[:, column:width:columns] for column in range(columns)])
-    return (sums // (rows * columns)).astype(np.uint8)
+@final
+class Threads(AtariVectorEnv, StepsInHalves):
+    """ale_py's vector environment, whose emulators have C++ threads."""
 
 
 def _emulator(game: str) -> ALEInterface:
@@ -120,7 +114,7 @@ class _Game:
     which takes as long as two hundred or twenty agent steps.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         self._emulator = _emulator(options["game"])
         self._actions = self._emulator.getMinimalActionSet()
         self._skip = options["frameskip"]
@@ -130,13 +124,13 @@ class _Game:
         self._last = self._emulator.getEpisodeFrameNumber() + options["max_num_frames_per_episode"]
         self._show = self._emulator.getScreenGrayscale if options["grayscale"] else self._emulator.getScreenRGB
         self.num_actions = len(self._actions)
-        self.first_frame: Array = self._show()
+        self.first_frame: Pixels = self._show()
         self._beginning = self._emulator.cloneState()
         self._screen, self._brightest = np.empty((2, *self.first_frame.shape), np.uint8)
         self._played = NOOP
         self.generator = np.random.default_rng()
 
-    def begin(self) -> Array:
+    def begin(self) -> Pixels:
         """The first frame that is seen of a new episode, [H, W] or [H, W, 3]."""
         self._emulator.restoreState(self._beginning)
         self._played = NOOP
@@ -145,7 +139,7 @@ class _Game:
             self._emulator.act(self._actions[NOOP])
         return self._show() if noops else self.first_frame  # going back changes no screen
 
-    def step(self, action: int) -> tuple[Array, float, bool, bool]:
+    def step(self, action: int) -> tuple[Pixels, float, bool, bool]:
         """The maximum of all frames of one agent step, until the episode ends; true reward, terminated, truncated.
 
         The array is written to again in the next step.
@@ -165,13 +159,13 @@ class _Game:
 
 
 @final
-class PoolAllFrames(VectorEnv[Any, Any, Any]):
+class PoolAllFrames(VectorEnv[Array, Array, Array]):
     """Games whose agent steps show the maximum of all their frames, in blocks of pixels; a stack of the last few of those.
 
     NEXT_STEP autoreset.
     """
 
-    def __init__(self, options: Mapping[str, Any], num_envs: int) -> None:
+    def __init__(self, options: Options, num_envs: int) -> None:
         self._games = [_Game(options) for _ in range(num_envs)]
         self._block = options["pooled_block"]
         self._stack = options["stack_num"]
@@ -185,7 +179,7 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         self._frames = [np.zeros((num_envs, *frame.shape), np.uint8)] * self._stack  # the last, oldest first; never handed out
         self._ended = np.zeros(num_envs, bool)  # [B]: episodes that ended in the last step
 
-    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Array, Options]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Pixels, Info]:
         """Reset every game; the i-th is seeded with seed + i. Takes no options (ValueError)."""
         if options:
             raise ValueError(f"pooled environments are reset together, without options; got {sorted(options)}")
@@ -196,7 +190,7 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         everyone = np.ones(self.num_envs, bool)
         return self._pushed([block_means(game.begin(), self._block) for game in self._games], everyone), {}
 
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
+    def step(self, actions: Array) -> VectorStep:
         """One agent step, actions [B]. The caller owns the arrays returned.
 
         Returns observations [B, stack, height, width] uint8, true rewards, terminated, truncated.
@@ -214,7 +208,7 @@ class PoolAllFrames(VectorEnv[Any, Any, Any]):
         self._ended = terminated | truncated
         return self._pushed(frames, fresh), rewards, terminated, truncated, {}
 
-    def _pushed(self, frames: Sequence[Array], fresh: Array) -> Array:
+    def _pushed(self, frames: Sequence[Pixels], fresh: Array) -> Pixels:
         """The stack with `frames` last; what went before is black where the episode has just begun, as in ale_py."""
         older = self._frames[1:]
         if fresh.any():

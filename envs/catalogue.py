@@ -6,22 +6,22 @@ import importlib
 import json
 import re
 from difflib import get_close_matches
-from typing import Any
 
 import ale_py
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
-from gymnasium.vector import VectorEnv
 
-from rl_pbt.envs import atari, envpool, names, probes, vector
+from rl_pbt.envs import atari, names, probes
+from rl_pbt.envs.aliases import Vector
+from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, register, require
-from rl_pbt.envs.spec import BACKENDS, EnvSpec, UnknownEnvironment
+from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment
 
 gymnasium.register_envs(ale_py)
 gymnasium.register_envs(probes)
 
 
-def resolve(name: str, *, backend: str = "gymnasium") -> EnvSpec:
+def resolve(name: str, *, backend: str = DEFAULT_BACKEND) -> EnvSpec:
     """`Pacman`, `ms_pacman`, `ALE/Pong-v5`, `cartpole`, `MinAtar/Breakout-v1`, `probe/Discount` or `module:Id`.
 
     An exact id is itself. Otherwise case and separators do not matter, and no version means the newest one. A package that
@@ -33,31 +33,26 @@ def resolve(name: str, *, backend: str = "gymnasium") -> EnvSpec:
         raise UnknownEnvironment(f"unknown backend {backend!r}: one of {', '.join(BACKENDS)}")
     module, colon, id_ = name.rpartition(":")
     spec = _from_module(module, id_) if colon else _from_name(name)
-    return spec if backend == "gymnasium" else envpool.spec_of(spec)
+    return BACKENDS[backend].spec_of(spec)
 
 
-def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> VectorEnv[Any, Any, Any]:
+def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
     """`num_envs` copies: Box observations, NEXT_STEP autoreset, true rewards, observations that the caller owns.
 
     `reset(seed=s)` seeds everything. `threads` is for the C++ threads of Atari and of EnvPool. Raises
     EnvironmentUnavailable where a dependency is absent or observations have no fixed size.
     """
-    if spec.backend == "envpool":
-        return envpool.make(spec, num_envs, threads)
-    if spec.family == "atari":
-        return atari.make({key: value for key, value in spec.options.items() if key != "backend"}, num_envs, threads)
-    register(spec.family, spec.id)
-    return vector.make(spec, num_envs)
+    return BACKENDS[spec.backend].make(spec, num_envs, threads)
 
 
 def _from_name(name: str) -> EnvSpec:
     family = family_of_name(name)
     if family is not None and name not in gymnasium.registry:
         register(family, name)
-    return _registered(names.registered_id(name, family))
+    return _registered_spec(names.registered_id(name, family))
 
 
-def _registered(id_: str) -> EnvSpec:
+def _registered_spec(id_: str) -> EnvSpec:
     spec = gymnasium.registry[id_]
     if family_of(spec) != "atari":
         return _gymnasium_spec(id_, spec)
@@ -76,7 +71,8 @@ def _atari_spec(id_: str, game: str) -> EnvSpec:
         family="atari",
         frame_skip=atari.FRAME_SKIP,
         max_episode_frames=atari.EPISODE_FRAMES,
-        options={"backend": "gymnasium", **atari.options_of(game)},
+        options={"backend": DEFAULT_BACKEND, **atari.options_of(game)},
+        reusable=True,  # a seeded reset loads the ROM again
     )
 
 
@@ -93,7 +89,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
         frame_skip=family.frame_skip,
         max_episode_frames=None if spec.max_episode_steps is None else spec.max_episode_steps * family.frame_skip,
         options={
-            "backend": "gymnasium",
+            "backend": DEFAULT_BACKEND,
             "vectorization_mode": "vector_entry_point" if vectorised else family.vectorization_mode,
             "registered_kwargs": {key: _as_json(value) for key, value in spec.kwargs.items()},
             **family.options,
@@ -101,10 +97,11 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
     )
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     """For the record only: what JSON cannot hold is described. Gymnasium itself applies the registered arguments."""
     try:
-        return json.loads(json.dumps(value))
+        found: object = json.loads(json.dumps(value))
+        return found
     except (TypeError, ValueError):
         return repr(value)
 
@@ -125,4 +122,4 @@ def _from_module(module: str, id_: str) -> EnvSpec:
         id_ = found[0]
     spec = gymnasium.registry[id_]
     # `ale_py:ALE/Pong-v5` is Pong like any other: Gymnasium's own way would clip rewards.
-    return _registered(id_) if family_of(spec) == "atari" else _gymnasium_spec(f"{module}:{id_}", spec)
+    return _registered_spec(id_) if family_of(spec) == "atari" else _gymnasium_spec(f"{module}:{id_}", spec)

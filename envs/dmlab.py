@@ -9,13 +9,14 @@ count as terminations.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
 import gymnasium
 
+from rl_pbt.envs.aliases import Array, Env, Options, Step
+
 FRAME_SKIP = 4
-OPTIONS: Mapping[str, Any] = {
+OPTIONS: Options = {
     "make_kwargs": {"renderer": "software", "width": 96, "height": 72, "fps": 60},
     "actions": "the nine of Espeholt 2018, table D.2",
     "frame_skip": FRAME_SKIP,
@@ -23,14 +24,15 @@ OPTIONS: Mapping[str, Any] = {
 
 
 @final
-class SkipFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
+class SkipFrames(gymnasium.Wrapper[Array, object, Array, object]):
     """Nine actions, each repeated until `frame_skip` frames have passed or the episode ends; rewards are summed."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any], options: Mapping[str, Any]) -> None:
+    def __init__(self, env: Env, options: Options) -> None:
         super().__init__(importlib.import_module("dmlab_gym.wrappers").ActionDiscretize(env))
         self._frame_skip = options["frame_skip"]
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: object) -> Step:
+        """As many frames as one agent step has."""
         total = 0.0
         for _ in range(self._frame_skip):
             observation, reward, terminated, truncated, info = self.env.step(action)

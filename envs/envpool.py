@@ -2,9 +2,9 @@
 
 The same ids, spaces of the same shape, the same rewards and episode limits, and Atari under the protocol of `envs.atari`; but
 emulators and engines are EnvPool's own build with random streams of their own, so one seed plays other episodes than on the
-default backend. Only families that are tested against the default backend are served. What is left of differences: an Atari
+default backend. Only families that are tested against the default backend are served. The differences that remain: an Atari
 stack begins with the first frame four times, where ale_py's begins with black; Box2D's observations declare no bounds; and
-the instruments below CarRacing's picture are drawn otherwise.
+the instruments below CarRacing's picture are drawn differently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias, final
+from typing import Protocol, TypeAlias, final
 
 import numpy as np
 from gymnasium import spaces
@@ -23,11 +23,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rl_pbt.envs import atari, minigrid
+from rl_pbt.envs.aliases import Array, Info, Options, Space, Vector, VectorStep
 from rl_pbt.envs.families import missing
 from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Options: TypeAlias = dict[str, Any]
+from rl_pbt.envs.stepping import StepsInHalves
 
 INSTALL = "pip install -e '.[envpool]'"
 # What is set for a whole family; for Atari every argument of EnvPool that has to do with the game.
@@ -56,47 +55,64 @@ SERVED: Mapping[str, Options] = {
 }
 
 
-def spec_of(spec: EnvSpec) -> EnvSpec:
-    """The same environment stepped by EnvPool. Raises EnvironmentUnavailable."""
-    if spec.family not in SERVED:
-        raise EnvironmentUnavailable(
-            f"the backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
-        )
-    if spec.family == "atari" and spec.options["game"] in atari.FLICKERING:
-        raise EnvironmentUnavailable(
-            f"{spec.id} draws its sprites in turns, and EnvPool pools only the last two of four frames, which hides some of "
-            "them for ever: leave the backend envpool out"
-        )
-    task = spec.id.removeprefix("ALE/")
-    if importlib.util.find_spec("envpool") is None:
-        raise EnvironmentUnavailable(missing("the backend envpool", "envpool", INSTALL))
-    if task not in importlib.import_module("envpool").list_all_envs():
-        raise EnvironmentUnavailable(f"EnvPool has no {task}: leave the backend envpool out for {spec.id}")
-    config = dict(SERVED[spec.family])
-    if spec.max_episode_frames is not None:
-        config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
-    return replace(spec, options={"backend": "envpool", "task": task, "config": config})
+@final
+class EnvPool:
+    """`backends.Backend` of EnvPool."""
+
+    draws = False
+
+    def spec_of(self, spec: EnvSpec) -> EnvSpec:
+        """The same environment stepped by EnvPool. Raises EnvironmentUnavailable."""
+        if spec.family not in SERVED:
+            raise EnvironmentUnavailable(
+                f"the backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
+            )
+        if spec.family == "atari" and spec.options["game"] in atari.FLICKERING:
+            raise EnvironmentUnavailable(
+                f"{spec.id} draws its sprites in turns, and EnvPool pools only the last two of four frames, which hides some of "
+                "them for ever: leave the backend envpool out"
+            )
+        task = spec.id.removeprefix("ALE/")
+        if importlib.util.find_spec("envpool") is None:
+            raise EnvironmentUnavailable(missing("the backend envpool", "envpool", INSTALL))
+        if task not in importlib.import_module("envpool").list_all_envs():
+            raise EnvironmentUnavailable(f"EnvPool has no {task}: leave the backend envpool out for {spec.id}")
+        config = dict(SERVED[spec.family])
+        if spec.max_episode_frames is not None:
+            config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
+        # A seeded reset makes the environments again.
+        return replace(spec, options={"backend": "envpool", "task": task, "config": config}, reusable=True)
+
+    def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
+        """The vector environment of `spec_of`. Raises EnvironmentUnavailable."""
+        if importlib.util.find_spec("envpool") is None:
+            raise EnvironmentUnavailable(missing(spec.id, "envpool", INSTALL))
+        return Pool(spec.options["task"], spec.options["config"], num_envs, threads)
 
 
-def make(spec: EnvSpec, num_envs: int, threads: int) -> VectorEnv[Any, Any, Any]:
-    """The vector environment of `spec_of`. Raises EnvironmentUnavailable."""
-    if importlib.util.find_spec("envpool") is None:
-        raise EnvironmentUnavailable(missing(spec.id, "envpool", INSTALL))
-    return Pool(spec.options["task"], spec.options["config"], num_envs, threads)
+Shown: TypeAlias = Array | dict[str, Array]  # what EnvPool observes
+
+
+class Threads(Protocol):
+    """What EnvPool makes for a task, as far as it is used here."""
+
+    def reset(self) -> tuple[Shown, object]: ...
+    def send(self, actions: Array) -> None: ...
+    def recv(self) -> tuple[Shown, Array, Array, Array, object]: ...
 
 
 @final
-class Pool(VectorEnv[Any, Any, Any]):
+class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
     """EnvPool seeds when it is made only, so a pool is made at each seeded reset; copy i gets seed + i.
 
     EnvPool's autoreset is NEXT_STEP: the step after an end ignores its action, pays 0 and shows a first observation.
     """
 
-    def __init__(self, task: str, config: Mapping[str, Any], num_envs: int, threads: int) -> None:
+    def __init__(self, task: str, config: Options, num_envs: int, threads: int) -> None:
         self._envpool = importlib.import_module("envpool")
         self._task = task
         self._config = {**config, "num_envs": num_envs, "num_threads": threads}
-        self._pool: Any = None
+        self._pool: Threads | None = None
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         with _bounds_may_lose_digits():
@@ -107,40 +123,45 @@ class Pool(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Array, Options]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
         """Copy i is seeded with seed + i. Raises ValueError without a seed, and for options."""
         if seed is None or options:
             raise ValueError("EnvPool is reset with a seed and without options")
         self._pool = None  # its threads end before others begin
         seeds = [seed + copy for copy in range(self.num_envs)]
         with _bounds_may_lose_digits():
-            self._pool = self._envpool.make_gymnasium(self._task, **self._config, seed=seeds)
-            observations, _ = self._pool.reset()
+            pool: Threads = self._envpool.make_gymnasium(self._task, **self._config, seed=seeds)
+            observations, _ = pool.reset()
+        self._pool = pool
         return _array(observations), {}
 
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Options]:
+    def step(self, actions: Array) -> VectorStep:
         """One step with actions [B, ...]. The caller owns the arrays returned; there is no further information."""
         self.send(actions)
         return self.recv()
 
     def send(self, actions: Array) -> None:
         """Begin a step; `recv` waits for the end of it."""
+        assert self._pool is not None, "reset first"
         self._pool.send(np.asarray(actions))
 
-    def recv(self) -> tuple[Array, Array, Array, Array, Options]:
+    def recv(self) -> VectorStep:
+        """The end of the step that was begun."""
+        assert self._pool is not None, "reset first"
         observations, rewards, terminated, truncated, _ = self._pool.recv()
         return _array(observations), rewards, terminated, truncated, {}
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
+        """End its threads."""
         self._pool = None
 
 
-def _array(observations: Any) -> Array:
-    """Of MiniGrid, the only one with dictionaries, what the default backend shows."""
+def _array(observations: Shown) -> Array:
+    """What the default backend shows, also of MiniGrid, the only family with dictionaries."""
     return minigrid.one_hot(observations["image"]) if isinstance(observations, dict) else observations
 
 
-def _observation_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+def _observation_space(space: Space) -> Space:
     if isinstance(space, spaces.Dict):
         return minigrid.one_hot_space((space["image"].shape or ())[:2])
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
@@ -152,7 +173,7 @@ def _observation_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
     return spaces.Box(low.astype(space.dtype), high.astype(space.dtype), dtype=space.dtype)
 
 
-def _action_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+def _action_space(space: Space) -> Space:
     """As Gymnasium has it: bounded float32."""
     if not isinstance(space, spaces.Box):
         return space

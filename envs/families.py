@@ -1,4 +1,4 @@
-"""Families of environments: which package has them, what a typed name looks like, and what the field sets for all of them."""
+"""Families of environments: which package has them, what a typed name looks like, and what is usually set for all of them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
-import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
 from rl_pbt.envs import dmlab, minigrid, vizdoom
+from rl_pbt.envs.aliases import Env, Options, UnknownEnv
 from rl_pbt.envs.spec import EnvironmentUnavailable
-
-Env: TypeAlias = "gymnasium.Env[Any, Any]"
 
 
 class Wrap(Protocol):
-    """A wrapper that is told the options of its EnvSpec."""
+    """A wrapper that is given the options of its EnvSpec."""
 
-    def __call__(self, env: Env, options: Mapping[str, Any]) -> Env: ...
+    def __call__(self, env: UnknownEnv, options: Options) -> Env: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class Family:
     imports: str = ""
     frame_skip: int = 1
     vectorization_mode: str = "sync"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     wrap: Wrap | None = None
 
 
@@ -120,21 +118,21 @@ def family_of_name(name: str) -> str | None:
 def register(name: str, what: str) -> None:
     """Import what a family needs to be known and made; again does no harm. Raises EnvironmentUnavailable for `what`.
 
-    Warnings of what will be deprecated in there are nobody's here to heed; as errors they would crash Python in Box2D.
+    The package's own deprecation warnings are not ours to fix; as errors they would crash Python in Box2D.
     """
     require(name, what)
     module, _, function = FAMILIES[name].imports.partition(":")
-    if not module or name in _registered:
+    if not module or name in _registered_families:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         imported = importlib.import_module(module)
     if function:
         getattr(imported, function)()
-    _registered.add(name)
+    _registered_families.add(name)
 
 
-_registered: set[str] = set()  # a second registration is what Gymnasium would complain of
+_registered_families: set[str] = set()  # Gymnasium complains of a second registration
 
 
 def require(name: str, what: str) -> None:
@@ -146,4 +144,5 @@ def require(name: str, what: str) -> None:
 
 
 def missing(what: str, module: str, install: str) -> str:
+    """The line that says so, and what to do."""
     return f"{what} needs the package {module!r}, which is not installed: {install}"

@@ -2,28 +2,28 @@
 
 The view is partial and turns with the agent, so its direction adds nothing but a compass; what the agent carries is shown in
 its own cell. The mission, a text, is left out: of most environments it is constant (in DoorKey always "use the key to open the
-door and then get to the goal"), but of those that draw it anew each episode, such as Fetch, GoToDoor and most of BabyAI, the
+door and then get to the goal"), but of those that draw a new one each episode, such as Fetch, GoToDoor and most of BabyAI, the
 best that can be learnt without reading is to guess.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, final
+from typing import final
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
+from rl_pbt.envs.aliases import Array, Options, Pixels, UnknownEnv
 
 # How many kinds of object, colours and states of doors there are (minigrid.core.constants): a cell is one of each.
 CELL = (11, 6, 3)
 CHANNELS = sum(CELL)
-OPTIONS: Mapping[str, Any] = {"observation": "one-hot view, no mission"}
+OPTIONS: Options = {"observation": "one-hot view, no mission"}
 
 
-def one_hot(cells: Array) -> Array:
+def one_hot(cells: Array) -> Pixels:
     """[..., 3] indices -> [..., CHANNELS] of 0 and 1, uint8. MiniGrid's own wrapper declares these as 0 to 255."""
     planes = [np.eye(kinds, dtype=np.uint8)[cells[..., index]] for index, kinds in enumerate(CELL)]
     return np.concatenate(planes, axis=-1)
@@ -35,13 +35,14 @@ def one_hot_space(view: tuple[int, ...]) -> Box:
 
 
 @final
-class OneHotView(gymnasium.ObservationWrapper[Array, Any, Any]):
+class OneHotView(gymnasium.ObservationWrapper[Array, object, Mapping[str, Array]]):
     """[view, view, CHANNELS] of 0 and 1 in place of MiniGrid's dictionary of image, direction and mission."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any], options: Mapping[str, Any]) -> None:
+    def __init__(self, env: UnknownEnv, options: Options) -> None:
         super().__init__(env)
-        image = env.observation_space["image"]  # type: ignore[index]
-        self.observation_space = one_hot_space(image.shape[:2])
+        assert isinstance(env.observation_space, Dict)
+        self.observation_space = one_hot_space((env.observation_space["image"].shape or ())[:2])
 
-    def observation(self, observation: Any) -> Array:
+    def observation(self, observation: Mapping[str, Array]) -> Pixels:
+        """The view of one step."""
         return one_hot(observation["image"])

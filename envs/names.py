@@ -1,4 +1,4 @@
-"""From what people type to registered ids: exact, then without case and separators, else what may have been meant."""
+"""From what people type to registered ids: exact, then without case and separators, then suggestions."""
 
 from __future__ import annotations
 

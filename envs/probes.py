@@ -5,33 +5,32 @@ Importing this module registers them with Gymnasium as `probe/...`.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Step: TypeAlias = tuple["np.ndarray[Any, Any]", float, bool, bool, dict[str, Any]]
+from rl_pbt.envs.aliases import Array, Info, Space, Step
 
 
-class Probe(gymnasium.Env[Any, Any]):
+class Probe(gymnasium.Env[Array, object]):
     """Observations of one number in [-1, 1], one of two actions, episodes of one step unless said otherwise."""
 
     observation_space = Box(-1.0, 1.0, (1,), np.float32)
-    action_space: Any = Discrete(2)
+    action_space: Space = Discrete(2)
 
     def __init__(self) -> None:
         self._shown = 0.0
         self._steps = 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
+        """The first observation of an episode."""
         super().reset(seed=seed)
         self._steps = 0
         self._shown = self.first()
         return self._observation(), {}
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: object) -> Step:
+        """One step, with the `outcome` of its action."""
         self._steps += 1
         reward, terminated = self.outcome(action)
         return self._observation(), reward, terminated, False, {}
@@ -43,7 +42,7 @@ class Probe(gymnasium.Env[Any, Any]):
         """What the first observation shows."""
         return 0.0
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         """Reward and whether the episode ends."""
         raise NotImplementedError
 
@@ -51,7 +50,7 @@ class Probe(gymnasium.Env[Any, Any]):
 class Value(Probe):
     """Reward 1 whatever is done. The value of the only observation is 1."""
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         return 1.0, True
 
 
@@ -61,14 +60,14 @@ class Observation(Probe):
     def first(self) -> float:
         return float(self.np_random.choice([-1.0, 1.0]))
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         return self._shown, True
 
 
 class Discount(Probe):
     """Two steps, showing 0 then 1, with rewards 0 then 1. The values are the discount and 1."""
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         self._shown = 1.0
         return (0.0, False) if self._steps == 1 else (1.0, True)
 
@@ -76,21 +75,21 @@ class Discount(Probe):
 class Action(Probe):
     """Pays 1 for action 1 and -1 for action 0. The best return is 1."""
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         return (1.0 if action == 1 else -1.0), True
 
 
 class Policy(Observation):
     """Shows -1 or 1 and pays 1 for the action of that sign, else -1. The best return is 1, a constant action's is 0."""
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         return (1.0 if (action == 1) == (self._shown > 0) else -1.0), True
 
 
 class Truncation(Probe):
     """Reward 1 for ever, cut by a time limit of 10 steps. The value is 1/(1 - discount) only if cuts bootstrap."""
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
+    def outcome(self, action: object) -> tuple[float, bool]:
         return 1.0, False
 
 
@@ -99,8 +98,8 @@ class Continuous(Probe):
 
     action_space = Box(-1.0, 1.0, (1,), np.float32)
 
-    def outcome(self, action: Any) -> tuple[float, bool]:
-        return -float((action[0] - 0.5) ** 2), True
+    def outcome(self, action: object) -> tuple[float, bool]:
+        return -float((np.asarray(action)[0] - 0.5) ** 2), True
 
 
 PROBES: tuple[type[Probe], ...] = (Value, Observation, Discount, Action, Policy, Truncation, Continuous)

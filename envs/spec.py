@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-BACKENDS = ("gymnasium", "envpool")
+from rl_pbt.envs.aliases import Options
+
+DEFAULT_BACKEND = "gymnasium"
 
 
 class UnknownEnvironment(ValueError):
@@ -28,7 +28,8 @@ class EnvSpec:
     family: str  # one of envs.families.FAMILIES
     frame_skip: int = 1
     max_episode_frames: int | None = None  # None also where the environment sets a limit of its own
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
+    reusable: bool = False  # whether it is known that a seeded reset leaves nothing of what was played before
 
     def __post_init__(self) -> None:
         if self.frame_skip < 1:
@@ -36,8 +37,8 @@ class EnvSpec:
 
     @property
     def backend(self) -> str:
-        """What steps it, one of BACKENDS. Default `gymnasium`, which for Atari is ale_py's own vector environment."""
-        return str(self.options.get("backend", BACKENDS[0]))
+        """What steps it, one of envs.backends.BACKENDS."""
+        return str(self.options.get("backend", DEFAULT_BACKEND))
 
     @property
     def copies_are_independent(self) -> bool:
@@ -47,10 +48,3 @@ class EnvSpec:
         kind have one random stream for all copies.
         """
         return self.options.get("vectorization_mode") != "vector_entry_point"
-
-    @property
-    def reusable(self) -> bool:
-        """Whether a seeded reset leaves nothing of what was played before. True of Atari, which then loads its ROM anew, and
-        of EnvPool, which then makes its environments anew; of others nobody can know.
-        """
-        return self.family == "atari" or self.backend == "envpool"

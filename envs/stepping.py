@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
 
-import numpy as np
-from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import VectorEnv
-
-from rl_pbt.envs.envpool import Pool
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Step: TypeAlias = tuple[Any, Any, Any, Any, dict[str, Any]]  # as VectorEnv.step returns it
+from rl_pbt.envs.aliases import Array, Vector, VectorStep
 
 
-def begin_step(env: VectorEnv[Any, Any, Any], actions: Array) -> Callable[[], Step]:
+class StepsInHalves(ABC):
+    """A base of vector environments that step in threads of their own: `step` is `send` and then `recv`."""
+
+    @abstractmethod
+    def send(self, actions: Array) -> None:
+        """Begin a step; the caller can do something else meanwhile."""
+
+    @abstractmethod
+    def recv(self) -> VectorStep:
+        """Wait for the end of the step that was begun, and return what it gives."""
+
+
+def begin_step(env: Vector, actions: Array) -> Callable[[], VectorStep]:
     """Begin what `env.step(actions)` does; calling what is returned waits for the end of it, once, and returns the same.
 
-    What steps in C++ threads of its own (ale_py, EnvPool) goes on meanwhile; anything else steps when it is waited for.
+    What cannot step in halves steps when it is waited for.
     """
-    if isinstance(env, AtariVectorEnv | Pool):
+    if isinstance(env, StepsInHalves):
         env.send(actions)
         return env.recv
     return partial(env.step, actions)

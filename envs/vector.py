@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 from gymnasium import error as gymnasium_error
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FlattenObservation
 from gymnasium.wrappers.vector import FlattenObservation as FlattenObservations
 
+from rl_pbt.envs.aliases import Env, Options, Space, UnknownEnv, Vector
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
-
-Vector: TypeAlias = VectorEnv[Any, Any, Any]
 
 
 def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vector:
@@ -34,12 +34,13 @@ def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vec
     return env
 
 
-def _made(spec: EnvSpec, num_envs: int, further: dict[str, Any]) -> Vector:
+def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
     mode = str(spec.options["vectorization_mode"])
     kwargs = {**spec.options.get("make_kwargs", {}), **further}
     if mode == "vector_entry_point":
         return gymnasium.make_vec(spec.id, num_envs, vectorization_mode=mode, **kwargs)
-    wrappers: list[Any] = [functools.partial(_flat_copy, id_=spec.id)]
+    # Any: Gymnasium declares that these return wrappers, and takes any environment.
+    wrappers: list[Callable[[UnknownEnv], Any]] = [functools.partial(_flat_copy, id_=spec.id)]
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))
@@ -58,7 +59,7 @@ def flat(env: Vector, id_: str) -> Vector:
     return FlattenObservations(env)
 
 
-def _flat_copy(env: gymnasium.Env[Any, Any], id_: str) -> gymnasium.Env[Any, Any]:
+def _flat_copy(env: UnknownEnv, id_: str) -> Env:
     """The same for a single environment, whose copies are then cheaper to put together than dictionaries would be."""
     if isinstance(env.observation_space, spaces.Box):
         return env
@@ -66,7 +67,7 @@ def _flat_copy(env: gymnasium.Env[Any, Any], id_: str) -> gymnasium.Env[Any, Any
     return FlattenObservation(env)
 
 
-def refuse_shapeless(space: spaces.Space[Any], id_: str) -> None:
+def refuse_shapeless(space: Space, id_: str) -> None:
     """Raise EnvironmentUnavailable where a space, or a part of it, is not a fixed number of numbers."""
     found = _shapeless(space, "")
     if found is not None:
@@ -78,7 +79,7 @@ def refuse_shapeless(space: spaces.Space[Any], id_: str) -> None:
         )
 
 
-def _shapeless(space: spaces.Space[Any], path: str) -> tuple[str, str] | None:
+def _shapeless(space: Space, path: str) -> tuple[str, str] | None:
     """Where in a space, such as `left.0`, and of which kind the first part is that has no fixed size.
 
     Gymnasium would flatten a text into the numbers of its letters, which say nothing to a network.

@@ -1,9 +1,9 @@
 """ViZDoom as a first-person view: the screen alone, in colour, drawn small and shrunk by blocks of whole pixels.
 
-The agent acts every fourth of the game's 35 tics a second, as in Petrenko 2020, "Sample Factory"; a tic is what is elsewhere
-called a frame. Frames are not stacked: what has gone out of sight is for a recurrent agent to remember.
+The agent acts every fourth of the game's 35 tics a second, as in Petrenko 2020, "Sample Factory"; a tic is what is called a
+frame elsewhere. Frames are not stacked: to remember what has gone out of sight is left to a recurrent agent.
 
-Departures from ViZDoom's own Gymnasium environments: depth, labels, map, sound and game variables (health, ammunition) are
+Deviations from ViZDoom's own Gymnasium environments: depth, labels, map, sound and game variables (health, ammunition) are
 left out; an episode that only ran out of time is truncated and not terminated as well; and its last observation is the last
 screen that was seen, where ViZDoom, which draws none after an end, shows black, whose value would then be bootstrapped.
 """
@@ -14,17 +14,18 @@ import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import final
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
+from rl_pbt.envs.aliases import Array, Info, Options, Pixels, Step, UnknownEnv
+from rl_pbt.envs.blocks import block_means
 
 FRAME_SKIP = 4
 FOLDER = Path("_vizdoom")
-OPTIONS: Mapping[str, Any] = {
+OPTIONS: Options = {
     "make_kwargs": {
         "frame_skip": FRAME_SKIP,
         "screen_resolution": "RES_160X120",  # the smallest, for the least drawing
@@ -36,44 +37,39 @@ OPTIONS: Mapping[str, Any] = {
 
 
 @final
-class Screen(gymnasium.Wrapper[Array, Any, Any, Any]):
+class Screen(gymnasium.Wrapper[Array, object, Mapping[str, Array], object]):
     """Observations [height, width, colour] uint8: means of the screen's blocks, rounded down."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any], options: Mapping[str, Any]) -> None:
+    def __init__(self, env: UnknownEnv, options: Options) -> None:
         super().__init__(env)
-        self._rows, self._columns = options["screen_block"]
-        height, width, colours = env.observation_space["screen"].shape  # type: ignore[index]
-        if height % self._rows or width % self._columns:
-            raise ValueError(f"a screen of {height} x {width} is no whole number of blocks {options['screen_block']}")
-        self._shape = height // self._rows, width // self._columns, colours
-        self.observation_space = Box(0, 255, self._shape, np.uint8)
-        self._last: Array = np.zeros(self._shape, np.uint8)
+        self._block = rows, columns = options["screen_block"]
+        assert isinstance(env.observation_space, Dict)
+        height, width, colours = env.observation_space["screen"].shape or ()
+        if height % rows or width % columns:
+            raise ValueError(f"a screen of {height} x {width} is not a whole number of blocks {options['screen_block']}")
+        self.observation_space = Box(0, 255, (height // rows, width // columns, colours), np.uint8)
+        self._last: Pixels = np.zeros((height // rows, width // columns, colours), np.uint8)
         # The game writes down its settings, by default in the working directory.
         self._settings = tempfile.TemporaryDirectory(prefix="vizdoom-", ignore_cleanup_errors=True)
         env.unwrapped.game.set_doom_config_path(str(Path(self._settings.name) / "settings.ini"))  # type: ignore[attr-defined]
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        # The game, when it starts, makes this for screenshots. Two that did so at once died, and the interpreter with them.
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Pixels, Info]:
+        """The screen at the start of an episode."""
+        # The game makes this for screenshots when it starts. Two that did so at once crashed, and the interpreter with them.
         FOLDER.mkdir(exist_ok=True)
         observation, info = self.env.reset(seed=seed, options=options)
-        self._last = self._shrunk(observation["screen"])
+        self._last = block_means(observation["screen"], self._block)
         return self._last, info
 
-    def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: object) -> Step:
+        """One agent step; the screen is the last one that was seen."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if not (terminated or truncated):
-            self._last = self._shrunk(observation["screen"])
-        return self._last, reward, terminated and not truncated, truncated, info
-
-    def _shrunk(self, screen: Array) -> Array:
-        # Pixel by pixel of the blocks: one sum over both axes takes longer than the game's own drawing.
-        sums: Array = np.zeros(self._shape, np.uint16)
-        for row, column in np.ndindex(self._rows, self._columns):
-            sums += screen[row :: self._rows, column :: self._columns]
-        means: Array = (sums // (self._rows * self._columns)).astype(np.uint8)
-        return means
+            self._last = block_means(observation["screen"], self._block)
+        return self._last, float(reward), terminated and not truncated, truncated, info
 
     def close(self) -> None:
+        """Close the game, and remove what it wrote."""
         super().close()
         self._settings.cleanup()
         with contextlib.suppress(OSError):

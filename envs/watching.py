@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Protocol, TypeAlias, final
+from typing import Protocol, final
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 
 from rl_pbt.envs import atari, vector
+from rl_pbt.envs.aliases import Array, Pixels, Vector
+from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.catalogue import make_vector
 from rl_pbt.envs.families import register
-from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Vector: TypeAlias = VectorEnv[Any, Any, Any]
+from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec
 
 
 class Watched(Protocol):
@@ -31,7 +29,7 @@ class Watched(Protocol):
         """Observations, true rewards, terminated, truncated, each [1, ...]."""
         ...
 
-    def picture(self) -> Array:
+    def picture(self) -> Pixels:
         """What there is to see now: [H, W, 3] uint8."""
         ...
 
@@ -40,8 +38,9 @@ class Watched(Protocol):
 
 def watch(spec: EnvSpec) -> Watched:
     """Raises EnvironmentUnavailable, also for an environment that draws no pictures."""
-    if spec.backend != "gymnasium":
-        raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: watch a run with the backend gymnasium")
+    if not BACKENDS[spec.backend].draws:
+        way_out = f"watch a run with the backend {DEFAULT_BACKEND}"
+        raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: {way_out}")
     return _Filmed(spec) if spec.family == "atari" else _Rendered(spec)
 
 
@@ -65,9 +64,9 @@ class _Rendered:
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
         return self.env.step(actions)[:4]
 
-    def picture(self) -> Array:
+    def picture(self) -> Pixels:
         with warnings.catch_warnings(category=UserWarning, action="ignore"):
-            pictures = self.env.render()  # Gymnasium warns of colours from 0 to 1, and of no pace, both mended here
+            pictures = self.env.render()  # Gymnasium warns of colours from 0 to 1 and of no frame rate; both are dealt with here
         assert pictures is not None
         picture = np.asarray(pictures[0])
         # MinAtar's colours are from 0 to 1.
@@ -81,14 +80,14 @@ class _Rendered:
 class _Filmed:
     """An Atari game, and its twin in colour: the same seed and the same actions, so the same game in lock step.
 
-    ale_py's vector environment shows what the agent sees, small and grey, and draws nothing else.
+    ale_py's vector environment shows what the agent sees, small and grey, and cannot draw anything else.
     """
 
     def __init__(self, spec: EnvSpec) -> None:
         self.env = make_vector(spec, 1)
         self._twin = atari.make_twin(spec.options)
         self.pictures_per_s = atari.FRAMES_PER_S / spec.frame_skip
-        self._picture: Array = np.zeros((1, 1, 3), np.uint8)
+        self._picture: Pixels = np.zeros((1, 1, 3), np.uint8)
 
     def reset(self, seed: int) -> Array:
         self._picture = self._twin.reset(seed=seed)[0][0, 0]
@@ -99,7 +98,7 @@ class _Filmed:
         self._picture = self._twin.step(actions)[0][0, 0]
         return self.env.step(actions)[:4]
 
-    def picture(self) -> Array:
+    def picture(self) -> Pixels:
         return self._picture
 
     def close(self) -> None:

@@ -7,19 +7,20 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rl_pbt.api import Run, Trainable, bench, load, tune
+    from rl_pbt.api import Run, bench, load, tune
     from rl_pbt.errors import UserError
+    from rl_pbt.tasks.finding import Trainable
 
 __all__ = ["Run", "Trainable", "UserError", "__version__", "bench", "load", "tune"]
 __version__ = "0.2.0"
 
-_HOMES = {"UserError": "rl_pbt.errors"}  # of what is not in rl_pbt.api
+_HOMES = {"Trainable": "rl_pbt.tasks.finding", "UserError": "rl_pbt.errors"}  # the others are in rl_pbt.api
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES.get(name, "rl_pbt.api")), name)

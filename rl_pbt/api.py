@@ -9,15 +9,17 @@ import io
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
 from rl_pbt.making import machine, make_task
-from rl_pbt.records import Hyper, Hypers
+from rl_pbt.options import Settings
+from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
 from rl_pbt.running import execute, open_run, prepare
 from rl_pbt.store.history import History, line_of_descent, read_history
@@ -25,46 +27,17 @@ from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks import own
 from rl_pbt.tasks.base import Task
+from rl_pbt.tasks.finding import Trainable
 
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = dict[str, JSON]
 Folder: TypeAlias = str | Path
-
-
-class Trainable(Protocol):
-    """What a training of your own must offer to `tune`; `rl_pbt.torch_state` turns torch modules and optimisers into states.
-
-    `hypers` maps the names in `search` to values. A `budget` is in units of your own: updates, epochs, samples. A state is nested
-    dicts and lists of NumPy arrays, numbers and strings. A score is better the higher it is.
-    """
-
-    def __init__(self, hypers: Hypers, seed: int) -> None: ...
-
-    def set_hypers(self, hypers: Hypers) -> None:
-        """Use these from now on; called after `load`."""
-        ...
-
-    def train(self, budget: int) -> Mapping[str, float] | None:
-        """Train for so many units; metrics for the learning curves, if any."""
-        ...
-
-    def evaluate(self, seed: int) -> float | Iterable[float]:
-        """One score or several, on data that the seed chooses or on all there are."""
-        ...
-
-    def state(self) -> Any:
-        """Everything that was learned."""
-        ...
-
-    def load(self, state: Any) -> None:
-        """Take over what `state` returned."""
-        ...
 
 
 @final
 class Run:
     """One run, finished or not. `folder` holds its manifest, ledgers and report."""
 
-    def __init__(self, folder: Folder, task: type[Any] | None = None) -> None:
+    def __init__(self, folder: Folder, task: type[Trainable] | None = None) -> None:
         self._run = RunFolder(Path(folder))
         self._task = task
         self._run.manifest()  # or it is not a run
@@ -90,7 +63,7 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """What can be said of the first method against the second, in words."""
+        """What the run shows of the first method against the second, in words."""
         return self.summary.comparison.verdict
 
     def winner(self, method: str | None = None, seed: int | None = None) -> Any:
@@ -114,7 +87,7 @@ class Run:
         if method is not None and method not in config.methods:
             raise did_you_mean("method of this run", method, config.methods)
         if seed is not None and seed not in config.seeds:
-            raise BadSetting("seed", f"{seed} is none of this run's: it has {', '.join(map(str, config.seeds))}")
+            raise BadSetting("seed", f"{seed} is not a seed of this run: it has {', '.join(map(str, config.seeds))}")
         candidates: list[tuple[float, str, int, int]] = []
         for name in config.methods if method is None else (method,):
             for number in config.seeds if seed is None else (seed,):
@@ -178,15 +151,16 @@ def _row(history: History, method: str, seed: int, proposal: int) -> Row:
 
 
 def tune(
-    task: type[Any] | str,
+    task: type[Trainable] | str,
     search: Mapping[str, Hyper],
     *,
     budget: int | None = None,
     out: Folder | None = None,
     resume: Folder | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     quiet: bool = False,
-    **settings: Any,
+    **settings: object,
 ) -> Run:
     """Search the hyperparameters of a training of your own while it trains, with PBT and its baselines under equal compute.
 
@@ -194,13 +168,14 @@ def tune(
     range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999") or holds it at a value. `budget` is
     what each member may train for, `interval` what lies between two chances to copy, both in your own units. Other `settings`:
     `methods`, `population`, `seeds`, `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and
-    the options of the methods. With `resume`, the run in that folder is continued. Raises UserError, one line, for what cannot
-    be.
+    the options of the methods. `workers` and `executor` ("inline", "processes") change no result, and a `quiet` run prints
+    nothing. With `resume`, the run in that folder is continued. Raises UserError, one line, for what cannot be.
     """
     given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})
+    where = _Where(out=out, resume=resume, workers=workers, executor=executor, quiet=quiet)
     if isinstance(task, str):
-        return _run({"task": task, **given}, None, out, resume, workers, quiet)
-    return _run({"task": "own", "target": task, **given}, task, out, resume, workers, quiet)
+        return _run({"task": task, **given}, where)
+    return _run({"task": "own", "target": task, **given}, where, task)
 
 
 def bench(
@@ -209,19 +184,20 @@ def bench(
     out: Folder | None = None,
     resume: Folder | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     quiet: bool = False,
-    **settings: Any,
+    **settings: object,
 ) -> Run:
     """Compare PBT with its baselines on a Gymnasium environment, with the command's own options as keywords.
 
     `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, one line, for what cannot
     be.
     """
-    given = settings if env is None else {"env": env, **settings}
-    return _run(given, None, out, resume, workers, quiet)
+    where = _Where(out=out, resume=resume, workers=workers, executor=executor, quiet=quiet)
+    return _run(settings if env is None else {"env": env, **settings}, where)
 
 
-def load(folder: Folder, task: type[Any] | None = None) -> Run:
+def load(folder: Folder, task: type[Trainable] | None = None) -> Run:
     """A run that was made, from its folder. `task` is the class of a training of your own, which loading its winner needs.
 
     Raises UserError where there is no run.
@@ -229,7 +205,7 @@ def load(folder: Folder, task: type[Any] | None = None) -> Run:
     return Run(folder, task)
 
 
-def _maker(trainable: type[Any] | None) -> Callable[[RunConfig, int], Task]:
+def _maker(trainable: type[Trainable] | None) -> Callable[[RunConfig, int], Task]:
     """What makes the task of a run: with a class that the caller holds, no module is imported."""
     if trainable is None:
         return make_task
@@ -245,7 +221,7 @@ def _script() -> str:
     return shlex.join(["python", *sys.argv]) if sys.argv[0] else "python, interactively"
 
 
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(settings: Settings) -> Settings:
     """Settings as a configuration holds them: any iterable, a range of seeds for instance, as a list."""
     return {
         name: list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping | type) else value
@@ -253,13 +229,22 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run(
-    given: Mapping[str, Any], task: type[Any] | None, out: Folder | None, resume: Folder | None, workers: int | None, quiet: bool
-) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Where:
+    """Where and how to run, which changes no result."""
+
+    out: Folder | None
+    resume: Folder | None
+    workers: int | None
+    executor: str | None
+    quiet: bool
+
+
+def _run(given: Settings, where: _Where, task: type[Trainable] | None = None) -> Run:
     """Begin or continue a run, and report it."""
-    opened = open_run(_plain(given), out=_path(out), resume=_path(resume))
+    opened = open_run(_plain(given), out=_path(where.out), resume=_path(where.resume))
     if not opened.finished:
-        prepared = prepare(opened, workers, make=_maker(task))
-        execute(prepared, command=_script(), stream=io.StringIO() if quiet else sys.stdout)
+        prepared = prepare(opened, where.workers, where.executor, make=_maker(task))
+        execute(prepared, command=_script(), stream=io.StringIO() if where.quiet else sys.stdout)
     write_report(opened.folder)
     return Run(opened.folder.folder, task)

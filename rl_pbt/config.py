@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rl_pbt import options
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import option
-from rl_pbt.records import JSON, Hyper
+from rl_pbt.options import Settings, option
+from rl_pbt.records import JSON, Fields, Hyper
 from rl_pbt.space import Space
 
 
@@ -36,8 +35,8 @@ class RunConfig:
     search: Mapping[str, str] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
     hypers: Mapping[str, Hyper] = option(help="values found by hand, for those that are searched and those that are not")
     test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds that nothing was selected on")
-    task_options: Mapping[str, Any] = option(factory=dict, help="options of the task", flag=False)
-    method_options: Mapping[str, Any] = option(factory=dict, help="options of the methods", flag=False)
+    task_options: Settings = option(factory=dict, help="options of the task", flag=False)
+    method_options: Settings = option(factory=dict, help="options of the methods", flag=False)
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:
@@ -45,16 +44,14 @@ class RunConfig:
         for name, several in (("seeds", self.seeds), ("methods", self.methods)):
             if len(set(several)) != len(several):
                 raise BadSetting(name, "must not name one twice")
-        for name in ("group_size", "test_episodes"):
-            if getattr(self, name) < 1:
-                raise BadSetting(name, f"must be 1 or more, but is {getattr(self, name)}")
+        options.at_least_one(self, "group_size", "test_episodes")
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON that `from_json` reads."""
         return options.plain(self)
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
+    def from_json(cls, fields: Fields) -> RunConfig:
         """Raises UserError for the configuration of another version."""
         try:
             return options.built(cls, fields)
@@ -77,9 +74,9 @@ class RunConfig:
         return Space.parse(self.search)
 
 
-def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(fields: Mapping[str, JSON]) -> dict[str, JSON]:
     """The entries of mappings under `field.entry`."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, JSON] = {}
     for name, value in fields.items():
         flat |= {f"{name}.{entry}": text for entry, text in value.items()} if isinstance(value, dict) else {name: value}
     return flat

@@ -22,12 +22,12 @@ from rl_pbt.store.events import Chosen, Ended, Proposed
 from rl_pbt.store.journal import Journal
 from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob
 
-TEST_SHARE = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
+TEST_EPISODES_PER_JOB = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One method on one seed, and all that it needs around it.
+    """One method on one seed, with what it needs to run.
 
     `group_size` is how many proposals make one job at most, `test_episodes` on how many episodes the winner is tested.
     """
@@ -60,11 +60,11 @@ class Search:
         return [
             FinalTestJob(
                 proposal=winner,
-                episodes=range(start, min(start + TEST_SHARE, self.test_episodes)),
+                episodes=range(start, min(start + TEST_EPISODES_PER_JOB, self.test_episodes)),
                 root_seed=self.root_seed,
                 checkpoints=self.checkpoints,
             )
-            for start in range(0, self.test_episodes, TEST_SHARE)
+            for start in range(0, self.test_episodes, TEST_EPISODES_PER_JOB)
         ]
 
 
@@ -95,7 +95,7 @@ class _Loop:
             if proposals := method.ask():
                 journal.record([Proposed(proposal=proposal) for proposal in proposals])
                 self._submit(proposals)
-            self._show(finished, proposals)  # last: workers need not wait for it
+            self._show(finished, proposals)  # last, so that workers need not wait for it
             if not self.underway:
                 return
             finished = self._results(self.underway.popleft())
@@ -142,7 +142,7 @@ class _Loop:
 def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:
     """Proposals that are alike in what they cost, `size` at most to a tensor.
 
-    Judging again trains nothing, so there is no tensor to share: each alone, and all workers have work.
+    Judging again trains nothing, so there is no tensor to share: each is a job of its own, which gives all workers work.
     """
     group: list[Proposal] = []
     for proposal in proposals:

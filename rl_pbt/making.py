@@ -7,15 +7,14 @@ People see one flat list of settings, by keyword, in a TOML file or as flags; `c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.executors import EXECUTORS, Executor
+from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.tasks.base import Machine, Task
@@ -24,23 +23,23 @@ from rl_pbt.tasks.registry import named, task_type
 OWN = frozenset({"task_options", "method_options"})  # of RunConfig, which people fill by the names of the options
 
 
-def configure(settings: Mapping[str, Any], recorded: RunConfig | None = None) -> RunConfig:
+def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfig:
     """Settings by name, over the defaults of the task they speak of or over the configuration of a run that is resumed.
 
     Raises UserError, one line, for a name that is unknown or a value that cannot be.
     """
-    name, said = named(settings, recorded.task if recorded else None)
+    name, others = named(settings, recorded.task if recorded else None)
     kind = task_type(name)
-    said = {kind.aliases.get(setting, setting): value for setting, value in said.items()}
-    methods, replay = _methods(said.pop("methods", None))
-    shared = _of_class(RunConfig) - OWN - {"task", "methods"}
-    of_task = _of_class(kind.options)
-    of_methods = {setting for entry in METHODS.values() for setting in _of_class(entry.options)}
-    for setting in said:
+    flat = {kind.aliases.get(setting, setting): value for setting, value in others.items()}
+    methods, replay = _methods(flat.pop("methods", None))
+    shared = _names(RunConfig) - OWN - {"task", "methods"}
+    of_task = _names(kind.options)
+    of_methods = {setting for entry in METHODS.values() for setting in _names(entry.options)}
+    for setting in flat:
         if setting not in shared | of_task | of_methods:
             known = sorted(shared | of_task | of_methods | {"task", "methods"} | set(kind.aliases))
-            raise BadSetting(setting, f"is no setting of the task {name}: {near_names(setting, known)}")
-    given = {s: _checked(s, v, RunConfig if s in shared else kind.options) for s, v in said.items() if s in shared | of_task}
+            raise BadSetting(setting, f"is not a setting of the task {name}: {near_names(setting, known)}")
+    given = {s: _checked(s, v, RunConfig if s in shared else kind.options) for s, v in flat.items() if s in shared | of_task}
     whole = kind.complete(given, _flat(recorded) if recorded else None)
     chosen = tuple(methods or whole["methods"])
     config = RunConfig(
@@ -48,31 +47,32 @@ def configure(settings: Mapping[str, Any], recorded: RunConfig | None = None) ->
         methods=chosen,
         **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in shared},
         task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in of_task})),
-        method_options=_method_options(chosen, {s: v for s, v in said.items() if s in of_methods} | replay, recorded),
+        method_options=_method_options(chosen, {**{s: v for s, v in flat.items() if s in of_methods}, **replay}, recorded),
     )
     check_replay(config)
     return config
 
 
-def _checked(setting: str, value: Any, cls: type) -> Any:
+def _checked(setting: str, value: object, cls: type) -> object:
     """Of the type that the field has; a class may stand for its name."""
     return value if isinstance(value, type) else options.checked(setting, value, options.types_of(cls)[setting])
 
 
-def _of_class(cls: type) -> set[str]:
+def _names(cls: type) -> set[str]:
+    """Of the options that a dataclass declares."""
     return set(options.types_of(cls))
 
 
-def _flat(config: RunConfig) -> dict[str, Any]:
+def _flat(config: RunConfig) -> Settings:
     """A configuration as one list of settings, without the methods' own."""
-    return {s: getattr(config, s) for s in _of_class(RunConfig) - OWN - {"task"}} | dict(config.task_options)
+    return {s: getattr(config, s) for s in _names(RunConfig) - OWN - {"task"}} | dict(config.task_options)
 
 
-def _methods(said: Any) -> tuple[tuple[str, ...] | None, dict[str, Any]]:
+def _methods(listed: object) -> tuple[tuple[str, ...] | None, Settings]:
     """The names of methods, with `replay:RUN` as those that replay it; and what they replay, read from that run."""
-    if said is None:
+    if listed is None:
         return None, {}
-    words = options.checked("methods", said, tuple[str, ...])
+    words = options.checked("methods", listed, tuple[str, ...])
     runs = [word.removeprefix(PREFIX) for word in words if word.startswith(PREFIX)]
     if len(runs) > 1:
         raise BadSetting("methods", "can replay one run, not several")
@@ -84,18 +84,18 @@ def _methods(said: Any) -> tuple[tuple[str, ...] | None, dict[str, Any]]:
         if name not in METHODS:
             raise did_you_mean("method", name, [*METHODS, f"{PREFIX}RUN"])
     if not names:
-        raise BadSetting("methods", f"names none: {', '.join(METHODS)}")
+        raise BadSetting("methods", f"names no method: known are {', '.join(METHODS)}")
     return tuple(names), replay
 
 
-def _method_options(methods: tuple[str, ...], given: Mapping[str, Any], recorded: RunConfig | None) -> dict[str, Any]:
+def _method_options(methods: tuple[str, ...], given: Settings, recorded: RunConfig | None) -> Settings:
     """Every option that one of the methods has: what was given, over what is recorded, over its default."""
     declared: dict[str, type] = {}
     for method in methods:
-        declared |= dict.fromkeys(_of_class(METHODS[method].options), METHODS[method].options)
+        declared |= dict.fromkeys(_names(METHODS[method].options), METHODS[method].options)
     for name in given:
         if name not in declared:
-            owners = [method for method, entry in METHODS.items() if name in _of_class(entry.options)]
+            owners = [method for method, entry in METHODS.items() if name in _names(entry.options)]
             raise BadSetting(name, f"is an option of {', '.join(owners)}, and none of these is among the methods")
     known = {**(recorded.method_options if recorded else {}), **given}
     whole = {}
@@ -107,26 +107,37 @@ def _method_options(methods: tuple[str, ...], given: Mapping[str, Any], recorded
 
 
 def make_task(config: RunConfig, workers: int) -> Task:
-    """The task of a configuration, for so many workers on this machine."""
+    """The task of a configuration, for that many workers on this machine."""
     return task_type(config.task).make(config, machine(workers))
 
 
 def machine(workers: int) -> Machine:
-    """This one, with so many workers."""
+    """This one, with that many workers."""
     return Machine(workers=workers, cores=os.cpu_count() or 1)
 
 
-def make_method(name: str, config: RunConfig, seed: int, quantum: int) -> Method:
-    """A search method on one seed; `quantum` is the task's."""
+def plan_of(config: RunConfig, task: Task) -> Plan:
+    """The budget of one method on one seed. Raises BadSetting for one that cannot be."""
+    return Plan(
+        population=config.population,
+        budget_per_member=config.budget,
+        interval=config.interval,
+        quantum=task.quantum,
+        free_evaluation=task.free_evaluation,
+    )
+
+
+def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:
+    """A search method on one seed."""
     entry = METHODS[name]
-    plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval, quantum=quantum)
+    plan = plan_of(config, task)
     problem = Problem(space=config.space, plan=plan, root_seed=seed, published=dict(config.hypers))
-    own = {s: v for s, v in config.method_options.items() if s in _of_class(entry.options)}
+    own = {s: v for s, v in config.method_options.items() if s in _names(entry.options)}
     return entry.make(problem, options.built(entry.options, own))
 
 
 def make_executor(task: Task, workers: int, name: str | None = None) -> Executor:
-    """An executor by name or, without one, the simplest that has so many workers."""
+    """An executor by name or, without one, the simplest that has that many workers."""
     return EXECUTORS[name or ("inline" if workers == 1 else "processes")](task, workers)
 
 

@@ -6,65 +6,89 @@ are of type `int`, `float`, `str`, `bool`, a `Literal` of words, one of these or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from rl_pbt.errors import BadSetting, near_names
 from rl_pbt.records import JSON
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 T = TypeVar("T")
-IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+Settings: TypeAlias = Mapping[str, Any]  # values by name, whose types a dataclass declares: `checked` holds them to it
+Kind: TypeAlias = object  # a type as it is declared: int, tuple[str, ...], Literal["a", "b"]
+
+IN_WORDS: Mapping[Kind, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+READERS: Mapping[Kind, Callable[[str], object]] = {int: int, float: float, bool: {"true": True, "false": False}.__getitem__}
 
 
-def option(default: Any = MISSING, *, help: str, factory: Any = MISSING, flag: bool = True, trains: bool = True) -> Any:
+@overload
+def option(*, help: str, flag: bool = True, trains: bool = True) -> Any: ...
+@overload
+def option(default: T, *, help: str, flag: bool = True, trains: bool = True) -> T: ...
+@overload
+def option(*, help: str, factory: Callable[[], T], flag: bool = True, trains: bool = True) -> T: ...
+def option(
+    default: object = MISSING,
+    *,
+    help: str,
+    factory: Callable[[], object] | None = None,
+    flag: bool = True,
+    trains: bool = True,
+) -> object:
     """A field with the one line that the command line's help shows of it; without `flag` the command line has no such option.
 
     Not `trains` are options that change how a training is judged or where it runs, and not the training.
     """
-    return field(default=default, default_factory=factory, metadata={"help": help, "flag": flag, "trains": trains})
+    metadata = {"help": help, "flag": flag, "trains": trains}
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-def types_of(cls: type) -> dict[str, Any]:
+def types_of(cls: type) -> dict[str, Kind]:
     """Field name -> type, in the order of the fields."""
     hints = get_type_hints(cls)
     return {one.name: hints[one.name] for one in fields(cls)}
 
 
 def fields_of(cls: type) -> dict[str, Field[Any]]:
-    """Field name -> field, with its default and what `option` said of it."""
+    """Field name -> field, with its default and the metadata of `option`."""
     return {one.name: one for one in fields(cls)}
 
 
-def built(cls: type[T], values: Mapping[str, Any]) -> T:
+def built(cls: type[T], values: Settings) -> T:
     """An instance of a dataclass from plain values. Raises BadSetting for an unknown name, a missing or a wrong value."""
     kinds = types_of(cls)
     for name in values:
         if name not in kinds:
-            raise BadSetting(name, f"is no setting here: {near_names(name, kinds)}")
+            raise BadSetting(name, f"is not a setting here: {near_names(name, kinds)}")
     for name, one in fields_of(cls).items():
         if name not in values and one.default is MISSING and one.default_factory is MISSING:
             raise BadSetting(name, f"is missing: say {in_words(kinds[name])}")
     return cls(**{name: checked(name, value, kinds[name]) for name, value in values.items()})
 
 
-def plain(instance: Any) -> dict[str, JSON]:
+def plain(instance: DataclassInstance) -> dict[str, JSON]:
     """The fields of a dataclass as JSON has them; `built` reads it."""
-    return {name: _as_json(getattr(instance, name)) for name in fields_of(type(instance))}
+    return {name: as_json(getattr(instance, name)) for name in fields_of(type(instance))}
 
 
-def _as_json(value: Any) -> JSON:
+def as_json(value: object) -> JSON:
+    """A value as JSON has it: tuples as lists. Raises TypeError for what JSON has no kind for."""
     if isinstance(value, Mapping):
-        return {name: _as_json(entry) for name, entry in value.items()}
+        return {name: as_json(entry) for name, entry in value.items()}
     if isinstance(value, tuple | list):
-        return [_as_json(entry) for entry in value]
+        return [as_json(entry) for entry in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{value!r} is not plain JSON")
 
 
-def checked(name: str, value: Any, kind: Any) -> Any:
+def checked(name: str, value: object, kind: Kind) -> Any:
     """`value` as a field of that type holds it. Raises BadSetting."""
     alternatives = get_args(kind)
     if value is None and NoneType in alternatives:
@@ -82,18 +106,20 @@ def checked(name: str, value: Any, kind: Any) -> Any:
         return _checked_mapping(name, value)
     if plain_kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if plain_kind in IN_WORDS and (not isinstance(value, plain_kind) or (isinstance(value, bool) and plain_kind is not bool)):
+    if not isinstance(plain_kind, type) or plain_kind not in IN_WORDS:
+        return value
+    if not isinstance(value, plain_kind) or (isinstance(value, bool) and plain_kind is not bool):  # a bool is an int
         raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
     return value
 
 
-def _checked_mapping(name: str, value: Any) -> dict[str, Any]:
+def _checked_mapping(name: str, value: object) -> Settings:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise BadSetting(name, f"must map names to values, but is {value!r}")
     return dict(value)
 
 
-def read(name: str, text: str, kind: Any) -> Any:
+def read(name: str, text: str, kind: Kind) -> object:
     """A value of that type from a word of the command line. Raises BadSetting."""
     alternatives = get_args(kind)
     if text == "none" and NoneType in alternatives:
@@ -103,19 +129,18 @@ def read(name: str, text: str, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         return checked(name, text, kind)
     try:
-        plain_kind = _without_none(kind)
-        return {"true": True, "false": False}[text] if plain_kind is bool else plain_kind(text)
+        return READERS.get(_without_none(kind), str)(text)
     except (ValueError, KeyError):
         raise BadSetting(name, f"must be {in_words(kind)}, but is {text!r}") from None
 
 
-def _without_none(kind: Any) -> Any:
+def _without_none(kind: Kind) -> Kind:
     """`int` of `int | None`."""
     others = [one for one in get_args(kind) if one is not NoneType]
     return others[0] if NoneType in get_args(kind) and len(others) == 1 else kind
 
 
-def in_words(kind: Any) -> str:
+def in_words(kind: Kind) -> str:
     """What a value of that type is, for an error message."""
     alternatives = get_args(kind)
     if get_origin(kind) is Literal:
@@ -126,3 +151,10 @@ def in_words(kind: Any) -> str:
         return "names with values"
     words = IN_WORDS.get(_without_none(kind), "a value")
     return f"{words} or none" if NoneType in alternatives else words
+
+
+def at_least_one(instance: object, *names: str) -> None:
+    """Raises BadSetting for a field among `names` that is below 1."""
+    for name in names:
+        if getattr(instance, name) < 1:
+            raise BadSetting(name, f"must be 1 or more, but is {getattr(instance, name)}")

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib import pyplot
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from rl_pbt import seeds
@@ -23,15 +25,14 @@ from rl_pbt.api import Run, load
 from rl_pbt.cli.arguments import in_flags
 from rl_pbt.envs import watch
 from rl_pbt.errors import BadSetting, UserError, exit_status
-from rl_pbt.tasks.rl.environments import environment_errors_in_one_line
-from rl_pbt.tasks.rl.settings import resolved
+from rl_pbt.tasks.rl.environments import environment_errors_in_one_line, resolved
 
-Picture: TypeAlias = "np.ndarray[Any, Any]"  # [H, W, 3] uint8
+Picture: TypeAlias = npt.NDArray[np.uint8]  # [H, W, 3]
 LARGEST_SIDE = 480  # small pictures are blown up to about this many pixels
 
 
 def play(run: Run, method: str, seed: int, episodes: int, say: Callable[[str], None]) -> Iterator[tuple[Picture, float]]:
-    """Every picture, and how many are to be shown a second, of so many whole test episodes of a method's winner."""
+    """Every picture, and how many are to be shown a second, of `episodes` whole test episodes of a method's winner."""
     options = run.config.task_options
     if "env" not in options:
         raise UserError("this run trained no agent on an environment: there is nothing to watch")
@@ -90,7 +91,7 @@ def show(pictures: Iterator[tuple[Picture, float]]) -> None:
     figure = pyplot.figure("rl_pbt", layout="tight")
     axes = figure.add_subplot()
     axes.set_axis_off()
-    image: Any = None
+    image: AxesImage | None = None
     for picture, pictures_per_s in pictures:
         due = time.monotonic() + 1 / pictures_per_s
         if image is None:

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 Hyper: TypeAlias = float | int | str
 Hypers: TypeAlias = dict[str, Hyper]
+Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, before anything of it is known to be right
 
 
-def _plain(record: Any) -> dict[str, Any]:
+def _plain(record: Proposal | Cost | Result | FinalTest) -> dict[str, JSON]:
     """A record's fields by name; `asdict` would copy them to the bottom, which takes half the time of a large population."""
     return {name: getattr(record, name) for name in record.__slots__}
 
@@ -24,8 +25,9 @@ def _plain(record: Any) -> dict[str, Any]:
 class Proposal:
     """Work a method asks for: train `member` with `hypers` for `units` units from the checkpoint of proposal `parent`.
 
-    `hypers_from` names the proposal whose hypers were explored, where that is another member's (an exploit); otherwise None.
-    With `units` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as usual).
+    `hypers_from` names the proposal whose hyperparameters were explored, where that is another member's (an exploit); otherwise
+    None. With `units` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as
+    usual).
     """
 
     id: int
@@ -55,8 +57,8 @@ class Proposal:
         return {**_plain(self), "hypers": dict(self.hypers)}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Proposal:
-        """Raises KeyError, TypeError or ValueError for what is none."""
+    def from_json(cls, fields: Fields) -> Proposal:
+        """Raises KeyError, TypeError or ValueError for anything else."""
         return cls(**fields)
 
 
@@ -123,8 +125,8 @@ class Result:
         return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json(), "metrics": dict(self.metrics)}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Result:
-        """Raises KeyError, TypeError or ValueError for what is none."""
+    def from_json(cls, fields: Fields) -> Result:
+        """Raises KeyError, TypeError or ValueError for anything else."""
         return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
 
 
@@ -152,21 +154,23 @@ class Trial:
 class FinalTest:
     """True scores of a checkpoint on the test seeds, which nothing was selected on; `capped` counts episodes cut short.
 
-    `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's.
+    `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's. It is not `held_out` where a training
+    of the user's own has no test: then it was evaluated with other seeds, which mean new data only if the seed chooses them.
     """
 
     proposal: int | None
     returns: tuple[float, ...]
     cost: Cost
     capped: int = 0
+    held_out: bool = True
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, which `from_json` reads."""
         return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json()}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> FinalTest:
-        """Raises KeyError, TypeError or ValueError for what is none."""
+    def from_json(cls, fields: Fields) -> FinalTest:
+        """Raises KeyError, TypeError or ValueError for anything else."""
         return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
 
 
@@ -177,4 +181,5 @@ def joined(shares: Sequence[FinalTest]) -> FinalTest:
         returns=tuple(value for share in shares for value in share.returns),
         cost=sum((share.cost for share in shares), Cost()),
         capped=sum(share.capped for share in shares),
+        held_out=all(share.held_out for share in shares),
     )

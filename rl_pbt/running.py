@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, final
+from typing import TextIO, final
 
 from rl_pbt import provenance
 from rl_pbt.config import RunConfig
 from rl_pbt.controller import Search
-from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.executors import Executor
+from rl_pbt.errors import BadSetting, UserError, did_you_mean
+from rl_pbt.executors import EXECUTORS, Executor
 from rl_pbt.executors.interrupts import heard, held
 from rl_pbt.making import configure, default_workers, make_executor, make_method, make_task
 from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
+from rl_pbt.options import Settings
 from rl_pbt.store.journal import Journal
 from rl_pbt.store.manifest import Manifest, Status
 from rl_pbt.store.run import RunFolder
@@ -28,7 +29,7 @@ from rl_pbt.tasks.registry import task_type, words_of
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A run that can begin or continue: its folder, its configuration, and what has been said of it before."""
+    """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one."""
 
     folder: RunFolder
     config: RunConfig
@@ -40,7 +41,7 @@ class Opened:
         return self.manifest is not None and self.manifest.status == "finished"
 
 
-def open_run(given: Mapping[str, Any], *, out: Path | None = None, resume: Path | None = None) -> Opened:
+def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = None) -> Opened:
     """A new run in the folder `out`, or the one that `resume` names; settings `given` with that must be its own.
 
     An existing run is never overwritten: where `out` holds one of the same configuration, it is continued. Raises UserError.
@@ -81,27 +82,36 @@ class Prepared:
     opened: Opened
     task: Task
     workers: int
+    executor: str | None  # by name; None: the simplest that has that many workers
 
 
-def prepare(opened: Opened, workers: int | None = None, make: Callable[[RunConfig, int], Task] = make_task) -> Prepared:
-    """The task of a run, made for so many workers, and every method tried: what cannot be fails before a folder is made.
+def prepare(
+    opened: Opened,
+    workers: int | None = None,
+    executor: str | None = None,
+    *,
+    make: Callable[[RunConfig, int], Task] = make_task,
+) -> Prepared:
+    """The task of a run, made for that many workers, and every method tried: what cannot work fails before a folder is made.
 
     Raises UserError.
     """
     if workers is not None and workers < 1:
         raise BadSetting("workers", f"must be 1 or more, but is {workers}")
+    if executor is not None and executor not in EXECUTORS:
+        raise did_you_mean("executor", executor, EXECUTORS)
     config = opened.config
-    workers = workers or default_workers(config)
+    workers = workers or (1 if executor == "inline" else default_workers(config))
     task = make(config, workers)
     for name in config.methods:
-        make_method(name, config, config.seeds[0], task.quantum)
-    return Prepared(opened=opened, task=task, workers=workers)
+        make_method(name, config, config.seeds[0], task)
+    return Prepared(opened=opened, task=task, workers=workers, executor=executor)
 
 
 def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> None:
     """Every method on every seed, then the baseline; progress goes to `stream`, the terminal without one.
 
-    The manifest says what became of it, also where it is interrupted: KeyboardInterrupt passes on when all is on disk.
+    The manifest records how it ended, also where it is interrupted: KeyboardInterrupt passes on when all is on disk.
     """
     opened = prepared.opened
     manifest = opened.manifest or _manifest(opened.config, command)
@@ -135,7 +145,7 @@ def _manifest(config: RunConfig, command: str) -> Manifest:
 def _all_searches(prepared: Prepared, stream: TextIO) -> None:
     config = prepared.opened.config
     total = config.population * config.budget * len(config.methods) * len(config.seeds)
-    executor = make_executor(prepared.task, prepared.workers)
+    executor = make_executor(prepared.task, prepared.workers, prepared.executor)
     progress = Progress(total, stream, lambda: executor.units_underway, words=words_of(config))
     try:
         for seed in config.seeds:
@@ -152,7 +162,7 @@ def _search(prepared: Prepared, executor: Executor, progress: Progress, name: st
     progress.begin(f"{name}, seed {seed}")
     try:
         Search(
-            method=make_method(name, config, seed, prepared.task.quantum),
+            method=make_method(name, config, seed, prepared.task),
             executor=executor,
             journal=Journal(folder.ledger(name, seed)),
             checkpoints=folder.checkpoints(name, seed),

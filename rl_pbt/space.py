@@ -1,10 +1,10 @@
-"""The search space: where hypers are drawn from, how they are perturbed, and the bounds they never leave."""
+"""The search space: where hyperparameters are drawn from, how they are perturbed, and the bounds they never leave."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -12,6 +12,18 @@ import numpy as np
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import Hyper, Hypers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """How a plot shows a hyperparameter. A `log` axis is one only if all that it shows is above 0.
+
+    `ticks` are names of places on it; without any, numbers will do.
+    """
+
+    label: str
+    log: bool = False
+    ticks: Mapping[float, str] = field(default_factory=dict)
 
 
 class Dimension(Protocol):
@@ -23,10 +35,6 @@ class Dimension(Protocol):
 
     def perturb(self, value: Hyper, factor: float) -> Hyper:
         """`value` moved by `factor` on the dimension's own scale, inside the bounds."""
-        ...
-
-    def spread(self, values: Iterable[Hyper]) -> float:
-        """How much of the dimension the values cover: standard deviation on its scale over its width, 0 to about 0.5."""
         ...
 
     def unit(self, value: Hyper) -> float:
@@ -50,31 +58,14 @@ class Dimension(Protocol):
         """Where an axis shows the value."""
         ...
 
-    def plot_label(self, name: str) -> str:
-        """What that axis says, for the hyperparameter of this name."""
-        ...
-
-    @property
-    def plot_ticks(self) -> Mapping[float, str]:
-        """Names of places on that axis; empty where numbers will do."""
-        ...
-
-    @property
-    def log_axis(self) -> bool:
-        """Whether that axis is logarithmic, if all that it shows is above 0."""
+    def axis(self, name: str) -> Axis:
+        """The axis that `plotted` values lie on, for the hyperparameter of this name."""
         ...
 
 
-class _Scale:
-    """What follows from `unit` alone."""
-
-    __slots__ = ()
-
-    def unit(self, value: Hyper) -> float:
-        raise NotImplementedError
-
-    def spread(self, values: Iterable[Hyper]) -> float:
-        return float(np.std([self.unit(value) for value in values]))
+def spread(dimension: Dimension, values: Iterable[Hyper]) -> float:
+    """How much of the dimension the values cover: standard deviation on its scale over its width, 0 to about 0.5."""
+    return float(np.std([dimension.unit(value) for value in values]))
 
 
 def _within(u: float) -> float:
@@ -82,7 +73,7 @@ def _within(u: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Interval(_Scale):
+class _Interval:
     low: float
     high: float
 
@@ -100,16 +91,8 @@ class _Interval(_Scale):
     def plotted(self, value: Hyper) -> float:
         return float(value)
 
-    def plot_label(self, name: str) -> str:
-        return name
-
-    @property
-    def plot_ticks(self) -> Mapping[float, str]:
-        return {}
-
-    @property
-    def log_axis(self) -> bool:
-        return False
+    def axis(self, name: str) -> Axis:
+        return Axis(label=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +119,8 @@ class Log(_Interval):
     def describe(self) -> str:
         return f"log:{self.low:g}:{self.high:g}"
 
-    @property
-    def log_axis(self) -> bool:
-        return True
+    def axis(self, name: str) -> Axis:
+        return Axis(label=name, log=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +131,7 @@ class Linear(_Interval):
         return float(rng.uniform(self.low, self.high))
 
     def perturb(self, value: Hyper, factor: float) -> float:
-        # 0 is a fixed point of multiplication (papers on the quadratic trip over it): step off by a part of the range.
+        # 0 is a fixed point of multiplication (which stops reproductions of the quadratic): move by a part of the range instead.
         value = float(value)
         moved = value * factor if value else (factor - 1.0) * (self.high - self.low)
         return self._clip(moved)
@@ -223,16 +205,12 @@ class Horizon(_Interval):
     def plotted(self, value: Hyper) -> float:
         return 1.0 - float(value)
 
-    def plot_label(self, name: str) -> str:
-        return f"1 − {name}"
-
-    @property
-    def log_axis(self) -> bool:
-        return True
+    def axis(self, name: str) -> Axis:
+        return Axis(label=f"1 − {name}", log=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Categorical(_Scale):
+class Choice:
     """One of a few choices in their given order; a perturbation moves to a neighbour."""
 
     choices: tuple[Hyper, ...]
@@ -249,14 +227,14 @@ class Categorical(_Scale):
         return self.choices[min(max(index, 0), len(self.choices) - 1)]
 
     def unit(self, value: Hyper) -> float:
-        # What is no choice (a published value may be none) is near none of them.
+        # A published value need not be one of the choices; then it is as near to each.
         return self.choices.index(value) / (len(self.choices) - 1) if value in self.choices else 0.5
 
     def from_unit(self, u: float) -> Hyper:
         return self.choices[round(_within(u) * (len(self.choices) - 1))]
 
     def describe(self) -> str:
-        return "choice:" + ":".join(f"{choice:g}" if isinstance(choice, int | float) else choice for choice in self.choices)
+        return "choice:" + ":".join(map(_text_of, self.choices))
 
     @property
     def extremes(self) -> tuple[Hyper, ...]:
@@ -265,16 +243,15 @@ class Categorical(_Scale):
     def plotted(self, value: Hyper) -> float:
         return self.unit(value) * (len(self.choices) - 1)
 
-    def plot_label(self, name: str) -> str:
-        return name
+    def axis(self, name: str) -> Axis:
+        return Axis(label=name, ticks={float(place): str(choice) for place, choice in enumerate(self.choices)})
 
-    @property
-    def plot_ticks(self) -> Mapping[float, str]:
-        return {float(place): str(choice) for place, choice in enumerate(self.choices)}
 
-    @property
-    def log_axis(self) -> bool:
-        return False
+def _text_of(choice: Hyper) -> str:
+    """As `parse_dimension` reads it."""
+    if isinstance(choice, bool):
+        return str(choice).lower()
+    return f"{choice:g}" if isinstance(choice, float) else str(choice)
 
 
 SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
@@ -292,7 +269,7 @@ def parse_dimension(text: str) -> Dimension:
     """
     scale, _, rest = text.partition(":")
     if scale == "choice":
-        return Categorical(choices=tuple(_number_or_text(word) for word in rest.split(":")))
+        return Choice(choices=tuple(_number_or_text(word) for word in rest.split(":")))
     if scale not in SCALES:
         near = get_close_matches(scale, [*SCALES, "choice"], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join([*SCALES, 'choice'])}"
@@ -307,12 +284,17 @@ def parse_dimension(text: str) -> Dimension:
         raise UserError(f"cannot use {text!r}: {error}") from None
 
 
-def range_or_value(said: Hyper) -> Hyper:
+def range_or_value(written: object) -> object:
     """What a person wrote for a hyperparameter: the text of a range, which has colons, or one value, a number if it can be."""
-    return _number_or_text(said) if isinstance(said, str) and ":" not in said else said
+    return _number_or_text(written) if isinstance(written, str) and ":" not in written else written
+
+
+TRUTH = {"true": True, "false": False}  # a text would be true whatever it says
 
 
 def _number_or_text(word: str) -> Hyper:
+    if word in TRUTH:
+        return TRUTH[word]
     for kind in (int, float):
         try:
             return kind(word)
@@ -333,7 +315,7 @@ class Space:
         object.__setattr__(self, "dimensions", dict(sorted(self.dimensions.items())))
 
     def sample(self, rng: np.random.Generator) -> Hypers:
-        """One draw from the prior, each hyper independently."""
+        """One draw from the prior, each hyperparameter independently."""
         return {name: dimension.sample(rng) for name, dimension in self.dimensions.items()}
 
     def describe(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ PACKAGES = ("rl_pbt", "benchmarks")
 
 # Lowest first. A module (or a package directly under rl_pbt) may import what lies in a lower layer.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "errors", "seeds"}),
+    frozenset({"__init__", "arrays", "errors", "seeds"}),
     frozenset({"records"}),
     frozenset({"options", "space", "text"}),
     frozenset({"config", "provenance", "torch_state"}),

@@ -15,7 +15,7 @@ from rl_pbt.agents import AGENTS, ActorCriticConfig, AgentEntry
 from rl_pbt.envs import FAMILIES
 from rl_pbt.envs.families import Family
 from rl_pbt.executors import EXECUTORS
-from rl_pbt.making import configure, make_executor, make_task
+from rl_pbt.making import configure
 from rl_pbt.search import METHODS, Entry
 from rl_pbt.tasks.registry import TASKS
 
@@ -98,6 +98,7 @@ class CountingOptions:
 class Counting:
     start: int
     quantum = 1
+    free_evaluation = True
 
     def interval(self, job, advance=unheeded):
         results = []
@@ -154,11 +155,11 @@ class Done:
         return self.outcome
 
 class Eager:
-    units_underway = 0
+    units_underway = made = 0
     def __init__(self, task, workers):
-        self.task, self.jobs = task, 0
+        self.task = task
+        Eager.made += 1
     def submit(self, job):
-        self.jobs += 1
         return Done(job.run(self.task, unheeded))
     def close(self):
         self.task = None
@@ -221,11 +222,18 @@ def test_a_task_is_one_file_and_one_line(add, tmp_path: Path, monkeypatch: pytes
     assert "counting" in page and "number" in page and "frame" not in page
 
 
-def test_an_executor_is_one_file_and_one_line(add, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_an_executor_is_one_file_and_one_line(  # type: ignore[no-untyped-def]
+    add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = add("dummy_executor", EXECUTOR)
     monkeypatch.setitem(EXECUTORS, "eager", module.Eager)
-    executor = make_executor(make_task(configure({"task": "quadratic"}), 1), 1, "eager")
-    assert isinstance(executor, module.Eager)
+    inline, eager = (
+        rl_pbt.tune("quadratic", {}, executor=executor, workers=1, out=tmp_path / executor, quiet=True, population=4)
+        for executor in ("inline", "eager")
+    )
+    assert module.Eager.made == 1 and inline.rows() == eager.rows()
+    with pytest.raises(rl_pbt.UserError, match="did you mean 'eager'"):
+        rl_pbt.tune("quadratic", {}, executor="eagre", out=tmp_path / "none")
 
 
 def test_the_page_has_the_five_recipes() -> None:

@@ -12,7 +12,7 @@ from rl_pbt.report import summarise
 from rl_pbt.store.run import RunFolder
 
 REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
-RUNS = sorted(path.parent for path in REFERENCE.glob("*/manifest.json"))
+RUNS = sorted(path.parent for path in REFERENCE.rglob("manifest.json") if any(path.parent.rglob("ledger.jsonl")))
 COMPARED = ("status", "command", "commit", "seeds", "population", "methods", "comparison", "further_comparisons")
 IN_WORDS = ("verdict", "refused")  # of a comparison: these may be put better
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
-from rl_pbt import options
+from rl_pbt import __version__, options
 from rl_pbt.cli.toml import read_toml
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, near_names
+from rl_pbt.executors import EXECUTORS
 from rl_pbt.options import in_words, types_of
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
@@ -24,7 +25,7 @@ EXAMPLES = """examples:
 """
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 # What is not a setting: where and how to run, which changes no result.
-OUTSIDE = ("config", "out", "resume", "workers", "dry_run", "program")
+OUTSIDE = ("config", "out", "resume", "workers", "executor", "dry_run", "program")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +57,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=None,
     )
+    parser.add_argument("--version", action="version", version=f"rl_pbt {__version__}")
     known: set[str] = set()
     _add_settings(parser.add_argument_group("what to run"), RunConfig, known)
     for name in TASKS:
@@ -65,6 +67,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         _add_settings(methods, entry.options, known)
     add = parser.add_argument_group("machine and output").add_argument
     add("--workers", type=_count, help="worker processes (default: one a group, at most one a core); never changes a result")
+    add("--executor", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes for several workers)")
     add("--out", type=Path, help="the run's own folder (default: results/NAME/TIME)")
     add("--resume", type=Path, metavar="DIR", help="resume the run in DIR")
     add("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")

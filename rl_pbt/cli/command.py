@@ -34,7 +34,7 @@ def train(words: Sequence[str], program: str) -> None:
     if opened.finished and not args.dry_run:
         print(f"{opened.folder.folder} is finished: rebuilding its report")
     else:
-        prepared = prepare(opened, args.workers)
+        prepared = prepare(opened, args.workers, args.executor)
         if args.dry_run:
             print("\n".join(plan_lines(opened.config, prepared.task, prepared.workers)))
             return

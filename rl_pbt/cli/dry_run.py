@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rl_pbt import seeds
 from rl_pbt.config import RunConfig
+from rl_pbt.making import plan_of
 from rl_pbt.records import Proposal
-from rl_pbt.search import METHODS, Plan
+from rl_pbt.search import METHODS
 from rl_pbt.store.run import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
@@ -24,15 +25,17 @@ MOST_ROUNDS = 12  # of longer ones; a training that costs nothing would have no 
 def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
     """What would be run, what it costs, and about how long it takes here, by a short measurement."""
     words = words_of(config)
-    total = config.population * config.budget * len(config.methods) * len(config.seeds)
-    plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval, quantum=task.quantum)
+    total = plan_of(config, task).total * len(config.methods) * len(config.seeds)
+    lost = config.budget % task.quantum
+    rounded = f"; {lost} cannot be trained for: members train for multiples of {task.quantum}" if lost else ""
+    plan = plan_of(config, task)
     pace, checkpoint_bytes = measure(config, task)
     rate = f"{readable(pace.units_per_s)} {words.short_units}/s"
     lines = [
         *task_type(config.task).describe(config, task),
         ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
         ("population", f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"),
-        ("budget", f"{readable(config.budget)} {words.units} a member, {readable(total)} in all, evaluation included"),
+        ("budget", f"{readable(config.budget)} {words.units} a member, {readable(total)} in all, evaluation included{rounded}"),
         ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
         ("tested on", f"{_count(config.test_episodes, words.episode)} of the winner"),
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),

@@ -18,7 +18,7 @@ def page() -> str:
     parts = [HEAD]
     for group in build_parser("python -m rl_pbt.bench")._action_groups:
         actions = [action for action in group._group_actions if action.option_strings and action.dest != "help"]
-        if actions:
+        if actions and group.title != "options":  # --help and --version
             rows = [[f"`{', '.join(action.option_strings)}`", (action.help or "").replace("%%", "%")] for action in actions]
             parts.append(f"## {str(group.title).capitalize()}\n\n{table(['option', 'what it is'], rows)}")
     return "\n".join(parts)

@@ -25,8 +25,8 @@ class Outcome(Protocol[T_co]):
 class Executor(Protocol):
     """Runs jobs somewhere, each at least once and with the same outcome wherever and however often.
 
-    Who waits for outcomes in the order of submission depends on no worker's speed, and new work can be submitted while old work
-    goes on.
+    Waiting for outcomes in the order of submission makes a run independent of the workers' speed. New work can be submitted while
+    old work is underway.
     """
 
     @property

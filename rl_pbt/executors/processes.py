@@ -1,7 +1,7 @@
 """Worker processes on this machine. A worker that dies is replaced and its job run again: an interval is a pure function.
 
 On Linux workers are forked from a server that has imported what they need and has done nothing else; a fresh interpreter
-would take seconds to import torch. Elsewhere system libraries do not bear a fork, and workers are such interpreters.
+would take seconds to import torch. Elsewhere system libraries do not survive a fork, and workers are fresh interpreters.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ctypes import c_longlong
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, final
 
 from rl_pbt.errors import UserError
 from rl_pbt.executors.base import Outcome
@@ -25,6 +26,8 @@ from rl_pbt.executors.interrupts import heard
 from rl_pbt.tasks.base import Advance, Job, Task
 
 T = TypeVar("T")
+Answer: TypeAlias = tuple[Literal["done"], T] | tuple[Literal["user error", "error"], str]
+AnyPending: TypeAlias = "_Pending[Any]"  # one of jobs with different outcomes
 
 ATTEMPTS = 3
 if sys.platform == "linux":
@@ -34,11 +37,11 @@ else:
 
 
 class TaskError(RuntimeError):
-    """The task raised something that is not the user's to mend; carries the worker's traceback."""
+    """The task raised something that the user cannot put right; carries the worker's traceback."""
 
 
 def _leave_with_parent() -> None:
-    """End this worker when the parent is gone: an orphan would go on writing into a folder that a resumed run owns."""
+    """End this worker when the parent is gone: an orphan would keep writing into a folder that a resumed run owns."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()  # not the server, from which workers are forked: it lives as long as they do
@@ -47,7 +50,7 @@ def _leave_with_parent() -> None:
 
 
 def _kill_group(worker: int) -> None:
-    """The worker and the processes that its environments started, as ViZDoom's engines, which nobody else would end."""
+    """The worker and the processes that its environments started, such as ViZDoom's engines, which nothing else would end."""
     if sys.platform != "win32":
         with suppress(ProcessLookupError):
             os.killpg(worker, signal.SIGKILL)
@@ -59,7 +62,7 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # else it is started with the first child, and unblocks signals when it has
+    resource_tracker.ensure_running()  # otherwise it is started with the first child, and unblocks signals when it has
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -75,7 +78,7 @@ def prepare(module: str) -> None:
             forkserver.ensure_running()
 
 
-def _serve(task: Task, connection: Connection, units: Any) -> None:
+def _serve(task: Task, connection: Connection, units: c_longlong) -> None:
     def advance(more: int) -> None:
         units.value += more
 
@@ -93,7 +96,7 @@ def _serve(task: Task, connection: Connection, units: Any) -> None:
         connection.send(_attempt(task, job, advance))
 
 
-def _attempt(task: Task, job: Job[Any], advance: Advance) -> tuple[str, Any]:
+def _attempt(task: Task, job: Job[T], advance: Advance) -> Answer[T]:
     try:
         return "done", job.run(task, advance)
     except UserError as error:
@@ -110,18 +113,15 @@ class _Pending(Generic[T]):
         self._executor = executor
         self.job = job
         self.attempts = 0
-        self.answer: tuple[str, Any] | None = None
+        self.answer: Answer[T] | None = None
 
     def wait(self) -> T:
         while self.answer is None:
             self._executor.listen()
-        kind, content = self.answer
-        if kind == "user error":
-            raise UserError(content)
-        if kind == "error":
-            raise TaskError(content)
-        outcome: T = content
-        return outcome
+        if self.answer[0] == "done":
+            return self.answer[1]
+        kind, message = self.answer
+        raise UserError(message) if kind == "user error" else TaskError(message)
 
 
 class _Worker:
@@ -129,14 +129,14 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        self.units: Any = _CONTEXT.RawValue("q", 0)  # trained for in its job; no lock, since it has one writer at a time
+        self.units = _CONTEXT.RawValue(c_longlong, 0)  # trained for in its job; no lock, since it has one writer at a time
         self.process = _CONTEXT.Process(target=_serve, args=(task, theirs, self.units), daemon=True)
         with _children_deaf_to_interrupts():
             self.process.start()
         theirs.close()
-        self.job: _Pending[Any] | None = None
+        self.job: AnyPending | None = None
 
-    def give(self, pending: _Pending[Any]) -> None:
+    def give(self, pending: AnyPending) -> None:
         self.job = pending
         pending.attempts += 1
         with suppress(OSError):  # it died while idle: the sentinel says so, and the job is given to its replacement
@@ -159,7 +159,7 @@ class ProcessExecutor:
         self._task = task
         self._size = workers
         self._workers: list[_Worker] = []
-        self._waiting: deque[_Pending[Any]] = deque()  # for a worker
+        self._waiting: deque[AnyPending] = deque()  # for a worker
 
     def submit(self, job: Job[T]) -> Outcome[T]:
         pending = _Pending(self, job)

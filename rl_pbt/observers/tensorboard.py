@@ -18,11 +18,11 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from rl_pbt.records import FinalTest, Hypers, Proposal, Result
-from rl_pbt.space import Space
+from rl_pbt.space import Space, spread
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.tasks.base import Words
 
-FOLDERS = "tensorboard"
+FOLDER_NAME = "tensorboard"
 
 
 @final
@@ -34,7 +34,7 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, space: Space, *, words: Words) -> None:
-        self._folder = folder / FOLDERS
+        self._folder = folder / FOLDER_NAME
         shutil.rmtree(self._folder, ignore_errors=True)
         self._space = space
         self._speed_tag = "time/fps" if words.short_unit == "frame" else f"time/{_in_tag(words.short_units)}_per_s"
@@ -68,7 +68,7 @@ class TensorBoard:
         self._unseen += 1
         units = self._units[proposal.member] = self._units.get(proposal.member, 0) + proposal.units
         writer = self._writer(f"member-{proposal.member:02d}")
-        scalars = {**result.metrics, **_of_hypers(proposal.hypers), **_of_fitness(result)}
+        scalars = {**result.metrics, **_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}
         if result.cost.wall_s > 0:
             scalars[self._speed_tag] = result.cost.units / result.cost.wall_s
         _scalars(writer, scalars, units)
@@ -85,10 +85,10 @@ class TensorBoard:
         standing = [proposal for _, proposal in sorted(self._standing.items())]
         results = [self._results[proposal.id] for proposal in standing]
         if fitness := [result.fitness for result in results if result.fitness is not None]:
-            spread = {"best": max(fitness), "median": median(fitness), "spread": max(fitness) - min(fitness)}
-            _scalars(writer, {f"population/{name}": value for name, value in spread.items()}, units)
+            told = {"best": max(fitness), "median": median(fitness), "spread": max(fitness) - min(fitness)}
+            _scalars(writer, {f"population/{name}": value for name, value in told.items()}, units)
         for name, dimension in self._space.dimensions.items():
-            diversity = dimension.spread([proposal.hypers[name] for proposal in standing])
+            diversity = spread(dimension, [proposal.hypers[name] for proposal in standing])
             writer.add_scalar(f"diversity/{name}", diversity, units)
         founders = len({self._lineage.founder(proposal.id) for proposal in standing})
         writer.add_scalar("diversity/surviving_founders", founders, units)
@@ -101,7 +101,7 @@ class TensorBoard:
         writer = self._writer("winner")
         for proposal in line:
             result = self._results[proposal.id]
-            _scalars(writer, {**_of_hypers(proposal.hypers), **_of_fitness(result)}, result.lineage_units)
+            _scalars(writer, {**_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}, result.lineage_units)
         first_and_last = {f"first/{n}": v for n, v in line[0].hypers.items()} | {
             f"last/{n}": v for n, v in line[-1].hypers.items()
         }
@@ -127,12 +127,12 @@ def _in_tag(noun: str) -> str:
     return re.sub(r"[^\w.-]+", "_", noun)
 
 
-def _of_hypers(hypers: Hypers) -> dict[str, float]:
+def _hyper_scalars(hypers: Hypers) -> dict[str, float]:
     """Those that are numbers, by tag."""
     return {f"hypers/{name}": value for name, value in hypers.items() if not isinstance(value, str)}
 
 
-def _of_fitness(result: Result) -> dict[str, float]:
+def _fitness_scalars(result: Result) -> dict[str, float]:
     return {} if result.fitness is None else {"fitness": result.fitness}
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live table on a terminal, plain lines elsewhere."""
+"""What a person sees during a run: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNSPENT_SHARE = 0.002  # of the budget, that the methods may leave over
 class Progress:
     """An observer of all searches of a run, one after another; `total_units` is the budget of all together.
 
-    `underway` tells the units of intervals that are going on, so that the time left is known from the first seconds.
+    `underway` tells the units of intervals that have not ended, so that the time left is known from the first seconds.
     """
 
     def __init__(self, total_units: int, stream: TextIO, underway: Callable[[], int] = lambda: 0, *, words: Words) -> None:

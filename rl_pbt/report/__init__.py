@@ -1,4 +1,4 @@
-"""What came of a run. `python -m rl_pbt.report RUN` makes it anew.
+"""The report of a run. `python -m rl_pbt.report RUN` rebuilds it.
 
 `evidence` reads a run, `comparison` and `summarising` make a typed `summary` of it with `statistics`, `plots` and `family_tree`
 draw it in one `style`, `page` tells it, and `writing` puts it beside the run.

@@ -12,7 +12,7 @@ from rl_pbt.store.run import RunFolder
 
 
 def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.report") -> int:
-    """Write the report of the run that the words name, and say what it says; the exit status."""
+    """Write the report of the run that the words name, and print its summary; the exit status."""
     parser = argparse.ArgumentParser(prog=program, description="Rebuild the report of a finished or interrupted run.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
     run = RunFolder(parser.parse_args(words).run)

@@ -21,8 +21,8 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import counted, listed
 
 ALPHA = 0.05
-COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a word
-TOLERANCE = 0.005  # by which the units that two methods spent may differ
+COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a caveat
+BUDGET_TOLERANCE = 0.005  # by which the units that two methods spent may differ
 
 
 def comparisons(evidence: Evidence) -> list[Comparison]:
@@ -45,11 +45,12 @@ def comparisons(evidence: Evidence) -> list[Comparison]:
 
 
 def caveats(evidence: Evidence) -> Iterator[str]:
-    """What makes all results mean less, and what to do about it."""
+    """What weakens all results, and what to do about it."""
     config, words = evidence.config, evidence.words
     if words.baseline and evidence.manifest.baseline is None:
         yet = "" if evidence.manifest.status == "finished" else " yet"
         yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."
+    yield from _not_held_out(evidence)
     costs = {method: total_cost(by_seed) for method, by_seed in evidence.histories.items()}
     if costly := [method for method, cost in costs.items() if cost.eval_units > COSTLY_SHARE * cost.units]:
         yield (
@@ -65,6 +66,23 @@ def caveats(evidence: Evidence) -> Iterator[str]:
         yield (
             f"Evaluation used part of the budget, so fewer than the {planned} planned generations were trained: "
             f"{', '.join(short)}."
+        )
+
+
+def _not_held_out(evidence: Evidence) -> Iterator[str]:
+    """What a test says that was the evaluation itself, with other seeds."""
+    tests = [history.test for by_seed in evidence.histories.values() for history in by_seed.values() if history.test]
+    if not any(not test.held_out for test in tests):
+        return
+    if all(len(set(test.returns)) == 1 for test in tests if len(test.returns) > 1) and any(len(t.returns) > 1 for t in tests):
+        yield (
+            f"Each winner's test {evidence.words.episodes} gave one and the same {evidence.words.score}: the evaluation does not "
+            f"depend on its seed, so the test is on the data that winners were selected on, and is optimistically biased."
+        )
+    else:
+        yield (
+            "The training has no test of its own, so winners were evaluated with new seeds: that is held out only if the seed "
+            "chooses the data."
         )
 
 
@@ -85,7 +103,7 @@ def _refusal(evidence: Evidence, first: str, second: str) -> str | None:
             if history.test is None or not history.test.returns:
                 return f"{method}'s winner on seed {seed} was not tested"
     one, other = (total_cost(evidence.histories[method]).units for method in (first, second))
-    if abs(one - other) > TOLERANCE * max(one, other):
+    if abs(one - other) > BUDGET_TOLERANCE * max(one, other):
         return (
             f"the budgets differ: {first} spent {one:,} {evidence.words.units} and {second} {other:,}, "
             f"{abs(one - other) / max(one, other):.1%} apart. A larger budget, or less evaluation, makes what the last "
@@ -156,7 +174,7 @@ def seeds_to_claim(together: int) -> int:
 
 
 def _verdict(methods: tuple[str, str], difference: Estimate, seeds: int, chance: _Chance, words: Words) -> str:
-    """What the difference allows to be said, in plain English."""
+    """The claim that the difference supports, in plain English."""
     better, worse = methods if difference.value >= 0 else methods[::-1]
     over = f"over {seeds} seeds" if difference.unit == "seeds" else f"over test {words.episodes} only"
     measured = f"{methods[0]} minus {methods[1]} is {difference.value:+.4g} in mean test {words.score}"
@@ -176,7 +194,7 @@ def _verdict(methods: tuple[str, str], difference: Estimate, seeds: int, chance:
 
 
 def _claim(better: str, measured: str, seeds: int, p_value: float, together: int) -> str:
-    """What may be said of a difference that the interval over seeds shows."""
+    """The claim that a difference supports whose interval over seeds excludes 0."""
     of_many = f", corrected for {together} comparisons" if together > 1 else ""
     needed = seeds_to_claim(together)
     if seeds < needed:
@@ -194,7 +212,7 @@ def _claim(better: str, measured: str, seeds: int, p_value: float, together: int
 
 
 def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None, words: Words) -> Iterator[str]:
-    """What makes the difference of two methods mean little, whatever its interval."""
+    """What makes the difference between two methods mean little, whatever its interval."""
     if margins and all(margin is not None and margin.sign <= 0 for margin in margins.margins.values()):
         yield (
             "The budget is too small for the difference to mean anything: neither method's winner is shown to be "

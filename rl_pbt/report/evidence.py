@@ -52,7 +52,7 @@ class Evidence:
 
 
 def read_evidence(run: RunFolder) -> Evidence:
-    """Raises UserError for what is no run, or is damaged."""
+    """Raises UserError where there is no run, or it is damaged."""
     manifest = run.manifest()
     config = manifest.config
     histories = {method: {seed: read_history(run, method, seed) for seed in config.seeds} for method in config.methods}

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rl_pbt.arrays import Floats
 from rl_pbt.records import Trial
-from rl_pbt.report.statistics import Floats
 from rl_pbt.report.style import INK
 from rl_pbt.store.history import History, surviving, winning_line
 
@@ -76,7 +76,7 @@ def tree_layout(history: History) -> dict[int, tuple[float, int]]:
 
 
 def _ordered(history: History) -> list[list[int]]:
-    """Proposal ids of each row from left to right. A member that starts anew stands where it stood before.
+    """Proposal ids of each row from left to right. A member that starts afresh stands where it stood before.
 
     Rows are generations, but a child stands below its parent, which another member may have got further with.
     """

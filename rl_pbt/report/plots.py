@@ -117,12 +117,13 @@ def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimen
     axes.plot(places, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=5, zorder=5)
     axes.autoscale_view()
     clean(axes)
-    if ticks := dimension.plot_ticks:
-        axes.set_yticks(list(ticks), list(ticks.values()))
+    axis = dimension.axis(name)
+    if axis.ticks:
+        axes.set_yticks(list(axis.ticks), list(axis.ticks.values()))
     # An empty log scale has no limits; and published hyperparameters, which may lie outside the space, may be 0.
-    if healthy and dimension.log_axis and min(y for segment in segments for _, y in segment) > 0:
+    if healthy and axis.log and min(y for segment in segments for _, y in segment) > 0:
         axes.set_yscale("log")
-    axes.set_ylabel(dimension.plot_label(name))
+    axes.set_ylabel(axis.label)
 
 
 def _lifetime(history: History, trial: Trial) -> tuple[int, int]:

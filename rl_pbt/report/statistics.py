@@ -6,24 +6,24 @@ over seeds, an interval over test episodes is given instead, and its unit says s
 
 Definitions follow rliable (Agarwal et al. 2021, arXiv 2108.13264): the interquartile mean is the mean trimmed by a
 quarter on each side, intervals are percentiles of a stratified bootstrap, and the probability of improvement counts
-ties as a half. Departure: the generator has a fixed seed, so the same ledger gives the same numbers.
+ties as a half. Deviation: the generator has a fixed seed, so the same ledger gives the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import permutation_test
 
-from rl_pbt.records import JSON
+from rl_pbt.arrays import Floats
+from rl_pbt.records import JSON, Fields
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import NOTHING
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test scores of each seed's winner
 Unit: TypeAlias = Literal["seeds", "episodes"]
 
@@ -47,7 +47,7 @@ class Estimate:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the whole interval lies on that side of 0, else 0."""
+        """1 or -1 where the whole interval lies on that side of 0, otherwise 0."""
         if self.interval is None:
             return 0
         return int(self.interval[0] > 0) - int(self.interval[1] < 0)
@@ -69,8 +69,8 @@ class Estimate:
         return {"value": self.value, "interval": interval, "unit": self.unit}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Estimate:
-        """Raises KeyError, TypeError or ValueError for what is none."""
+    def from_json(cls, fields: Fields) -> Estimate:
+        """Raises KeyError, TypeError or ValueError for anything else."""
         interval = fields["interval"]
         if interval is not None:
             low, high = interval

@@ -11,7 +11,7 @@ from rl_pbt.store.history import History, best_fitness_curve, copies, founders, 
 
 
 def summary_of(evidence: Evidence) -> Summary:
-    """What came of a run."""
+    """The summary of what the files of a run say."""
     config, manifest = evidence.config, evidence.manifest
     budget = config.population * config.budget
     first, *others = comparisons(evidence)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, final
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, final
 
 from rl_pbt.records import JSON, Cost, Hypers
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.store.manifest import Status
 from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VERSION = 2
 
@@ -72,7 +75,7 @@ class MethodSummary:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineMargins:
-    """How far above the task's baseline the winners are: its mean over so many episodes, and the margin of each method."""
+    """How far above the task's baseline the winners are: its mean over `episodes`, and the margin of each method."""
 
     mean: float
     episodes: int
@@ -116,7 +119,7 @@ class Comparison:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What came of a run: each method, the first against each of the others, and what makes all of it mean less."""
+    """The outcome of a run: each method, the first against each of the others, and the caveats."""
 
     task: str
     task_options: Mapping[str, JSON]
@@ -150,11 +153,11 @@ class Summary:
         return {"version": VERSION, **{name: _plain(value) for name, value in told.items()}, **compared}
 
 
-def _by_name(record: Any) -> dict[str, Any]:
+def _by_name(record: DataclassInstance) -> dict[str, object]:
     return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
-def _plain(value: Any) -> JSON:
+def _plain(value: object) -> JSON:
     """Records and mappings as objects, tuples and lists as lists."""
     match value:
         case None | bool() | int() | float() | str():
@@ -163,5 +166,6 @@ def _plain(value: Any) -> JSON:
             return {str(name): _plain(entry) for name, entry in value.items()}
         case tuple() | list():
             return [_plain(entry) for entry in value]
-        case _:
-            return {name: _plain(entry) for name, entry in _by_name(value).items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(entry) for name, entry in _by_name(value).items()}
+    raise TypeError(f"{value!r} is not plain")

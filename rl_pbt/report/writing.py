@@ -20,7 +20,7 @@ MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; o
 
 
 def summarise(run: RunFolder) -> Summary:
-    """What came of a run, as far as it went; nothing is written. Raises UserError for what is no run, or is damaged."""
+    """The summary of a run, as far as it went; nothing is written. Raises UserError where there is no run or it is damaged."""
     return summary_of(read_evidence(run))
 
 
@@ -64,7 +64,7 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
 
 
 def terminal_summary(summary: Summary, page: Path) -> str:
-    """The end of a run: each method's test score and cost, what can be said of them, and where the page is."""
+    """The end of a run: each method's test score and cost, the verdict, and where the page is."""
     words = summary.words
     lines = [f"{name:14} {_in_one_line(method, words)}" for name, method in summary.methods.items()]
     verdicts = [comparison.verdict for comparison in summary.comparisons]

@@ -29,7 +29,7 @@ Options = TypeVar("Options")
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Generic[Options]):
-    """How to make a method, the dataclass of its options, what lists of methods say of it, and where it is from.
+    """How to make a method, the dataclass of its options, its line in lists of methods, and its source.
 
     Names of options are one list shared by all methods: where two have the same, it means the same. A `sequential` method has
     one proposal underway at a time. One that `replays` needs a finished run and is chosen by `replay:RUN`.

@@ -10,7 +10,7 @@ from rl_pbt.search.halving import Halving
 
 @final
 class ASHA(Halving):
-    """As many trials train at a time as the population has members, and nobody waits for anybody."""
+    """As many trials train at a time as the population has members, and none waits for another."""
 
     def work(self) -> list[Proposal]:
         asked: list[Proposal] = []

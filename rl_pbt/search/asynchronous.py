@@ -39,8 +39,8 @@ class AsynchronousOptions:
 class AsynchronousPBT(Bookkeeping):
     """A member decides as soon as it is ready, without waiting for the others.
 
-    It compares itself with each of the others by the newest checkpoint that has trained for no longer than its own: nobody is
-    better for being older. With `any_age` it takes the newest. Members take turns in a fixed order, so more of them than
+    It compares itself with each of the others by the newest checkpoint that has trained for no longer than its own: being
+    older is no advantage. With `any_age` it takes the newest. Members take turns in a fixed order, so more of them than
     workers are treated alike.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -17,7 +17,7 @@ from rl_pbt.search.problem import Problem
 
 
 class Method(Protocol):
-    """A checked conversation: `ask` for work, `tell` what came of each proposal, by id, once."""
+    """A checked conversation: `ask` for work, `tell` the result of each proposal, by id, once."""
 
     @abstractmethod
     def ask(self) -> list[Proposal]:
@@ -57,7 +57,7 @@ class Start:
 
 
 class Bookkeeping(Method, ABC):
-    """Who is where, what is underway, what was spent; and a final re-evaluation of the best with what is left at the end.
+    """Where each member is, what is underway, what was spent; at the end, what is left re-evaluates the best members.
 
     A method says in `work` what it wants done. A member's generation counts its proposals.
     """
@@ -77,7 +77,10 @@ class Bookkeeping(Method, ABC):
 
     @abstractmethod
     def work(self) -> list[Proposal]:
-        """What a method is: who trains on from where, with which hypers. Empty: nothing yet or, with none underway, ever."""
+        """What the method asks for next: who trains, from where, with which hyperparameters.
+
+        Empty where it must wait for work underway and, with none underway, at the end.
+        """
 
     def ask(self) -> list[Proposal]:
         proposals = [] if self._reevaluations else self.work()
@@ -142,16 +145,16 @@ class Bookkeeping(Method, ABC):
         """By member, of its newest result; failures rank below everything."""
         return {member: result.rank_key for member, result in self.results.items()}
 
-    def alive(self) -> list[int]:
-        """Members whose newest result is no failure."""
+    def healthy(self) -> list[int]:
+        """Members whose newest result is not a failure."""
         return [member for member, result in sorted(self.results.items()) if result.failure is None]
 
     def needed(self) -> set[int]:
         parents = {proposal.parent for proposal in self.underway.values() if proposal.parent is not None}
-        return parents | {self.last[member].id for member in self.alive()}
+        return parents | {self.last[member].id for member in self.healthy()}
 
     def winner(self) -> int | None:
-        if not self.alive():
+        if not self.healthy():
             return None
         return self.last[ranking(self.fitness, self.rng("winner"))[-1]].id
 
@@ -164,9 +167,11 @@ class Bookkeeping(Method, ABC):
         limit = max(2, self.plan.population // 2**self._reevaluations)
         # "play-off" names a random stream: another name would break ties in another way.
         best_first = ranking(self.fitness, self.rng("play-off", generation=self._reevaluations))[::-1]
-        alive = set(self.alive())
-        contenders = [member for member in best_first if member in alive][:limit]
-        share = affordable({member: self._evaluated[member] for member in contenders}, self.account.left)
+        healthy = set(self.healthy())
+        contenders = [member for member in best_first if member in healthy][:limit]
+        share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in contenders}, self.account.left)
+        if self._reevaluations <= self.plan.free_rounds:
+            share = dict.fromkeys(contenders)  # as many episodes as usual
         # Members that had fewer generations than others skip some: the generation names the evaluation seeds.
         newest = max(self._begun.values(), default=0)
         self._begun.update(dict.fromkeys(share, newest))

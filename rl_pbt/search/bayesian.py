@@ -2,10 +2,11 @@
 
 Each trial is a member and trains once, with as much of the budget as any other; the first few are the members that every other
 method starts with, and each after that is proposed by a model of those before. `bayes` models fitness by a Gaussian process and
-maximises the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hypers lie by
+maximises the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hyperparameters lie by
 tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both are as the installed Optuna has them by
-default, but for the trials before there is a model: a quarter of the population, where Optuna has ten, which would be all of a
-small one. From version 5 on Optuna's TPE models hypers jointly by default, so that `tpe` proposes others than with version 4.
+default, except for the trials before there is a model: a quarter of the population, where Optuna has ten, which would be all of a
+small one. From version 5 on Optuna's TPE models hyperparameters jointly by default, so that `tpe` proposes others than with
+version 4.
 
 A trial that failed counts as the worst seen so far, so that the model turns away from where it was.
 
@@ -18,20 +19,21 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias, final
+from types import ModuleType
+from typing import Literal, TypeAlias, final
 
 from rl_pbt import seeds
 from rl_pbt.errors import UserError
 from rl_pbt.records import Hyper, Hypers, Proposal, Result
 from rl_pbt.search.base import Bookkeeping, Start
 from rl_pbt.search.problem import Problem
-from rl_pbt.space import Categorical, Dimension, Horizon, Integer, Linear, Log, Space
+from rl_pbt.space import Choice, Dimension, Horizon, Integer, Linear, Log, Space
 
 Sampler: TypeAlias = Literal["gp", "tpe"]
 INSTALL = "pip install -e '.[search]'"
 
 
-def load_optuna() -> Any:
+def load_optuna() -> ModuleType:
     """The package. Raises UserError, with what installs it, where it is absent."""
     try:
         return importlib.import_module("optuna")
@@ -44,7 +46,7 @@ def startup_trials(population: int) -> int:
     return max(2, population // 4)
 
 
-def distribution_of(dimension: Dimension, distributions: Any) -> Any:
+def distribution_of(dimension: Dimension, distributions: ModuleType) -> object:
     """Of Optuna's `distributions`, the one that is the dimension's prior. A horizon is searched as 1 - discount."""
     match dimension:
         case Log():
@@ -55,22 +57,22 @@ def distribution_of(dimension: Dimension, distributions: Any) -> Any:
             return distributions.FloatDistribution(1.0 - dimension.high, 1.0 - dimension.low, log=True)
         case Integer():
             return distributions.IntDistribution(int(dimension.low), int(dimension.high))
-        case Categorical():
+        case Choice():
             return distributions.CategoricalDistribution(dimension.choices)
         case _:
             raise UserError(f"bayes and tpe cannot search {dimension.describe()!r}")
 
 
 def to_optuna(dimension: Dimension, hyper: Hyper) -> Hyper:
-    """The value that stands for the hyper there, inside the bounds: 1 - discount is rounded."""
+    """The value that stands for the hyperparameter there, inside the bounds: 1 - discount is rounded."""
     if not isinstance(dimension, Horizon):
         return hyper
     return min(max(1.0 - float(hyper), 1.0 - dimension.high), 1.0 - dimension.low)
 
 
 def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
-    """The hyper that the value stands for, inside the bounds."""
-    if isinstance(dimension, Categorical | Integer):
+    """The hyperparameter that the value stands for, inside the bounds."""
+    if isinstance(dimension, Choice | Integer):
         return value
     number = 1.0 - float(value) if isinstance(dimension, Horizon) else float(value)
     low, high = (float(bound) for bound in dimension.extremes)
@@ -79,7 +81,8 @@ def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
 
 @final
 class Study:
-    """An Optuna study in memory: hypers and their fitness go in, hypers come out, always the same for the same.
+    """An Optuna study in memory: hyperparameters and their fitness go in, hyperparameters come out; the same input gives the
+    same output.
 
     Raises UserError where Optuna is not installed.
     """
@@ -91,18 +94,17 @@ class Study:
             name: distribution_of(dimension, self._optuna.distributions) for name, dimension in space.dimensions.items()
         }
         self._worst: float | None = None
-        self._suggested: Any = None  # Optuna's trial, until it is observed
+        self._suggested: object = None  # Optuna's trial, until it is observed
         samplers = {"gp": self._optuna.samplers.GPSampler, "tpe": self._optuna.samplers.TPESampler}
         with self._alone():
             made = samplers[sampler](seed=seed % 2**32, n_startup_trials=startup)
             self._study = self._optuna.create_study(sampler=made, direction="maximize")
 
     def suggest(self) -> Hypers:
-        """What to try next. To be observed before anything else is."""
+        """What to try next. `observe` must follow before the next suggestion."""
         with self._alone():
-            self._suggested = self._study.ask(self._distributions)
-        params = self._suggested.params
-        return {name: from_optuna(dimension, params[name]) for name, dimension in self._dimensions.items()}
+            trial = self._suggested = self._study.ask(self._distributions)
+        return {name: from_optuna(dimension, trial.params[name]) for name, dimension in self._dimensions.items()}
 
     def observe(self, hypers: Hypers, fitness: float | None) -> None:
         """Fitness of the last suggestion, or of `hypers` if none is open; None for a failure."""

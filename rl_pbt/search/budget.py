@@ -14,14 +14,15 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.records import Cost, Proposal, Result
 
 # Kept back: what an evaluation costs is known when it is over, and the last one may be longer than those before.
-RESERVE = 0.002
+RESERVE_SHARE = 0.002
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A budget cut into generations. All but `population` are in units; `quantum` is the least that a member can train for.
+    """A budget cut into generations. All numbers but `population` are in units; a member trains for multiples of `quantum`.
 
+    With `free_evaluation` judging costs no units, and nothing but a number of rounds limits the final re-evaluation.
     There are two generations at least: what an evaluation costs is known after the first, and only then can the budget be kept.
     Raises BadSetting for a plan that cannot be.
     """
@@ -30,6 +31,7 @@ class Plan:
     budget_per_member: int
     interval: int
     quantum: int = 1
+    free_evaluation: bool = False
 
     def __post_init__(self) -> None:
         if self.population < 2:
@@ -57,8 +59,13 @@ class Plan:
 
     @property
     def total(self) -> int:
-        """The budget of the whole population, in units."""
-        return self.population * self.budget_per_member
+        """The budget of the whole population, in units: the part of a quantum that a member cannot train for is not in it."""
+        return self.population * (self.budget_per_member // self.quantum * self.quantum)
+
+    @property
+    def free_rounds(self) -> int:
+        """Rounds of the final re-evaluation where it costs nothing: the population is halved until two are left."""
+        return max(1, self.population.bit_length() - 2) if self.free_evaluation else 0
 
 
 @final
@@ -84,7 +91,7 @@ class Account:
     def left(self) -> float:
         """What is neither spent nor committed nor the reserve."""
         committed = sum(self._committed.values()) + len(self._committed) * self.evaluation
-        reserve = RESERVE * self.plan.total if self.evaluation else 0
+        reserve = RESERVE_SHARE * self.plan.total if self.evaluation else 0
         return self.plan.total - reserve - self.spent.units - committed
 
     def commit(self, proposal: Proposal) -> None:

@@ -1,8 +1,8 @@
 """PBT's decision (Jaderberg et al. 2017, arXiv 1711.09846, Algorithm 1), as a component that its drivers hold.
 
-At every ready point a member may exploit, that is copy the weights and the hypers of a better one, and then explore, that is move
-the hypers it copied; everyone else trains on, untouched. The paper's variants and its ablations (sec. 5) are made of the same
-parts. `PBT` lets all members decide together, `AsynchronousPBT` each when it is ready.
+At every ready point a member may exploit, that is copy the weights and the hyperparameters of a better one, and then explore,
+that is move the hyperparameters it copied; everyone else trains on, untouched. The paper's variants and its ablations (sec. 5)
+are made of the same parts. `PBT` lets all members decide together, `AsynchronousPBT` each when it is ready.
 
 Deviations from the paper: those of `exploit` and `explore`; and a member that failed and finds nobody to copy weights from starts
 afresh.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from rl_pbt.search.exploit import Exploit, Results
 from rl_pbt.search.explore import Explore
 
 
-def burn_in_option() -> Any:
+def burn_in_option() -> int:
     """The field `burn_in` of a method's options. Espeholt 2018, App. F, uses 20 million frames."""
     return option(0, help="warm-up units of training before a member may copy")
 
@@ -32,7 +32,8 @@ def burn_in_option() -> Any:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evolution:
-    """What happens at a ready point. A copy copies `weights`, `hypers` or both; its hypers are explored, or `everyone`'s are.
+    """What happens at a ready point. A copy takes `weights`, `hypers` or both. Its hyperparameters are explored or, with
+    `everyone`, those of all.
 
     Before the `burn_in`, in units of each member's training, nobody copies but a failure, which cannot train on.
     """
@@ -86,7 +87,7 @@ class Evolution:
         return Start(parent=parent, hypers=hypers, hypers_from=hypers_from)
 
     def explored(self, population: Bookkeeping, member: int, hypers: Hypers) -> Hypers:
-        """What becomes of hypers that the member is to train with next."""
+        """These hyperparameters, changed by the rule for the member's next proposal."""
         if self.explore is None:
             return hypers
         rng = population.rng("explore", member=member, generation=population.next_generation(member))

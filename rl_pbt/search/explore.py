@@ -1,15 +1,15 @@
-"""Explore: what becomes of hypers that were copied, as plain functions of a space, hypers and a generator.
+"""Explore: how hyperparameters that were copied are changed, as plain functions of a space, hyperparameters and a generator.
 
 Perturb and resample are of Jaderberg 2017, sec. 4.1.2. Deviations: the default factors are 1.2 and 1/1.2 (Espeholt 2018, App. F),
-not 1.2 and 0.8, whose product is below 1: a hidden decay of every hyper, 0.36x in the median after 50 perturbations. A perturbed
-hyper stays inside its bounds, and a discount moves on the scale of 1-discount.
+not 1.2 and 0.8, whose product is below 1: a hidden decay of every hyperparameter, 0.36x in the median after 50 perturbations. A
+perturbed hyperparameter stays inside its bounds, and a discount moves on the scale of 1-discount.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Protocol, final
 
 import numpy as np
 
@@ -21,18 +21,18 @@ from rl_pbt.space import Space
 UNBIASED_FACTORS = (1.2, 1 / 1.2)
 
 
-def factors_option() -> Any:
+def factors_option() -> tuple[float, ...]:
     """The field `factors` of a method's options."""
     return option(UNBIASED_FACTORS, help="factors that perturb a hyperparameter, each as likely")
 
 
-def resample_probability_option() -> Any:
+def resample_probability_option() -> float:
     """The field `resample_probability` of a method's options."""
     return option(0.0, help="probability that a hyperparameter is resampled from its range instead of perturbed")
 
 
 class Explore(Protocol):
-    """A rule by which hypers move. Each hyper draws for itself."""
+    """A rule by which hyperparameters move. Each hyperparameter draws for itself."""
 
     @abstractmethod
     def __call__(self, space: Space, hypers: Hypers, rng: np.random.Generator) -> Hypers: ...
@@ -41,7 +41,7 @@ class Explore(Protocol):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturb:
-    """Each hyper moves by one of the factors, with `probability` (Jaderberg: always; Espeholt 2018: one time in three)."""
+    """Each hyperparameter moves by one of the factors, with `probability` (1 in Jaderberg 2017; 1/3 in Espeholt 2018)."""
 
     factors: tuple[float, ...] = UNBIASED_FACTORS
     probability: float = 1.0
@@ -62,7 +62,7 @@ class Perturb:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbOrResample:
-    """Each hyper is resampled from the prior with `probability`, otherwise perturbed; 1 is the paper's resample."""
+    """Each hyperparameter is resampled from the prior with `probability`, otherwise perturbed; 1 is the paper's resample."""
 
     probability: float
     perturb: Perturb = Perturb()

@@ -11,23 +11,22 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias, final
+from typing import final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Hyperparameter, Kernel, StationaryKernelMixin, WhiteKernel
 from threadpoolctl import threadpool_limits
 
-Floats: TypeAlias = npt.NDArray[np.float64]
+from rl_pbt.arrays import Floats
 
 CANDIDATES = 256  # random points of which the best begin an ascent
 ASCENTS = 2
-STEP = 1e-5  # of the finite differences that an ascent goes by
-TOLERANCES = {"ftol": 1e-6, "gtol": 1e-4}  # of both maxima: a chosen hyper is rounded in the end
+DIFFERENCE_STEP = 1e-5  # of the finite differences that an ascent goes by
+FIT_TOLERANCES = {"ftol": 1e-6, "gtol": 1e-4}  # of both maxima: a chosen hyperparameter is rounded in the end
 JITTER = 1e-8  # on the diagonal, beside the noise
-CLIP = 2.0  # standard deviations, beyond which a target counts no more
+TARGET_CLIP = 2.0  # standard deviations, beyond which a target counts no more
 
 
 @final
@@ -63,8 +62,9 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
 class TimelessRBF(RBF):  # type: ignore[misc]
     """exp(-|x - x'|^2 / 2 scale^2), x being all columns but the first."""
 
-    def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Any:
-        return super().__call__(X[:, 1:], None if Y is None else Y[:, 1:], eval_gradient)
+    def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats | tuple[Floats, Floats]:
+        values: Floats | tuple[Floats, Floats] = super().__call__(X[:, 1:], None if Y is None else Y[:, 1:], eval_gradient)
+        return values
 
 
 def signal_kernel() -> Kernel:
@@ -127,14 +127,14 @@ class UpperBound:
         return self(np.hstack([np.tile(context, (len(points), 1)), points]))
 
     def _ascend(self, context: Floats, start: Floats) -> Floats:
-        steps = np.vstack([np.zeros(len(start)), STEP * np.eye(len(start))])
+        steps = np.vstack([np.zeros(len(start)), DIFFERENCE_STEP * np.eye(len(start))])
 
         def descent(point: Floats) -> tuple[float, Floats]:
             values = -self._at(context, point + steps)
-            return float(values[0]), (values[1:] - values[0]) / STEP
+            return float(values[0]), (values[1:] - values[0]) / DIFFERENCE_STEP
 
         bounds = [(0.0, 1.0)] * len(start)
-        found: Floats = minimize(descent, start, jac=True, bounds=bounds, method="L-BFGS-B", options=TOLERANCES).x
+        found: Floats = minimize(descent, start, jac=True, bounds=bounds, method="L-BFGS-B", options=FIT_TOLERANCES).x
         return found
 
 
@@ -147,16 +147,16 @@ def one_thread() -> AbstractContextManager[object]:
 def standardised(targets: Floats) -> Floats:
     """Mean 0, deviation 1, outliers clipped; all 0 where they do not vary."""
     deviation = targets.std()
-    return np.clip((targets - targets.mean()) / deviation, -CLIP, CLIP) if deviation > 0 else np.zeros(len(targets))
+    return np.clip((targets - targets.mean()) / deviation, -TARGET_CLIP, TARGET_CLIP) if deviation > 0 else np.zeros(len(targets))
 
 
-def _fitted(kernel: Kernel, rows: Floats, targets: Floats, **settings: Any) -> GaussianProcessRegressor:
+def _fitted(kernel: Kernel, rows: Floats, targets: Floats, **settings: object) -> GaussianProcessRegressor:
     with _silence():
         return GaussianProcessRegressor(kernel, **settings).fit(rows, targets)
 
 
 def _likeliest(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Floats) -> tuple[Floats, float]:
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=TOLERANCES)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=FIT_TOLERANCES)
     return found.x, found.fun
 
 

@@ -1,16 +1,17 @@
 """GPBT-PL: Population Based Training whose losers learn from a winner (Bai & Cheng 2024, arXiv 2404.08233).
 
 A quarter of the population is slow and a quarter fast, and each slow one meets a fast one at random. It copies the weights of the
-fast one, and its hypers move from where *they* are towards the fast one's, with a velocity that is remembered: the update of a
-competitive swarm.
+fast one, and its hyperparameters move from where *they* are towards the fast one's, with a velocity that is remembered: the
+update of a competitive swarm.
 
     v <- r1 v + r2 (h_fast - h_slow)
-    h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn for each hyper
+    h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn for each hyperparameter
 
 The rule is that of the authors' code; the quarter is its setting, and takes the place of a truncation fraction. Deviations: the
-code also resamples each of those hypers with a probability of 0.25, here none is; hypers move on the unit scale of their
-dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole number or a choice
-goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn from is as in `pbt`.
+code also resamples each of those hyperparameters with a probability of 0.25, here none is resampled; hyperparameters move on the
+unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole
+number or a choice goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn
+from is as in `pbt`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import Truncation
 from rl_pbt.search.problem import Problem
 
-QUANTILE = 0.25
+LOSING_SHARE = 0.25
 
 
 @final
@@ -40,12 +41,12 @@ class GPBTPLOptions:
 
     def evolution(self) -> Evolution:
         """Who learns from whom."""
-        return Evolution(exploit=Truncation(fraction=QUANTILE), burn_in=self.burn_in)
+        return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
 class GPBTPL(Generational):
-    """Remembers a velocity for each member and hyper, on the unit scale; 0 at first."""
+    """Remembers a velocity for each member and hyperparameter, on the unit scale; 0 at first."""
 
     def __init__(self, problem: Problem, options: GPBTPLOptions) -> None:
         super().__init__(problem)
@@ -64,12 +65,12 @@ class GPBTPL(Generational):
     def _learn(self, member: int, fast: Hypers) -> Hypers:
         rng = self.rng("learn", member=member, generation=self.next_generation(member))
         slow, before = self.last[member].hypers, self.velocities.get(member, {})
-        learnt: Hypers = {}
+        learned: Hypers = {}
         velocities = {}
         for name, dimension in self.space.dimensions.items():
             inertia, pull = rng.random(2)
             h_slow, h_fast = dimension.unit(slow[name]), dimension.unit(fast[name])
             velocities[name] = float(inertia * before.get(name, 0.0) + pull * (h_fast - h_slow))
-            learnt[name] = dimension.from_unit(h_slow + velocities[name])
+            learned[name] = dimension.from_unit(h_slow + velocities[name])
         self.velocities[member] = velocities
-        return learnt
+        return learned

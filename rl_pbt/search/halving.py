@@ -6,8 +6,8 @@ ASHA (Li et al. 2020, arXiv 1810.05934, Algorithm 2) decides whenever a worker i
 A trial is a member number; it trains from rung to rung, from its own checkpoint. The last rung ends where any other method's
 member ends (R of the papers), the first after R/3^s, with s as large as leaves an interval at least.
 
-Deviations from the papers. Their budgets have no end; ours has one, and when what is left is no longer enough for what the rule
-wants, the most promising of the trials that wait trains on, for what is left at most. Nor do the papers pay for judging: until
+Deviations from the papers. Their budgets have no end. Ours has, and when what is left is not enough for what the rule wants,
+the most promising of the waiting trials trains on, for what is left at most. Nor do the papers pay for judging: until
 its price is known no more trials begin than the population has members. The papers return the best result of any rung; here the
 winner is among the trials that reached the highest rung, since a result after little training is not of what is compared.
 """
@@ -42,7 +42,7 @@ def resources(plan: Plan) -> list[int]:
 
 @final
 class Rung:
-    """Who was judged at the end of so many units, and who of them still waits to go on. Failures never do."""
+    """The trials that were judged after so many units, and which of them wait to be continued; failures never do."""
 
     def __init__(self, units: int) -> None:
         self.units = units
@@ -51,14 +51,14 @@ class Rung:
         self._waiting: set[int] = set()
 
     def enter(self, trial: int, result: Result, draw: float) -> None:
-        """`draw` places it among its equals."""
+        """`draw` orders trials of equal fitness."""
         self.judging = max(self.judging, result.cost.eval_units)
         insort(self._standing, (-result.rank_key, draw, trial))
         if result.failure is None:
             self._waiting.add(trial)
 
     def leave(self, trial: int) -> None:
-        """The trial goes on, or has."""
+        """The trial is continued, or has been."""
         self._waiting.discard(trial)
 
     def waiting(self) -> list[int]:
@@ -119,8 +119,8 @@ class Halving(Bookkeeping):
     def judging(self, rung: int) -> int:
         """Units, at most, that judging a trial at that rung takes.
 
-        The mean over all is too little: who has learnt for longer may play for longer. So at each rung where nobody was judged
-        yet it is taken to cost three times as much as at the one below.
+        The mean over all is too little: a trial that has learned for longer may play for longer. So at each rung where nobody was
+        judged yet it is taken to cost three times as much as at the one below.
         """
         most = 0
         for lower in self.rungs[: rung + 1]:
@@ -160,7 +160,7 @@ class Halving(Bookkeeping):
 
     @property
     def fitness(self) -> dict[int, float]:
-        """Of the trials among which the winner is sought: those alive that reached the highest rung."""
-        reached = {trial: sum(rung.units <= self.trained[trial] for rung in self.rungs) for trial in self.alive()}
+        """Of the trials among which the winner is sought: those that have not failed and reached the highest rung."""
+        reached = {trial: sum(rung.units <= self.trained[trial] for rung in self.rungs) for trial in self.healthy()}
         highest = max(reached.values(), default=0)
         return {trial: self.results[trial].rank_key for trial, rungs in reached.items() if rungs == highest}

@@ -10,7 +10,7 @@ from rl_pbt.search.problem import Problem
 
 
 def bracket_sizes(rungs: int) -> list[list[int]]:
-    """Trials at each rung of each bracket of Hyperband, for so many rungs (Li 2017, Algorithm 1); s falls from rungs - 1."""
+    """Trials at each rung of each bracket of Hyperband with `rungs` rungs (Li 2017, Algorithm 1); s falls from rungs - 1."""
     return [halved(-(-rungs * ETA**s // (s + 1)), s) for s in reversed(range(rungs))]
 
 

@@ -3,19 +3,19 @@
 Selection at every interval favours what pays off soon. Here only the first sub-population evolves that often; each of the others
 lets its members train for longer between its decisions. When a sub-population evolves, of its members, best first,
 
-* the first quarter and the second go on untouched;
+* the first quarter and the second train on untouched;
 * the third quarter meets migrants, the best members of the other sub-populations, each at most once. A migrant that is better
-  gives its weights, and if its sub-population is slower, its hypers too; one of a faster sub-population may owe its success to
-  greedy hypers, so those are taken from the own sub-population's best. Nothing is perturbed;
-* the last quarter copies the first, weights and hypers, the worst the best; its hypers are explored.
+  gives its weights, and if its sub-population is slower, its hyperparameters too; one of a faster sub-population may owe its
+  success to greedy hyperparameters, so those are taken from the own sub-population's best. Nothing is perturbed;
+* the last quarter copies the first, weights and hyperparameters, the worst the best; its hyperparameters are explored.
 
 The rule is that of the authors' code. It runs 32 members in four sub-populations, with decisions every 1, 10, 25 and 50 of 1000
-rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of four members or
-a multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the slowest waits for
-about as many generations as it has decisions (32 of 1000). Other deviations: hypers are explored as in `pbt` (the authors perturb
-by 0.8 and 1.25); in the last quarter the worst copies the best, where the authors pair them the other way round, which matters
-from 8 members in a sub-population on; whoever is copied is strictly better; and a failure is replaced when it happens, from its
-own sub-population's first quarter, otherwise from the best of the others.
+rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of four members or a
+multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the slowest waits for
+about as many generations as it has decisions (32 of 1000). Other deviations: hyperparameters are explored as in `pbt` (the
+authors perturb by 0.8 and 1.25); in the last quarter the worst copies the best, where the authors pair them the other way round,
+which matters from 8 members in a sub-population on; whoever is copied is strictly better; and a failure is replaced when it
+happens, from its own sub-population's first quarter, otherwise from the best of the others.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MOST_POPULATIONS = 4  # as in the paper
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """Whose weights and whose hypers a member takes, and whether those are explored then."""
+    """Whose weights and whose hyperparameters a member takes, and whether those are explored then."""
 
     weights: int
     hypers: int
@@ -137,7 +137,7 @@ def _better(fitness: Mapping[int, float | None], one: int, other: int) -> bool:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MFPBTOptions:
-    """How hypers are explored, and from when on; everything else follows from the plan."""
+    """How hyperparameters are explored, and from when on; everything else follows from the plan."""
 
     factors: tuple[float, ...] = factors_option()
     resample_probability: float = resample_probability_option()

@@ -1,9 +1,9 @@
 """PB2: Population-Based Bandits (Parker-Holder, Nguyen & Roberts 2020, arXiv 2002.02518).
 
-PBT in which a model chooses the hypers of whoever has copied. It learns from every interval of every member how fast the return
-rose, given when it was, what the return was before, and the hypers; then it takes the hypers with the highest upper confidence
-bound for a member that is where the copied one is now. Configurations that others are about to train with, those chosen in the
-same generation included, lower the uncertainty beforehand, so that losers do not all try the same.
+PBT in which a model chooses the hyperparameters of whoever has copied. It learns from every interval of every member how fast the
+return rose, given when it was, what the return was before, and the hyperparameters; then it takes the hyperparameters with the
+highest upper confidence bound for a member that is where the copied one is now. Configurations that others are about to train
+with, those chosen in the same generation included, lower the uncertainty beforehand, so that losers do not all try the same.
 
 A choice of a few values has no place in the model: it is resampled one time in two, otherwise inherited (PB2-Rand, Parker-Holder
 2021, arXiv 2106.15883). Whole numbers are rounded.
@@ -33,22 +33,23 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.search.base import Generational, Start
 from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import Truncation
 from rl_pbt.search.problem import Problem
-from rl_pbt.space import Categorical
+from rl_pbt.space import Choice
 
 if TYPE_CHECKING:
-    from rl_pbt.search.gp import Floats, Process
+    from rl_pbt.search.gp import Process
 
-QUANTILE = 0.25
-WINDOW = 100  # rows
+LOSING_SHARE = 0.25
+WINDOW_ROWS = 100  # rows
 LEAST_ROWS = 2  # one alone has no deviation to be standardised by
-RESAMPLED = 0.5  # of the choices
-DECIMALS = 3  # of a chosen hyper on its unit scale: another machine's last bits must not make another run
+RESAMPLE_PROBABILITY = 0.5  # of the choices
+HYPER_DECIMALS = 3  # of a chosen hyperparameter on its unit scale: another machine's last bits must not make another run
 
 
 @final
@@ -63,13 +64,13 @@ class PB2Options:
 
     def evolution(self) -> Evolution:
         """Who copies whom."""
-        return Evolution(exploit=Truncation(fraction=QUANTILE), burn_in=self.burn_in)
+        return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """An interval of a member: when and from which return it began, with which hypers, and how fast the return rose.
+    """An interval of a member: when and from which return it began, with which hyperparameters, and how fast the return rose.
 
     `rate` is in return per unit of training; `hypers` are between 0 and 1, on the scale of their dimensions.
     """
@@ -91,7 +92,7 @@ class Model:
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         rows = np.array([observation.row for observation in observations])
-        # Hypers are on their unit scale already; time and return come onto one here.
+        # Hyperparameters are on their unit scale already; time and return come onto one here.
         self._low = np.zeros(rows.shape[1])
         self._width = np.ones(rows.shape[1])
         self._low[:2] = rows[:, :2].min(axis=0)
@@ -102,24 +103,24 @@ class Model:
         self._process: Process = gaussian_processes().Process((rows - self._low) / self._width, rates)
 
     def choose(self, generation: int, before: float, pending: Sequence[Observation], rng: np.random.Generator) -> Floats:
-        """Hypers on the unit scale, for a member that has come to `before` at the beginning of `generation`."""
+        """Hyperparameters on the unit scale, for a member that has come to `before` at the beginning of `generation`."""
         free = len(self._low) - 2
         running = np.array([observation.row for observation in pending]).reshape(-1, len(self._low))
         bound = self._process.upper_bound((running - self._low) / self._width, self._kappa)
         context = (np.array([generation, before]) - self._low[:2]) / self._width[:2]
-        return np.round(bound.argmax(context, free, rng), DECIMALS)
+        return np.round(bound.argmax(context, free, rng), HYPER_DECIMALS)
 
 
 @final
 class PB2(Generational):
-    """A generation's copies are proposed after those who go on, so that all that is underway is pending when one chooses."""
+    """A generation's copies are proposed after those that continue, so that all that is underway is pending when one chooses."""
 
     def __init__(self, problem: Problem, options: PB2Options) -> None:
         gaussian_processes()
         super().__init__(problem)
         self.evolution = options.evolution()
-        self.observations: deque[Observation] = deque(maxlen=WINDOW)
-        self._modelled = [name for name, dimension in self.space.dimensions.items() if not isinstance(dimension, Categorical)]
+        self.observations: deque[Observation] = deque(maxlen=WINDOW_ROWS)
+        self._modelled = [name for name, dimension in self.space.dimensions.items() if not isinstance(dimension, Choice)]
         self._standing: dict[int, float] = {}  # by id: the fitness of the checkpoints that a generation starts from
 
     def tell(self, result: Result) -> None:
@@ -135,8 +136,8 @@ class PB2(Generational):
             self.last[member].id: result.fitness for member, result in self.results.items() if result.fitness is not None
         }
         donors = self.evolution.donors(self, members)
-        going_on = [member for member in members if member not in donors]
-        others = [self.propose(member, self.evolution.start(self, member, None), units=units) for member in going_on]
+        continuing = [member for member in members if member not in donors]
+        others = [self.propose(member, self.evolution.start(self, member, None), units=units) for member in continuing]
         with gaussian_processes().one_thread():
             model = self._model() if donors else None
             copies = [self.propose(m, self._copy(m, donors[m], model), units=units) for m in members if m in donors]
@@ -152,7 +153,7 @@ class PB2(Generational):
     def _chosen(self, donor: Proposal, model: Model | None, rng: np.random.Generator) -> Hypers:
         """By the model or, where there is none yet, from the prior."""
         hypers = {
-            name: dimension.sample(rng) if name in self._modelled or rng.random() < RESAMPLED else donor.hypers[name]
+            name: dimension.sample(rng) if name in self._modelled or rng.random() < RESAMPLE_PROBABILITY else donor.hypers[name]
             for name, dimension in self.space.dimensions.items()
         }
         if model is not None:

@@ -79,7 +79,7 @@ class ExploringOptions:
         self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
-        """Explore, with nobody to copy yet."""
+        """Explore; the variant adds whom to copy."""
         return Evolution(explore=explore_by(self.factors, self.resample_probability), burn_in=self.burn_in)
 
 
@@ -95,7 +95,7 @@ class ImpalaOptions:
         self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
-        """Espeholt 2018, App. F: everyone explores, each hyper with a probability of a third."""
+        """Espeholt 2018, App. F: everyone explores, each hyperparameter with a probability of a third."""
         explore = Perturb(factors=self.factors, probability=1 / 3)
         return Evolution(exploit=RandomRival(), explore=explore, everyone=True, burn_in=self.burn_in)
 

@@ -1,8 +1,8 @@
-"""Random search, and what hand tuning found: members that hold their hypers and copy nothing.
+"""Random search, and what hand tuning found: members that hold their hyperparameters and copy nothing.
 
-Random search is the baseline of Jaderberg 2017: as many members as the population, hypers drawn once from the prior and held,
-the best one taken (Bergstra & Bengio 2012). Hand tuning is the same with the published hypers for every member, which may lie
-outside the space: its members differ in nothing but their random streams, as several seeds of the default would.
+Random search is the baseline of Jaderberg 2017: as many members as the population, hyperparameters drawn once from the prior and
+held, the best one taken (Bergstra & Bengio 2012). Hand tuning is the same with the published hyperparameters for every member,
+which may lie outside the space: its members differ in nothing but their random streams, as several seeds of the default would.
 
 A member that failed stays failed; the units it would have used go to the others, so that the budget is spent.
 """
@@ -20,7 +20,7 @@ from rl_pbt.search.problem import Problem
 
 
 class Independent(Generational):
-    """Every member that has not failed trains on from its own last checkpoint, with hypers that nobody's fitness changes."""
+    """Every member that has not failed trains on from its own last checkpoint; no fitness changes its hyperparameters."""
 
     @abstractmethod
     def hypers_of(self, member: int) -> Hypers:
@@ -30,7 +30,7 @@ class Independent(Generational):
         return self.propose(member, Start(hypers=self.hypers_of(member)), units=units)
 
     def continuing(self) -> list[int]:
-        return self.alive()
+        return self.healthy()
 
     def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
         starts = {member: Start(parent=self.last[member].id, hypers=self.hypers_of(member)) for member in members}
@@ -39,7 +39,7 @@ class Independent(Generational):
 
 @final
 class RandomSearch(Independent):
-    """Every member holds the draw that it has in all methods at first."""
+    """Every member holds the draw that it begins with in all methods."""
 
     def hypers_of(self, member: int) -> Hypers:
         return self.initial_hypers(member)
@@ -47,7 +47,7 @@ class RandomSearch(Independent):
 
 @final
 class HandTuned(Independent):
-    """Every member has the published hypers. Raises BadSetting where one that is searched has none."""
+    """Every member has the published hyperparameters. Raises BadSetting where one that is searched has none."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)

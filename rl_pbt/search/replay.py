@@ -1,4 +1,4 @@
-"""Replay: fresh weights trained along a schedule of hypers that an earlier search found (Jaderberg 2017, sec. 5).
+"""Replay: fresh weights trained along a schedule of hyperparameters that an earlier search found (Jaderberg 2017, sec. 5).
 
 It tells what the schedule is worth without the copying of weights that found it. The whole population follows the one schedule,
 so its members differ in their random streams alone. They are numbered on from the earlier population: a member's number names
@@ -7,36 +7,55 @@ its streams, and with the same root seed they would otherwise begin from the ver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, final
+from typing import TypedDict, final
 
 from rl_pbt.errors import UserError
-from rl_pbt.options import option
+from rl_pbt.options import Settings, option
 from rl_pbt.records import Hypers
 from rl_pbt.search.problem import Problem
 from rl_pbt.search.random_search import Independent
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayOptions:
-    """`replay` is what `read_schedules` of the module `schedule` returns: the earlier run's `members`, and by seed its stages."""
-
-    replay: Mapping[str, Any] = option(factory=dict, help="schedules of hyperparameters that an earlier run found", flag=False)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Hypers, and how many units were trained with them."""
+class StageRecord(TypedDict):
+    """A `Stage`, as a configuration records it."""
 
     units: int
     hypers: Hypers
 
 
-def stages_for(replay: Mapping[str, Any], name: str, root_seed: int) -> list[Stage]:
+class Schedules(TypedDict):
+    """What an earlier `run` found: by seed, in text, and by the method that replays them, the stages.
+
+    `method` found them, `members` is one more than the highest number of a member, `setting` what both runs must have alike.
+    """
+
+    run: str
+    method: str
+    members: int
+    setting: Settings
+    seeds: dict[str, dict[str, list[StageRecord]]]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """`replay` has the entries of `Schedules`; it is empty where there is nothing to replay."""
+
+    replay: Settings = option(factory=dict, help="schedules of hyperparameters that an earlier run found", flag=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Hyperparameters, and how many units were trained with them."""
+
+    units: int
+    hypers: Hypers
+
+
+def stages_for(replay: Settings, name: str, root_seed: int) -> list[Stage]:
     """What the method of that name replays: of the same seed where the replayed run has it, otherwise its seeds in turn.
 
     Raises UserError where there is nothing to replay.

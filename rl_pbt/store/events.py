@@ -6,11 +6,10 @@ id; it is read here, so that old runs can still be reported, and written nowhere
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import TypeAlias, final
 
-from rl_pbt.records import JSON, FinalTest, Proposal, Result
+from rl_pbt.records import JSON, Fields, FinalTest, Proposal, Result
 
 VERSION = 2
 HEADER: dict[str, JSON] = {"event": "ledger", "version": VERSION}
@@ -68,7 +67,7 @@ class FinalTested:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Nothing follows."""
+    """The search is over: no event follows."""
 
     def to_json(self) -> dict[str, JSON]:
         """The fields of its line."""
@@ -78,10 +77,10 @@ class Ended:
 Event: TypeAlias = Proposed | Finished | Chosen | FinalTested | Ended
 
 
-def from_json(fields: Mapping[str, Any], version: int = VERSION) -> Event:
-    """Raises KeyError, TypeError or ValueError for what is no event of that version."""
+def from_json(fields: Fields, version: int = VERSION) -> Event:
+    """Raises KeyError, TypeError or ValueError for what is not an event of that version."""
     if version == 1:
-        fields = _of_version_1(fields)
+        fields = _from_version_1(fields)
     match fields["event"]:
         case "proposed":
             return Proposed(proposal=Proposal.from_json(fields["proposal"]))
@@ -97,25 +96,25 @@ def from_json(fields: Mapping[str, Any], version: int = VERSION) -> Event:
             raise ValueError(f"unknown event {other!r}")
 
 
-def _of_version_1(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _from_version_1(fields: Fields) -> Fields:
     """The same event in today's words."""
-    renamed = dict(fields)
     match fields["event"]:
         case "proposed":
-            renamed["proposal"] = _renamed(fields["proposal"], frames="units")
+            return {**fields, "proposal": _renamed(fields["proposal"], frames="units")}
         case "finished":
-            renamed["result"] = _judgement(_renamed(fields["result"], lineage_frames="lineage_units"))
+            return {**fields, "result": _judgement(_renamed(fields["result"], lineage_frames="lineage_units"))}
         case "tested":
-            renamed["test"] = _judgement(fields["test"])
+            return {**fields, "test": _judgement(fields["test"])}
         case "chosen":
-            renamed = _renamed(fields, id="proposal")
-    return renamed
+            return _renamed(fields, id="proposal")
+        case _:
+            return fields
 
 
-def _judgement(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _judgement(fields: Fields) -> Fields:
     cost = _renamed(fields["cost"], train_frames="train_units", eval_frames="eval_units")
     return {**_renamed(fields, id="proposal"), "cost": cost}
 
 
-def _renamed(fields: Mapping[str, Any], **names: str) -> dict[str, Any]:
+def _renamed(fields: Fields, **names: str) -> Fields:
     return {names.get(name, name): value for name, value in fields.items()}

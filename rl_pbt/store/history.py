@@ -53,7 +53,7 @@ class History:
 
     @property
     def rounds(self) -> list[tuple[Trial, ...]]:
-        """Trials cut wherever the method asked for more: generations, where it waited for all. One going on is left out."""
+        """Trials cut wherever the method asked for more: generations, where it waited for all. One underway is left out."""
         cuts = sorted({trial.asked_after for trial in self.trials} | {0, len(self.trials)})
         rounds = [self.trials[start:end] for start, end in pairwise(cuts)]
         return rounds[:-1] if any(proposal.trains for proposal in self.pending) else rounds

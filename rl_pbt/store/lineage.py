@@ -1,4 +1,4 @@
-"""Who descends from whom, worked out once and as the work goes on: for ledgers, TensorBoard and the terminal alike."""
+"""Who descends from whom, worked out once, as the proposals come in: for ledgers, TensorBoard and the terminal alike."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, final, get_args
+from typing import Literal, final, get_args
 
 from rl_pbt.config import RunConfig
-from rl_pbt.records import JSON
+from rl_pbt.records import JSON, Fields
 from rl_pbt.store.version_1 import config_of_version_1
 
 VERSION = 2
@@ -20,7 +20,7 @@ class Manifest:
     """What is recorded of a run beside its ledgers.
 
     `baseline` holds the scores of the task's baseline, none where it has none, and is None before they were measured.
-    `elapsed_s` are the seconds of all sessions, but for what a kill cut off; `commit` is None where the suite was not run from
+    `elapsed_s` are the seconds of all sessions, except those that were killed; `commit` is None where the suite was not run from
     its own checkout.
     """
 
@@ -54,7 +54,7 @@ class Manifest:
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
+    def from_json(cls, fields: Fields) -> Manifest:
         """Of this version and of version 1. Raises UserError, or one of KeyError, TypeError, ValueError and AttributeError."""
         old = fields.get("version", 1) == 1
         baseline = (fields.get("random_policy") or {}).get("returns") if old else fields["baseline"]

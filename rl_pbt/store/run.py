@@ -13,18 +13,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import final
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from rl_pbt.arrays import Array, State
 from rl_pbt.errors import UserError
-from rl_pbt.records import JSON
+from rl_pbt.records import JSON, Fields
 from rl_pbt.store.events import HEADER, VERSION, Event, from_json
 from rl_pbt.store.manifest import Manifest
 
-State: TypeAlias = Mapping[str, "np.ndarray[Any, Any]"]
 SUFFIX = ".safetensors"
 
 
@@ -69,8 +69,8 @@ def write_json(path: Path, value: Mapping[str, JSON]) -> None:
     write_durably(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises UserError where the file is absent or no JSON object."""
+def read_json(path: Path) -> Fields:
+    """Raises UserError where the file is absent or not a JSON object."""
     try:
         value = json.loads(path.read_text())
     except OSError as error:
@@ -78,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object")
+        raise UserError(f"{path} is damaged: it is not a JSON object")
     return value
 
 
@@ -158,7 +158,7 @@ def _line(fields: Mapping[str, JSON]) -> str:
     return json.dumps(fields, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def _version(first: Mapping[str, Any]) -> int:
+def _version(first: Fields) -> int:
     """Which version of ledger begins with this line. Raises ValueError for one that is not known here."""
     if first["event"] != "ledger":
         return 1
@@ -173,7 +173,7 @@ class FolderCheckpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._packs: dict[Path, dict[int, dict[str, np.ndarray[Any, Any]]]] = {}  # what was read of files of many
+        self._packs: dict[Path, dict[int, dict[str, Array]]] = {}  # what was read of files of many
 
     def path(self, proposal: int) -> Path:
         """The file of a proposal that was saved alone."""

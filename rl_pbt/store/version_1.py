@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from rl_pbt.records import Fields
 
-OF_SEARCH = ("methods", "seeds", "population", "interval", "group_size", "search", "hypers", "test_episodes")
-OF_TASK = ("env", "agent", "agent_options", "fitness", "eval_episodes", "backend", "device", "env_options", "frame_skip")
-OF_METHODS = ("fraction", "factors", "resample_probability", "burn_in", "any_age")
+SEARCH_FIELDS = ("methods", "seeds", "population", "interval", "group_size", "search", "hypers", "test_episodes")
+TASK_FIELDS = ("env", "agent", "agent_options", "fitness", "eval_episodes", "backend", "device", "env_options", "frame_skip")
+METHOD_FIELDS = ("fraction", "factors", "resample_probability", "burn_in", "any_age")
 
 
-def config_of_version_1(fields: Mapping[str, Any]) -> dict[str, Any]:
+def config_of_version_1(fields: Fields) -> Fields:
     """The same configuration as `RunConfig` has it. Raises KeyError for a field that is missing."""
-    methods = {name: fields[name] for name in OF_METHODS if name in fields}
+    methods = {name: fields[name] for name in METHOD_FIELDS if name in fields}
     if fields.get("replay"):
         methods["replay"] = _replay(fields["replay"])
     return {
-        **{name: fields[name] for name in OF_SEARCH},
+        **{name: fields[name] for name in SEARCH_FIELDS},
         "task": "rl",
         "budget": fields["frames"],
-        "task_options": {name: fields[name] for name in OF_TASK if name in fields},
+        "task_options": {name: fields[name] for name in TASK_FIELDS if name in fields},
         "method_options": methods,
     }
 
 
-def _replay(replay: Mapping[str, Any]) -> dict[str, Any]:
+def _replay(replay: Fields) -> Fields:
     seeds = {
         seed: {method: [_stage(stage) for stage in stages] for method, stages in by_method.items()}
         for seed, by_method in replay["seeds"].items()
@@ -32,5 +31,5 @@ def _replay(replay: Mapping[str, Any]) -> dict[str, Any]:
     return {**replay, "seeds": seeds}
 
 
-def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+def _stage(stage: Fields) -> Fields:
     return {"units": stage["frames"], "hypers": stage["hypers"]}

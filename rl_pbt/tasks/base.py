@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
+from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Proposal, Result
 
-State: TypeAlias = Mapping[str, "np.ndarray[Any, Any]"]
-Advance: TypeAlias = Callable[[int], None]  # told of units as they are trained for; only for the eyes
+Advance: TypeAlias = Callable[[int], None]  # told of units as they are trained for; only for progress
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -77,12 +76,12 @@ class Checkpoints(Protocol):
         ...
 
     def leave_only(self, proposals: Iterable[int]) -> None:
-        """`keep_only` at the end of a search, when nothing else is to share their place."""
+        """`keep_only` at the end of a search, when nothing else is to be kept beside them."""
         ...
 
 
 def unheeded(units: int) -> None:
-    """Nobody watches."""
+    """No progress is shown."""
 
 
 class Job(Protocol[T_co]):
@@ -101,6 +100,11 @@ class Task(Protocol):
         """The least units that a member can train for; it trains for whole multiples."""
         ...
 
+    @property
+    def free_evaluation(self) -> bool:
+        """Whether judging a member again costs no units of the budget."""
+        ...
+
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """Results in the order of the proposals; each one's checkpoint is durable when this returns (none for a failure)."""
         ...
@@ -114,7 +118,7 @@ class Task(Protocol):
         ...
 
     def rehearsal(self) -> Task:
-        """The same training, judged as cheaply as can be: what a dry run takes the time of."""
+        """The same training, judged as cheaply as possible: what a dry run times."""
         ...
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Any:
@@ -137,7 +141,7 @@ class TaskType(Protocol):
     """What is known of a task before it exists. One module, with a line in `registry.TASKS`, holds one as its `TYPE`."""
 
     @property
-    def options(self) -> type[Any]:
+    def options(self) -> type:
         """A frozen dataclass of what is particular to this task; its fields are made with `options.option`."""
         ...
 
@@ -146,27 +150,27 @@ class TaskType(Protocol):
         """Other names of fields that people of this task's field use, as `frames` for `budget`."""
         ...
 
-    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Every field of `RunConfig` and of `options` that this task has something to say of, flat.
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
+        """Every field of `RunConfig` and of `options` that this task has a value for, flat.
 
-        `given` is what the user said, by field name, over the `recorded` settings of a run that is resumed or, for a new run,
+        `given` is what the user set, by field name, over the `recorded` settings of a run that is resumed or, for a new run,
         over defaults. Names are resolved to exact ones, and `search` and `hypers` are whole. Raises UserError for what cannot be.
         """
         ...
 
-    def words(self, options: Mapping[str, Any]) -> Words:
+    def words(self, options: Settings) -> Words:
         """Its nouns. Reads nothing but the plain options of a run: no code of the user's is loaded for a report."""
         ...
 
-    def title(self, options: Mapping[str, Any]) -> str:
+    def title(self, options: Settings) -> str:
         """What is trained, for headings: "a2c on CartPole-v1"."""
         ...
 
-    def folder(self, options: Mapping[str, Any]) -> str:
-        """The folder that its runs are put in if nobody names one: "CartPole-v1"."""
+    def folder(self, options: Settings) -> str:
+        """The folder that its runs are put in if none is named: "CartPole-v1"."""
         ...
 
-    def judging(self, options: Mapping[str, Any]) -> str:
+    def judging(self, options: Settings) -> str:
         """How fitness is made, to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
         ...
 

@@ -23,25 +23,27 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
+
+import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import built, option
+from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Result
 from rl_pbt.tasks import process_group
-from rl_pbt.tasks.answers import LONGEST, Failed, metrics_of, scores_of
+from rl_pbt.tasks.answers import LONGEST_REASON, Failed, metrics_of, scores_of
 from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
 from rl_pbt.tasks.files import read_folder, write_folder
 from rl_pbt.tasks.looping import (
     Done,
+    Kept,
     Turn,
-    at_least_one,
     checkpoint_of,
+    completed_with_search,
     judged_by,
     kept,
     one_by_one,
-    settled,
     tested,
     words_for,
 )
@@ -101,6 +103,10 @@ class CommandTask:
     timeout_s: float | None = None
     quantum: int = 1
 
+    @property
+    def free_evaluation(self) -> bool:
+        return True
+
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """One after another; a failure has its reason, and no checkpoint."""
         return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
@@ -120,7 +126,7 @@ class CommandTask:
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Left:
         """The files that it left."""
         left = kept(checkpoints, proposal)
-        return Left(files={name: array.tobytes() for name, array in left.state.items()}, hypers=left.hypers)
+        return Left(files=_files(left), hypers=left.hypers)
 
     def _work(self, turn: Turn) -> Done:
         with tempfile.TemporaryDirectory(prefix="rl_pbt-", ignore_cleanup_errors=True) as scratch:
@@ -151,12 +157,19 @@ class CommandTask:
             raise Failed(f"the program {self.program[0]} could not be started: {error.strerror}") from error
 
 
+def _files(left: Kept) -> dict[str, bytes]:
+    """What `read_folder` read, from a checkpoint. Raises UserError for one of another task."""
+    if not isinstance(left.state, dict) or not all(isinstance(array, np.ndarray) for array in left.state.values()):
+        raise UserError("this checkpoint does not hold the files of a program: it is of another task")
+    return {name: array.tobytes() for name, array in left.state.items()}
+
+
 def _write_request(turn: Turn, folder: Path) -> None:
     """The request and the folders that it speaks of."""
     parent = None
     if turn.parent is not None:
         parent = folder / "parent"
-        write_folder({name: array.tobytes() for name, array in turn.parent.state.items()}, parent)
+        write_folder(_files(turn.parent), parent)
     checkpoint = folder / "checkpoint"
     checkpoint.mkdir()
     request = {
@@ -181,9 +194,9 @@ def _answer(turn: Turn, folder: Path) -> Done:
     try:
         answer = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise Failed(f"the program's answer is no JSON ({error})") from None
+        raise Failed(f"the program's answer is not JSON ({error})") from None
     if not isinstance(answer, dict) or "scores" not in answer:
-        raise Failed('the program\'s answer is no JSON object with "scores"')
+        raise Failed('the program\'s answer is not a JSON object with "scores"')
     updates = answer.get("updates", turn.units)
     if type(updates) is not int or updates < 0:
         raise Failed('"updates" in the program\'s answer must be a whole number')
@@ -197,7 +210,7 @@ def _answer(turn: Turn, folder: Path) -> Done:
 
 def _reason(failure: str, ended: process_group.Ended, folder: Path) -> str:
     """With the last lines that were printed; the scratch folder has no name there, since a ledger should not depend on it."""
-    lines = ended.last_lines(LAST_LINES, LONGEST, nameless=folder)
+    lines = ended.last_lines(LAST_LINES, LONGEST_REASON, nameless=folder)
     return f"{failure}: {lines}" if lines else failure
 
 
@@ -208,24 +221,24 @@ class CommandType:
     options = CommandOptions
     aliases: Mapping[str, str] = {}
 
-    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`program` may be given as one text, as a shell reads it."""
         program = given.get("program")
-        return settled({**given, "program": shlex.split(program)} if isinstance(program, str) else given, recorded)
+        return completed_with_search({**given, "program": shlex.split(program)} if isinstance(program, str) else given, recorded)
 
-    def words(self, options: Mapping[str, Any]) -> Words:
+    def words(self, options: Settings) -> Words:
         """Those that the user chose."""
         return words_for(options)
 
-    def title(self, options: Mapping[str, Any]) -> str:
+    def title(self, options: Settings) -> str:
         """The program, as a shell reads it."""
         return shlex.join(options["program"])
 
-    def folder(self, options: Mapping[str, Any]) -> str:
+    def folder(self, options: Settings) -> str:
         """The script without its ending."""
         return Path(process_group.script_of(options["program"])).stem or "command"
 
-    def judging(self, options: Mapping[str, Any]) -> str:
+    def judging(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 

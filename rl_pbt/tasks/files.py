@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from rl_pbt.arrays import Array
 from rl_pbt.errors import UserError
 from rl_pbt.tasks.answers import Failed
 
-Files: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
+Files: TypeAlias = dict[str, Array]
 
 
 def read_folder(folder: Path) -> Files:
     """Every file below `folder`: path in it, with `/` -> its bytes, uint8 [size], in the order of their names.
 
-    Folders without files are left out. Raises Failed for what is no file: a link may lead anywhere, and cannot travel.
+    Folders without files are left out. Raises Failed for what is not a file: a link may lead anywhere, and cannot travel.
     """
     if folder.is_symlink():
         raise Failed("the checkpoint folder was replaced by a symbolic link: leave files in it")
@@ -36,7 +37,7 @@ def read_folder(folder: Path) -> Files:
                 except OSError as error:
                     raise Failed(f"{inner} in the checkpoint cannot be read: {error.strerror}") from None
             elif not path.is_dir():
-                raise Failed(f"{inner} in the checkpoint is no file: leave files and folders only")
+                raise Failed(f"{inner} in the checkpoint is not a file: leave files and folders only")
     return files
 
 
@@ -45,9 +46,7 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
     for name in files:
         inner = PurePosixPath(name)
         if not inner.parts or inner.is_absolute() or ".." in inner.parts or (os.name == "nt" and set(name) & set("\\:")):
-            raise UserError(
-                f"a checkpoint holds a file {name!r}, which would lie outside its folder: do not trust where it is from"
-            )
+            raise UserError(f"a checkpoint holds a file {name!r}, which would lie outside its folder: do not trust its source")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         path = folder / name

@@ -1,15 +1,18 @@
-"""The class of a training of the user's own: found by its name, named by itself, and checked before anything is trained."""
+"""The class of a training of the user's own: what it must offer, how it is found by its name, and what is checked of it."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from rl_pbt.errors import BadSetting, UserError, near_names
+from rl_pbt.records import Hypers
 from rl_pbt.tasks.answers import described
 
 # What a class must have, with the arguments that each is called with.
@@ -17,7 +20,37 @@ METHODS = {"set_hypers": ("hypers",), "train": ("budget",), "evaluate": ("seed",
 TEST, BASELINE = "test", "baseline"  # what it may have; the seed is the argument of both
 
 
-def name_of(cls: type[Any]) -> str:
+class Trainable(Protocol):
+    """What a training of your own must offer to `tune`; `rl_pbt.torch_state` turns torch modules and optimisers into states.
+
+    `hypers` maps the names in `search` to values. A `budget` is in units of your own: updates, epochs, samples. A state is nested
+    dicts and lists of NumPy arrays, numbers and strings. A score is better the higher it is.
+    """
+
+    def __init__(self, hypers: Hypers, seed: int) -> None: ...
+
+    def set_hypers(self, hypers: Hypers) -> None:
+        """Use these from now on; called after `load`."""
+        ...
+
+    def train(self, budget: int) -> Mapping[str, float] | None:
+        """Train for so many units; metrics for the learning curves, if any."""
+        ...
+
+    def evaluate(self, seed: int) -> float | Iterable[float]:
+        """One score or several, on data that the seed chooses or on all there are."""
+        ...
+
+    def state(self) -> object:
+        """Everything that was learned."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Take over what `state` returned."""
+        ...
+
+
+def name_of(cls: type) -> str:
     """`module:Class`, by which another process finds it; a script that is run is the module of its file's name."""
     module = cls.__module__
     if module == "__mp_main__":  # a worker process, which imports the script to find the class
@@ -34,22 +67,23 @@ def in_its_module(target: str) -> str:
     return target.partition(":")[2].replace("<locals>.", "")
 
 
-def found(target: str) -> type[Any]:
+def found(target: str) -> type[Trainable]:
     """The class of that name; its module is imported. Raises BadSetting, one line, where there is none."""
     module_name, _, path = target.partition(":")
     if "<locals>" in path:
         raise BadSetting("task", f"names {target}, which is inside a function: move the class to the top of its module")
-    scope: Any = _module(module_name)
-    for part in path.split("."):
-        inner = getattr(scope, part, None)
-        if inner is None:
-            names = [name for name, value in vars(scope).items() if isinstance(value, type) and not name.startswith("_")]
-            hint = near_names(part, names) if names else "there is no class in it"
-            raise BadSetting("task", f"names {target}, but {scope.__name__} has no {part!r}: {hint}")
-        if not isinstance(inner, type):
-            raise BadSetting("task", f"names {target}, but {part!r} is a {type(inner).__name__} and not a class")
-        scope = inner
-    cls: type[Any] = scope
+    outermost, *inner = path.split(".")
+    return reduce(lambda cls, part: _inside(cls, part, target), inner, _inside(_module(module_name), outermost, target))
+
+
+def _inside(scope: ModuleType | type, part: str, target: str) -> type[Trainable]:
+    cls = getattr(scope, part, None)
+    if cls is None:
+        names = [name for name, value in vars(scope).items() if isinstance(value, type) and not name.startswith("_")]
+        hint = near_names(part, names) if names else "there is no class in it"
+        raise BadSetting("task", f"names {target}, but {scope.__name__} has no {part!r}: {hint}")
+    if not isinstance(cls, type):
+        raise BadSetting("task", f"names {target}, but {part!r} is a {type(cls).__name__} and not a class")
     return cls
 
 
@@ -66,8 +100,8 @@ def _module(name: str) -> ModuleType:
         raise BadSetting("task", f"names the module {name}, whose import raised {described(error)}") from error
 
 
-def check_class(cls: type[Any], workers: int) -> None:
-    """Raises UserError for a class that is no training, or that so many worker processes could not find."""
+def check_class(cls: type, workers: int) -> None:
+    """Raises UserError for a class that is not a training, or that `workers` processes could not find."""
     title = cls.__qualname__
     missing = [name for name in METHODS if not callable(getattr(cls, name, None))]
     if missing:
@@ -89,7 +123,7 @@ def check_class(cls: type[Any], workers: int) -> None:
         )
 
 
-def _check_arguments(function: Any, title: str, arguments: tuple[str, ...]) -> None:
+def _check_arguments(function: Callable[..., object], title: str, arguments: tuple[str, ...]) -> None:
     """Whether it can be called with these, by position. What is not written in Python may not tell."""
     try:
         signature = inspect.signature(function)
@@ -102,12 +136,12 @@ def _check_arguments(function: Any, title: str, arguments: tuple[str, ...]) -> N
         raise UserError(f"{title} must take ({wanted}), but takes {signature}: {error}") from None
 
 
-def _reachable(cls: type[Any]) -> bool:
+def _reachable(cls: type) -> bool:
     """Whether another process gets this class when it imports its module."""
     module = sys.modules.get(cls.__module__)
     if cls.__module__ == "__main__" and getattr(module, "__file__", None) is None:
         return False  # typed at a prompt
-    scope: Any = module
+    scope: object = module
     for part in cls.__qualname__.split("."):
         scope = getattr(scope, part, None)
     return scope is cls

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os import times
-from typing import Any, Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final
 
 from rl_pbt import seeds
+from rl_pbt.arrays import State
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.records import Cost, FinalTest, Hyper, Hypers, Proposal, Result
+from rl_pbt.options import Settings
+from rl_pbt.records import FinalTest, Hyper, Hypers, Proposal, Result
 from rl_pbt.tasks.answers import Failed
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, State, Words
+from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Words
+from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.trees import json_array, packed, read_json_array, unpacked
 
-ABOUT = "about"  # the array of a checkpoint that holds, as JSON, the hypers and the seed it was trained with
+ABOUT = "about"  # the array of a checkpoint that holds, as JSON, the hyperparameters and the seed it was trained with
 
 
 @final
@@ -33,7 +34,7 @@ class Kept:
 
     hypers: Hypers
     seed: int
-    state: Any
+    state: object
 
 
 @final
@@ -55,7 +56,7 @@ class Turn:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of a turn; a `checkpoint` only where it trained."""
+    """The outcome of a turn; a `checkpoint` only where it trained."""
 
     scores: tuple[float, ...]
     updates: int
@@ -148,25 +149,7 @@ def kept(checkpoints: Checkpoints, proposal: int) -> Kept:
         raise UserError(f"the checkpoint of proposal {proposal} is damaged: restore it, or start a new run") from None
 
 
-@final
-class Clock:
-    """Seconds since it was made: of this process and of children that ended, on all cores, and on the wall."""
-
-    def __init__(self) -> None:
-        self._start = _cpu_s(), time.perf_counter()
-
-    def cost(self, *, train_units: int = 0, updates: int = 0) -> Cost:
-        """What was spent since."""
-        cpu_s, wall_s = _cpu_s() - self._start[0], time.perf_counter() - self._start[1]
-        return Cost(train_units=train_units, updates=updates, cpu_s=cpu_s, wall_s=wall_s)
-
-
-def _cpu_s() -> float:
-    of_children = times()
-    return time.process_time() + of_children.children_user + of_children.children_system
-
-
-def settled(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+def completed_with_search(given: Settings, recorded: Settings | None) -> Settings:
     """`completed`, for tasks that know no search space of their own. Raises BadSetting where none is given."""
     whole = completed(given, recorded)
     if not whole["search"]:
@@ -174,24 +157,17 @@ def settled(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dic
     return whole
 
 
-def words_for(options: Mapping[str, Any], baseline: str = "") -> Words:
+def words_for(options: Settings, baseline: str = "") -> Words:
     """Nouns of a task whose user chose them."""
     return Words(
         unit=options["unit"], short_unit=options["unit"], score=options["score"], episode="evaluation", baseline=baseline
     )
 
 
-def judged_by(options: Mapping[str, Any]) -> str:
+def judged_by(options: Settings) -> str:
     """How fitness is made, to follow "Fitness is"."""
     times_judged = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
     return (
         f"the mean {options['score']} of {times_judged} after each interval; a generation shares its seeds, and they cost no "
         f"{words_for(options).units}"
     )
-
-
-def at_least_one(options: Any, *names: str) -> None:
-    """Raises BadSetting for a field among `names` that is below 1."""
-    for name in names:
-        if getattr(options, name) < 1:
-            raise BadSetting(name, f"must be 1 or more, but is {getattr(options, name)}")

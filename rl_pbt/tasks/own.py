@@ -25,28 +25,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 
 import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import built, option
+from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Hypers, Result
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
 from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
-from rl_pbt.tasks.finding import BASELINE, TEST, check_class, found, in_its_module, name_of
+from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.finding import BASELINE, TEST, Trainable, check_class, found, in_its_module, name_of
 from rl_pbt.tasks.looping import (
-    Clock,
     Done,
     Kept,
     Turn,
-    at_least_one,
     checkpoint_of,
+    completed_with_search,
     judged_by,
     kept,
     one_by_one,
-    settled,
     test_seeds,
     tested,
     words_for,
@@ -81,10 +80,14 @@ class OwnTask:
     finite, is a failure of that member alone. Evaluation is free: the budget counts training.
     """
 
-    target: type[Any]
+    target: type[Trainable]
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
     evaluations: int = 1
     quantum: int = 1
+
+    @property
+    def free_evaluation(self) -> bool:
+        return True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """One after another; a failure has its reason, and no checkpoint."""
@@ -92,7 +95,7 @@ class OwnTask:
 
     def test(self, job: FinalTestJob) -> FinalTest:
         """Scores of `test`, or of `evaluate` where the class has no `test`. Raises UserError where they fail."""
-        return tested(job, self._work)
+        return replace(tested(job, self._work), held_out=callable(getattr(self.target, TEST, None)))
 
     def baseline(self, root_seed: int, episodes: int) -> FinalTest | None:
         """The scores of the class's own `baseline`, if it has one. Raises UserError where that fails."""
@@ -112,7 +115,7 @@ class OwnTask:
         """One evaluation each."""
         return replace(self, evaluations=1)
 
-    def winner(self, proposal: int, checkpoints: Checkpoints) -> Any:
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> Trainable:
         """An object of the class as that proposal left it. Raises UserError where it cannot be made or loaded."""
         left = kept(checkpoints, proposal)
         try:
@@ -139,7 +142,7 @@ class OwnTask:
             scores += _scores(getattr(member, judge), judge, seed)
         return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics)
 
-    def _member(self, hypers: Hypers, seed: int, parent: Kept | None) -> Any:
+    def _member(self, hypers: Hypers, seed: int, parent: Kept | None) -> Trainable:
         """A founder, or what the parent left with these hyperparameters. Raises Failed."""
         with blamed("__init__"):
             member = self.target(dict(hypers), seed)
@@ -151,7 +154,7 @@ class OwnTask:
         return member
 
 
-def _scores(judge: Callable[[int], Any], name: str, seed: int) -> tuple[float, ...]:
+def _scores(judge: Callable[[int], object], name: str, seed: int) -> tuple[float, ...]:
     with blamed(name):
         return scores_of(judge(seed), name)
 
@@ -199,28 +202,28 @@ class OwnType:
     options = OwnOptions
     aliases: Mapping[str, str] = {}
 
-    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`target` may be given as the class itself."""
         target = given.get("target", (recorded or {}).get("target"))
         if isinstance(target, type):
             target = name_of(target)
         if not isinstance(target, str) or not all(target.partition(":")):
             raise BadSetting("task", f"must name a class of yours, as module:Class, but is {target!r}")
-        return settled({**given, "target": target}, recorded)
+        return completed_with_search({**given, "target": target}, recorded)
 
-    def words(self, options: Mapping[str, Any]) -> Words:
+    def words(self, options: Settings) -> Words:
         """Those that the user chose."""
         return words_for(options, baseline="baseline")
 
-    def title(self, options: Mapping[str, Any]) -> str:
+    def title(self, options: Settings) -> str:
         """The class."""
         return str(options["target"]).rpartition(":")[2]
 
-    def folder(self, options: Mapping[str, Any]) -> str:
+    def folder(self, options: Settings) -> str:
         """The class."""
         return in_its_module(options["target"]).rpartition(".")[2]
 
-    def judging(self, options: Mapping[str, Any]) -> str:
+    def judging(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
@@ -234,7 +237,7 @@ class OwnType:
         return [("task", f"{options['target']}, a training of your own"), ("evaluated on", judged_by(options))]
 
 
-def make(config: RunConfig, machine: Machine, target: type[Any] | None = None) -> OwnTask:
+def make(config: RunConfig, machine: Machine, target: type[Trainable] | None = None) -> OwnTask:
     """The task of a configuration; with `target`, the class itself, nothing is imported.
 
     Raises UserError for a class that is not to be found, lacks a method, or cannot be reached by several workers.

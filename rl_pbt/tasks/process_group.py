@@ -21,7 +21,7 @@ from rl_pbt.errors import BadSetting
 
 SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua")  # what an interpreter is given first
 KEPT_BYTES = 8192  # of the end of what a program prints; the rest is dropped as it comes
-LATE_S = 1.0  # how long to wait for the last output when the program and its group are gone
+LAST_OUTPUT_S = 1.0  # how long to wait for the last output when the program and its group are gone
 
 # Waits for a word. Where the process that should say it dies instead, by whatever signal, it ends the program's group and removes
 # the folder.
@@ -151,7 +151,7 @@ class _Tail:
 
     def text(self) -> str:
         """What there is when the group has ended: a process that left the group may hold the stream open."""
-        self._thread.join(LATE_S)
+        self._thread.join(LAST_OUTPUT_S)
         if not self._thread.is_alive():
             self._stream.close()
         return self._kept.decode(errors="replace")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
+from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
-from rl_pbt.options import option
+from rl_pbt.options import Settings, option
 from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
 from rl_pbt.tasks.completing import completed
@@ -26,7 +27,7 @@ LEARNING_RATE = 0.01
 STEPS = Words(unit="gradient step", short_unit="step", score="Q", episode="evaluation", baseline="starting point")
 
 
-def objective(theta: np.ndarray[Any, Any]) -> float:
+def objective(theta: Array) -> float:
     """Q, the true objective; its maximum is 1.2 at the origin. `theta` is [2]."""
     return 1.2 - float(np.sum(theta**2))
 
@@ -49,6 +50,10 @@ class QuadraticTask:
     @property
     def quantum(self) -> int:
         return 1
+
+    @property
+    def free_evaluation(self) -> bool:
+        return True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results, states = [], {}
@@ -82,7 +87,7 @@ class QuadraticTask:
     def rehearsal(self) -> QuadraticTask:
         return self
 
-    def winner(self, proposal: int, checkpoints: Checkpoints) -> np.ndarray[Any, Any]:
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> Array:
         """Theta, [2]."""
         return checkpoints.load(proposal)["theta"]
 
@@ -94,20 +99,20 @@ class QuadraticType:
     options = QuadraticOptions
     aliases: Mapping[str, str] = {}
 
-    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         defaults = {"search": SEARCH, "budget": 200, "interval": 10, "population": 8, "hypers": {"h0": 1.0, "h1": 1.0}}
         return completed(given, recorded, defaults)
 
-    def words(self, options: Mapping[str, Any]) -> Words:
+    def words(self, options: Settings) -> Words:
         return STEPS
 
-    def title(self, options: Mapping[str, Any]) -> str:
+    def title(self, options: Settings) -> str:
         return "the quadratic of Jaderberg 2017"
 
-    def folder(self, options: Mapping[str, Any]) -> str:
+    def folder(self, options: Settings) -> str:
         return "quadratic"
 
-    def judging(self, options: Mapping[str, Any]) -> str:
+    def judging(self, options: Settings) -> str:
         return "Q itself, which costs nothing"
 
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, did_you_mean
+from rl_pbt.options import Settings
 from rl_pbt.tasks.base import TaskType, Words
 
 # Name -> module whose `TYPE` it is, loaded when it is asked for.
@@ -35,17 +34,17 @@ def words_of(config: RunConfig) -> Words:
     return task_type(config.task).words(config.task_options)
 
 
-def named(given: Mapping[str, Any], recorded: str | None) -> tuple[str, dict[str, Any]]:
+def named(given: Settings, recorded: str | None) -> tuple[str, Settings]:
     """The name of the task that settings speak of, and the settings without that name.
 
     `module:Class` is a training of the user's own, and an environment alone is reinforcement learning.
     """
-    said = dict(given)
-    task = said.pop("task", recorded)
-    if ("env" in said and task is None) or (task in AGENTS_ON_ENVIRONMENTS and "agent" in said):
-        task = "stable_baselines" if str(said.get("agent", "")).startswith(SB3) else "rl"
+    others = dict(given)
+    task = others.pop("task", recorded)
+    if ("env" in others and task is None) or (task in AGENTS_ON_ENVIRONMENTS and "agent" in others):
+        task = "stable_baselines" if str(others.get("agent", "")).startswith(SB3) else "rl"
     if task is None:
         raise BadSetting("env", "is missing: say which environment, Pacman for instance, or which task")
     if isinstance(task, str) and ":" in task:
-        task, said["target"] = "own", task
-    return str(task), said
+        task, others["target"] = "own", task
+    return str(task), others

@@ -9,30 +9,31 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from rl_pbt.arrays import Array, State
 from rl_pbt.errors import UserError
-from rl_pbt.tasks.base import State
+from rl_pbt.records import JSON
 
-Arrays: TypeAlias = dict[str, "np.ndarray[Any, Any]"]
-Node: TypeAlias = Any  # JSON: a leaf as it is, or an object with one entry, the kind of what it holds
+Arrays: TypeAlias = dict[str, Array]
+Node: TypeAlias = JSON  # a leaf as it is, or an object with one entry, the kind of what it holds
 
 STRUCTURE = "structure"  # the name of the array that holds the JSON
-DEEPEST = 200  # levels of nesting: what refers to itself would never end
-KINDS = "biufcMmSU"  # of arrays: all but objects, records and what other libraries added
+DEEPEST_NESTING = 200  # levels of nesting: what refers to itself would never end
+ARRAY_KINDS = "biufcMmSU"  # of arrays: all but objects, records and what other libraries added
 # What safetensors has a type for; other kinds are stored as bytes.
-NATIVE = frozenset({"|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"})
-LARGEST = 2**63  # integers from here on are written in hexadecimal, which Python reads whatever its length
+NATIVE_DTYPES = frozenset({"|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"})
+LARGEST_INTEGER = 2**63  # integers from here on are written in hexadecimal, which Python reads whatever its length
 ALLOWED = "return arrays, numbers, strings, None, and dicts (with keys of text or whole numbers), lists and tuples of these"
 
 
 def packed(tree: object, name: str = "state()") -> Arrays:
     """A nested state as named arrays that are copies: what happens to the state later does not reach them.
 
-    Raises UserError, which says where in `name` something lies that is no array, number, string, bool, None, dict, list or tuple.
+    Raises UserError, which says where in `name` lies what is not an array, number, string, bool, None, dict, list or tuple.
     """
     arrays: Arrays = {}
     text = json.dumps({"format": 1, "tree": _packed(tree, name, arrays, 0)}, allow_nan=False, separators=(",", ":"))
@@ -40,66 +41,66 @@ def packed(tree: object, name: str = "state()") -> Arrays:
     return arrays
 
 
-def unpacked(state: State) -> Any:
-    """The tree that was `packed`, in arrays of its own that may be written to. Raises UserError where these are no such state."""
+def unpacked(state: State) -> object:
+    """The tree that was `packed`, in arrays of its own that may be written to. Raises UserError where the state holds none."""
     try:
         return _unpacked(read_json_array(state[STRUCTURE])["tree"], state)
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"this checkpoint does not hold a state of a training of your own ({error!r}): restore it") from None
+        raise UserError(f"this checkpoint is damaged, or of another task ({error!r}): restore it") from None
 
 
-def json_array(text: str) -> np.ndarray[Any, Any]:
+def json_array(text: str) -> Array:
     """JSON as an array of bytes, uint8 [length]; `read_json_array` reads it."""
     return np.frombuffer(text.encode("ascii"), dtype=np.uint8).copy()
 
 
-def read_json_array(array: np.ndarray[Any, Any]) -> Any:
-    """Raises ValueError for bytes that are no JSON."""
+def read_json_array(array: Array) -> Any:
+    """Raises ValueError for bytes that are not JSON."""
     return json.loads(array.tobytes())
 
 
-def _packed(value: Any, path: str, arrays: Arrays, depth: int) -> Node:
-    if depth > DEEPEST:
-        raise UserError(f"{path[:80]}... is nested more than {DEEPEST} deep, or holds itself: return a flatter state")
-    kind = type(value)
-    if kind is dict:
+def _packed(value: object, path: str, arrays: Arrays, depth: int) -> Node:
+    if depth > DEEPEST_NESTING:
+        raise UserError(f"{path[:80]}... is nested more than {DEEPEST_NESTING} deep, or holds itself: return a flatter state")
+    # By exact type: what else a subclass carries would be lost.
+    if type(value) is dict:
         return {"dict": [[_key(key, path), _packed(v, f"{path}[{key!r}]", arrays, depth + 1)] for key, v in value.items()]}
-    if kind is list or kind is tuple:
-        return {kind.__name__: [_packed(v, f"{path}[{i}]", arrays, depth + 1) for i, v in enumerate(value)]}
-    if kind is np.ndarray:
+    if type(value) is list or type(value) is tuple:
+        return {type(value).__name__: [_packed(v, f"{path}[{i}]", arrays, depth + 1) for i, v in enumerate(value)]}
+    if type(value) is np.ndarray:
         return {"array": _stored(value, path, arrays)}
-    if kind is np.str_:
+    if type(value) is np.str_:
         return {"str_": str(value)}
     if isinstance(value, np.generic) and not isinstance(value, np.bytes_):  # which would lose zeros at its end
         return {"scalar": _stored(np.asarray(value), path, arrays)}
-    if value is None or kind is bool or kind is str:
+    if value is None or type(value) is bool or type(value) is str:
         return value
-    if kind is int or kind is float or kind is complex:
+    if type(value) is int or type(value) is float or type(value) is complex:
         return _number(value)
     raise _refused(value, path)
 
 
 def _key(key: object, path: str) -> str | int:
-    if type(key) is str or (type(key) is int and abs(key) < LARGEST):
+    if type(key) is str or (type(key) is int and abs(key) < LARGEST_INTEGER):
         return key
     raise UserError(f"{path} has the key {key!r}, {_article(key)}: use text or whole numbers")
 
 
-def _number(value: Any) -> Node:
+def _number(value: int | float | complex) -> Node:
     if isinstance(value, int):
-        return value if abs(value) < LARGEST else {"int": hex(value)}
-    if isinstance(value, complex):
-        return {"complex": [_number(value.real), _number(value.imag)]}
-    return value if np.isfinite(value) else {"float": struct.pack(">d", value).hex()}
+        return value if abs(value) < LARGEST_INTEGER else {"int": hex(value)}
+    if isinstance(value, float):
+        return value if np.isfinite(value) else {"float": struct.pack(">d", value).hex()}
+    return {"complex": [_number(value.real), _number(value.imag)]}
 
 
-def _stored(array: np.ndarray[Any, Any], path: str, arrays: Arrays) -> list[Any]:
+def _stored(array: Array, path: str, arrays: Arrays) -> list[JSON]:
     """[name, dtype, shape] of an array that is put among the others."""
-    if array.dtype.kind not in KINDS:
+    if array.dtype.kind not in ARRAY_KINDS:
         raise UserError(f"{path} is an array of {array.dtype}: return arrays of numbers or of text")
     name = f"array/{len(arrays)}"
     whole = np.array(array, order="C")
-    arrays[name] = whole if array.dtype.str in NATIVE else np.frombuffer(whole.tobytes(), np.uint8).copy()
+    arrays[name] = whole if array.dtype.str in NATIVE_DTYPES else np.frombuffer(whole.tobytes(), np.uint8).copy()
     return [name, array.dtype.str, list(array.shape)]
 
 
@@ -121,12 +122,12 @@ def _unpacked(node: Node, state: State) -> Any:
     return _READERS[kind](content, state)
 
 
-def _array(content: list[Any], state: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+def _array(content: Any, state: State) -> Array:
     name, text, shape = content
     dtype = np.dtype(text)
-    if text in NATIVE:
+    if text in NATIVE_DTYPES:
         return np.array(state[name], dtype=dtype).reshape(shape)
-    if dtype.kind not in KINDS:
+    if dtype.kind not in ARRAY_KINDS:
         raise ValueError(f"an array of {dtype}")
     whole = np.empty(shape, dtype)
     if whole.nbytes:  # there is no view of elements without a size
@@ -134,11 +135,12 @@ def _array(content: list[Any], state: Mapping[str, np.ndarray[Any, Any]]) -> np.
     return whole
 
 
-def _dict(content: list[Any], state: State) -> dict[str | int, Any]:
+def _dict(content: Any, state: State) -> dict[str | int, object]:
     return {key: _unpacked(entry, state) for key, entry in content}
 
 
-_READERS: dict[str, Any] = {
+# Of the content of a node, by its kind: whatever a file holds, which is known to be right once it has been read.
+_READERS: Mapping[str, Callable[[Any, State], object]] = {
     "dict": _dict,
     "list": lambda content, state: [_unpacked(entry, state) for entry in content],
     "tuple": lambda content, state: tuple(_unpacked(entry, state) for entry in content),

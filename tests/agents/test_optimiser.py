@@ -78,7 +78,7 @@ def test_each_member_steps_as_torchs_with_its_own_rate_clip_and_epsilon(name: st
             for ours, theirs in MOMENTS[name].items():
                 expected = reference.state[mine][theirs]
                 atol = 1e-6 * expected.abs().max().item()  # means of gradients that cancel
-                torch.testing.assert_close(optimiser.moments[f"{ours}.{key}"][p], expected, rtol=1e-5, atol=atol)
+                torch.testing.assert_close(optimiser.slots()[f"{ours}.{key}"][p], expected, rtol=1e-5, atol=atol)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,9 +92,9 @@ def test_moments_are_all_that_an_exploit_must_copy(name: str) -> None:
         if update < 2:
             draw_gradients(weights, source, update)
             optimiser.step(**settings([0.01] * 3))
-    for moment, tensor in optimiser.moments.items():
+    for moment, tensor in optimiser.slots().items():
         assert tensor.shape[0] == MEMBERS
-        tensor[1] = donor.moments[moment][2]
+        tensor[1] = donor.slots()[moment][2]
     with torch.no_grad():
         for key, weight in weights.items():
             weight[1] = donor_weights[key][2]
@@ -108,15 +108,15 @@ def test_moments_are_all_that_an_exploit_must_copy(name: str) -> None:
         donor.step(**settings(*([each[0], each[2], each[1]] for each in (RATES, NORMS, EPSILONS))))
     for key, weight in weights.items():
         assert torch.equal(weight[1], donor_weights[key][2])
-    for moment, tensor in optimiser.moments.items():
-        assert torch.equal(tensor[1], donor.moments[moment][2])
+    for moment, tensor in optimiser.slots().items():
+        assert torch.equal(tensor[1], donor.slots()[moment][2])
         assert not torch.equal(tensor[0], tensor[1])
 
 
 def test_adam_counts_each_members_steps_and_corrects_by_them() -> None:
     weight = torch.zeros(2, 3, requires_grad=True)
     optimiser = Adam({"w": weight})
-    steps = optimiser.moments["adam.steps"]
+    steps = optimiser.slots()["adam.steps"]
     assert steps.dtype == torch.int64
     assert steps.tolist() == [0, 0]
     steps[1] = 10**6  # of an old donor whose moments are zero: nothing is corrected any more
@@ -128,9 +128,9 @@ def test_adam_counts_each_members_steps_and_corrects_by_them() -> None:
 
 
 def test_names_of_moments_are_what_checkpoints_hold() -> None:
-    assert set(RMSProp(population(), DECAY).moments) == {f"rmsprop.{name}" for name in SHAPES}
+    assert set(RMSProp(population(), DECAY).slots()) == {f"rmsprop.{name}" for name in SHAPES}
     expected = {f"adam.{moment}.{name}" for name in SHAPES for moment in ("mean", "square")}
-    assert set(Adam(population()).moments) == expected | {"adam.steps"}
+    assert set(Adam(population()).slots()) == expected | {"adam.steps"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,7 +145,7 @@ def test_a_rate_of_zero_moves_nothing_and_gradients_are_cleared(name: str) -> No
         assert weight.grad is None
         assert torch.equal(weight[2], before[key][2])
         assert not torch.equal(weight[0], before[key][0])
-    for tensor in optimiser.moments.values():
+    for tensor in optimiser.slots().values():
         assert tensor[2].any()
 
 
@@ -175,7 +175,7 @@ def test_a_changed_rate_keeps_the_moments() -> None:
         for rate in rates:
             weight.grad = torch.ones_like(weight)
             optimiser.step(**settings([rate], [1e9], [0.0], torch.float64))
-        return weight.detach(), optimiser.moments["rmsprop.w"]
+        return weight.detach(), optimiser.slots()["rmsprop.w"]
 
     slow, slow_average = run([1.0, 1.0])
     fast, fast_average = run([1.0, 3.0])
@@ -196,7 +196,7 @@ def test_a_member_with_infinite_gradients_leaves_its_neighbours_alone(name: str)
                 weight.grad[1] = bad
             norms = optimiser.step(**settings())
         assert norms[1].isfinite() == math.isfinite(bad)
-        ends.append([tensor.detach()[[0, 2]] for tensor in (*weights.values(), *optimiser.moments.values(), norms)])
+        ends.append([tensor.detach()[[0, 2]] for tensor in (*weights.values(), *optimiser.slots().values(), norms)])
     for clean, after_nan, after_infinity in zip(*ends, strict=True):
         assert torch.equal(clean, after_nan)
         assert torch.equal(clean, after_infinity)

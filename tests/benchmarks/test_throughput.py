@@ -16,7 +16,7 @@ from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 
-RECEIPT = throughput.Receipt(
+ACCOUNTING = throughput.Accounting(
     train_frames=8_000,
     eval_frames=2_000,
     test_frames=1_000,
@@ -47,10 +47,10 @@ def test_overhead_is_what_environments_and_networks_leave() -> None:
 
 def test_rates_count_evaluation_and_test_only_where_they_say_so() -> None:
     wanted = {"train": 200.0, "all": 275.0, "overhead": 0.1, "start-up and report, s": 4.0}
-    assert throughput.rates(RECEIPT) == pytest.approx(wanted)
+    assert throughput.rates(ACCOUNTING) == pytest.approx(wanted)
 
 
-def test_a_receipt_sums_methods_and_seeds(tmp_path: Path) -> None:
+def test_a_accounting_sums_methods_and_seeds(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
 
     def record(method: str, seed: int, train: int, evaluation: int, test: int) -> None:
@@ -72,8 +72,8 @@ def test_a_receipt_sums_methods_and_seeds(tmp_path: Path) -> None:
     record("pbt", 1, 2_000, 20, 300)
     record("random", 0, 4_000, 1_000, 100)
     record("random", 1, 1_000, 970, 300)
-    wanted = replace(RECEIPT, wall_s=12.0, working_s=24.0)
-    assert throughput.receipt_of(run, frame_skip=4, command_wall_s=14.0) == wanted
+    wanted = replace(ACCOUNTING, wall_s=12.0, working_s=24.0)
+    assert throughput.accounting_of(run, frame_skip=4, command_wall_s=14.0) == wanted
 
 
 def test_ratios_are_of_medians() -> None:
@@ -112,7 +112,7 @@ def test_the_script_measures_every_candidate_in_turn(
 
     def instead(measure: Any, setting: throughput.Setting) -> Any:
         turns.append(measure.__name__)
-        return throughput.rates(RECEIPT) if measure is throughput.run_ours else 100.0
+        return throughput.rates(ACCOUNTING) if measure is throughput.run_ours else 100.0
 
     monkeypatch.setattr(throughput, "alone", instead)
     out = tmp_path / "figures.json"

@@ -10,6 +10,7 @@ import pytest
 from ale_py.vector_env import AtariVectorEnv
 
 from rl_pbt.envs import atari, make_vector, resolve
+from rl_pbt.envs.blocks import block_means
 
 Array = np.ndarray[Any, Any]
 
@@ -76,11 +77,11 @@ def test_pooled_episodes_are_the_emulators_frame_by_frame_and_end_on_any_of_them
         else:  # the step after the end ignores its action, and shows the very first frame
             shown, reward, terminated, truncated, _ = env.step(np.full(2, 2))
             assert not (reward.any() or terminated.any() or truncated.any())
-        stack = [np.zeros((83, 80), np.uint8)] * 3 + [atari.block_means(emulator.ale.getScreenGrayscale(), (3, 2))]
+        stack = [np.zeros((83, 80), np.uint8)] * 3 + [block_means(emulator.ale.getScreenGrayscale(), (3, 2))]
         assert all(np.array_equal(one, np.stack(stack)) for one in shown)
         for step, action in enumerate(actions, 1):
             left = min(4, cap - 4 * (step - 1))
-            stack = [*stack[1:], atari.block_means(np.maximum.reduce(emulator.frames(action, left)), (3, 2))]
+            stack = [*stack[1:], block_means(np.maximum.reduce(emulator.frames(action, left)), (3, 2))]
             shown, _, terminated, truncated, _ = env.step(np.full(2, action))
             assert all(np.array_equal(one, np.stack(stack)) for one in shown)
             assert not terminated.any() and (truncated == (step == 100)).all()
@@ -166,10 +167,10 @@ def area(frame: Array) -> Array:
 
 def test_block_means_are_means_of_whole_blocks_rounded_down() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (250, 160), dtype=np.uint8)
-    shrunk = atari.block_means(frame, (3, 2))
+    shrunk = block_means(frame, (3, 2))
     assert shrunk.dtype == np.uint8 and shrunk.shape == (83, 80)
     assert np.array_equal(shrunk, np.floor(area(frame.astype(float)) + 1e-9))
-    assert (atari.block_means(np.full((250, 160, 3), 255, np.uint8), (3, 2)) == np.full((83, 80, 3), 255)).all()
+    assert (block_means(np.full((250, 160, 3), 255, np.uint8), (3, 2)) == np.full((83, 80, 3), 255)).all()
 
 
 GHOST = 110  # the ghosts' colour in the emulator's palette

@@ -193,7 +193,7 @@ def test_deepmind_lab_runs_one_engine_a_process_and_skips_frames(tmp_path: Path,
         gymnasium.registry.pop("dmlab_gym/lt_chasm-v0", None)
         from rl_pbt.envs import families
 
-        families._registered.discard("dmlab")
+        families._registered_families.discard("dmlab")
         for name in [name for name in sys.modules if name.split(".")[0] in ("dmlab_gym", "deepmind_lab")]:
             del sys.modules[name]
 

@@ -17,8 +17,10 @@ from typing import Any
 
 from rl_pbt import report
 from rl_pbt.cli import command
+from rl_pbt.cli.arguments import build_parser
 from rl_pbt.store import run as store
 from rl_pbt.store.events import Event
+from rl_pbt.tasks.rl import interval  # noqa: F401 - or each fork would load it
 
 DIFFERENT = ("cpu_s", "wall_s", "time", "command")  # times, and the folder's own name
 
@@ -76,6 +78,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
+    build_parser("preload")  # loads what describes each task
     root, arguments = Path(sys.argv[1]), sys.argv[2:]
     sys.path.insert(0, os.getcwd())  # as the commands do, for trainings and environments of the user's
     assert forked_run(["--out", str(root / "whole"), *arguments], None) == 0

@@ -87,11 +87,11 @@ def test_flags_keywords_and_a_file_with_flags_over_it_say_the_same(tmp_path: Pat
         ({"env": "CartPole-v1", "fitness": "trainning"}, "did you mean 'training'"),
         ({"env": "CartPole-v1", "search": {"lr": True}}, "cannot set learning_rate"),
         ({"env": "CartPole-v1", "methods": "pbt"}, "methods must be a list"),
-        ({"env": "CartPole-v1", "methods": []}, "methods names none"),
+        ({"env": "CartPole-v1", "methods": []}, "methods names no method"),
         ({"env": "CartPole-v1", "any_age": True}, "any_age is an option of pbt-async"),
-        ({"env": "CartPole-v1", "task_options": {}}, "task_options is no setting"),
+        ({"env": "CartPole-v1", "task_options": {}}, "task_options is not a setting"),
         ({"env": "CartPole-v1", "eval_episodes": 0}, "eval_episodes must be 1 or more"),
-        ({"task": "quadratic", "env": "CartPole-v1"}, "env is no setting of the task quadratic"),
+        ({"task": "quadratic", "env": "CartPole-v1"}, "env is not a setting of the task quadratic"),
         ({**OWN, "budget": None}, "budget"),
         ({"task": OWN["task"], "budget": 10}, "search is missing"),
         ({"task": OWN["task"], "search": {"lr": "log:1e-4:1e-1"}}, "budget is missing"),
@@ -115,7 +115,8 @@ def test_options_of_methods_are_recorded_for_those_that_run_alone() -> None:
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])
 def test_every_method_is_made_from_a_configuration(method: str) -> None:
     try:
-        made = make_method(method, configure({"task": "quadratic", "methods": [method], "population": 8}), 0, 1)
+        config = configure({"task": "quadratic", "methods": [method], "population": 8})
+        made = make_method(method, config, 0, make_task(config, 1))
     except UserError as error:
         if "not installed" in str(error):
             pytest.skip(str(error))

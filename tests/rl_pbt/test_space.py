@@ -5,7 +5,7 @@ import pytest
 
 from rl_pbt import seeds
 from rl_pbt.errors import UserError
-from rl_pbt.space import Categorical, Horizon, Integer, Linear, Log, Space, parse_dimension
+from rl_pbt.space import Choice, Horizon, Integer, Linear, Log, Space, parse_dimension, spread
 
 TEXTS = ["log:1e-05:0.01", "linear:0:1", "int:1:8", "horizon:0.9:0.999", "choice:0.1:0.001:1e-05"]
 
@@ -16,7 +16,7 @@ def test_samples_and_perturbations_stay_inside_and_move_both_ways(text: str) -> 
     values = [dimension.sample(rng) for _ in range(200)]
     for factor in (1.2, 1 / 1.2, 1e9, 1e-9):
         values += [dimension.perturb(value, factor) for value in values[:200]]
-    if isinstance(dimension, Categorical):
+    if isinstance(dimension, Choice):
         assert set(values) <= set(dimension.choices)
     else:
         assert all(dimension.low <= value <= dimension.high for value in values)  # type: ignore[attr-defined]
@@ -36,8 +36,8 @@ def test_the_unit_scale_goes_from_bound_to_bound_and_back(text: str) -> None:
     assert all(type(dimension.from_unit(dimension.unit(value))) is type(value) for value in values)
     units = np.array([dimension.unit(value) for value in values])
     assert abs(units.mean() - 0.5) < 0.05, "the prior is uniform on the unit scale"
-    assert dimension.spread(values) == pytest.approx(units.std()) and dimension.spread([low, low]) == 0
-    assert dimension.spread([low, high]) == pytest.approx(0.5)
+    assert spread(dimension, values) == pytest.approx(units.std()) and spread(dimension, [low, low]) == 0
+    assert spread(dimension, [low, high]) == pytest.approx(0.5)
     steps = np.linspace(0, 1, 101)
     assert np.all(np.diff([dimension.unit(dimension.from_unit(u)) for u in steps]) >= 0)
 
@@ -63,7 +63,7 @@ def test_values_outside_the_bounds_have_a_unit_too(text: str, value: float) -> N
     """Hand tuning's published hypers may lie outside; a discount may be 1, an entropy cost 0."""
     dimension = parse_dimension(text)
     assert 0 <= dimension.unit(value) <= 1
-    assert dimension.spread([value, value]) == 0
+    assert spread(dimension, [value, value]) == 0
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -142,3 +142,12 @@ def test_draws_do_not_hang_on_the_order_in_which_hypers_were_written() -> None:
     texts = {"b": "log:1:9", "a": "linear:0:1"}
     backwards = dict(reversed(texts.items()))
     assert Space.parse(texts).sample(np.random.default_rng(0)) == Space.parse(backwards).sample(np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("text", ["choice:true:false", "choice:32:64", "choice:0.1:0.25", "choice:adam:sgd", "choice:1:1.5:fast"])
+def test_choices_keep_their_kind_and_come_back_from_their_text(text: str) -> None:
+    """A whole number sizes a batch, which 32.0 cannot; and the text "false" would be true."""
+    dimension = parse_dimension(text)
+    assert dimension.describe() == text
+    kinds = {"true": bool, "32": int, "0.1": float, "adam": str, "1": int}
+    assert isinstance(dimension.extremes[0], kinds[text.split(":")[1]])

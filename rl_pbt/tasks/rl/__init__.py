@@ -8,15 +8,16 @@ a group of members, stepped together). Modules that load torch are loaded when a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from rl_pbt.config import RunConfig
+from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.playing import FRAMES, judged_by
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.rl.interval import RLTask
-
-FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
+    from rl_pbt.tasks.rl.settings import RLOptions
 
 
 @final
@@ -26,31 +27,27 @@ class RLType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     @property
-    def options(self) -> type[Any]:
+    def options(self) -> type[RLOptions]:
         from rl_pbt.tasks.rl.settings import RLOptions
 
         return RLOptions
 
-    def complete(self, given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         from rl_pbt.tasks.rl.settings import completed
 
         return completed(given, recorded)
 
-    def words(self, options: Mapping[str, Any]) -> Words:
+    def words(self, options: Settings) -> Words:
         return FRAMES
 
-    def title(self, options: Mapping[str, Any]) -> str:
+    def title(self, options: Settings) -> str:
         return f"{options['agent']} on {options['env']}"
 
-    def folder(self, options: Mapping[str, Any]) -> str:
+    def folder(self, options: Settings) -> str:
         return str(options["env"]).replace("/", "-").replace(":", "-")
 
-    def judging(self, options: Mapping[str, Any]) -> str:
-        if options["fitness"] == "training":
-            text = "the mean return of the training episodes that ended in the interval"
-            return f"{text}; it favours short episodes and costs no frames"
-        text = f"the mean return of {options['eval_episodes']} evaluation episodes, played whole"
-        return f"{text}; a generation shares its seeds, and their frames are charged to the method"
+    def judging(self, options: Settings) -> str:
+        return judged_by(options)
 
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.interval import make
@@ -60,7 +57,7 @@ class RLType:
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
         from rl_pbt.tasks.rl.settings import described
 
-        return described(config, task)
+        return described(config)
 
 
 TYPE = RLType()

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from rl_pbt.agents import Policy, Rollout
-from rl_pbt.tasks.rl.environments import Array, Episodes, MemberEnvironments
+from rl_pbt.arrays import Array
+from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 
-NOISE_CHUNK = 32  # action noise is drawn for so many steps at a time while playing
-# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of the others are any.
+NOISE_CHUNK = 32  # steps that action noise is drawn for at a time while playing
+# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of others are ignored.
 Choose: TypeAlias = Callable[[Array, Array], Array]
 
 

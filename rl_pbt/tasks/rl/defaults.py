@@ -1,26 +1,28 @@
 """What a newcomer gets for a family of environments. Sized for two cores: minutes, not days.
 
-A number with a published source names it; "measured" was chosen by its speed here, "tuned" by what a few seeds learnt with it and
-with its neighbours, seeds other than those of `benchmarks.learning`. One that names nothing is a first choice, that no run has
-tried yet.
+A number with a published source names it; "measured" was chosen by its speed here, "tuned" by what a few seeds, other than those
+of `benchmarks.learning`, learned with it and with its neighbours. One that names nothing is a first choice, that no run has tried
+yet.
 
 Sources: M15 = Mnih 2015 (Nature DQN); M16 = Mnih 2016 (A3C); E18 = Espeholt 2018 (IMPALA); Y19 = Young & Tian 2019 (MinAtar);
 zoo = rl-baselines3-zoo, hyperparams/a2c.yml, and zoo-ppo its ppo.yml; starter = lcswillems/rl-starter-files, scripts/train.py.
-Hypers that are not named here have the defaults of `agents.hypers`, which are SB3's.
+Hyperparameters that are not named here have the defaults of `agents.hypers`, which are SB3's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+
+from rl_pbt.options import Settings
+from rl_pbt.records import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """Of a family of environments; `frames` and `interval` are of one member.
 
-    `of_agent` goes over `agent_options`. Where the agent has a memory, `recurrent_options` go over both, and `recurrent_hypers`
+    `by_agent` goes over `agent_options`. Where the agent has a memory, `recurrent_options` go over both, and `recurrent_hypers`
     over `hypers`.
     """
 
@@ -32,14 +34,14 @@ class Defaults:
     search: Mapping[str, str]
     hypers: Mapping[str, float] = field(default_factory=dict)
     recurrent_hypers: Mapping[str, float] = field(default_factory=dict)
-    agent_options: Mapping[str, Any] = field(default_factory=dict)
-    recurrent_options: Mapping[str, Any] = field(default_factory=dict)
-    of_agent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    agent_options: Mapping[str, JSON] = field(default_factory=dict)
+    recurrent_options: Mapping[str, JSON] = field(default_factory=dict)
+    by_agent: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
 
 
 # E18, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
 # RMSProp. RMSProp cancels the scale of the loss and the ratio of its terms is the same for our mean, so the ranges carry over;
-# the low end of the learning rate is left out, where nothing is learnt in the budgets of a laptop.
+# the low end of the learning rate is left out, where nothing is learned in the budgets of a laptop.
 IMAGES = {"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"}
 VECTORS = {"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"}
 
@@ -61,7 +63,7 @@ ATARI = Defaults(
         "rewards": "clip",  # M15
         "autocast": True,  # measured where the processor computes in bfloat16: faster, no difference found in three seeds
     },
-    of_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
+    by_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
 )
 CONTROL = Defaults(
     frames=200_000,
@@ -69,7 +71,7 @@ CONTROL = Defaults(
     search=VECTORS,
     hypers={"learning_rate": 2e-3, "trace_lambda": 0.9},  # tuned on CartPole and Acrobot: SB3's 7e-4 and 1 are too slow
     agent_options={"unroll_length": 8, "envs_per_member": 16},  # measured
-    of_agent={"impala": {"normalise_returns": True}},  # tuned on CartPole
+    by_agent={"impala": {"normalise_returns": True}},  # tuned on CartPole
     recurrent_options=LONG_UNROLLS,
 )
 CONTINUOUS = replace(
@@ -111,7 +113,7 @@ DEFAULTS: dict[str, Defaults] = {
         search=IMAGES,
         hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "entropy_cost": 0.01},  # starter, but the learning rate: tuned
         agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},
-        of_agent={"impala": {"normalise_returns": True}},  # tuned
+        by_agent={"impala": {"normalise_returns": True}},  # tuned
         recurrent_options=LONG_UNROLLS,
     ),
     "vizdoom": replace(
@@ -132,7 +134,7 @@ DEFAULTS: dict[str, Defaults] = {
     "dmlab": replace(ATARI, agent_options={**ATARI.agent_options, "core": "lstm"}),  # E18, Fig. 3
 }
 # Environments whose published settings differ from their family's.
-OF_ENVIRONMENT: dict[str, dict[str, Any]] = {
+BY_ENVIRONMENT: dict[str, Settings] = {
     # The discount: zoo-ppo; 0.99 is less stable. The learning rate: tuned. All ten seeds were at 500 after 500,000 frames, with
     # A2C and with IMPALA; at 2e-3 it takes half as long, and some had fallen back by then.
     "CartPole-v1": {"hypers": {**CONTROL.hypers, "learning_rate": 1e-3, "discount": 0.98}},
@@ -165,4 +167,4 @@ OF_ENVIRONMENT: dict[str, dict[str, Any]] = {
 
 def defaults_of(family: str, env_id: str) -> Defaults:
     """Of an environment: its family's, and over them its own."""
-    return replace(DEFAULTS.get(family, CONTROL), **OF_ENVIRONMENT.get(env_id, {}))
+    return replace(DEFAULTS.get(family, CONTROL), **BY_ENVIRONMENT.get(env_id, {}))

@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, begin_step, make_vector
-from rl_pbt.errors import UserError
+from rl_pbt.arrays import Array
+from rl_pbt.envs import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, begin_step, make_vector, resolve
+from rl_pbt.errors import BadSetting, UserError
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Vector: TypeAlias = VectorEnv[Any, Any, Any]
+Vector: TypeAlias = VectorEnv[Array, Array, Array]
 
 
 @dataclass(slots=True)
@@ -31,6 +31,16 @@ class Episodes:
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     truncated: int = 0
+
+
+def resolved(name: str | None, backend: str = DEFAULT_BACKEND) -> EnvSpec:
+    """The exact environment that a name stands for. Raises UserError, one line."""
+    if name is None:
+        raise BadSetting("env", "is missing: say which environment, Pacman for instance")
+    try:
+        return resolve(name, backend=backend)
+    except (UnknownEnvironment, EnvironmentUnavailable) as error:
+        raise UserError(str(error)) from None
 
 
 @contextmanager
@@ -47,9 +57,9 @@ def environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]:
         raise UserError(f"environment {spec.id} failed in {doing}: {type(error).__name__}: {first_line}") from error
 
 
-# Environments of this process that rest until others of their kind are wanted: making Atari's takes as long as a hundred steps.
+# Environments of this process, kept until others of their kind are wanted: making Atari's takes as long as a hundred steps.
 _idle: defaultdict[str, list[Vector]] = defaultdict(list)
-atexit.register(_idle.clear)  # before the interpreter takes ale_py down, which would then complain of leaks
+atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
 
 
 def _kind(spec: EnvSpec, size: int) -> str:
@@ -119,7 +129,7 @@ class MemberEnvironments:
         self.valid = ~ended
         return rewards, terminated, ended
 
-    def _begin(self, env: Vector, actions: Array) -> Callable[[], Any]:
+    def _begin(self, env: Vector, actions: Array) -> Callable[[], tuple[Array, Array, Array, Array, dict[str, Any]]]:
         return begin_step(env, actions) if self._together else partial(env.step, actions)
 
     def _count(self, rewards: Array, ended: Array, truncated: Array) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import gymnasium
 import numpy as np
@@ -14,15 +13,18 @@ import torch
 
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, make_vector
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import built
 from rl_pbt.records import Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, unheeded
+from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.playing import DIVERGED, episode_metrics, no_fitness
 from rl_pbt.tasks.rl.collecting import Collector, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Array, Episodes, MemberEnvironments, environment_errors_in_one_line
-from rl_pbt.tasks.rl.settings import RLOptions, resolved
+from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, environment_errors_in_one_line, resolved
+from rl_pbt.tasks.rl.settings import RLOptions
 from rl_pbt.tasks.rl.side_by_side import learner
 from rl_pbt.tasks.rl.winner import Winner
 
@@ -44,7 +46,7 @@ class RLTask:
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
     are the values of those that the search leaves alone. Two choices are for a worker with a core to spare, and like `threads`
-    change the speed, never a result: with `learn_beside`, acting and learning go on at the same time where the agent's lag allows
+    change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
     it and observations are images; with `step_together`, so do the steps of the members' environments where those have threads
     of their own.
     """
@@ -65,16 +67,19 @@ class RLTask:
         """Frames of one step of a member's environments: the least it can train for."""
         return self.agent_config.envs_per_member * self.env.frame_skip
 
+    @property
+    def free_evaluation(self) -> bool:
+        return False
+
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         torch.set_num_threads(self.threads)
         agent = self._agent(job)
-        clock = _Clock()
+        clock = Clock()
         episodes, metrics, updates = self._train(agent, job, advance)
         train_units = job.proposals[0].units // self.quantum * self.quantum
         healthy = [bool(ok) for ok in agent.healthy()]
         judged, eval_units = self._judge(agent, job, healthy, episodes)
-        cpu_s, wall_s = clock.seconds()
-        share = len(job.proposals)
+        spent, members = clock.cost(), len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
             if healthy[index] and proposal.trains:
@@ -83,8 +88,8 @@ class RLTask:
                 train_units=train_units,
                 eval_units=eval_units[index],
                 updates=updates,
-                cpu_s=cpu_s / share,
-                wall_s=wall_s / share,
+                cpu_s=spent.cpu_s / members,
+                wall_s=spent.wall_s / members,
             )
             own_metrics = _metrics(metrics, index, episodes[index], judged[index] if self.fitness == "evaluation" else None)
             results.append(_result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_units[index]))
@@ -95,7 +100,7 @@ class RLTask:
         agent = self.load(job.proposal, job.checkpoints)
         seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
         generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
-        clock = _Clock()
+        clock = Clock()
         (episodes,), (frames,) = self._play(agent, len(job.episodes), [seed], [generator], [0])
         return _test(job.proposal, episodes, frames, clock)
 
@@ -123,7 +128,7 @@ class RLTask:
     def baseline(self, root_seed: int, episodes: int) -> FinalTest:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
         seed = seeds.environment_seed(root_seed, split="test")
-        clock = _Clock()
+        clock = Clock()
         actors = MemberEnvironments(self.env, episodes, [seed], separate=True)
         probe = make_vector(self.env, episodes)
         probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
@@ -132,7 +137,7 @@ class RLTask:
         probe.close()
         return _test(None, played, frames, clock)
 
-    def _spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+    def _spaces(self) -> tuple[gymnasium.Space[object], gymnasium.Space[object]]:
         """Of the observations and of the actions of one environment."""
         with environment_errors_in_one_line(self.env, "its constructor"):
             probe = make_vector(self.env, 1)
@@ -147,7 +152,7 @@ class RLTask:
             raise UserError(f"{self.env.id}: {error}") from error
 
     def _agent(self, job: IntervalJob) -> ActorCritic:
-        """Weights, optimiser moments and normaliser of the parents first; then the hypers of the proposals, live."""
+        """Weights, optimiser moments and normaliser of the parents first; then the hyperparameters of the proposals, live."""
         agent = self._new_agent(
             [
                 # What is loaded over may be anything: drawing weights takes longer than loading them.
@@ -177,7 +182,7 @@ class RLTask:
         generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
         collect = Collector(actors, generators, agent.policy())
         metrics: list[dict[str, torch.Tensor]] = []
-        waiting: deque[Rollout] = deque()  # collected and not yet learnt from
+        waiting: deque[Rollout] = deque()  # collected and not yet learned from
         lag = self.agent_config.policy_lag
         # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
         images = actors.observations.ndim > 3
@@ -258,19 +263,8 @@ def _check_device(name: str) -> None:
         raise BadSetting("device", f"{name!r} is not available here: use cpu") from None
 
 
-class _Clock:
-    """Seconds since it was made: of this process on all cores, and on the wall."""
-
-    def __init__(self) -> None:
-        self._start = time.process_time(), time.perf_counter()
-
-    def seconds(self) -> tuple[float, float]:
-        return time.process_time() - self._start[0], time.perf_counter() - self._start[1]
-
-
-def _test(proposal: int | None, episodes: Episodes, frames: int, clock: _Clock) -> FinalTest:
-    cpu_s, wall_s = clock.seconds()
-    cost = Cost(eval_units=frames, cpu_s=cpu_s, wall_s=wall_s)
+def _test(proposal: int | None, episodes: Episodes, frames: int, clock: Clock) -> FinalTest:
+    cost = clock.cost(eval_units=frames)
     return FinalTest(proposal=proposal, returns=tuple(episodes.returns), cost=cost, capped=episodes.truncated)
 
 
@@ -283,27 +277,14 @@ def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evalua
     metrics = {METRIC_TAGS.get(name, f"train/{name}"): float(values[index]) for name, values in learned.items()}
     if learned:
         metrics["train/entropy_loss"] *= -1.0
-    for prefix, episodes in (("rollout/ep_rew_mean", trained), ("eval/mean_reward", evaluated)):
-        if episodes is not None and episodes.returns:
-            metrics[prefix] = float(np.mean(episodes.returns))
-    for prefix, episodes in (("rollout/ep_len_mean", trained), ("eval/mean_ep_length", evaluated)):
-        if episodes is not None and episodes.lengths:
-            metrics[prefix] = float(np.mean(episodes.lengths))
-    if evaluated is not None:
-        metrics["eval/capped_episodes"] = float(evaluated.truncated)
+    metrics |= episode_metrics(trained, evaluated)
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _result(
     proposal: Proposal, healthy: bool, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
 ) -> Result:
-    failure = None
-    if not healthy:
-        failure = "diverged: a loss or a weight is not finite"
-    elif not judged.returns:
-        failure = "no training episode ended in the interval: a longer interval, or fitness by evaluation, would help"
-    elif not np.isfinite(judged.returns).all():
-        failure = "an episode's return is not finite"
+    failure = no_fitness(judged) if healthy else DIVERGED
     return Result(
         proposal=proposal.id,
         fitness=None if failure else float(np.mean(judged.returns)),

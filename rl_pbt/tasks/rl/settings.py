@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from rl_pbt import options
 from rl_pbt.agents import AGENTS, HYPERS
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import BACKENDS, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, resolve
-from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
-from rl_pbt.options import option
-from rl_pbt.records import Hyper
+from rl_pbt.envs import BACKENDS, DEFAULT_BACKEND, EnvSpec
+from rl_pbt.errors import BadSetting, did_you_mean, near_names
+from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
+from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import defaults_of
+from rl_pbt.tasks.rl.environments import resolved
 from rl_pbt.text import readable
 
 # What people call the hyperparameters elsewhere.
@@ -39,27 +42,26 @@ class RLOptions:
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
     agent: str = option("a2c", help=f"learning algorithm, one of: {', '.join(AGENTS)}, or sb3:ALGORITHM of Stable-Baselines3")
-    agent_options: Mapping[str, Any] = option(
+    agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
     )
     fitness: Literal["evaluation", "training"] = option(
         "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False
     )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
-    backend: str = option(BACKENDS[0], help=f"what steps the environments, one of: {', '.join(BACKENDS)}")
+    backend: str = option(DEFAULT_BACKEND, help=f"what steps the environments, one of: {', '.join(BACKENDS)}")
     device: str = option("cpu", help="cpu or cuda", trains=False)
-    env_options: Mapping[str, Any] = option(factory=dict, help="the environment's own settings", flag=False)
+    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
     frame_skip: int = option(1, help="frames of one action", flag=False)
 
     def __post_init__(self) -> None:
-        if self.eval_episodes < 1:
-            raise BadSetting("eval_episodes", f"must be 1 or more, but is {self.eval_episodes}")
+        at_least_one(self, "eval_episodes")
 
 
-def completed(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for reinforcement learning."""
     before = recorded or {}
-    env = resolved(given.get("env", before.get("env")), given.get("backend", before.get("backend", BACKENDS[0])))
+    env = resolved(given.get("env", before.get("env")), given.get("backend", before.get("backend", DEFAULT_BACKEND)))
     agent = str(given.get("agent", before.get("agent", "a2c")))
     if agent not in AGENTS:
         raise did_you_mean("agent", agent, AGENTS)
@@ -83,33 +85,22 @@ def completed(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> d
     }
 
 
-def resolved(name: str | None, backend: str) -> EnvSpec:
-    """The exact environment that a name stands for. Raises UserError, one line."""
-    if name is None:
-        raise BadSetting("env", "is missing: say which environment, Pacman for instance")
-    try:
-        return resolve(name, backend=backend)
-    except (UnknownEnvironment, EnvironmentUnavailable) as error:
-        raise UserError(str(error)) from None
-
-
-def _defaults(env: EnvSpec, agent: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
     """Of a new run. What depends on the budget and the population depends on those that were given."""
     family = defaults_of(env.family, env.id)
     budget = given.get("budget", family.frames)
     population = given.get("population", family.population)
-    fixed = {**family.agent_options, **family.of_agent.get(agent, {})}
+    fixed = {**family.agent_options, **family.by_agent.get(agent, {})}
     hypers = dict(family.hypers)
     if agent_options(agent, given.get("agent_options", {}), fixed)["core"] != "none":
         fixed |= family.recurrent_options
         hypers |= family.recurrent_hypers
     return {
-        "methods": ("pbt", "random"),
-        "seeds": (0,),
+        **SHARED_DEFAULTS,
         "population": population,
         "budget": budget,
         "interval": min(family.interval, max(budget, 1)),
-        "group_size": max(1, (population + 1) // 2),
+        "group_size": half(population),
         "hypers": {name: hypers.get(name, hyper.default) for name, hyper in HYPERS.items()},
         "search": dict(family.search),
         "eval_episodes": family.eval_episodes,
@@ -118,14 +109,12 @@ def _defaults(env: EnvSpec, agent: str, given: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def searched(
-    given: Mapping[str, Any], hypers: Mapping[str, Hyper], search: Mapping[str, str]
-) -> tuple[dict[str, Hyper], dict[str, str]]:
+def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, str]) -> tuple[dict[str, Hyper], dict[str, str]]:
     """Values and ranges of all hyperparameters: what is `given` replaces a range or, where it is a number, holds it there."""
     held, ranges = dict(hypers), dict(search)
-    for word, said in given.items():
+    for word, written in given.items():
         name = _known(word)
-        value = range_or_value(said)
+        value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
             for extreme in parse_dimension(value).extremes:
                 _legal(name, extreme)
@@ -143,7 +132,7 @@ def _known(word: str) -> str:
     return name
 
 
-def _legal(name: str, value: Any) -> float:
+def _legal(name: str, value: object) -> float:
     """Raises BadSetting for a value that the agent cannot use."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
@@ -152,7 +141,7 @@ def _legal(name: str, value: Any) -> float:
     return float(value)
 
 
-def agent_options(agent: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, JSON]:
     """Every option of the agent: those `given`, as values or as words, over `defaults` over those of its configuration."""
     config = AGENTS[agent].config
     kinds = options.types_of(config)
@@ -170,22 +159,15 @@ def agent_options(agent: str, given: Mapping[str, Any], defaults: Mapping[str, A
         raise BadSetting("agent_options", f"cannot be used: {error}") from None
 
 
-def described(config: RunConfig, task: Any) -> list[tuple[str, str]]:
+def described(config: RunConfig) -> list[tuple[str, str]]:
     """Lines of the dry run."""
     chosen = options.built(RLOptions, config.task_options)
-    fixed = ", ".join(f"{name}={_as_word(value)}" for name, value in chosen.agent_options.items())
+    fixed = ", ".join(f"{name}={in_a_word(value)}" for name, value in chosen.agent_options.items())
     return [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
-        ("evaluated on", _evaluation(config, chosen, task.env.max_episode_frames)),
+        ("evaluated on", _evaluation(config, chosen, resolved(chosen.env, chosen.backend).max_episode_frames)),
         ("agent", fixed),
     ]
-
-
-def _as_word(value: Any) -> str:
-    """As `agent_options` reads it."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def _evaluation(config: RunConfig, chosen: RLOptions, longest: int | None) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, final
+from typing import ParamSpec, TypeVar, final
 
 import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @final
 class AtOnce(Executor):
     """An executor of this thread: what is submitted is done before `submit` returns."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        done: Future[T] = Future()
         done.set_result(fn(*args, **kwargs))
         return done
 

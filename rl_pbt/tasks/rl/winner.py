@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, final
+from typing import final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from rl_pbt.agents import Policy
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
+from rl_pbt.arrays import Array
 
 
 @final
@@ -19,7 +19,7 @@ class Winner:
     Observations are those of `rl_pbt.envs.make_vector` for its environment, which is what it was trained on.
     """
 
-    def __init__(self, policy: Policy, dtype: np.dtype[Any], seed: int = 0) -> None:
+    def __init__(self, policy: Policy, dtype: npt.DTypeLike, seed: int = 0) -> None:
         self.policy = policy
         self._dtype = dtype  # of observations
         self.reset(seed)
@@ -30,11 +30,14 @@ class Winner:
             self._generator = torch.Generator().manual_seed(seed)
         self._state = self.policy.initial_state(1, 1)
 
-    def act(self, observation: Array, deterministic: bool = False) -> Any:
+    def act(self, observation: Array, deterministic: bool = False) -> Array | float:
         """The action for one observation, as the environment takes it; the likeliest one if `deterministic`."""
         noise = self.policy.sample_noise([self._generator], 1, 1)[0]
         seen = torch.from_numpy(np.asarray(observation, self._dtype)[None, None])
         actions, output, self._state = self.policy.act(seen, self._state, noise)
         chosen = self.policy.likeliest(output) if deterministic else actions
-        action = self.policy.environment_actions(chosen)[0, 0]
-        return action.item() if action.ndim == 0 else action
+        action: Array = self.policy.environment_actions(chosen)[0, 0]
+        if action.ndim:
+            return action
+        number: float = action.item()
+        return number

@@ -1,6 +1,6 @@
 """What the constructors of Stable-Baselines3's algorithms take, read from their signatures: which can be searched, and which not.
 
-An interval makes its algorithm anew from these arguments and then loads what the member has learnt, which holds none of them. So
+Every interval makes a new algorithm from these arguments and then loads what the member has learned, which holds none of them. So
 every argument is live from one interval to the next, and copies that SB3 makes of one (the discount in the rollout buffer, the
 rate in its schedule and in the optimiser, SAC's entropy coefficient as a tensor) agree with it. What cannot change is what gives
 the checkpoint its shape or the interval its length; those can be held at a value, but not searched.
@@ -14,21 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from rl_pbt.records import Hyper
+from rl_pbt.options import Kind, Settings
+from rl_pbt.records import JSON, Hyper
 
-Kinds: TypeAlias = dict[str, Any]
+Kinds: TypeAlias = dict[str, Kind]
 
 PREFIX = "sb3:"
 ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC, "td3": TD3}
 # The spaces that each names as `supported_action_spaces`.
-ACTIONS: Mapping[str, tuple[type[spaces.Space[Any]], ...]] = {
+ACTIONS: Mapping[str, tuple[type[spaces.Space[object]], ...]] = {
     "ppo": (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
     "a2c": (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
     "dqn": (spaces.Discrete,),
@@ -52,7 +53,7 @@ ALIASES = {
     "unroll_length": "n_steps",
     "hidden": "net_arch",
 }
-# Numbers that say nothing of the training, and switches whose data no checkpoint here holds.
+# Numbers that do not change the training, and switches whose data no checkpoint here holds.
 IGNORED = frozenset({"seed", "verbose", "stats_window_size", "_init_setup_model", "optimize_memory_usage"})
 LENGTH = "sets the least number of frames that a member can train for"
 STRUCTURAL = {"train_freq": LENGTH, "buffer_size": "sets the size of the replay buffer that a copy takes over"}
@@ -83,7 +84,7 @@ class Argument:
     high: float = math.inf
     above_low: bool = False
 
-    def complaint(self, value: Any) -> str | None:
+    def complaint(self, value: object) -> str | None:
         """Why a value is not legal, or None where it is."""
         if isinstance(value, str) and self.word is not None and value.split("_")[0] == self.word:
             return None
@@ -117,7 +118,7 @@ def searchable(algorithm: str) -> Mapping[str, Argument]:
     return found
 
 
-def _argument(algorithm: str, name: str, default: Any, alternatives: tuple[Any, ...]) -> Argument:
+def _argument(algorithm: str, name: str, default: Hyper | None, alternatives: tuple[Kind, ...]) -> Argument:
     kind = float if float in alternatives else int
     # With one sample there is nothing to normalise PPO's advantages by.
     lowest = 2.0 if (algorithm, name) == ("ppo", "batch_size") else float(kind is int)
@@ -151,19 +152,19 @@ def on_policy(algorithm: str) -> bool:
 
 
 @cache
-def agent_options(algorithm: str) -> tuple[Kinds, Mapping[str, Any]]:
+def agent_options(algorithm: str) -> tuple[Kinds, Settings]:
     """Types and defaults of what stays fixed in an agent, by name: SB3's own arguments, then the networks, then the environments.
 
     The types are those of `rl_pbt.options`.
     """
     kinds: Kinds = {}
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, JSON] = {}
     for name, parameter in _parameters(algorithm).items():
         if name in fixed(algorithm) or parameter.annotation is bool:
             kinds[name] = bool if parameter.annotation is bool else int
             defaults[name] = parameter.default
     networks = inspect.signature(ALGORITHMS[algorithm].policy_aliases["MlpPolicy"].__init__).parameters
-    of_networks = {
+    network_options = {
         "net_arch": (tuple[int, ...], []),  # none: SB3's own
         "activation_fn": (Literal["default", "tanh", "relu", "elu", "gelu"], "default"),
         "log_std_init": (float | None, None),
@@ -171,7 +172,7 @@ def agent_options(algorithm: str) -> tuple[Kinds, Mapping[str, Any]]:
     }
     further = {
         "policy": (Literal["MlpPolicy", "CnnPolicy"], "MlpPolicy"),
-        **{name: entry for name, entry in of_networks.items() if name in networks},
+        **{name: entry for name, entry in network_options.items() if name in networks},
         "n_envs": (int, 1),
         "normalise_observations": (bool, False),
         "normalise_rewards": (bool, False),
@@ -186,6 +187,6 @@ def defaults_of(algorithm: str) -> dict[str, Hyper]:
     return {name: one.default for name, one in searchable(algorithm).items() if not isinstance(one.default, NoneType)}
 
 
-def quantum_of(algorithm: str, options: Mapping[str, Any]) -> int:
+def quantum_of(algorithm: str, options: Settings) -> int:
     """Steps of all copies together in one round: rollout and update."""
     return int(options["n_steps" if on_policy(algorithm) else "train_freq"] * options["n_envs"])

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from rl_pbt.records import Hyper
+from rl_pbt.records import JSON, Hyper
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
@@ -26,7 +25,7 @@ class Defaults:
     eval_episodes: int = 8
     test_episodes: int = 32
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
-    agent_options: Mapping[str, Any] = field(default_factory=dict)
+    agent_options: Mapping[str, JSON] = field(default_factory=dict)
 
 
 SEARCH: Mapping[str, Mapping[str, str]] = {
@@ -43,9 +42,9 @@ SEARCH: Mapping[str, Mapping[str, str]] = {
 }
 PPO, A2C, DQN = Defaults(), Defaults(agent_options={"n_envs": 8}), Defaults(frames=100_000, interval=10_000, eval_episodes=4)
 CONTINUOUS = replace(DQN, frames=60_000, interval=6_000)
-OF_ALGORITHM: Mapping[str, Defaults] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": CONTINUOUS, "td3": CONTINUOUS}
+BY_ALGORITHM: Mapping[str, Defaults] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": CONTINUOUS, "td3": CONTINUOUS}
 # All are zoo's; LunarLander of its v2, Pendulum of A2C and of TD3 of v0.
-OF_ENVIRONMENT: Mapping[tuple[str, str], Defaults] = {
+BY_ENVIRONMENT: Mapping[tuple[str, str], Defaults] = {
     ("ppo", "CartPole-v1"): replace(
         PPO,
         hypers={"batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20, "learning_rate": 1e-3, "clip_range": 0.2},
@@ -139,8 +138,8 @@ ATARI: Mapping[str, Defaults] = {
 
 def defaults_of(algorithm: str, family: str, env_id: str) -> Defaults:
     """Those of the environment or, where there are none, of its family or of the algorithm."""
-    general = OF_ALGORITHM[algorithm]
+    general = BY_ALGORITHM[algorithm]
     if family == "atari":
         found = ATARI.get(algorithm, general)
         return replace(found, agent_options={**found.agent_options, "clip_rewards": True})
-    return OF_ENVIRONMENT.get((algorithm, env_id), general)
+    return BY_ENVIRONMENT.get((algorithm, env_id), general)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, final
+from typing import TypeAlias, final
 
 import gymnasium
 import numpy as np
@@ -23,24 +23,14 @@ from stable_baselines3.common.atari_wrappers import ClipRewardEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
-from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, UnknownEnvironment, make_vector, resolve
+from rl_pbt.arrays import Array
+from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, make_vector
 from rl_pbt.envs.families import FAMILIES, register
 from rl_pbt.envs.vector import refuse_shapeless
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import UserError
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Env: TypeAlias = "gymnasium.Env[Any, Any]"
+Env: TypeAlias = gymnasium.Env[Array, object]
 VECTORS_ONLY = frozenset({"atari", "dmlab"})
-
-
-def resolved(name: str | None) -> EnvSpec:
-    """The exact environment that a name stands for. Raises UserError, one line."""
-    if name is None:
-        raise BadSetting("env", "is missing: say which environment, CartPole-v1 for instance")
-    try:
-        return resolve(name)
-    except (UnknownEnvironment, EnvironmentUnavailable) as error:
-        raise UserError(str(error)) from None
 
 
 def make_one(spec: EnvSpec) -> Env:
@@ -64,16 +54,16 @@ def make_one(spec: EnvSpec) -> Env:
 
 
 @final
-class OneCopy(gymnasium.Env[Any, Any]):
+class OneCopy(Env):
     """A vector environment of one copy, with NEXT_STEP autoreset, as a single environment."""
 
-    def __init__(self, vector: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(self, vector: VectorEnv[Array, Array, Array]) -> None:
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
         self._vector = vector
         self._ignored: Array | None = None  # an action, once an episode has ended: the step after it ignores its action
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[Array, dict[str, object]]:
         """The first observation of an episode; with a `seed`, of the one that it names."""
         if seed is None and self._ignored is not None:
             observations = self._vector.step(self._ignored)[0]
@@ -82,7 +72,7 @@ class OneCopy(gymnasium.Env[Any, Any]):
         self._ignored = None
         return observations[0], {}
 
-    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: object) -> tuple[Array, float, bool, bool, dict[str, object]]:
         """Observation, true reward, terminated, truncated, and nothing."""
         actions = np.asarray(action)[None]
         observations, rewards, terminated, truncated, _ = self._vector.step(actions)
@@ -133,7 +123,7 @@ def ended_in(training: VecEnv) -> Episodes:
     )
 
 
-def first_episodes(spec: EnvSpec, num_episodes: int, seed: int, choose: Callable[[Array], Sequence[Any]]) -> Episodes:
+def first_episodes(spec: EnvSpec, num_episodes: int, seed: int, choose: Callable[[Array], Sequence[object]]) -> Episodes:
     """The first whole episode of each of `num_episodes` copies, the i-th reset with seed + i; a copy rests once it has ended.
 
     Taking whichever episodes end first would favour short ones. `choose` maps observations [copies that play, ...] to their
@@ -158,11 +148,11 @@ def first_episodes(spec: EnvSpec, num_episodes: int, seed: int, choose: Callable
     return Episodes(returns=tuple(returns), lengths=tuple(lengths), truncated=truncations)
 
 
-def random_choice(space: spaces.Space[Any], seed: int) -> Callable[[Array], Sequence[Any]]:
+def random_choice(space: spaces.Space[object], seed: int) -> Callable[[Array], Sequence[object]]:
     """Uniformly random actions, for `first_episodes`."""
     space.seed(seed)
     return partial(_drawn, space)
 
 
-def _drawn(space: spaces.Space[Any], observations: Array) -> Sequence[Any]:
+def _drawn(space: spaces.Space[object], observations: Array) -> Sequence[object]:
     return [space.sample() for _ in observations]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import built
+from rl_pbt.options import Settings, built
 from rl_pbt.records import FinalTest, Hyper, Proposal, Result
 from rl_pbt.tasks.answers import described
 from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, unheeded
-from rl_pbt.tasks.looping import Clock
+from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.playing import DIVERGED
+from rl_pbt.tasks.rl.environments import resolved
 from rl_pbt.tasks.stable_baselines import members
 from rl_pbt.tasks.stable_baselines.arguments import on_policy, quantum_of
 from rl_pbt.tasks.stable_baselines.environments import (
@@ -28,15 +30,14 @@ from rl_pbt.tasks.stable_baselines.environments import (
     first_episodes,
     make_training,
     random_choice,
-    resolved,
 )
-from rl_pbt.tasks.stable_baselines.judging import DIVERGED, Outcome, Winner, chooser
+from rl_pbt.tasks.stable_baselines.judging import Outcome, Winner, chooser
 from rl_pbt.tasks.stable_baselines.members import Whole, environments_of
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.tasks.stable_baselines.settings import algorithm_of, refuse_actions, spaces_of
 from rl_pbt.tasks.trees import packed, unpacked
 
-SEED = 2**31  # SB3 seeds NumPy's old generator, which takes 32 bits
+SEED_LIMIT = 2**31  # SB3 seeds NumPy's old generator, which takes 32 bits
 
 
 @final
@@ -51,7 +52,7 @@ class StableBaselinesTask:
 
     env: EnvSpec
     algorithm: str
-    options: Mapping[str, Any]
+    options: Settings
     hypers: Mapping[str, Hyper]
     budget: int
     eval_episodes: int = 8
@@ -66,26 +67,31 @@ class StableBaselinesTask:
         """Frames of one round: a rollout of `n_steps` steps, or `train_freq` steps, in each of a member's environments."""
         return quantum_of(self.algorithm, self.options) * self.env.frame_skip
 
+    @property
+    def free_evaluation(self) -> bool:
+        return False
+
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """Results in the order of the proposals; a member that fails leaves no checkpoint, and the others go on."""
+        """Results in the order of the proposals; a member that fails leaves no checkpoint, and the others continue."""
         torch.set_num_threads(self.threads)
         with members.own_streams(self.device):
             aged = zip(job.proposals, job.lineage_units, strict=True)
-            return [self._of_one(proposal, age, job, advance) for proposal, age in aged]
+            return [self._one_result(proposal, age, job, advance) for proposal, age in aged]
 
-    def _of_one(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
+    def _one_result(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
         """A failure is charged like a success, so that no method can retry for ever."""
         clock = Clock()
         units = proposal.units // self.quantum * self.quantum
         outcome = self._outcome(proposal, units, job, advance)
-        cost = clock.cost(train_units=units, updates=outcome.updates)
+        eval_units = outcome.evaluated.steps * self.env.frame_skip
+        cost = clock.cost(train_units=units, eval_units=eval_units, updates=outcome.updates)
         returns = () if outcome.failure else outcome.judged.returns
         return Result(
             proposal=proposal.id,
             fitness=None if outcome.failure else float(np.mean(returns)),
             failure=outcome.failure,
             returns=returns,
-            cost=replace(cost, eval_units=outcome.evaluated.steps * self.env.frame_skip),
+            cost=cost,
             metrics=outcome.metrics,
             lineage_units=age + units,
         )
@@ -103,15 +109,15 @@ class StableBaselinesTask:
             return replace(outcome, failure=described(error))
 
     def begun(self, proposal: Proposal, root_seed: int, checkpoints: Checkpoints) -> Whole:
-        """The member of a proposal as its interval begins: what its parent has learnt, its own hyperparameters and streams.
+        """The member of a proposal as its interval begins: what its parent has learned, its own hyperparameters and streams.
 
         Its environments are yet to be reset, with seeds of the proposal. Raises UserError for a checkpoint of another kind.
         """
-        key = {"member": proposal.member, "generation": proposal.generation}
-        set_random_seed(seeds.seed(root_seed, purpose="weights", **key) % SEED)
+        set_random_seed(_seed(root_seed, "weights", proposal))
         hypers = {**self.hypers, **proposal.hypers}
         model = self._new(hypers) if proposal.parent is None else self._loaded(proposal.parent, checkpoints, hypers)
-        model.set_random_seed(seeds.seed(root_seed, purpose="actions", **key) % SEED)
+        model.set_random_seed(_seed(root_seed, "actions", proposal))
+        key = {"member": proposal.member, "generation": proposal.generation}
         environments_of(model).seed(seeds.environment_seed(root_seed, split="train", **key))
         return model
 
@@ -161,13 +167,11 @@ class StableBaselinesTask:
         return replace(outcome, failure=outcome.complaint)
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
-        learnt = members.learnt(model, replay_buffer=self.replay_buffer)
-        return {"agent": self.algorithm, "hypers": {**self.hypers, **proposal.hypers}, **learnt}
+        learned = members.learned(model, replay_buffer=self.replay_buffer)
+        return {"agent": self.algorithm, "hypers": {**self.hypers, **proposal.hypers}, **learned}
 
     def _evaluated(self, model: Whole, proposal: Proposal, root_seed: int) -> Episodes:
-        set_random_seed(
-            seeds.seed(root_seed, purpose="evaluation actions", member=proposal.member, generation=proposal.generation) % SEED
-        )
+        set_random_seed(_seed(root_seed, "evaluation actions", proposal))
         seed = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
         return self._play(model, proposal.episodes or self.eval_episodes, seed)
 
@@ -181,19 +185,19 @@ class StableBaselinesTask:
         with members.own_streams(self.device):
             model = self._loaded(job.proposal, job.checkpoints)
             with closing(environments_of(model)):
-                set_random_seed(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}") % SEED)
+                set_random_seed(_seed(job.root_seed, f"test actions from episode {job.episodes[0]}"))
                 seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
                 return self._tested(job.proposal, self._play(model, len(job.episodes), seed), clock)
 
     def baseline(self, root_seed: int, episodes: int) -> FinalTest:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
         clock = Clock()
-        choose = random_choice(spaces_of(self.env.id)[1], seeds.seed(root_seed, purpose="random policy") % SEED)
+        choose = random_choice(spaces_of(self.env.id)[1], _seed(root_seed, "random policy"))
         seed = seeds.environment_seed(root_seed, split="test")
         return self._tested(None, first_episodes(self.env, episodes, seed, choose), clock)
 
     def _tested(self, proposal: int | None, episodes: Episodes, clock: Clock) -> FinalTest:
-        cost = replace(clock.cost(), eval_units=episodes.steps * self.env.frame_skip)
+        cost = clock.cost(eval_units=episodes.steps * self.env.frame_skip)
         return FinalTest(proposal=proposal, returns=episodes.returns, cost=cost, capped=episodes.truncated)
 
     def rehearsal(self) -> StableBaselinesTask:
@@ -212,6 +216,12 @@ class StableBaselinesTask:
                 environments_of(self._new(self.hypers)).close()
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"SB3 does not take these options of {self.algorithm}: {described(error)}") from error
+
+
+def _seed(root_seed: int, purpose: str, proposal: Proposal | None = None) -> int:
+    """A seed that SB3 takes, keyed by the proposal's member and generation where there is one."""
+    member, generation = (None, None) if proposal is None else (proposal.member, proposal.generation)
+    return seeds.seed(root_seed, purpose=purpose, member=member, generation=generation) % SEED_LIMIT
 
 
 def make(config: RunConfig) -> StableBaselinesTask:

@@ -1,19 +1,20 @@
-"""What came of a member: the agent as a person uses it, the episodes it is judged on, and why it failed."""
+"""The outcome of an interval: the agent as a person uses it, the episodes it is judged on, and why it failed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import set_random_seed
 
-from rl_pbt.tasks.stable_baselines.environments import Array, Episodes
+from rl_pbt.arrays import Array
+from rl_pbt.tasks.playing import episode_metrics, no_fitness
+from rl_pbt.tasks.stable_baselines.environments import Episodes
 from rl_pbt.tasks.stable_baselines.members import Whole
-
-DIVERGED = "diverged: a loss or a weight is not finite"
 
 
 @final
@@ -23,7 +24,13 @@ class Winner:
     def __init__(self, model: Whole) -> None:
         self.model = model
 
-    def act(self, observation: Array, deterministic: bool = False) -> Any:
+    def reset(self, seed: int | None = None) -> None:
+        """An episode begins; with a `seed`, so do the global generators of NumPy and torch, which SB3 draws from."""
+        if seed is not None:
+            set_random_seed(seed % 2**31)
+        _reset_noise(self.model)
+
+    def act(self, observation: Array, deterministic: bool = False) -> Array:
         """The environment's action for one observation, or actions for a batch; the likeliest if `deterministic`.
 
         Otherwise it is drawn from the global generators of NumPy and torch, as SB3 does.
@@ -33,18 +40,25 @@ class Winner:
         return self.model.predict(seen, deterministic=deterministic)[0]
 
 
-def chooser(model: Whole, *, deterministic: bool) -> Callable[[Array], Sequence[Any]]:
+def chooser(model: Whole, *, deterministic: bool) -> Callable[[Array], Sequence[object]]:
     """How a member plays, for `environments.first_episodes`."""
     agent = Winner(model)
     if isinstance(model, DQN) and not deterministic:
         # SB3 draws once for a whole batch whether to explore.
         return lambda observations: [agent.act(one) for one in observations]
-    if model.use_sde and not deterministic:  # else the exploration of the last rollout, or of a new network, would go on
-        if isinstance(model, SAC):
-            model.actor.reset_noise()
-        elif isinstance(model.policy, ActorCriticPolicy):
-            model.policy.reset_noise()
+    if not deterministic:
+        _reset_noise(model)
     return lambda observations: list(agent.act(observations, deterministic))
+
+
+def _reset_noise(model: Whole) -> None:
+    """Of state-dependent exploration, which would otherwise be that of the last rollout, or of a new network."""
+    if not model.use_sde:
+        return
+    if isinstance(model, SAC):
+        model.actor.reset_noise()
+    elif isinstance(model.policy, ActorCriticPolicy):
+        model.policy.reset_noise()
 
 
 @final
@@ -72,23 +86,10 @@ class Outcome:
     @property
     def complaint(self) -> str | None:
         """Why the episodes give no fitness, or None where they do."""
-        if not self.judged.returns:
-            return "no training episode ended in the interval: make the interval longer, or set fitness to evaluation"
-        return None if np.isfinite(self.judged.returns).all() else "an episode's return is not finite"
+        return no_fitness(self.judged)
 
     @property
     def metrics(self) -> dict[str, float]:
         """Finite scalars under SB3's names."""
-        found = dict(self.logged)
-        if self.trained.returns:
-            found |= {
-                "rollout/ep_rew_mean": float(np.mean(self.trained.returns)),
-                "rollout/ep_len_mean": float(np.mean(self.trained.lengths)),
-            }
-        if self.evaluated.returns:
-            found |= {
-                "eval/mean_reward": float(np.mean(self.evaluated.returns)),
-                "eval/mean_ep_length": float(np.mean(self.evaluated.lengths)),
-                "eval/capped_episodes": float(self.evaluated.truncated),
-            }
+        found = {**self.logged, **episode_metrics(self.trained, self.evaluated if self.evaluated.returns else None)}
         return {name: value for name, value in found.items() if np.isfinite(value)}

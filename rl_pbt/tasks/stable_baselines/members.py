@@ -1,6 +1,6 @@
-"""One member: an algorithm of Stable-Baselines3 made for one interval, what it has learnt as a tree, and its training.
+"""One member: an algorithm of Stable-Baselines3 made for one interval, what it has learned as a tree, and its training.
 
-What is learnt is what SB3 itself would save (networks with their targets, optimisers, the learnt entropy coefficient), and with
+What is learned is what SB3 itself would save (networks with their targets, optimisers, the learned entropy coefficient), and with
 it the replay buffer, running statistics and counters; a hyperparameter that comes with it is not taken over. SB3's own `save`
 pickles, so it is not used.
 """
@@ -13,7 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias, final
+from typing import Any, SupportsFloat, TypeAlias, final
 
 import numpy as np
 import torch
@@ -25,16 +25,17 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from rl_pbt.options import Settings
 from rl_pbt.records import Hyper
 from rl_pbt.tasks.stable_baselines.arguments import searchable
 from rl_pbt.torch_state import load_state, state_of
 
-Tree: TypeAlias = dict[str, Any]
+Tree: TypeAlias = dict[str, Any]  # nested, of arrays and numbers
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "gelu": torch.nn.GELU}
-OF_NETWORKS = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
-OF_ENVIRONMENTS = ("n_envs", "normalise_observations", "normalise_rewards", "clip_rewards")
+NETWORK_OPTIONS = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
+ENVIRONMENT_OPTIONS = ("n_envs", "normalise_observations", "normalise_rewards", "clip_rewards")
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates")
 REPLAYED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 MOMENTS = ("mean", "var", "count")
@@ -52,7 +53,7 @@ class Whole(BaseAlgorithm):
 
 
 class Replaying(Whole, OffPolicyAlgorithm):
-    """Does not learn from a replay buffer of fewer steps than `learning_starts`: one may begin empty later than SB3 thinks of."""
+    """Does not learn from a replay buffer of fewer steps than `learning_starts`; SB3 expects none that begins empty later."""
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Update the networks, unless the buffer holds too little."""
@@ -86,17 +87,18 @@ MEMBERS: Mapping[str, Callable[..., Whole]] = {"ppo": _PPO, "a2c": _A2C, "dqn": 
 
 
 def new_member(
-    algorithm: str, env: VecEnv, options: Mapping[str, Any], hypers: Mapping[str, Hyper], *, whole_timesteps: int, device: str
+    algorithm: str, env: VecEnv, options: Settings, hypers: Mapping[str, Hyper], *, whole_timesteps: int, device: str
 ) -> Whole:
-    """A member that has learnt nothing, with weights from torch's generator. Raises what SB3 raises for what cannot be."""
+    """A member that has learned nothing, with weights from torch's generator. Raises what SB3 raises for wrong arguments."""
     known = searchable(algorithm)
-    values: dict[str, Any] = {name: known[name].value(value) for name, value in hypers.items()}
-    noise = float(values.pop("noise_std", 0.0))
+    values: dict[str, object] = {name: known[name].value(value) for name, value in hypers.items()}
+    noise = float(hypers.get("noise_std", 0.0))
+    values.pop("noise_std", None)
     if noise:
         shape = env.action_space.shape
         assert shape is not None
         values["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, noise))
-    fixed = {name: value for name, value in options.items() if name not in (*OF_NETWORKS, *OF_ENVIRONMENTS)}
+    fixed = {name: value for name, value in options.items() if name not in (*NETWORK_OPTIONS, *ENVIRONMENT_OPTIONS)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=CHOICES, category=UserWarning)
         model = MEMBERS[algorithm](env=env, policy_kwargs=_policy_kwargs(options), device=device, **fixed, **values)
@@ -104,8 +106,8 @@ def new_member(
     return model
 
 
-def _policy_kwargs(options: Mapping[str, Any]) -> dict[str, Any]:
-    kwargs = {name: options[name] for name in OF_NETWORKS if options.get(name) not in (None, [], "default")}
+def _policy_kwargs(options: Settings) -> Settings:
+    kwargs = {name: options[name] for name in NETWORK_OPTIONS if options.get(name) not in (None, [], "default")}
     if "activation_fn" in kwargs:
         kwargs["activation_fn"] = ACTIVATIONS[kwargs["activation_fn"]]
     return kwargs
@@ -117,8 +119,8 @@ def environments_of(model: Whole) -> VecEnv:
     return model.env
 
 
-def learnt(model: Whole, *, replay_buffer: bool) -> Tree:
-    """What a member has learnt, as a tree of arrays and numbers that may share memory with it."""
+def learned(model: Whole, *, replay_buffer: bool) -> Tree:
+    """What a member has learned, as a tree of arrays and numbers that may share memory with it."""
     tree: Tree = {
         "networks": state_of(model.policy),
         "optimisers": {name: state_of(optimiser) for name, optimiser in _optimisers(model)},
@@ -139,8 +141,8 @@ def learnt(model: Whole, *, replay_buffer: bool) -> Tree:
     return tree
 
 
-def load(model: Whole, tree: Mapping[str, Any]) -> None:
-    """Give a new member what another has learnt; its hyperparameters stay its own.
+def load(model: Whole, tree: Tree) -> None:
+    """Give a new member what another has learned; its hyperparameters stay its own.
 
     Raises KeyError, RuntimeError or ValueError for a tree that is not of its kind.
     """
@@ -174,7 +176,8 @@ def _optimisers(model: Whole) -> Iterator[tuple[str, torch.optim.Optimizer]]:
             yield name, one
 
 
-def _statistics(normaliser: Any) -> Iterator[tuple[str, Any]]:
+def _statistics(normaliser: VecNormalize) -> Iterator[tuple[str, object]]:
+    """Running means and variances, by what they are of."""
     if normaliser.norm_obs:
         yield "observations", normaliser.obs_rms
     yield "returns", normaliser.ret_rms
@@ -185,14 +188,14 @@ def _contents(buffer: ReplayBuffer) -> Tree:
     return {**held, "pos": buffer.pos, "full": int(buffer.full)}
 
 
-def _refill(buffer: ReplayBuffer, contents: Mapping[str, Any]) -> None:
+def _refill(buffer: ReplayBuffer, contents: Tree) -> None:
     for name in REPLAYED:
         held = contents[name]
         if held.shape[1:] != getattr(buffer, name).shape[1:] or len(held) > buffer.buffer_size:
             raise ValueError(f"its replay buffer has {name} of the shape {held.shape}")
         getattr(buffer, name)[: len(held)] = held
     buffer.pos, buffer.full = int(contents["pos"]), bool(contents["full"])
-    # Environments begin anew: an n-step return must not run from the last transitions into episodes of other environments.
+    # Environments begin afresh: an n-step return must not run from the last transitions into episodes of other environments.
     last = buffer.pos - 1
     buffer.timeouts[last] = np.maximum(buffer.timeouts[last], 1.0 - buffer.dones[last])
 
@@ -225,7 +228,7 @@ class Means(Logger):
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._counts: defaultdict[str, int] = defaultdict(int)
 
-    def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
+    def record(self, key: str, value: SupportsFloat, exclude: str | tuple[str, ...] | None = None) -> None:
         """Take a number into account, unless SB3 keeps it from TensorBoard, as it does with counters."""
         if "tensorboard" not in self.to_tuple(exclude):
             self._sums[key] += float(value)

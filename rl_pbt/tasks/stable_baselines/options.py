@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from rl_pbt.errors import BadSetting
-from rl_pbt.options import option
+from rl_pbt.options import Settings, at_least_one, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +16,7 @@ class StableBaselinesOptions:
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
     agent: str = option("sb3:ppo", help="learning algorithm of Stable-Baselines3: sb3:ppo, sb3:a2c, sb3:dqn, sb3:sac or sb3:td3")
-    agent_options: Mapping[str, Any] = option(
+    agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in n_envs=8 n_steps=128 net_arch=64,64 normalise_observations=true"
     )
     fitness: Literal["evaluation", "training"] = option(
@@ -34,9 +32,8 @@ class StableBaselinesOptions:
         True, help="keep an off-policy agent's replay buffer in its checkpoint; without, every interval begins with an empty one"
     )
     device: str = option("cpu", help="cpu or cuda", trains=False)
-    env_options: Mapping[str, Any] = option(factory=dict, help="the environment's own settings", flag=False)
+    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
     frame_skip: int = option(1, help="frames of one action", flag=False)
 
     def __post_init__(self) -> None:
-        if self.eval_episodes < 1:
-            raise BadSetting("eval_episodes", f"must be 1 or more, but is {self.eval_episodes}")
+        at_least_one(self, "eval_episodes")

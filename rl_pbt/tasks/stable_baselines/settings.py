@@ -1,12 +1,11 @@
-"""From what a user says to every setting of a Stable-Baselines3 run, and to the lines of its dry run."""
+"""From what a user sets to every setting of a Stable-Baselines3 run, and to the lines of its dry run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, final
+from typing import final
 
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
@@ -15,22 +14,26 @@ from rl_pbt import options
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
-from rl_pbt.records import Hyper
+from rl_pbt.options import Settings
+from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.tasks.completing import SHARED_DEFAULTS
+from rl_pbt.tasks.playing import in_a_word
+from rl_pbt.tasks.rl.environments import resolved
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
-from rl_pbt.tasks.stable_baselines.environments import make_one, resolved
+from rl_pbt.tasks.stable_baselines.environments import make_one
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.text import readable
 
-CNN_SIDE = 36  # pixels: the least that SB3's CnnPolicy can see
+LEAST_CNN_SIDE = 36  # pixels: the least that SB3's CnnPolicy can see
 NUMBER_BYTES = 4
 # Families in which the likeliest actions get stuck, so that rl-baselines3-zoo's `enjoy` draws them.
-STUCK = frozenset({"atari", "minigrid"})
+DRAWN_IN_EVALUATION = frozenset({"atari", "minigrid"})
 
 
-def completed(given: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for Stable-Baselines3."""
     before = recorded or {}
     env = resolved(given.get("env", before.get("env")))
@@ -69,14 +72,14 @@ def algorithm_of(agent: str) -> str:
 
 
 @cache
-def spaces_of(env_id: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+def spaces_of(env_id: str) -> tuple[spaces.Space[object], spaces.Space[object]]:
     """Observation and action space of the environment of an exact id. Raises UserError."""
     env = make_one(resolved(env_id))
     env.close()
     return env.observation_space, env.action_space
 
 
-def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[Any]) -> None:
+def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[object]) -> None:
     """Raises UserError for actions that the algorithm does not take."""
     if not isinstance(actions, arguments.ACTIONS[algorithm]):
         takers = [f"{PREFIX}{name}" for name, kinds in arguments.ACTIONS.items() if isinstance(actions, kinds)]
@@ -88,7 +91,7 @@ def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[Any]) -> 
         raise UserError(f"{env.id} has actions without bounds, which SB3 does not take: use RescaleAction (gymnasium.wrappers)")
 
 
-def _defaults(env: EnvSpec, algorithm: str, given: Mapping[str, Any], observations: spaces.Space[Any]) -> dict[str, Any]:
+def _defaults(env: EnvSpec, algorithm: str, given: Settings, observations: spaces.Space[object]) -> Settings:
     """Of a new run. What depends on the budget depends on the one that was given."""
     known = defaults_of(algorithm, env.family, env.id)
     budget = given.get("budget", known.frames)
@@ -96,25 +99,23 @@ def _defaults(env: EnvSpec, algorithm: str, given: Mapping[str, Any], observatio
     if "buffer_size" in fixed:  # that can be filled
         fixed["buffer_size"] = min(fixed["buffer_size"], max(1, budget // env.frame_skip))
     return {
-        "methods": ("pbt", "random"),
-        "seeds": (0,),
-        "population": 8,
+        **SHARED_DEFAULTS,
         "budget": budget,
         "interval": min(known.interval, max(budget, 1)),
         "group_size": 1,  # members train one after the other
         "hypers": {**arguments.defaults_of(algorithm), **known.hypers},
         "search": dict(SEARCH[algorithm]),
         "eval_episodes": known.eval_episodes,
-        "deterministic": env.family not in STUCK,
+        "deterministic": env.family not in DRAWN_IN_EVALUATION,
         "test_episodes": known.test_episodes,
         "agent_options": fixed,
     }
 
 
-def policy_of(observations: spaces.Space[Any]) -> str:
+def policy_of(observations: spaces.Space[object]) -> str:
     """SB3's name for a network that can see these observations."""
     shape = sorted(observations.shape or ())
-    return "CnnPolicy" if is_image_space(observations) and shape[1] >= CNN_SIDE else "MlpPolicy"
+    return "CnnPolicy" if is_image_space(observations) and shape[1] >= LEAST_CNN_SIDE else "MlpPolicy"
 
 
 @final
@@ -125,17 +126,17 @@ class _Values:
     algorithm: str
     hypers: dict[str, Hyper]
     search: dict[str, str]
-    fixed: dict[str, Any]
+    fixed: dict[str, JSON]
 
-    def search_or_hold(self, word: str, said: Any) -> None:
-        value = range_or_value(said)
+    def search_or_hold(self, word: str, written: object) -> None:
+        value = range_or_value(written)
         if not (isinstance(value, str) and ":" in value):
             self.hold(word, value, "search")
             return
         name = self._known(word, "search")
         searchable = arguments.searchable(self.algorithm)
         if name not in searchable:
-            why = arguments.fixed(self.algorithm).get(name, "is no number")
+            why = arguments.fixed(self.algorithm).get(name, "is not a number")
             raise BadSetting("search", f"cannot vary {name}, which {why}: hold it, as in {name}={self.fixed[name]}")
         dimension = parse_dimension(value)
         for extreme in (*dimension.extremes, dimension.from_unit(0.5)):
@@ -147,7 +148,7 @@ class _Values:
         if not isinstance(self.hypers.get(name), int | float):  # hand tuning needs a number too
             self.hypers[name] = searchable[name].value(dimension.from_unit(0.5))
 
-    def hold(self, word: str, value: Any, setting: str) -> None:
+    def hold(self, word: str, value: object, setting: str) -> None:
         name = self._known(word, setting)
         if name not in arguments.searchable(self.algorithm):
             self.fixed[name] = self._option(name, value, setting)
@@ -155,7 +156,7 @@ class _Values:
         self.publish(name, value)
         self.search.pop(name, None)
 
-    def publish(self, word: str, value: Any) -> None:
+    def publish(self, word: str, value: object) -> None:
         """The value that hand tuning found, also of a name that is searched; none where SB3 has none."""
         name = self._known(word, "hypers")
         argument = arguments.searchable(self.algorithm).get(name)
@@ -166,7 +167,7 @@ class _Values:
             self.hypers.pop(name, None)
         elif complaint := argument.complaint(number):
             raise BadSetting("hypers", f"cannot use {name}: it {complaint}")
-        else:
+        elif isinstance(number, int | float | str):
             self.hypers[name] = argument.value(number)
 
     def refuse_idle(self) -> None:
@@ -183,18 +184,18 @@ class _Values:
             raise BadSetting(setting, f"names {word!r}, which {PREFIX}{self.algorithm} does not have: {near_names(name, known)}")
         return name
 
-    def _option(self, name: str, value: Any, setting: str) -> Any:
+    def _option(self, name: str, value: object, setting: str) -> JSON:
         kind = arguments.agent_options(self.algorithm)[0][name]
         value = [] if (name, value) == ("net_arch", "default") else value
         try:
             if kind is int and isinstance(value, float) and value == int(value):
                 value = int(value)  # a word of the command line that was read as a number
-            found = options.read(name, value, kind) if isinstance(value, str) else options.checked(name, value, kind)
+            found: object = options.read(name, value, kind) if isinstance(value, str) else options.checked(name, value, kind)
         except BadSetting as error:
             raise BadSetting(setting, f"cannot be used: {error}") from None
-        if kind is int and found < 1:
+        if kind is int and isinstance(found, int) and found < 1:
             raise BadSetting(setting, f"cannot be used: {name} must be 1 or more, but is {found}")
-        return list(found) if isinstance(found, tuple) else found
+        return options.as_json(found)
 
 
 def described(config: RunConfig) -> list[tuple[str, str]]:
@@ -205,7 +206,7 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     judged = f"{chosen.eval_episodes} episodes after each generation, {how}"
     if chosen.fitness == "training":
         judged = "the training episodes that end in a generation"
-    fixed = ", ".join(f"{name}={_as_word(value)}" for name, value in chosen.agent_options.items())
+    fixed = ", ".join(f"{name}={in_a_word(value, empty='default')}" for name, value in chosen.agent_options.items())
     quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
     lines = [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
@@ -214,13 +215,6 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
     ]
     return lines if arguments.on_policy(algorithm) else [*lines, ("replay buffer", _replay(chosen))]
-
-
-def _as_word(value: Any) -> str:
-    """As `agent_options` reads it."""
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "default"
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def _replay(chosen: StableBaselinesOptions) -> str:

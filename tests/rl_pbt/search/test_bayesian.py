@@ -16,7 +16,7 @@ from rl_pbt.records import Cost, Hypers, Proposal, Result
 from rl_pbt.report.statistics import difference_of
 from rl_pbt.search import METHODS, Method, NoOptions, Plan, Problem
 from rl_pbt.search.bayesian import Sampler, Study, distribution_of, from_optuna, startup_trials, to_optuna
-from rl_pbt.space import Categorical, Horizon, Space, parse_dimension
+from rl_pbt.space import Choice, Horizon, Space, parse_dimension
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = Space.parse({"lr": "log:1e-5:1e-1", "clip": "linear:0:1"})
@@ -93,7 +93,7 @@ def test_hypers_go_to_optuna_and_come_back_inside_both_bounds(text: str) -> None
         assert distribution._contains(distribution.to_internal_repr(there))
         back = from_optuna(dimension, there)
         assert back == (pytest.approx(hyper, abs=1e-12) if isinstance(dimension, Horizon) else hyper)
-        if not isinstance(dimension, Categorical):
+        if not isinstance(dimension, Choice):
             low, high = dimension.extremes
             assert float(low) <= float(back) <= float(high)
 

@@ -14,7 +14,7 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import fields_of
 from rl_pbt.records import Cost, Hypers, Proposal, Result
 from rl_pbt.search import METHODS, Method, Plan, Problem
-from rl_pbt.space import Categorical, Integer, Space
+from rl_pbt.space import Choice, Integer, Space
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 PLAN = Plan(population=6, budget_per_member=1000, interval=100)
@@ -97,7 +97,7 @@ def test_contract(name: str, judge: Judge) -> None:
     for proposal in seen:
         assert set(proposal.hypers) == set(SPACE.dimensions)
         for dimension, value in zip(SPACE.dimensions.values(), proposal.hypers.values(), strict=True):
-            if isinstance(dimension, Categorical):
+            if isinstance(dimension, Choice):
                 assert value in dimension.choices
             else:
                 assert dimension.extremes[0] <= value <= dimension.extremes[1]

@@ -191,9 +191,9 @@ FAULTS = {
     "error": ("x = 1 / 0", "the program ended with status 1: Traceback (most recent call last): | "),
     "signal": ("os.kill(os.getpid(), 11)", "the program was killed by SIGSEGV"),
     "silence": ("pass", "the program wrote no answer"),
-    "garbage": (ANSWER.format("{"), "the program's answer is no JSON ("),
-    "list": (ANSWER.format("[1]"), "the program's answer is no JSON object with"),
-    "no scores": (ANSWER.format('{"score": 1}'), "the program's answer is no JSON object with"),
+    "garbage": (ANSWER.format("{"), "the program's answer is not JSON ("),
+    "list": (ANSWER.format("[1]"), "the program's answer is not a JSON object with"),
+    "no scores": (ANSWER.format('{"score": 1}'), "the program's answer is not a JSON object with"),
     "nan": (ANSWER.format('{"scores": [NaN]}'), "the program gave a score that is not finite"),
     "text": (ANSWER.format('{"scores": "1"}'), "the program gave '1': it must give a number"),
     "null": (ANSWER.format('{"scores": [null]}'), "the program gave [None]: it must give a number"),
@@ -209,7 +209,7 @@ FAULTS = {
     ),
     "pipe": (
         ANSWER.format('{"scores": [1]}') + '; os.mkfifo(json.load(open(sys.argv[1]))["checkpoint"] + "/pipe")',
-        "pipe in the checkpoint is no file",
+        "pipe in the checkpoint is not a file",
     ),
     "lines": (
         'sys.stderr.write("".join(f"line {i} of {sys.argv[1]}\\n" for i in range(9))); sys.exit(1)',

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rl_pbt.arrays import State
 from rl_pbt.executors import EXECUTORS, run_all
 from rl_pbt.making import configure, make_task
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.run import FolderCheckpoints
-from rl_pbt.tasks.base import FinalTestJob, IntervalJob, State, Task
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob, Task
 from rl_pbt.tasks.trees import unpacked
 
 TRAININGS = Path(__file__).parents[1] / "trainings"

@@ -402,7 +402,7 @@ def test_a_missing_or_damaged_parent_stops_the_run(tmp_path: Path) -> None:
         run(task, tmp_path, child(1, 0))
     FolderCheckpoints(tmp_path).save(0, {"theta": np.zeros(2)})
     for what in (lambda: run(task, tmp_path, child(1, 0)), lambda: task.winner(0, FolderCheckpoints(tmp_path))):
-        with pytest.raises(UserError, match="does not hold a state of a training of your own"):
+        with pytest.raises(UserError, match="is damaged, or of another task"):
             what()
 
 

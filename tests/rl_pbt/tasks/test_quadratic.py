@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import figure_2
 from benchmarks.turns import AddNoise, Arm, Turns
+from rl_pbt.arrays import State
 from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.records import Hypers, Proposal
 from rl_pbt.running import execute, open_run, prepare
@@ -16,7 +17,7 @@ from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.search.explore import PerturbOrResample
 from rl_pbt.space import Space
 from rl_pbt.store.history import read_history
-from rl_pbt.tasks.base import IntervalJob, State
+from rl_pbt.tasks.base import IntervalJob
 from rl_pbt.tasks.quadratic import START, QuadraticTask, objective
 
 SEEDS = 100
@@ -145,7 +146,7 @@ def test_a_whole_run_goes_through_the_controller_to_the_same_end(tmp_path: Path)
     for name in opened.config.methods:
         history = read_history(opened.folder, name, 3)
         assert history.ended and history.test is not None and history.chosen is not None
-        method = make_method(name, opened.config, 3, prepared.task.quantum)
+        method = make_method(name, opened.config, 3, prepared.task)
         assert history.test.returns[0] == best_at_the_end(method, together=4)
         theta = prepared.task.winner(history.chosen, opened.folder.checkpoints(name, 3))
         assert objective(theta) == history.test.returns[0]

@@ -77,7 +77,7 @@ def run(task: StableBaselinesTask, memory: Memory, *proposals: Proposal, ages: t
     return task.interval(job)
 
 
-def learnt(memory: Memory, id_: int) -> dict[str, Any]:
+def learned(memory: Memory, id_: int) -> dict[str, Any]:
     tree: dict[str, Any] = unpacked(memory.load(id_))
     return tree
 
@@ -101,7 +101,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def networks(memory: Memory, id_: int) -> Any:
-    return learnt(memory, id_)["networks"]
+    return learned(memory, id_)["networks"]
 
 
 # A legal value for every argument that can be searched, none of them a default.
@@ -130,8 +130,8 @@ def test_a_copy_is_its_donor_with_its_own_hypers_and_streams(algorithm: str) -> 
     run(task, memory, work(0))
     names = list(arguments.searchable(algorithm))
     model = task.begun(work(1, parent=0, member=5, hypers={name: NEW[name] for name in names}), 3, memory)
-    donor, copy = learnt(memory, 0), members.learnt(model, replay_buffer=True)
-    if algorithm == "sac":  # which has no learnt coefficient where the search sets one
+    donor, copy = learned(memory, 0), members.learned(model, replay_buffer=True)
+    if algorithm == "sac":  # which has no learned coefficient where the search sets one
         del donor["log_ent_coef"], donor["optimisers"]["ent_coef_optimizer"]
     marked = {path for path, _ in leaves(donor) if path.endswith("timeouts")}
     assert {path for path, value in leaves(donor) if not np.array_equal(value, dict(leaves(copy))[path])} <= marked
@@ -157,7 +157,7 @@ def test_a_copy_takes_over_the_entropy_coefficient_that_is_learnt_but_not_its_ra
     task, memory = task_of("sac"), Memory()
     run(task, memory, work(0))
     model = task.begun(work(1, parent=0, member=2, hypers={"learning_rate": 0.05}), 3, memory)
-    donor = learnt(memory, 0)
+    donor = learned(memory, 0)
     assert isinstance(model, SAC)
     assert model.log_ent_coef is not None
     assert model.ent_coef_optimizer is not None
@@ -188,7 +188,7 @@ def test_every_networks_and_every_optimisers_state_is_in_the_checkpoint(algorith
     task, memory = task_of(algorithm, hypers={"tau": 0.5} if algorithm in ("dqn", "sac", "td3") else {}), Memory()
     model = task.begun(work(0), 3, memory)
     members.train(model, FRAMES, lambda steps: None)
-    tree = members.learnt(model, replay_buffer=True)
+    tree = members.learned(model, replay_buffer=True)
     assert sorted(tree["networks"]) == sorted(model.policy.state_dict())
     saved, variables = model._get_torch_save_params()
     assert {"policy", *tree["optimisers"]} == set(saved)
@@ -293,7 +293,7 @@ def test_schedules_and_counters_go_on_over_the_whole_budget() -> None:
 def test_without_the_replay_buffer_every_interval_begins_with_an_empty_one() -> None:
     task, memory = task_of("dqn", replay_buffer=False), Memory()
     run(task, memory, work(0))
-    assert "replay_buffer" not in learnt(memory, 0)
+    assert "replay_buffer" not in learned(memory, 0)
     model = task.begun(work(1, parent=0), 3, memory)
     assert model.replay_buffer.size() == 0
     before = model._n_updates
@@ -319,7 +319,7 @@ def test_statistics_of_normalisation_are_copied_and_rewards_judge_as_they_are(al
     model = task.begun(work(1, parent=0, member=4, hypers={"gamma": 0.9}), 3, memory)
     normaliser = model.get_vec_normalize_env()
     assert isinstance(normaliser, VecNormalize)
-    kept = learnt(memory, 0)["normaliser"]
+    kept = learned(memory, 0)["normaliser"]
     assert np.array_equal(normaliser.obs_rms.mean, kept["observations"]["mean"])
     assert float(normaliser.ret_rms.var) == float(kept["returns"]["var"])
     assert normaliser.gamma == 0.9
@@ -338,7 +338,7 @@ def test_what_is_charged_and_told(algorithm: str) -> None:
     assert sum(told) == result.cost.train_units == 3 * task.quantum
     assert result.lineage_units == 100 + 3 * task.quantum
     assert result.cost.eval_units == round(len(result.returns) * result.metrics["eval/mean_ep_length"])
-    assert result.cost.updates == learnt(memory, 0)["counters"]["_n_updates"]
+    assert result.cost.updates == learned(memory, 0)["counters"]["_n_updates"]
     assert result.fitness == np.mean(result.returns)
     assert all(np.isfinite(value) for value in result.metrics.values())
     assert arguments.quantum_of(algorithm, task.options) == task.quantum
@@ -526,7 +526,7 @@ def test_an_entropy_coefficient_that_is_learnt_can_be_searched_instead() -> None
     [
         ({"search": {"n_steps": "int:8:64"}}, "search cannot vary n_steps, which sets the least number of frames"),
         ({"agent": "sb3:dqn", "search": {"buffer_size": "int:8:64"}}, "sets the size of the replay buffer"),
-        ({"search": {"normalize_advantage": "int:0:1"}}, "cannot vary normalize_advantage, which is no number"),
+        ({"search": {"normalize_advantage": "int:0:1"}}, "cannot vary normalize_advantage, which is not a number"),
         ({"search": {"batch_size": "log:8:65.5"}}, "must be a whole number, but is 65.5; write batch_size=int:LOW:HIGH"),
         ({"search": {"gamma": "linear:0.9:1.1"}}, "must be 0 or more and at most 1, but is 1.1"),
         ({"search": {"clip_range": "linear:0:0.2"}}, "must be above 0, but is 0"),

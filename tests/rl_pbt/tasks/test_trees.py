@@ -167,7 +167,7 @@ def test_a_tree_that_holds_itself_is_refused() -> None:
     ],
 )
 def test_arrays_of_something_else_are_refused(state: Any) -> None:
-    with pytest.raises(UserError, match="does not hold a state"):
+    with pytest.raises(UserError, match="is damaged, or of another task"):
         unpacked(state)
 
 

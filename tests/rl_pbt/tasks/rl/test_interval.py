@@ -198,7 +198,7 @@ def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path:
     assert result.fitness is not None and result.cost.eval_units == 0
     endless = replace(task, env=resolve("probe/Truncation"))
     short = replace(proposal(0), units=20)
-    assert "a longer interval" in (run(FolderCheckpoints(tmp_path), short, task=endless)[0].failure or "")
+    assert "make the interval longer" in (run(FolderCheckpoints(tmp_path), short, task=endless)[0].failure or "")
 
 
 def test_the_test_is_repeatable_and_on_its_own_seeds(run: Run, checkpoints: FolderCheckpoints) -> None:

@@ -1,0 +1,45 @@
+"""Backends: what steps environments. A backend is a class in a file of its own, and one line in BACKENDS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, final
+
+from rl_pbt.envs import atari, vector
+from rl_pbt.envs.aliases import Vector
+from rl_pbt.envs.envpool import EnvPool
+from rl_pbt.envs.families import register
+from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec
+
+
+class Backend(Protocol):
+    """One way to step environments. Its vector environments are `stepping.StepsInHalves` where they have threads of their own."""
+
+    draws: bool  # whether a person can watch its environments
+
+    def spec_of(self, spec: EnvSpec) -> EnvSpec:
+        """The same environment as the default backend's `spec`, stepped by this one. Raises EnvironmentUnavailable."""
+        ...
+
+    def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
+        """`num_envs` copies of what `spec_of` specified, as `catalogue.make_vector` promises them."""
+        ...
+
+
+@final
+class Gymnasium:
+    """Gymnasium's own vector environments, and ale_py's for Atari."""
+
+    draws = True
+
+    def spec_of(self, spec: EnvSpec) -> EnvSpec:
+        return spec
+
+    def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
+        if spec.family == "atari":
+            return atari.make(spec.options, num_envs, threads)
+        register(spec.family, spec.id)
+        return vector.make(spec, num_envs)
+
+
+BACKENDS: Mapping[str, Backend] = {DEFAULT_BACKEND: Gymnasium(), "envpool": EnvPool()}

@@ -1,0 +1,73 @@
+"""What tasks with agents on environments have in common: their words, and what episodes say of a member.
+
+It loads neither torch nor gymnasium, so that a report need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from rl_pbt.options import Settings
+from rl_pbt.tasks.base import Words
+
+FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
+DIVERGED = "diverged: a loss or a weight is not finite"
+
+
+class Played(Protocol):
+    """Whole episodes of one member."""
+
+    @property
+    def returns(self) -> Sequence[float]:
+        """True returns."""
+        ...
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """In agent steps."""
+        ...
+
+    @property
+    def truncated(self) -> int:
+        """How many a time limit ended."""
+        ...
+
+
+def judged_by(options: Settings, how: str = "") -> str:
+    """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
+    if options["fitness"] == "training":
+        text = "the mean return of the training episodes that ended in the interval"
+        return f"{text}; it favours short episodes and costs no frames"
+    text = f"the mean return of {options['eval_episodes']} evaluation episodes, played whole{how and ' ' + how}"
+    return f"{text}; a generation shares its seeds, and their frames are charged to the method"
+
+
+def no_fitness(judged: Played) -> str | None:
+    """Why these episodes give no fitness, or None where they do."""
+    if not judged.returns:
+        return "no training episode ended in the interval: make the interval longer, or set fitness to evaluation"
+    return None if np.isfinite(judged.returns).all() else "an episode's return is not finite"
+
+
+def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, float]:
+    """Means for the learning curves, under Stable-Baselines3's names; `evaluated` is None where nothing was evaluated."""
+    metrics: dict[str, float] = {}
+    if trained.returns:
+        metrics["rollout/ep_rew_mean"] = float(np.mean(trained.returns))
+        metrics["rollout/ep_len_mean"] = float(np.mean(trained.lengths))
+    if evaluated is not None and evaluated.returns:
+        metrics["eval/mean_reward"] = float(np.mean(evaluated.returns))
+        metrics["eval/mean_ep_length"] = float(np.mean(evaluated.lengths))
+    if evaluated is not None:
+        metrics["eval/capped_episodes"] = float(evaluated.truncated)
+    return metrics
+
+
+def in_a_word(value: object, empty: str = "") -> str:
+    """An option of an agent as the command line reads it; `empty` is the word for a list without entries."""
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or empty
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
