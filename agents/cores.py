@@ -49,7 +49,7 @@ class Feedforward:
 
 @final
 class LSTM:
-    """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM but for a single bias.
+    """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM, with a single bias.
 
     The state is hidden and cell, side by side. Weights start orthogonal with gain 1 and biases at zero, the forget gate's too,
     as in CleanRL's ppo_atari_lstm.py.

@@ -1,7 +1,7 @@
 """IMPALA's learner (Espeholt 2018), for a whole population at once: actor-critic with V-trace.
 
-The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine:
-the correction has the same work to do, and a run can be repeated.
+The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine.
+So the correction always has the same work to do, and a run can be repeated.
 
 Deviations: the loss is a mean, not a sum (see `actor_critic`); a replay buffer is not kept, as in the paper's main results.
 """

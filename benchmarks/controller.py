@@ -40,7 +40,7 @@ class Stopped(Exception):
 
 @final
 class Stopper:
-    """An observer that stops the run after so many results."""
+    """An observer that stops the run after a number of results."""
 
     def __init__(self, results: int) -> None:
         self._left = results
@@ -59,7 +59,7 @@ class Stopper:
 
 
 def configuration(members: int) -> RunConfig:
-    """PBT on the quadratic with so many members."""
+    """PBT on the quadratic with a number of members."""
     return configure(
         {
             **{"task": "quadratic", "methods": ["pbt"], "seeds": [0], "test_episodes": 1},
@@ -69,7 +69,7 @@ def configuration(members: int) -> RunConfig:
 
 
 def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) -> float:
-    """Begin or resume the run, and stop it after so many results; the seconds that it took."""
+    """Begin or resume the run, and stop it after `stop_after` results; the seconds that it took."""
     started = time.perf_counter()
     task = make_task(config, workers=1)
     with contextlib.suppress(Stopped):

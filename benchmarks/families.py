@@ -33,7 +33,7 @@ Timed: TypeAlias = Mapping[str, float] | str  # a `measuring.Spread` in JSON, or
 
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
-    """Agent steps per second of an environment and one of TIMED, in about so many seconds; or why there is none.
+    """Agent steps per second of an environment and one of TIMED, measured for about that many seconds; or why there is none.
 
     The question is (environment, candidate, seconds).
     """
@@ -54,7 +54,7 @@ def agent_speed(question: tuple[str, str, float]) -> float | str:
 
 
 def environment_speed(question: tuple[str, str, float]) -> float | str:
-    """Steps per second of an environment on a backend, in so many seconds; or why there is none.
+    """Steps per second of an environment on a backend, measured for that many seconds; or why there is none.
 
     The question is (environment, backend, seconds).
     """

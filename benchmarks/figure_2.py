@@ -45,7 +45,7 @@ MAXIMUM = 1.2  # of Q
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Where a worker stood after so many gradient steps."""
+    """Where a worker stood after `steps` gradient steps."""
 
     steps: int
     theta: tuple[float, float]
@@ -72,7 +72,7 @@ def run_arm(folder: RunFolder, name: str, seed: int) -> History:
 
 
 def path_of(history: History, worker: int) -> list[Point]:
-    """A worker's way through the plane of theta, a point for each interval of the paper."""
+    """A worker's path through the plane of theta, a point for each interval of the paper."""
     points = [Point(steps=0, theta=START, fitness=objective(np.array(START)))]
     for trial in history.trials:
         steps = (trial.proposal.generation + 1) * PLAN.interval

@@ -114,7 +114,7 @@ def provenance() -> Fields:
 
 
 def read(path: Path | None) -> Results:
-    """The results that a file holds, none where there is no file."""
+    """The results that a file holds; empty where it does not exist."""
     if path is None or not path.exists():
         return {}
     results: Results = json.loads(path.read_text(encoding="utf-8"))["results"]
@@ -122,7 +122,7 @@ def read(path: Path | None) -> Results:
 
 
 def _write(path: Path | None, results: Results, page: str) -> None:
-    """The results as JSON and their page beside them as Markdown; nothing where there is no path."""
+    """The results as JSON and their page beside them as Markdown; nothing without a path."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")

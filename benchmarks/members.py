@@ -1,4 +1,4 @@
-"""PPO of Stable-Baselines3 (SB3) as a member of a population that nothing is searched in, beside SB3 alone, seed by seed.
+"""PPO of Stable-Baselines3 (SB3) as a member of a population in which nothing is searched, beside SB3 alone, seed by seed.
 
     python -m benchmarks.members [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
@@ -46,7 +46,7 @@ def configuration(env: str) -> RunConfig:
 
 
 def whole(env: str, frames: int) -> int:
-    """The most of so many frames that are whole rollouts in every interval: both train for exactly these."""
+    """The frames, rounded down so that every interval is of whole rollouts: both train for exactly these."""
     round_of_all = make_task(configuration(env), WORKERS).quantum * INTERVALS
     return max(1, frames // round_of_all) * round_of_all
 

@@ -43,7 +43,7 @@ CORES = (1, 2)  # that the worker may use
 
 
 def speeds(question: tuple[str, int, int, int]) -> dict[str, list[float]]:
-    """Agent steps per second of each of WAYS in an environment, on so many cores: intervals of so many unrolls, repeated.
+    """Agent steps per second of each of WAYS in an environment on `cores` cores, a rate for each repeated interval.
 
     The question is (environment, cores, unrolls, repeats). To be asked in a process of its own, which keeps to those cores.
     """
@@ -122,7 +122,7 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser("overlap", __doc__)
     arguments.add_argument("--env", nargs="+", choices=ENVS, default=ENVS, help="only these")
     arguments.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
-    arguments.add_argument("--unrolls", type=int, default=9, help="of each interval, timed but for the first (default 9)")
+    arguments.add_argument("--unrolls", type=int, default=9, help="of each interval, all timed except the first (default 9)")
     args = arguments.parse_args(words)
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < max(CORES):
         arguments.error(f"needs a system that can keep a process to some of its cores (Linux), and {max(CORES)} of them")

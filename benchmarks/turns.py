@@ -1,7 +1,7 @@
 """Exploit in turn: one member after the other compares itself with the best of the others, copies already made included.
 
 It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous decisions
-and a strict comparison they tie for ever and PBT equals grid search; here a member copies from one that is *at least* as good
+and a strict comparison they always tie and PBT equals grid search; here a member copies from one that is *at least* as good
 (every method of the suite wants strictly better).
 """
 
@@ -37,7 +37,7 @@ class Arm:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddNoise:
-    """Each hyper of a linear space moves by a normal draw: multiplication never leaves the 0 that the hypers start from."""
+    """Each hyperparameter of a linear space moves by a normal draw: multiplication never leaves the 0 that some start from."""
 
     deviation: float = 0.1
 
@@ -45,7 +45,7 @@ class AddNoise:
         return {name: self._moved(space, name, value, rng) for name, value in hypers.items()}
 
     def _moved(self, space: Space, name: str, value: Hyper, rng: np.random.Generator) -> float:
-        """Clipped: a negative hyper would climb the wrong way, off to infinity."""
+        """Clipped: a negative hyperparameter would climb the wrong way, off to infinity."""
         dimension = space.dimensions[name]
         assert isinstance(dimension, Linear)
         return min(max(float(value) + float(rng.normal(0.0, self.deviation)), dimension.low), dimension.high)
@@ -53,7 +53,7 @@ class AddNoise:
 
 @final
 class Turns(Generational):
-    """`initial` holds the hypers of each member.
+    """`initial` holds the hyperparameters of each member.
 
     Generations are single gradient steps: a member that is early in its turn meets the others as they stood a step before.
     """

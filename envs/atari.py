@@ -5,7 +5,7 @@ five-minute episodes, true scores. Reward clipping and the like are the learner'
 not part of that protocol. Games such as Breakout stand still until it is pressed; the agent has to learn that.
 
 Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
-so an agent that acts every fourth frame sees the same one or two ghosts for ever. For such games all skipped frames are
+so an agent that acts every fourth frame sees the same one or two ghosts all the time. For such games all skipped frames are
 pooled, not the last two, and shrunk once, by blocks of whole pixels: shrinking to 84x84 costs more than a frame of emulation.
 ale_py's vector environment cannot do that, so these games are stepped frame by frame, through ale_py's emulator itself.
 """

@@ -136,7 +136,7 @@ class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
         return _array(observations), {}
 
     def step(self, actions: Array) -> VectorStep:
-        """One step with actions [B, ...]. The caller owns the arrays returned; there is no further information."""
+        """One step with actions [B, ...]. The caller owns the arrays returned; the information is empty."""
         self.send(actions)
         return self.recv()
 
@@ -166,7 +166,7 @@ def _observation_space(space: Space) -> Space:
         return minigrid.one_hot_space((space["image"].shape or ())[:2])
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         return space
-    # EnvPool writes numeric_limits::min, the least positive number, where it means that there is no bound.
+    # EnvPool writes numeric_limits::min, the smallest positive number, to say that there is no bound.
     limits = np.finfo(space.dtype)
     low = np.where(space.low == limits.tiny, -np.inf, space.low)
     high = np.where(space.high == limits.max, np.inf, space.high)

@@ -3,7 +3,7 @@
 The view is partial and turns with the agent, so its direction adds nothing but a compass; what the agent carries is shown in
 its own cell. The mission, a text, is left out: of most environments it is constant (in DoorKey always "use the key to open the
 door and then get to the goal"), but of those that draw a new one each episode, such as Fetch, GoToDoor and most of BabyAI, the
-best that can be learnt without reading is to guess.
+best that can be learned without reading is to guess.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Policy(Observation):
 
 
 class Truncation(Probe):
-    """Reward 1 for ever, cut by a time limit of 10 steps. The value is 1/(1 - discount) only if cuts bootstrap."""
+    """Reward 1 without end, cut by a time limit of 10 steps. The value is 1/(1 - discount) only if cuts bootstrap."""
 
     def outcome(self, action: object) -> tuple[float, bool]:
         return 1.0, False

@@ -66,7 +66,8 @@ class _Rendered:
 
     def picture(self) -> Pixels:
         with warnings.catch_warnings(category=UserWarning, action="ignore"):
-            pictures = self.env.render()  # Gymnasium warns of colours from 0 to 1 and of no frame rate; both are dealt with here
+            # Gymnasium warns of colours from 0 to 1, and of a missing frame rate: both are dealt with here.
+            pictures = self.env.render()
         assert pictures is not None
         picture = np.asarray(pictures[0])
         # MinAtar's colours are from 0 to 1.

@@ -43,7 +43,7 @@ def make_agent(
 
 
 def usual(members: int = 3, **hypers: list[float]) -> dict[str, list[float]]:
-    """The default hypers of every member, but for those given."""
+    """The default hyperparameters of every member, except those given."""
     return {name: [hyper.default] * members for name, hyper in HYPERS.items()} | hypers
 
 
@@ -306,7 +306,7 @@ def test_a_state_loads_exactly_and_continues_identically_in_another_slot(kind: s
     assert state["updates"] == 2
     assert states_equal(target.state(0), neighbours[0])
     assert states_equal(target.state(1), neighbours[1])
-    order = [2, 1, 0]  # member 0's experience and hypers now belong to slot 2
+    order = [2, 1, 0]  # member 0's experience and hyperparameters now belong to slot 2
     target.set_hypers({key: [values[p] for p in order] for key, values in MEMBERS.items()})
     for seed in (2, 3):
         rollout = make_rollout(kind, seed)

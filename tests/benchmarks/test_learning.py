@@ -41,7 +41,7 @@ def test_the_learning_table_is_made_of_real_runs(tmp_path: Path, capsys: pytest.
     assert out.with_suffix(".md").read_text(encoding="utf-8").count("\n") == 4
 
 
-def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_table_is_resumed_and_rows_of_other_commits_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "learning.json"
     made: list[str] = []
     commit = "abc"
@@ -65,7 +65,7 @@ def test_a_killed_table_goes_on_and_rows_of_other_commits_stay(tmp_path: Path, m
     learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
     assert made[3:] == ["a2c"]
     commit = "def-dirty"
-    for _ in range(2):  # what that code was, nobody knows
+    for _ in range(2):  # it is not known what that code was
         learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
     assert made[4:] == ["a2c", "a2c"]
 

@@ -83,7 +83,7 @@ def test_a_package_that_goes_between_resolving_and_making_is_said_too(monkeypatc
 @pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarning")
 def test_what_only_the_environment_itself_knows_to_need_is_said_in_one_line() -> None:
     with pytest.raises(EnvironmentUnavailable) as error:
-        make_vector(resolve("HalfCheetah-v3"), 1)  # for a binding of MuJoCo that is no more
+        make_vector(resolve("HalfCheetah-v3"), 1)  # for a binding of MuJoCo that no longer exists
     assert str(error.value).startswith("HalfCheetah-v3 cannot be made here") and "\n" not in str(error.value)
 
 
