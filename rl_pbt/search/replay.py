@@ -18,6 +18,7 @@ from rl_pbt.search.problem import Problem
 from rl_pbt.search.random_search import Independent
 
 
+@final
 class StageRecord(TypedDict):
     """A `Stage`, as a configuration records it."""
 
@@ -25,6 +26,7 @@ class StageRecord(TypedDict):
     hypers: Hypers
 
 
+@final
 class Schedules(TypedDict):
     """What an earlier `run` found: by seed, in text, and by the method that replays them, the stages.
 

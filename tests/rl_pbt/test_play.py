@@ -59,7 +59,7 @@ def test_the_best_tested_winner_is_chosen_or_the_one_that_was_named(run: Path) -
     ("arguments", "says"),
     [
         (["--method", "pbtt"], "did you mean 'pbt'"),
-        (["--seed", "7"], "--seed 7 is none of"),
+        (["--seed", "7"], "--seed 7 is not a seed of this run"),
         (["--episodes", "0"], "--episodes must be 1 or more"),
         ([], "write a video to a file, a .gif"),
     ],
