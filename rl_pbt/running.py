@@ -15,7 +15,7 @@ from rl_pbt.controller import Search
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
 from rl_pbt.executors import EXECUTORS, Executor
 from rl_pbt.executors.interrupts import heard, held
-from rl_pbt.making import configure, default_workers, make_executor, make_method, make_task
+from rl_pbt.making import configure, default_workers, make_executor, make_method, make_task, plan_of
 from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
@@ -144,7 +144,7 @@ def _manifest(config: RunConfig, command: str) -> Manifest:
 
 def _all_searches(prepared: Prepared, stream: TextIO) -> None:
     config = prepared.opened.config
-    total = config.population * config.budget * len(config.methods) * len(config.seeds)
+    total = plan_of(config, prepared.task).total * len(config.methods) * len(config.seeds)
     executor = make_executor(prepared.task, prepared.workers, prepared.executor)
     progress = Progress(total, stream, lambda: executor.units_underway, words=words_of(config))
     try:

@@ -199,3 +199,11 @@ def test_the_command_cannot_take_the_place_of_the_function() -> None:
     script = "\n".join([*lines, "print(callable(rl_pbt.bench))"])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "is a function" in done.stdout and done.stdout.endswith("True\n")
+
+
+def test_progress_ends_at_the_whole_budget_where_it_is_no_multiple_of_the_quantum(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {**SMALL, "budget": 100, "interval": 20, "quantum": 16, "quiet": False, "methods": ["random"]}
+    rl_pbt.tune(regression(), SEARCH, workers=1, out=tmp_path / "run", **settings)
+    assert "100% of the budget (384 updates)" in capsys.readouterr().out

@@ -277,7 +277,7 @@ def test_an_interval_is_sb3s_own_learning_dqn() -> None:
 
 
 def test_schedules_and_counters_go_on_over_the_whole_budget() -> None:
-    """DQN explores less and less over a member's life, where SB3 would begin anew with each call of `learn`."""
+    """DQN explores less and less over a member's life, where SB3 would start over with each call of `learn`."""
     task, memory = task_of("dqn", hypers={"exploration_fraction": 1.0, "exploration_initial_eps": 1.0}), Memory()
     hypers: Hypers = {"exploration_final_eps": 0.2}
     results = [run(task, memory, work(i, parent=i - 1 if i else None, hypers=hypers), ages=(i * FRAMES,))[0] for i in range(3)]
