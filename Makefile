@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install check format-check lint types test format bench evidence clean
+.PHONY: help install check format-check lint types test nightly format bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ types: ## Check types, strictly
 
 test: ## Run the tests, on every core; ARGS="-k name" picks some, ARGS="-n 0" runs them in one process
 	$(PYTHON) -m pytest -n auto $(ARGS)
+
+nightly: ## Run the tests with the long sweeps, which `test` leaves out
+	$(PYTHON) -m pytest -n auto -m "nightly or not nightly" $(ARGS)
 
 format: ## Format every file and mend what can be mended
 	$(PYTHON) -m ruff check --fix .

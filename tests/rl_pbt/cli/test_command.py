@@ -301,9 +301,9 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
 @pytest.mark.parametrize(
     "agent",
     [
-        ["--agent", "a2c", "--eval-episodes", "1"],
-        ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
         ["--agent", "impala", "--methods", "pbt-async"],
+        pytest.param(["--agent", "a2c", "--eval-episodes", "1"], marks=pytest.mark.nightly),
+        pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
     ],
 )
 def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
