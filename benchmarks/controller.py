@@ -74,6 +74,8 @@ def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) 
     task = make_task(config, workers=1)
     with contextlib.suppress(Stopped):
         Search(
+            title="pbt",
+            population=config.population,
             method=make_method("pbt", config, 0, task),
             executor=make_executor(task, workers=1),
             journal=Journal(folder.ledger("pbt", 0)),

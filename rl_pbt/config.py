@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rl_pbt import options
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import BadSetting, UserError, plain_text
 from rl_pbt.options import Settings, option
-from rl_pbt.records import JSON, Fields, Hyper
+from rl_pbt.records import JSON, Fields, Hyper, is_score
 from rl_pbt.space import Space
+
+MANY = ("population", "group_size", "test_episodes")  # what is made or counted one by one
+MOST = 1_000_000
+LONGEST_NAME = 100  # characters of a hyperparameter's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class RunConfig:
     budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
     interval: int = option(help="units between two chances to exploit")
     group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits")
-    search: Mapping[str, str] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
+    search: Mapping[str, Hyper] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
     hypers: Mapping[str, Hyper] = option(help="values found by hand, for those that are searched and those that are not")
     test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds that nothing was selected on")
     task_options: Settings = option(factory=dict, help="options of the task", flag=False)
@@ -45,6 +49,12 @@ class RunConfig:
             if len(set(several)) != len(several):
                 raise BadSetting(name, "must not name one twice")
         options.at_least_one(self, "group_size", "test_episodes")
+        for name in MANY:
+            if getattr(self, name) > MOST:
+                raise BadSetting(name, f"must be {MOST} or less, but is {getattr(self, name)}")
+        for name in (*self.search, *self.hypers):
+            if not name or plain_text(name, LONGEST_NAME) != name:
+                raise BadSetting("search", f"cannot name a hyperparameter {name!r:.120}: write a word of one line")
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON that `from_json` reads."""
@@ -71,7 +81,11 @@ class RunConfig:
     @property
     def space(self) -> Space:
         """The hyperparameters that are searched. Raises UserError."""
-        return Space.parse(self.search)
+        space = Space.parse({name: str(text) for name, text in self.search.items()})
+        for name, dimension in space.dimensions.items():
+            if not all(is_score(value) for value in dimension.extremes if isinstance(value, int | float)):
+                raise BadSetting("search", f"cannot use {self.search[name]!r:.100} for {name}: its bounds are too far away")
+        return space
 
 
 def _flat(fields: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -7,9 +7,14 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
+LONGEST = 2000  # characters of a message
+
 
 class UserError(Exception):
-    """Something the user can put right. Its message is one line that says what to do."""
+    """Something the user can put right. Its message is one line that says what to do, whatever is quoted in it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(plain_text(message))
 
 
 class BadSetting(UserError):
@@ -22,6 +27,33 @@ class BadSetting(UserError):
         super().__init__(f"{field} {message}")
         self.field = field
         self.message = message
+
+    def __reduce__(self) -> tuple[type[BadSetting], tuple[str, str]]:
+        return type(self), (self.field, self.message)  # for a worker to send it
+
+
+class LostCheckpoint(UserError):
+    """The checkpoint that a proposal left is missing, damaged or another one: `what` says which. It can be computed again."""
+
+    def __init__(self, proposal: int, what: str) -> None:
+        super().__init__(f"{what}: restore it from a copy, or start a new run in another folder")
+        self.proposal = proposal
+        self.what = what
+
+    def __reduce__(self) -> tuple[type[LostCheckpoint], tuple[int, str]]:
+        return type(self), (self.proposal, self.what)
+
+
+def in_one_line(error: BaseException) -> str:
+    """Its message, or its kind where that is more than a person can put right, without line breaks and control characters."""
+    told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return plain_text(told)
+
+
+def plain_text(text: str, longest: int = LONGEST) -> str:
+    """On one line, without what moves a terminal's cursor or hides text, and clipped: it may be somebody else's."""
+    shown = " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
+    return shown if len(shown) <= longest else f"{shown[: longest - 4]} ..."
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
@@ -41,7 +73,7 @@ def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] 
     try:
         command()
     except UserError as error:
-        print(f"error: {worded(error)}", file=sys.stderr)
+        print(f"error: {plain_text(worded(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -50,6 +82,6 @@ def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
         return 1
     except OSError as error:
-        print(f"error: {error}: free space or choose another folder, then resume", file=sys.stderr)
+        print(f"error: {plain_text(str(error))}: free space or choose another folder, then resume", file=sys.stderr)
         return 2
     return 0

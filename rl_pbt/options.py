@@ -1,13 +1,15 @@
 """Frozen dataclasses of options: described once, by their fields, and built from plain values that are checked.
 
-The same description serves a dict (a manifest, a TOML file, keywords of the Python API) and the words of the command line. Fields
-are of type `int`, `float`, `str`, `bool`, a `Literal` of words, one of these or None, `tuple[one of them, ...]`, or `Mapping`.
+The same description serves a dict (a manifest, a line of a ledger, a TOML file, keywords of the Python API) and the words of the
+command line. Fields are of type `int`, `float`, `str`, `bool`, a `Literal` of words, one of several of these, or None,
+`tuple[one of them, ...]`, `Mapping`, or another such dataclass.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints, overload
 
@@ -23,6 +25,10 @@ Kind: TypeAlias = object  # a type as it is declared: int, tuple[str, ...], Lite
 
 IN_WORDS: Mapping[Kind, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 READERS: Mapping[Kind, Callable[[str], object]] = {int: int, float: float, bool: {"true": True, "false": False}.__getitem__}
+
+MAPPINGS = (Mapping, dict)
+LARGEST = 2**53  # of whole numbers: up to here floats hold each of them
+_types: dict[type, Mapping[str, Kind]] = {}  # of dataclasses that were asked for: finding them out takes a while
 
 
 @overload
@@ -49,10 +55,12 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def types_of(cls: type) -> dict[str, Kind]:
+def types_of(cls: type) -> Mapping[str, Kind]:
     """Field name -> type, in the order of the fields."""
-    hints = get_type_hints(cls)
-    return {one.name: hints[one.name] for one in fields(cls)}
+    if cls not in _types:
+        hints = get_type_hints(cls)
+        _types[cls] = {one.name: hints[one.name] for one in fields(cls)}
+    return _types[cls]
 
 
 def fields_of(cls: type) -> dict[str, Field[Any]]:
@@ -60,8 +68,10 @@ def fields_of(cls: type) -> dict[str, Field[Any]]:
     return {one.name: one for one in fields(cls)}
 
 
-def built(cls: type[T], values: Settings) -> T:
-    """An instance of a dataclass from plain values. Raises BadSetting for an unknown name, a missing or a wrong value."""
+def built(cls: type[T], values: object) -> T:
+    """An instance of a dataclass from plain values by name. Raises BadSetting for an unknown name, a missing or a wrong value."""
+    if not isinstance(values, Mapping):
+        raise BadSetting(cls.__name__, f"must be names with values, but is {values!r:.100}")
     kinds = types_of(cls)
     for name in values:
         if name not in kinds:
@@ -90,33 +100,52 @@ def as_json(value: object) -> JSON:
 
 def checked(name: str, value: object, kind: Kind) -> Any:
     """`value` as a field of that type holds it. Raises BadSetting."""
-    alternatives = get_args(kind)
-    if value is None and NoneType in alternatives:
+    if value is None and NoneType in get_args(kind):
         return None
     if get_origin(kind) is Literal:
-        if value not in alternatives:
-            raise BadSetting(name, f"cannot be {value!r}: {near_names(str(value), map(str, alternatives))}")
-        return value
+        return _checked_word(name, value, get_args(kind))
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
-        return tuple(checked(name, entry, alternatives[0]) for entry in value)
+            raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r:.100}")
+        return tuple(checked(name, entry, get_args(kind)[0]) for entry in value)
     plain_kind = _without_none(kind)
-    if (get_origin(plain_kind) or plain_kind) is Mapping:
-        return _checked_mapping(name, value)
-    if plain_kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(plain_kind, type) or plain_kind not in IN_WORDS:
-        return value
-    if not isinstance(value, plain_kind) or (isinstance(value, bool) and plain_kind is not bool):  # a bool is an int
-        raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
+    if (get_origin(plain_kind) or plain_kind) in MAPPINGS:
+        return _checked_mapping(name, value, *get_args(plain_kind)[1:])
+    if isinstance(plain_kind, type) and is_dataclass(plain_kind):
+        return built(plain_kind, value)
+    return _checked_plain(name, value, kind)
+
+
+def _checked_word(name: str, value: object, words: Sequence[object]) -> object:
+    if value not in words:
+        raise BadSetting(name, f"cannot be {value!r:.100}: {near_names(str(value), map(str, words))}")
     return value
 
 
-def _checked_mapping(name: str, value: object) -> Settings:
+def _checked_mapping(name: str, value: object, kind: Kind = Any) -> Settings:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise BadSetting(name, f"must map names to values, but is {value!r}")
-    return dict(value)
+        raise BadSetting(name, f"must map names to values, but is {value!r:.100}")
+    try:
+        return {key: checked(key, entry, kind) for key, entry in value.items()}
+    except BadSetting as error:
+        raise BadSetting(name, f"cannot be: {error}") from None
+
+
+def _checked_plain(name: str, value: object, kind: Kind) -> object:
+    """Of a plain type or of one of several, None apart; what is declared as something else is taken as it is."""
+    kinds = tuple(one for one in get_args(kind) or (kind,) if one is not NoneType)
+    types = tuple(one for one in kinds if isinstance(one, type) and one in IN_WORDS)
+    if len(types) < len(kinds):
+        return value
+    if isinstance(value, bool) and bool not in types:  # a bool is an int
+        raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
+    if not isinstance(value, types) and not (float in types and isinstance(value, int)):
+        raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r:.100}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise BadSetting(name, f"must lie between -{LARGEST} and {LARGEST}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadSetting(name, f"must be a finite number, but is {value}")
+    return float(value) if isinstance(value, int) and int not in types and not isinstance(value, bool) else value
 
 
 def read(name: str, text: str, kind: Kind) -> object:
@@ -147,10 +176,9 @@ def in_words(kind: Kind) -> str:
         return f"one of {', '.join(map(str, alternatives))}"
     if get_origin(kind) is tuple:
         return f"a list, each {in_words(alternatives[0])}"
-    if (get_origin(_without_none(kind)) or kind) is Mapping:
+    if (get_origin(_without_none(kind)) or kind) in MAPPINGS:
         return "names with values"
-    words = IN_WORDS.get(_without_none(kind), "a value")
-    return f"{words} or none" if NoneType in alternatives else words
+    return " or ".join("none" if one is NoneType else IN_WORDS.get(one, "a value") for one in alternatives or (kind,))
 
 
 def at_least_one(instance: object, *names: str) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import socket
 import subprocess
+import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rl_pbt import __version__
 from rl_pbt.records import JSON
 
+# Variables by which people choose other kernels, and with them other last digits.
+CHOOSES_KERNELS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "CUBLAS_WORKSPACE_CONFIG")
 PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "safetensors", "stable-baselines3")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,8 +33,38 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, JSON]:
-    """The kind of machine."""
-    return {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
+    """The kind of machine, with all that chooses between ways to compute the same to other last digits."""
+    found: dict[str, JSON] = {
+        "host": socket.gethostname(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+    if torch := sys.modules.get("torch"):  # else nothing of what is computed depends on it
+        found["torch kernels"] = torch.backends.cpu.get_cpu_capability()
+        found["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return found | {name: os.environ[name] for name in CHOOSES_KERNELS if name in os.environ}
+
+
+def _processor() -> str:
+    """Its model, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def sources(words: Iterable[str]) -> dict[str, str]:
+    """A digest of each file of the user's own that the words of a training name: a loaded module ("module:Name"), or a file."""
+    found = {}
+    for word in words:
+        module = sys.modules.get(word.rpartition(":")[0])
+        path = getattr(module, "__file__", None) or word
+        if Path(path).is_file():
+            found[word] = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    return found
 
 
 def commit() -> str | None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
-Hyper: TypeAlias = float | int | str
+Hyper: TypeAlias = float | int | str | bool
 Hypers: TypeAlias = dict[str, Hyper]
 Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, before anything of it is known to be right
+
+LARGEST_SCORE = 1e300  # what a score stays below, so that a mean of scores is finite too
+LONGEST_S = 1e12  # that a cost or a session lasts; for the same reason
 
 
 def _plain(record: Proposal | Cost | Result | FinalTest) -> dict[str, JSON]:
@@ -53,13 +56,8 @@ class Proposal:
         return self.units > 0
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON, which `from_json` reads."""
+        """Plain JSON, which `options.built` reads."""
         return {**_plain(self), "hypers": dict(self.hypers)}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> Proposal:
-        """Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +71,12 @@ class Cost:
     updates: int = 0
     cpu_s: float = 0.0
     wall_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.train_units, self.eval_units, self.updates, self.cpu_s, self.wall_s) < 0:
+            raise ValueError(f"a cost is not negative: {self}")
+        if not max(self.cpu_s, self.wall_s) < LONGEST_S:
+            raise ValueError(f"nothing costs so many seconds: {self}")
 
     @property
     def units(self) -> int:
@@ -98,7 +102,8 @@ class Result:
     """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN.
 
     `returns` are the true scores of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
-    `lineage_units` is the training age of the checkpoint: units along its chain of parents.
+    `lineage_units` is the training age of the checkpoint: units along its chain of parents; `digest` is its fingerprint, None
+    where there is none.
     """
 
     proposal: int
@@ -108,12 +113,17 @@ class Result:
     cost: Cost = field(default_factory=Cost)
     metrics: Mapping[str, float] = field(default_factory=dict)
     lineage_units: int = 0
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         if (self.fitness is None) == (self.failure is None):
             raise ValueError(f"result {self.proposal} needs a fitness or a failure, and not both")
-        if self.fitness is not None and not math.isfinite(self.fitness):
+        if self.fitness is not None and not is_score(self.fitness):
             raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}: report a failure instead")
+        if self.fitness is not None and self.returns and not _is_mean(self.fitness, self.returns):
+            raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}, which is not the mean of its returns")
+        if min(self.proposal, self.lineage_units) < 0:
+            raise ValueError(f"a result counts from 0: {self}")
 
     @property
     def rank_key(self) -> float:
@@ -121,13 +131,21 @@ class Result:
         return -math.inf if self.fitness is None else self.fitness
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON, which `from_json` reads."""
+        """Plain JSON, which `options.built` reads."""
         return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json(), "metrics": dict(self.metrics)}
 
-    @classmethod
-    def from_json(cls, fields: Fields) -> Result:
-        """Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
+
+def is_score(value: float) -> bool:
+    """Whether scores like this have a mean."""
+    return abs(value) < LARGEST_SCORE
+
+
+def _is_mean(value: float, returns: Sequence[float]) -> bool:
+    """But for rounding, which tasks do in their own ways."""
+    if not all(map(is_score, returns)):
+        return False
+    largest = max(map(abs, returns))
+    return math.isclose(value, math.fsum(returns) / len(returns), rel_tol=1e-6, abs_tol=1e-6 * largest)
 
 
 def pooled(first: Result, again: Result) -> Result:
@@ -142,7 +160,7 @@ def pooled(first: Result, again: Result) -> Result:
 class Trial:
     """A proposal with its result, as reports and plots read it from a ledger.
 
-    `asked_after` is how many results were known when it was proposed: all that its choice can depend on.
+    `asked_after` is how many trainings had a result when it was proposed: what its choice can depend on.
     """
 
     proposal: Proposal
@@ -154,6 +172,9 @@ class Trial:
 class FinalTest:
     """True scores of a checkpoint on the test seeds, which nothing was selected on; `capped` counts episodes cut short.
 
+    `excluded` counts episodes that gave no score, because the environment failed or a reward was not finite; `failure` says why
+    the first did.
+
     `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's. It is not `held_out` where a training
     of the user's own has no test: then it was evaluated with other seeds, which mean new data only if the seed chooses them.
     """
@@ -163,15 +184,18 @@ class FinalTest:
     cost: Cost
     capped: int = 0
     held_out: bool = True
+    excluded: int = 0
+    failure: str | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.capped, self.excluded, self.proposal or 0) < 0:
+            raise ValueError(f"a test counts from 0: {self}")
+        if not all(map(is_score, self.returns)):
+            raise ValueError(f"the test of proposal {self.proposal} has a score that is not finite: exclude it instead")
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON, which `from_json` reads."""
+        """Plain JSON, which `options.built` reads."""
         return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json()}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> FinalTest:
-        """Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(**{**fields, "returns": tuple(fields["returns"]), "cost": Cost(**fields["cost"])})
 
 
 def joined(shares: Sequence[FinalTest]) -> FinalTest:
@@ -182,4 +206,6 @@ def joined(shares: Sequence[FinalTest]) -> FinalTest:
         cost=sum((share.cost for share in shares), Cost()),
         capped=sum(share.capped for share in shares),
         held_out=all(share.held_out for share in shares),
+        excluded=sum(share.excluded for share in shares),
+        failure=next((share.failure for share in shares if share.failure is not None), None),
     )

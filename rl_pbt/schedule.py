@@ -1,21 +1,65 @@
-"""The schedule of hyperparameters that a finished run found, to be replayed: the method `replay:RUN`."""
+"""The schedule of hyperparameters that a finished run found, to be replayed: the method `replay:RUN`.
+
+It comes from a folder, and is recorded in another, either of which may be somebody else's: a schedule is checked as the command
+line is before anything is trained with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import UserError
-from rl_pbt.options import Settings, fields_of
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import LARGEST, Settings, built, fields_of
+from rl_pbt.recorded import history_of, manifest_of, wrong_hypers
+from rl_pbt.records import Hyper, Hypers
 from rl_pbt.search.replay import Schedules, StageRecord
-from rl_pbt.store.history import History, line_of_descent, read_history
+from rl_pbt.store.history import History, line_of_descent
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type
 
 PREFIX = "replay:"
 SCHEDULE, FINAL, RANDOM = "replay-schedule", "replay-final", "replay-random"
 RANDOM_SEARCH = "random"
+LONGEST_NUMBER = 20  # digits of a seed
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """A `StageRecord`, checked."""
+
+    units: int
+    hypers: Hypers
+
+    def __post_init__(self) -> None:
+        if self.units < 1:
+            raise BadSetting("units", f"must be 1 or more, but is {self.units}")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Schedules:
+    """`Schedules`, checked."""
+
+    run: str
+    method: str
+    members: int
+    setting: Settings
+    seeds: Mapping[str, Mapping[str, tuple[_Stage, ...]]]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.members < LARGEST:
+            raise BadSetting("members", f"must be 0 or more, but is {self.members}")
+        for seed, by_method in self.seeds.items():
+            if not (seed.isascii() and seed.isdecimal() and len(seed) <= LONGEST_NUMBER):
+                raise BadSetting("seeds", f"cannot have a seed {seed!r:.100}")
+            for method, stages in by_method.items():
+                if not stages or sum(stage.units for stage in stages) > LARGEST:
+                    raise BadSetting("seeds", f"have no stages of {method!r:.100}, or too many units")
 
 
 def read_schedules(folder: Path) -> Schedules:
@@ -26,14 +70,14 @@ def read_schedules(folder: Path) -> Schedules:
     run that is not finished or has no winner.
     """
     run = RunFolder(folder)
-    manifest = run.manifest()
-    if manifest.status != "finished":
-        raise UserError(f"{folder} is {manifest.status}: resume and finish it before you replay it")
+    manifest = manifest_of(run)
+    if run.status != "finished":
+        raise UserError(f"{folder} is {run.status}: resume and finish it before you replay it")
     config = manifest.config
     return {
         "run": str(folder),
         "method": config.methods[0],
-        "members": 1 + max(_members(run, config)),
+        "members": 1 + max(_members(run, config), default=-1),
         "setting": _setting(config),
         "seeds": {str(seed): _schedules(run, config, seed) for seed in config.seeds},
     }
@@ -43,15 +87,15 @@ def _members(run: RunFolder, config: RunConfig) -> Iterator[int]:
     """All numbers that any method has given to a member."""
     for method in config.methods:
         for seed in config.seeds:
-            yield from (trial.proposal.member for trial in read_history(run, method, seed).trials)
+            yield from (trial.proposal.member for trial in history_of(run, config, method, seed).trials)
 
 
 def _schedules(run: RunFolder, config: RunConfig, seed: int) -> dict[str, list[StageRecord]]:
-    stages = _line(read_history(run, config.methods[0], seed), run, config.methods[0], seed)
+    stages = _line(history_of(run, config, config.methods[0], seed), run, config.methods[0], seed)
     units = sum(stage["units"] for stage in stages)
     found: dict[str, list[StageRecord]] = {SCHEDULE: stages, FINAL: [{"units": units, "hypers": stages[-1]["hypers"]}]}
     if RANDOM_SEARCH in config.methods:
-        found[RANDOM] = _line(read_history(run, RANDOM_SEARCH, seed), run, RANDOM_SEARCH, seed)
+        found[RANDOM] = _line(history_of(run, config, RANDOM_SEARCH, seed), run, RANDOM_SEARCH, seed)
     return found
 
 
@@ -76,13 +120,43 @@ def replaying(replay: Schedules) -> list[str]:
 
 
 def check_replay(config: RunConfig) -> None:
-    """Raises UserError where the configuration is not that of the run it replays."""
+    """Raises UserError where the configuration is not that of the run it replays, or its schedules cannot be trained with."""
     replay = config.method_options.get("replay")
     if not replay:
         return
-    ours, theirs = _setting(config), replay["setting"]
+    _check_setting(config, replay)
+    try:
+        schedules = built(_Schedules, replay)
+        stages = [stage for by_method in schedules.seeds.values() for several in by_method.values() for stage in several]
+        _check_hypers(config, [stage.hypers for stage in stages])
+    except BadSetting as error:
+        raise UserError(f"the schedules of {replay.get('run')} cannot be replayed: {error}") from None
+
+
+def _check_hypers(config: RunConfig, schedule: Iterable[Hypers]) -> None:
+    """Raises BadSetting for hyperparameters that the task does not take."""
+    kind, values = task_type(config.task), dict[str, set[Hyper]]()
+    recorded = {name: getattr(config, name) for name in fields_of(RunConfig)} | dict(config.task_options)
+    for hypers in schedule:
+        if wrong := wrong_hypers(config.space, hypers):
+            raise BadSetting("a schedule", wrong)
+        for name, value in hypers.items():
+            values.setdefault(name, set()).add(value)
+    for name, several in values.items():
+        numbers = [value for value in several if not isinstance(value, str)]
+        words = [value for value in several if isinstance(value, str)]
+        for value in {min(numbers), max(numbers), *words} if numbers else words:
+            kind.complete({"hypers": {name: value}}, recorded)
+
+
+def _check_setting(config: RunConfig, replay: Settings) -> None:
+    """Raises UserError for a schedule that was found for another training."""
+    theirs = replay.get("setting")
+    if not isinstance(theirs, Mapping):
+        raise UserError("the schedules that are to be replayed do not say how they were made")
+    ours = _setting(config)
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         if ours.get(name) != theirs.get(name):
             raise UserError(
-                f"{replay['run']} was made with {name} {theirs.get(name)}, not {ours.get(name)}: replay it with the same"
+                f"{replay.get('run')} was made with {name} {theirs.get(name)}, not {ours.get(name)}: replay it with the same"
             )

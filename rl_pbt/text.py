@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from rl_pbt.errors import plain_text
 from rl_pbt.records import Hyper
 
 NOTHING = "–"  # in a cell that has no value
+LONGEST_VALUE = 200  # characters
 
 
 def readable(count: float) -> str:
@@ -15,6 +18,12 @@ def readable(count: float) -> str:
         if abs(count) >= size:
             return f"{count / size:.3g}{letter}"
     return f"{count:.3g}"
+
+
+def shown(path: Path) -> str:
+    """A path as a person here would type it: from the current folder, where it lies in that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path != here and path.is_relative_to(here) else str(path)
 
 
 def duration(seconds: float) -> str:
@@ -35,11 +44,15 @@ def listed(names: Sequence[str]) -> str:
 
 
 def value_text(value: Hyper | None) -> str:
-    """A number to four digits, a word as it is, a dash for none."""
-    return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A number to four digits, a word on one line, a dash for none."""
+    return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else plain_text(str(value), LONGEST_VALUE)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, ending with a line break; a bar inside a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n" for cells in lines)
+    return "".join("| " + " | ".join(map(_cell, cells)) + " |\n" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").splitlines())

@@ -1,18 +1,41 @@
 """The events of a ledger, the one place where they turn to JSON and back.
 
-A ledger begins with a line that names its version. Version 1 had no such line, called a unit a frame and a result's proposal its
-id; it is read here, so that old runs can still be reported, and written nowhere.
+A ledger begins with a line that names its version. Version 2 had no checksums, and version 1 no such line: it called a unit a
+frame and a result's proposal its id. Both are read here, so that old runs can still be reported, and written nowhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import TypeAlias, TypeGuard, final
 
+from rl_pbt.options import built, checked
 from rl_pbt.records import JSON, Fields, FinalTest, Proposal, Result
+from rl_pbt.store.files import parsed
 
-VERSION = 2
-HEADER: dict[str, JSON] = {"event": "ledger", "version": VERSION}
+VERSION = 3
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The first line of a ledger; `config` is the digest of the configuration that it belongs to."""
+
+    config: str = ""
+
+    def to_json(self) -> dict[str, JSON]:
+        """The fields of the line."""
+        return {"event": "ledger", "version": VERSION, "config": self.config}
+
+    @classmethod
+    def from_json(cls, fields: object) -> Header:
+        """Raises ValueError for a line that is none, or of a later version."""
+        if not isinstance(fields, dict) or fields.get("event") != "ledger" or not isinstance(fields.get("config"), str):
+            raise ValueError("the first line does not begin a ledger")
+        if fields.get("version") != VERSION:
+            raise ValueError(f"a ledger of version {fields.get('version')}, which a later rl_pbt writes")
+        return cls(config=fields["config"])
 
 
 @final
@@ -67,33 +90,74 @@ class FinalTested:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The search is over: no event follows."""
+    """The search is over: no event follows, unless its budget is extended."""
 
     def to_json(self) -> dict[str, JSON]:
         """The fields of its line."""
         return {"event": "ended"}
 
 
-Event: TypeAlias = Proposed | Finished | Chosen | FinalTested | Ended
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """The search, which had ended, goes on with a larger `budget`, of which all that was spent before is a part."""
+
+    budget: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """The fields of its line."""
+        return {"event": "extended", "budget": self.budget}
 
 
-def from_json(fields: Fields, version: int = VERSION) -> Event:
-    """Raises KeyError, TypeError or ValueError for what is not an event of that version."""
-    if version == 1:
-        fields = _from_version_1(fields)
-    match fields["event"]:
+Event: TypeAlias = Proposed | Finished | Chosen | FinalTested | Ended | Extended
+
+# The fields of each event's line.
+FIELDS: Mapping[str, frozenset[str]] = {
+    "proposed": frozenset({"proposal"}),
+    "finished": frozenset({"result", "time"}),
+    "chosen": frozenset({"proposal"}),
+    "tested": frozenset({"test"}),
+    "ended": frozenset(),
+    "extended": frozenset({"budget"}),
+}
+
+
+def version_of(line: bytes) -> int:
+    """Of the ledger that begins with that line; this version where it cannot be told."""
+    try:
+        fields = parsed(line)
+    except ValueError:
+        return VERSION
+    if fields == {"event": "ledger", "version": 2}:
+        return 2
+    return 1 if _is_event(fields) else VERSION
+
+
+def _is_event(line: object) -> TypeGuard[Fields]:
+    return isinstance(line, dict) and isinstance(line.get("event"), str) and line["event"] in FIELDS
+
+
+def from_json(line: object, version: int = VERSION) -> Event:
+    """The event of a line. Raises UserError, or KeyError, TypeError, ValueError, for what is none of that version."""
+    if not _is_event(line):
+        raise ValueError(f"no event: {str(line)[:100]}")
+    fields = _from_version_1(line) if version == 1 else line
+    kind = fields["event"]
+    if unknown := fields.keys() - FIELDS[kind] - {"event", "crc"}:
+        raise ValueError(f"an event {kind!r} has no {', '.join(sorted(unknown))}")
+    match kind:
         case "proposed":
-            return Proposed(proposal=Proposal.from_json(fields["proposal"]))
+            return Proposed(proposal=built(Proposal, fields["proposal"]))
         case "finished":
-            return Finished(result=Result.from_json(fields["result"]), time=float(fields["time"]))
+            return Finished(result=built(Result, fields["result"]), time=checked("time", fields["time"], float))
         case "chosen":
-            return Chosen(proposal=fields["proposal"])
+            return Chosen(proposal=checked("proposal", fields["proposal"], int | None))
         case "tested":
-            return FinalTested(test=FinalTest.from_json(fields["test"]))
-        case "ended":
+            return FinalTested(test=built(FinalTest, fields["test"]))
+        case "extended":
+            return Extended(budget=checked("budget", fields["budget"], int))
+        case _:
             return Ended()
-        case other:
-            raise ValueError(f"unknown event {other!r}")
 
 
 def _from_version_1(fields: Fields) -> Fields:

@@ -13,7 +13,7 @@ import numpy as np
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial, pooled
-from rl_pbt.store.events import Chosen, Ended, Event, FinalTested, Finished, Proposed
+from rl_pbt.store.events import Chosen, Ended, Event, Extended, FinalTested, Finished, Proposed
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.store.run import RunFolder
 
@@ -22,6 +22,7 @@ from rl_pbt.store.run import RunFolder
 @dataclass(frozen=True, kw_only=True)
 class History:
     """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
+    Of a search whose budget was extended, it is that of the last budget.
 
     `trials` trained, in the order of their results; `judged_again` are the final re-evaluations of the best of them.
     """
@@ -176,7 +177,7 @@ def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
 def read_history(run: RunFolder, method: str, seed: int) -> History:
     """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line."""
     ledger = run.ledger(method, seed)
-    reader = _Reader()
+    reader = Reader()
     for line, event in ledger.numbered():
         try:
             reader.take(event)
@@ -187,34 +188,64 @@ def read_history(run: RunFolder, method: str, seed: int) -> History:
 
 @final
 @dataclass(slots=True)
-class _Reader:
-    """What the events so far amount to."""
+class Reader:
+    """What the events so far amount to: each of them is one that a search could have written there."""
 
-    proposed: dict[int, tuple[Proposal, int]] = field(default_factory=dict)  # with how many results were known
+    proposed: dict[int, tuple[Proposal, int]] = field(default_factory=dict)  # with how many trainings were known
     trials: dict[int, Trial] = field(default_factory=dict)
+    trained: int = 0  # of the trials
     chosen: int | None = None
     test: FinalTest | None = None
     ended: bool = False
 
     def take(self, event: Event) -> None:
-        """Raises ValueError or KeyError for an event that cannot follow those before."""
+        """Raises ValueError for an event that cannot follow those before."""
+        if self.ended != isinstance(event, Extended):
+            raise ValueError("what has ended goes on" if self.ended else "what has not ended is extended")
         match event:
             case Proposed(proposal=proposal):
-                for name, source in (("parent", proposal.parent), ("donor", proposal.hypers_from)):
-                    if source is not None and source not in self.trials:
-                        raise ValueError(f"{name} {source} of proposal {proposal.id} has no result")
-                self.proposed[proposal.id] = (proposal, len(self.trials))
+                self._check_sources(proposal)
+                self.proposed[proposal.id] = (proposal, self.trained)
             case Finished(result=result):
+                if result.proposal not in self.proposed or result.proposal in self.trials:
+                    raise ValueError(f"a result of proposal {result.proposal} is not due")
                 proposal, asked_after = self.proposed[result.proposal]
                 self.trials[result.proposal] = Trial(proposal=proposal, result=result, asked_after=asked_after)
+                self.trained += proposal.trains
             case Chosen(proposal=chosen):
-                if chosen is not None and chosen not in self.trials:
-                    raise ValueError(f"the chosen proposal {chosen} has no result")
+                self._check_chosen(chosen)
                 self.chosen = chosen
             case FinalTested(test=test):
+                self._check_tested(test)
                 self.test = test
             case Ended():
                 self.ended = True
+            case Extended():
+                self.chosen, self.test, self.ended = None, None, False
+
+    def _has_trained(self, proposal: int) -> bool:
+        """Whether it has the result of a training."""
+        return proposal in self.trials and self.trials[proposal].proposal.trains
+
+    def _check_sources(self, proposal: Proposal) -> None:
+        """It is new, and descends from what was there before it, so that nothing is its own ancestor."""
+        if proposal.id in self.proposed:
+            raise ValueError(f"proposal {proposal.id} stands twice")
+        for name, source in (("parent", proposal.parent), ("donor", proposal.hypers_from)):
+            if source is not None and not self._has_trained(source):
+                raise ValueError(f"{name} {source} of proposal {proposal.id} has no result")
+        if self.proposed and proposal.hypers.keys() != next(iter(self.proposed.values()))[0].hypers.keys():
+            raise ValueError(f"proposal {proposal.id} has other hyperparameters than those before it")
+
+    def _check_chosen(self, chosen: int | None) -> None:
+        if self.chosen is not None:
+            raise ValueError("a winner was chosen before")
+        if chosen is not None and not (self._has_trained(chosen) and self.trials[chosen].result.failure is None):
+            raise ValueError(f"the chosen proposal {chosen} has no fitness")
+
+    def _check_tested(self, test: FinalTest) -> None:
+        if self.test is not None or test.proposal is None or test.proposal != self.chosen:
+            raise ValueError(f"a test of proposal {test.proposal} is not due")
 
     def history(self) -> History:
         """Of the events so far."""

@@ -13,8 +13,9 @@ from typing import final
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import FinalTest, Result
-from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
-from rl_pbt.store.run import Ledger
+from rl_pbt.store.events import Chosen, Ended, Extended, FinalTested, Finished, Proposed
+from rl_pbt.store.history import Reader
+from rl_pbt.store.ledger import Ledger
 
 
 @final
@@ -24,16 +25,21 @@ class Journal:
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._recorded: deque[Proposed | Chosen | Ended] = deque()  # what was decided, in order
+        self._recorded: deque[Proposed | Chosen | Ended | Extended] = deque()  # what was decided, in order
         self._results: dict[int, Result] = {}  # by proposal
-        self._tests: dict[int | None, FinalTest] = {}
-        for event in ledger.repair():
+        self._tests: deque[FinalTest] = deque()  # one a budget
+        reader = Reader()
+        for place, event in enumerate(ledger.repair(), start=1):
+            try:
+                reader.take(event)
+            except (KeyError, ValueError) as error:
+                raise UserError(f"{ledger.path}, event {place} is damaged ({error}): restore the file from a copy") from None
             match event:
                 case Finished(result=result):
                     self._results[result.proposal] = result
                 case FinalTested(test=test):
-                    self._tests[test.proposal] = test
-                case Proposed() | Chosen() | Ended():
+                    self._tests.append(test)
+                case Proposed() | Chosen() | Ended() | Extended():
                     self._recorded.append(event)
 
     @property
@@ -41,7 +47,7 @@ class Journal:
         """Whether the ledger still holds events that the loop has not come to."""
         return bool(self._recorded or self._results or self._tests)
 
-    def record(self, events: Sequence[Proposed | Chosen | Ended]) -> None:
+    def record(self, events: Sequence[Proposed | Chosen | Ended | Extended]) -> None:
         """Append, or check against what was recorded at this point. Raises UserError where they differ."""
         fresh = []
         for event in events:
@@ -69,9 +75,8 @@ class Journal:
 
     def test(self, proposal: int, run: Callable[[], FinalTest]) -> FinalTest:
         """The recorded test of this proposal, or a new one, recorded."""
-        known = self._tests.pop(proposal, None)
-        if known is not None:
-            return known
+        if self._tests:
+            return self._tests.popleft()  # of this proposal: that it was chosen is recorded too, and was compared
         test = run()
         self._ledger.append([FinalTested(test=test)])
         return test

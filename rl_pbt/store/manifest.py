@@ -1,17 +1,76 @@
-"""What a run was: its command, its whole configuration, and where and with what it was made."""
+"""What a run was: its command, its whole configuration, and the sessions that made it, each with where and with what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final, get_args
+from typing import Any, Literal, final
 
 from rl_pbt.config import RunConfig
-from rl_pbt.records import JSON, Fields
+from rl_pbt.errors import BadSetting, plain_text
+from rl_pbt.options import built, checked
+from rl_pbt.records import JSON, LONGEST_S, Fields, is_score
 from rl_pbt.store.version_1 import config_of_version_1
 
-VERSION = 2
-Status = Literal["running", "interrupted", "finished"]
+VERSION = 3
+MOST_DIFFERENCES, LONGEST_DIFFERENCE = 30, 200  # that are told, and characters of each
+Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One start of a run, and what it ran with. `began` is in seconds since 1970; `elapsed_s` is None until it ends, so for
+    ever where it was killed.
+
+    `commit` is None where the suite was not run from its own checkout. `sources` are digests of the user's own files, by path.
+    `restored_units` were trained for again, since checkpoints were lost.
+    """
+
+    began: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    workers: int | None = None
+    executor: str | None = None
+    elapsed_s: float | None = None
+    restored_units: int = 0
+
+    def __post_init__(self) -> None:
+        if self.restored_units < 0 or not 0 <= (self.elapsed_s or 0) < LONGEST_S:
+            raise BadSetting("sessions", "have an elapsed_s or restored_units that cannot be")
+
+    def differences(self, before: Session) -> list[str]:
+        """What differs from an earlier session and may change the last digits of what is computed, or all of it."""
+        found = [
+            f"{name} {then.get(key, 'none')} then, {now.get(key, 'none')} now"
+            for title, then, now in (
+                ("", before.versions, self.versions),
+                ("", before.hardware, self.hardware),
+                ("file ", before.sources, self.sources),
+            )
+            for key in sorted({*then, *now})
+            if then.get(key) != now.get(key) and key not in ("cores", "host")
+            for name in (f"{title}{key}",)
+        ]
+        if before.commit != self.commit:
+            found.append(f"commit {before.commit or 'none'} then, {self.commit or 'none'} now")
+        return [plain_text(difference, LONGEST_DIFFERENCE) for difference in found[:MOST_DIFFERENCES]]
+
+    def to_json(self) -> dict[str, JSON]:
+        """Its entry in manifest.json."""
+        return {
+            "began": self.began,
+            "versions": dict(self.versions),
+            "commit": self.commit,
+            "hardware": dict(self.hardware),
+            "sources": dict(self.sources),
+            "workers": self.workers,
+            "executor": self.executor,
+            "elapsed_s": self.elapsed_s,
+            "restored_units": self.restored_units,
+        }
 
 
 @final
@@ -19,24 +78,32 @@ Status = Literal["running", "interrupted", "finished"]
 class Manifest:
     """What is recorded of a run beside its ledgers.
 
-    `baseline` holds the scores of the task's baseline, none where it has none, and is None before they were measured.
-    `elapsed_s` are the seconds of all sessions, except those that were killed; `commit` is None where the suite was not run from
-    its own checkout.
+    `reason` says why it `failed`. `baseline` holds the scores of the task's baseline, none where it has none, and is None before
+    they were measured. `extended_from` are the budgets that the run had before the one of its configuration.
     """
 
     command: str
     config: RunConfig
     status: Status = "running"
-    versions: Mapping[str, str] = field(default_factory=dict)
-    hardware: Mapping[str, JSON] = field(default_factory=dict)
-    commit: str | None = None
+    reason: str | None = None
+    sessions: tuple[Session, ...] = ()
     baseline: tuple[float, ...] | None = None
-    elapsed_s: float | None = None
-    workers: int | None = None
+    extended_from: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.status not in get_args(Status):
-            raise ValueError(f"status {self.status!r}")
+        if not all(map(is_score, self.baseline or ())):
+            raise BadSetting("baseline", "has a score that is not finite")
+
+    @property
+    def last(self) -> Session:
+        """The last session; an empty one where none is known."""
+        return self.sessions[-1] if self.sessions else Session()
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds of all sessions, but for those that were killed; None before the first has ended."""
+        known = [session.elapsed_s for session in self.sessions if session.elapsed_s is not None]
+        return sum(known) if known else None
 
     def to_json(self) -> dict[str, JSON]:
         """The content of manifest.json."""
@@ -45,27 +112,32 @@ class Manifest:
             "command": self.command,
             "config": self.config.to_json(),
             "status": self.status,
-            "versions": dict(self.versions),
-            "hardware": dict(self.hardware),
-            "commit": self.commit,
+            "reason": self.reason,
+            "sessions": [session.to_json() for session in self.sessions],
             "baseline": None if self.baseline is None else list(self.baseline),
-            "elapsed_s": self.elapsed_s,
-            "workers": self.workers,
+            "extended_from": list(self.extended_from),
         }
 
     @classmethod
     def from_json(cls, fields: Fields) -> Manifest:
-        """Of this version and of version 1. Raises UserError, or one of KeyError, TypeError, ValueError and AttributeError."""
-        old = fields.get("version", 1) == 1
+        """Of this version and of earlier ones. Raises UserError, or one of KeyError, TypeError, ValueError and AttributeError."""
+        version = fields.get("version", 1)
+        if type(version) is not int or version not in range(1, VERSION + 1):
+            raise ValueError(f"version {version!r}")
+        old = version == 1
         baseline = (fields.get("random_policy") or {}).get("returns") if old else fields["baseline"]
+        sessions = checked("sessions", fields["sessions"], tuple[Session, ...]) if version == VERSION else None
         return cls(
-            command=fields["command"],
+            command=checked("command", fields["command"], str),
             config=RunConfig.from_json(config_of_version_1(fields["config"]) if old else fields["config"]),
-            status=fields["status"],
-            versions=fields.get("versions", {}),
-            hardware=fields.get("hardware", {}),
-            commit=fields.get("commit"),
-            baseline=None if baseline is None else tuple(float(value) for value in baseline),
-            elapsed_s=fields.get("elapsed_s"),
-            workers=fields.get("workers"),
+            status=checked("status", fields["status"], Status),
+            reason=checked("reason", fields.get("reason"), str | None),
+            sessions=(built(Session, _only_session(fields)),) if sessions is None else sessions,
+            extended_from=checked("extended_from", fields.get("extended_from", []), tuple[int, ...]),
+            baseline=None if baseline is None else checked("baseline", baseline, tuple[float, ...]),
         )
+
+
+def _only_session(fields: Fields) -> Fields:
+    """Of a manifest that knew no sessions."""
+    return {name: fields[name] for name in ("versions", "commit", "hardware", "workers", "elapsed_s") if name in fields}

@@ -45,7 +45,7 @@ def unpacked(state: State) -> object:
     """The tree that was `packed`, in arrays of its own that may be written to. Raises UserError where the state holds none."""
     try:
         return _unpacked(read_json_array(state[STRUCTURE])["tree"], state)
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
         raise UserError(f"this checkpoint is damaged, or of another task ({error!r}): restore it") from None
 
 

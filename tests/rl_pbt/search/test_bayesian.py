@@ -167,7 +167,7 @@ for name in ("bayes", "tpe"):
     method = METHODS[name].make(Problem(space=space, plan=plan, root_seed=7), NoOptions())
     while asked := method.ask():
         print(asked[0].hypers)
-        method.tell(Result(proposal=asked[0].id, fitness=-float(asked[0].hypers["lr"]), returns=(0.0,)))
+        method.tell(Result(proposal=asked[0].id, fitness=-float(asked[0].hypers["lr"])))
 """
 
 

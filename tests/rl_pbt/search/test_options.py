@@ -92,7 +92,7 @@ def proposals(entry: Entry[Any], values: Mapping[str, Any]) -> list[Proposal]:
         underway += [p for p in asked if p not in underway]
         for p in underway[::3]:
             fitness, age = float(p.member + p.generation), (p.generation + 1) * PLAN.interval
-            returns, cost = (fitness, fitness + 0.1), Cost(train_units=p.units)
+            returns, cost = (fitness - 0.1, fitness + 0.1), Cost(train_units=p.units)
             method.tell(Result(proposal=p.id, fitness=fitness, returns=returns, cost=cost, lineage_units=age))
         del underway[::3]
     return seen

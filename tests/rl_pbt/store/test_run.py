@@ -2,6 +2,10 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +13,12 @@ import pytest
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Proposal, Result
-from rl_pbt.store import run as store
-from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, from_json
-from rl_pbt.store.run import FolderCheckpoints, Ledger, RunFolder, write_durably
+from rl_pbt.store import files
+from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.events import Chosen, Ended, Event, FinalTested, Finished, Header, Proposed, from_json
+from rl_pbt.store.files import write_durably
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
 
 PROPOSAL = Proposal(id=0, member=0, generation=0, hypers={"lr": 0.1}, parent=None, units=3)
 EVENTS = [Proposed(proposal=PROPOSAL), Finished(result=Result(proposal=0, fitness=1.0, returns=(1.0,)), time=5.0)]
@@ -25,28 +32,112 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     assert ledger.read() == EVENTS
 
 
-def test_every_torn_tail_is_dropped_and_the_next_event_starts_a_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.jsonl")
-    ledger.append(EVENTS)
-    whole = ledger.path.read_bytes()
-    ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]  # of the header and of each event
+BATCHES: list[list[Event]] = [
+    list(EVENTS),
+    [Proposed(proposal=PROPOSAL), Chosen(proposal=0), FinalTested(test=FinalTest(proposal=0, returns=(0.5,), cost=Cost()))],
+    [Ended()],
+]
+
+
+def written(path: Path) -> tuple[bytes, list[int]]:
+    """A ledger of three batches, and where each ends."""
+    ledger, ends = Ledger(path, Header(config="of this run")), [0]
+    for batch in BATCHES:
+        ledger.append(batch)
+        ends.append(path.stat().st_size)
+    return path.read_bytes(), ends
+
+
+def events_of(batches: int) -> list[Event]:
+    return [event for batch in BATCHES[:batches] for event in batch]
+
+
+def test_a_torn_batch_is_dropped_and_the_next_event_starts_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    whole, ends = written(path)
     for cut in range(len(whole)):
-        ledger.path.write_bytes(whole[:cut])
-        kept = max(0, sum(end <= cut for end in ends) - 1)
-        assert ledger.repair() == EVENTS[:kept]
-        ledger.append(EVENTS[kept:])
-        assert ledger.path.read_bytes() == whole
+        for tail in (b"", *([b"\0" * 5] if cut % 20 == 0 else [])):
+            path.write_bytes(whole[:cut] + tail)
+            ledger = Ledger(path, Header(config="of this run"))
+            kept = sum(end <= cut for end in ends) - 1
+            assert ledger.repair() == events_of(kept)
+            for batch in BATCHES[kept:]:
+                ledger.append(batch)
+            assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("bad", [b"{\n", b"[1]\n", b'{"no": "event"}\n', b"\xff\n", b'{"event": "dreamt"}\n'])
-def test_any_other_bad_line_names_file_and_line_and_is_left_alone(tmp_path: Path, bad: bytes) -> None:
+def test_any_flipped_bit_is_found_or_costs_the_last_batch_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    whole, ends = written(path)
+    dropped = 0
+    for place in range(len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            try:
+                events = Ledger(path, Header(config="of this run")).repair()
+            except UserError as error:
+                assert "is damaged" in str(error) or "are damaged" in str(error) or "another configuration" in str(error)
+                assert "\n" not in str(error) and path.read_bytes() == flipped
+            else:  # it looks as if the end had been torn off
+                assert events == events_of(2) and place >= ends[2]
+                dropped += 1
+    assert 0 < dropped < 200
+
+
+@pytest.mark.parametrize("change", ["lost", "doubled", "exchanged", "edited", "of another run"])
+def test_lines_that_are_whole_and_wrong_are_found(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    whole, _ = written(path)
+    lines = whole.splitlines(keepends=True)
+    match change:
+        case "lost":
+            del lines[3]
+        case "doubled":
+            lines.insert(3, lines[3])
+        case "exchanged":
+            lines[1], lines[2] = lines[2], lines[1]
+        case "edited":
+            lines[2] = lines[2].replace(b"1.0", b"2.0")
+    path.write_bytes(b"".join(lines))
+    header = Header(config="of another" if change == "of another run" else "of this run")
+    with pytest.raises(UserError, match=r"damaged|another configuration"):
+        Ledger(path, header).repair()
+
+
+def test_a_loss_of_power_that_wrote_the_end_of_a_batch_alone_is_a_torn_batch(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    whole, ends = written(path)
+    path.write_bytes(whole[: ends[1]] + b"\0" * 20 + whole[ends[1] + 20 : ends[2]])
+    assert Ledger(path, Header(config="of this run")).repair() == events_of(1)
+    path.write_bytes(whole[: ends[1]] + b"\0" * 20 + whole[ends[1] + 20 :])  # and not where more was acknowledged after it
+    with pytest.raises(UserError, match="lines 4 to 6 are damaged"):
+        Ledger(path, Header(config="of this run")).repair()
+
+
+def test_what_somebody_else_writes_meanwhile_is_noticed(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.append(EVENTS)
-    content = ledger.path.read_bytes()
-    ledger.path.write_bytes(damaged := content[: content.index(b"\n") + 1] + bad + content)
-    with pytest.raises(UserError, match=r"ledger\.jsonl, line 2 is damaged"):
-        ledger.repair()
-    assert ledger.path.read_bytes() == damaged
+    Ledger(ledger.path).append([Chosen(proposal=0)])
+    with pytest.raises(UserError, match="changed by somebody else"):
+        ledger.append([Ended()])
+    shutil.rmtree(tmp_path)
+    with pytest.raises(UserError, match="No such file"):
+        Ledger.append(ledger, [Ended()])
+    assert not tmp_path.exists()
+
+
+def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.append(EVENTS)
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    later = first.replace(b'"version":3', b'"version":4') + b"".join(others)
+    body = later[: later.rindex(b',"crc"')]
+    path.write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    with pytest.raises(UserError, match="version 4, which a later rl_pbt writes"):
+        Ledger(path).read()
 
 
 def test_checkpoints_keep_names_shapes_and_types(tmp_path: Path) -> None:
@@ -110,18 +201,43 @@ def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path, monkeypat
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(UserError, match="No space left on device; free space"):
         write_durably(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
 
-def test_a_real_full_file_system() -> None:
-    """/dev/full answers every write as a full disk does."""
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full on this system")
-    with pytest.raises(UserError, match="No space left"):
-        Ledger(Path("/dev/full")).append(EVENTS)
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_ledger_that_the_system_lets_grow_no_further_is_one_line_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append(EVENTS)
+    whole = ledger.path.read_bytes()
+    grow = f"""
+import resource, signal
+from pathlib import Path
+from rl_pbt.errors import UserError
+from rl_pbt.store.events import Chosen
+from rl_pbt.store.ledger import Ledger
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({len(whole) + 10}, {len(whole) + 10}))
+try:
+    Ledger(Path({str(ledger.path)!r})).append([Chosen(proposal=0)])
+except UserError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", grow], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"cannot write {ledger.path}: File too large") and said.count("\n") == 1
+    assert ledger.path.read_bytes()[: len(whole)] == whole
+    assert Ledger(ledger.path).repair() == EVENTS and ledger.path.read_bytes() == whole
+
+
+def test_a_ledger_that_is_a_device_or_a_link_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not an ordinary file"):
+        Ledger(Path("/dev/zero")).read()
+    (tmp_path / "ledger.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="cannot"):
+        Ledger(tmp_path / "ledger.jsonl").append(EVENTS)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_folder_that_is_no_run(tmp_path: Path) -> None:
@@ -150,13 +266,6 @@ def test_a_ledger_of_version_1_can_be_read_and_not_continued(tmp_path: Path) -> 
     assert isinstance(finished, Finished) and finished.result.cost.units == 4 and finished.result.lineage_units == 3
     with pytest.raises(UserError, match="can be reported"):
         Ledger(path).repair()
-
-
-def test_a_ledger_of_a_later_version_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
-    path.write_text('{"event": "ledger", "version": 3}\n')
-    with pytest.raises(UserError, match="which a later rl_pbt writes"):
-        Ledger(path).read()
 
 
 def test_every_event_comes_back_from_json() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
 from rl_pbt.errors import UserError
-from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.trees import STRUCTURE, json_array, packed, unpacked
 from rl_pbt.torch_state import load_state, set_learning_rate, state_of
 

@@ -1,0 +1,92 @@
+"""The manifest of a run folder, held to what its task and its methods declare.
+
+A folder may come from somebody else, from another version or from a disk that forgot: whatever a report, a resume or a replay
+takes from a manifest is checked as the command line is, and names of methods, which become names of files, are those of methods.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import built, plain, types_of
+from rl_pbt.records import Hyper, is_score
+from rl_pbt.search import METHODS
+from rl_pbt.space import Space
+from rl_pbt.store.history import History, read_history
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
+
+LONGEST_TEXT = 100_000  # characters of one text of a configuration; a program may be in it
+
+
+def manifest_of(run: RunFolder) -> Manifest:
+    """Its manifest, with every option of the task. Raises UserError, one line, where there is none or it cannot be."""
+    manifest = run.manifest()
+    try:
+        return replace(manifest, config=_whole(manifest.config))
+    except BadSetting as error:
+        raise UserError(f"{run.manifest_path} is damaged or of another version: {error}") from None
+
+
+def _whole(config: RunConfig) -> RunConfig:
+    """What the run did not know of yet has its default. Raises UserError."""
+    _check_texts(config.to_json())
+    for method in config.methods:
+        if method not in METHODS:
+            raise BadSetting("methods", f"cannot be {method!r:.100}")
+        options = METHODS[method].options
+        built(options, {name: value for name, value in config.method_options.items() if name in types_of(options)})
+    _ = config.space  # or it raises
+    return replace(config, task_options=plain(built(task_type(config.task).options, config.task_options)))
+
+
+def _check_texts(value: object) -> None:
+    """Raises BadSetting for a text that no terminal and no page should show, wherever it stands."""
+    match value:
+        case str():
+            if len(value) > LONGEST_TEXT or not all(
+                c.isprintable() or c in "\n\t\r" or unicodedata.category(c) == "Zs" for c in value
+            ):
+                raise BadSetting("config", f"has a text that is too long or has control characters: {value:.40}")
+        case Mapping():
+            for name, entry in value.items():
+                _check_texts(name)
+                _check_texts(entry)
+        case list():
+            for entry in value:
+                _check_texts(entry)
+
+
+def history_of(run: RunFolder, config: RunConfig, method: str, seed: int) -> History:
+    """What a ledger of a run holds so far, its hyperparameters held to the ranges. Raises UserError, naming the file."""
+    history, space = read_history(run, method, seed), config.space
+    trials = (trial.proposal for trial in (*history.trials, *history.judged_again))
+    for proposal in (*trials, *history.pending):
+        if wrong := wrong_hypers(space, proposal.hypers):
+            where = run.ledger(method, seed).path
+            raise UserError(f"{where} is damaged (proposal {proposal.id} {wrong}): restore the file from a copy")
+    return history
+
+
+def wrong_hypers(space: Space, hypers: Mapping[str, Hyper]) -> str | None:
+    """Why these cannot be hyperparameters of that space, or None where they can.
+
+    Their values need not lie in their ranges: what hand tuning found may lie outside.
+    """
+    if hypers.keys() != space.dimensions.keys():
+        return f"has the hyperparameters {', '.join(hypers) or 'none'} and not {', '.join(space.dimensions)}"
+    for name, dimension in space.dimensions.items():
+        if all(map(_is_number, dimension.extremes)) and not _is_number(hypers[name]):
+            return f"has {hypers[name]!r:.100} for {name}, which is a number"
+        if _is_number(hypers[name]) and not is_score(float(hypers[name])):
+            return f"has {hypers[name]!r:.100} for {name}, which is more than anybody can draw"
+    return None
+
+
+def _is_number(value: Hyper) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,136 @@
+"""The checkpoints of one method and seed, in a folder: safetensors files, which hold numbers with names and no code."""
+
+from __future__ import annotations
+
+import re
+import stat
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from rl_pbt.arrays import Array, State
+from rl_pbt.errors import LostCheckpoint, UserError
+from rl_pbt.store.files import write_durably
+
+SUFFIX = ".safetensors"
+# One proposal, or many that were saved together; or what an interrupted `write_durably` left of it. Nothing else is deleted.
+OURS = re.compile(r"(?P<dot>\.)?(?P<first>\d{6,18})(-(?P<last>\d{6,18}))?\.safetensors(?(dot)\.\d+\.tmp)")
+
+
+@final
+class FolderCheckpoints:
+    """Safetensors files: one a proposal, or one for many small ones that were saved together."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._packs: dict[Path, dict[int, dict[str, Array]]] = {}  # what was read of files of many
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"folder": self.folder, "_packs": {}}  # sent with each job: without what is on the disk anyway
+
+    def path(self, proposal: int) -> Path:
+        """The file of a proposal that was saved alone."""
+        return self.folder / f"{proposal:06d}{SUFFIX}"
+
+    def save(self, proposal: int, state: State) -> None:
+        """Durable when this returns."""
+        write_durably(self.path(proposal), save({name: np.asarray(array, order="C") for name, array in state.items()}))
+
+    def save_together(self, states: Mapping[int, State]) -> None:
+        """Durable when this returns, at the price of one file: for checkpoints that are small and many."""
+        arrays = {
+            f"{proposal}/{name}": np.asarray(array, order="C")
+            for proposal, state in states.items()
+            for name, array in state.items()
+        }
+        if arrays:
+            write_durably(self.folder / f"{min(states):06d}-{max(states):06d}{SUFFIX}", save(arrays))
+
+    def load(self, proposal: int) -> State:
+        """Raises LostCheckpoint where the file is absent or damaged: never a fresh start in silence."""
+        path = self.path(proposal)
+        if not path.exists() and (state := self._from_pack(proposal)) is not None:
+            return state
+        return _read_arrays(path, proposal)
+
+    def _from_pack(self, proposal: int) -> State | None:
+        for path, states in self._packs.items():
+            if proposal in states and path.exists():
+                return states[proposal]
+        for path in self._files():
+            if _is_pack(path) and proposal in _range(path):
+                states = self._packs[path] = {}
+                for name, array in _read_arrays(path, proposal).items():
+                    id_, _, inner = name.partition("/")
+                    if not (id_.isascii() and id_.isdecimal()):
+                        raise LostCheckpoint(proposal, f"checkpoint {path} is damaged (it has an array {name!r:.100})")
+                    states.setdefault(int(id_), {})[inner] = array
+                if proposal in states:
+                    return states[proposal]
+        return None
+
+    def _files(self) -> list[Path]:
+        """Those of ours; what somebody else has put there is none of our business."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if OURS.fullmatch(path.name) and not path.is_dir())
+
+    def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
+        """Delete every file, and every leftover of an interrupted write, that holds none of these proposals.
+
+        Those that are being written are kept too, with their temporary files.
+        """
+        writing = sorted(being_written)
+        kept = sorted({*proposals, *writing})
+        for path in self._files():
+            temporary = path.name.startswith(".")
+            if not _meets(_range(path), writing if temporary else kept):
+                path.unlink(missing_ok=True)
+
+    def leave_only(self, proposals: Iterable[int]) -> None:
+        """`keep_only`, and nothing beside them in the same files."""
+        proposals = list(proposals)
+        for proposal in proposals:
+            if not self.path(proposal).exists():
+                self.save(proposal, self.load(proposal))
+        self.keep_only(proposals)
+        for path in self._files():
+            if _is_pack(path):
+                path.unlink(missing_ok=True)
+
+
+def _read_arrays(path: Path, proposal: int) -> State:
+    """Of a file that is read for a proposal. Raises LostCheckpoint where it is absent or damaged."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would never end, and a link leads to somebody else's
+            raise LostCheckpoint(proposal, f"checkpoint {path} is not an ordinary file")
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise LostCheckpoint(proposal, f"checkpoint {path} is missing") from None
+    except OSError as error:  # of the disk, and not of the file
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last three, of unknown types
+        raise LostCheckpoint(proposal, f"checkpoint {path} is damaged ({error})") from None
+
+
+def _range(path: Path) -> range:
+    """The proposals that a checkpoint file, or a leftover of one, may hold."""
+    found = OURS.fullmatch(path.name)
+    assert found is not None
+    first, last = int(found["first"]), int(found["last"] or found["first"])
+    return range(first, last + 1)
+
+
+def _is_pack(path: Path) -> bool:
+    return not path.name.startswith(".") and "-" in path.name
+
+
+def _meets(ids: range, ordered: Sequence[int]) -> bool:
+    """Whether one of the `ordered` numbers lies in `ids`."""
+    place = bisect_left(ordered, ids.start)
+    return place < len(ordered) and ordered[place] in ids

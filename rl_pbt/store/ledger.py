@@ -1,0 +1,196 @@
+"""The ledger of one method and seed: append-only lines of JSON, the truth about a search.
+
+What is appended at once is a *batch*. Its last line ends in a checksum, a CRC-32 of all bytes of the file before it: so damage,
+and lines that were lost, exchanged or doubled, are found, as SQLite finds them in its write-ahead log. A batch without its end
+was torn off by a kill, and one with NUL bytes at the end of the file by a loss of power: neither was ever acknowledged, and both
+are dropped. Ledgers of versions 1 and 2 have no checksums; they can be reported and not continued.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, final
+from zlib import crc32
+
+from rl_pbt.errors import UserError
+from rl_pbt.records import JSON
+from rl_pbt.store.events import VERSION, Event, Header, from_json, version_of
+from rl_pbt.store.files import NO_LINKS, disk_errors_in_one_line, parsed, sync_folder
+
+BEGINNING = b'{"config":"'  # of the first line
+CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n\Z')
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class _Content:
+    """What a file holds: its events with the numbers of their lines, and the size and checksum of its whole batches."""
+
+    version: int = VERSION
+    header: Header | None = None  # None where the file is empty or of an earlier version
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    size: int = 0
+    crc: int = 0
+
+
+class Ledger:
+    """The append-only event log of one method and seed, which begins with `header`."""
+
+    def __init__(self, path: Path, header: Header | None = None) -> None:
+        self.path = path
+        self._header = header or Header()
+        self._known: _Content | None = None  # as this object left the file
+
+    def read(self) -> list[Event]:
+        """All events of whole batches. Raises UserError, naming file and line, for damage."""
+        return [event for _, event in self.numbered()]
+
+    def numbered(self) -> list[tuple[int, Event]]:
+        """`read`, each event with the number of its line."""
+        return self._read(self._bytes()).events
+
+    def repair(self) -> list[Event]:
+        """`read`, and cut a torn batch off the file, so that the next append starts a line.
+
+        Raises UserError for a ledger of another version, which can be reported but not continued, or of another run.
+        """
+        content = self._bytes()
+        found = self._read(content)
+        if found.version != VERSION:
+            raise UserError(
+                f"{self.path} was written by an earlier version of rl_pbt: it can be reported, but to resume it use that version"
+            )
+        if found.header is not None and found.header != self._header:
+            raise UserError(f"{self.path} belongs to a run of another configuration: restore the folder from a copy")
+        if len(content) != found.size:
+            with self._opened(os.O_WRONLY) as file:
+                file.truncate(found.size)
+                file.flush()
+                os.fsync(file.fileno())
+        self._known = found
+        return [event for _, event in found.events]
+
+    def append(self, events: Iterable[Event]) -> None:
+        """One batch, durable when this returns. Raises UserError where somebody else has changed the file."""
+        if self._known is None:
+            self.repair()
+        assert self._known is not None
+        begins = not self._known.size
+        lines = [_line(event.to_json()) for event in events]
+        batch, crc = _closed([_line(self._header.to_json()), *lines] if begins else lines, self._known.crc)
+        if begins:  # later on, a folder that is gone is a mistake: half a run would not mend it
+            with disk_errors_in_one_line(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._opened(os.O_WRONLY | os.O_APPEND | (os.O_CREAT if begins else 0)) as file:
+            if os.fstat(file.fileno()).st_size != self._known.size:
+                raise UserError(f"{self.path} was changed by somebody else meanwhile: end what writes there, then resume")
+            file.write(batch)
+            file.flush()
+            os.fsync(file.fileno())
+        if begins:
+            sync_folder(self.path.parent)
+        self._known.size += len(batch)
+        self._known.crc = crc
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[BinaryIO]:
+        with disk_errors_in_one_line(self.path), os.fdopen(os.open(self.path, flags | NO_LINKS, 0o666), "wb") as file:
+            yield file
+
+    def _bytes(self) -> bytes:
+        try:
+            with os.fdopen(os.open(self.path, os.O_RDONLY | NO_LINKS), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may have no end
+                    raise UserError(f"{self.path} is not an ordinary file: restore it from a copy")
+                return file.read()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror}") from None
+
+    def _read(self, content: bytes) -> _Content:
+        lines = [line + b"\n" for line in content.split(b"\n")[:-1]]  # what follows the last line break was torn off
+        version = version_of(lines[0]) if lines else VERSION
+        if version == VERSION:
+            if not (content.startswith((BEGINNING, b"\0")) or BEGINNING.startswith(content)):  # not torn, but somebody else's
+                raise self._damaged(1, 1, "no ledger begins like that")
+            return self._checked(lines)
+        headers = version - 1  # version 1 had none
+        events = self._events(lines[headers:], 1 + headers, version)
+        return _Content(version=version, events=events, size=sum(map(len, lines)))
+
+    def _checked(self, lines: list[bytes]) -> _Content:
+        found, first = _Content(), 1
+        for batch in _batches(lines):
+            last = first + len(batch) - 1
+            fits, crc = _checksum(batch, found.crc)
+            if not fits and last == len(lines) and any(b"\0" in line for line in batch):
+                break  # a loss of power: the disk had written the end of the batch before its beginning
+            if not fits:
+                raise self._damaged(first, last, "the checksum is another")
+            events = batch
+            if first == 1:
+                found.header, events = self._header_of(batch[0]), batch[1:]
+            found.events += self._events(events, last - len(events) + 1, VERSION)
+            found.size += sum(map(len, batch))
+            found.crc = crc
+            first = last + 1
+        return found
+
+    def _header_of(self, line: bytes) -> Header:
+        try:
+            return Header.from_json(parsed(line))
+        except (ValueError, UserError) as error:
+            raise self._damaged(1, 1, str(error)) from None
+
+    def _events(self, lines: list[bytes], first: int, version: int) -> list[tuple[int, Event]]:
+        found: list[tuple[int, Event]] = []
+        for number, line in enumerate(lines, start=first):
+            try:
+                found.append((number, from_json(parsed(line), version)))
+            except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+                raise self._damaged(number, number, str(error)) from None
+        return found
+
+    def _damaged(self, first: int, last: int, why: str) -> UserError:
+        where = f"line {first} is" if first == last else f"lines {first} to {last} are"
+        return UserError(f"{self.path}, {where} damaged ({why}): restore the file from a copy")
+
+
+def _line(fields: Mapping[str, JSON]) -> bytes:
+    return (json.dumps(fields, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n").encode()
+
+
+def _closed(lines: Sequence[bytes], crc: int) -> tuple[bytes, int]:
+    """The lines as a batch, after bytes of that checksum; and the checksum of all."""
+    open_ = b"".join(lines).removesuffix(b"}\n")
+    crc = crc32(open_, crc)
+    ending = b',"crc":"%08x"}\n' % crc
+    return open_ + ending, crc32(ending, crc)
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The lines of each batch that has its end."""
+    batch: list[bytes] = []
+    for line in lines:
+        batch.append(line)
+        if CHECKSUM.search(line):
+            yield batch
+            batch = []
+
+
+def _checksum(batch: Sequence[bytes], crc: int) -> tuple[bool, int]:
+    """Whether a batch after bytes of that checksum has the checksum that it says; and the checksum of all."""
+    ending = CHECKSUM.search(batch[-1])
+    assert ending is not None
+    for line in batch[:-1]:
+        crc = crc32(line, crc)
+    crc = crc32(batch[-1][: ending.start()], crc)
+    return crc == int(ending[1], 16), crc32(ending[0], crc)
