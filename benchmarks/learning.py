@@ -28,8 +28,9 @@ from rl_pbt.making import configure, make_executor, make_task
 from rl_pbt.options import Settings
 from rl_pbt.records import Hypers, Proposal
 from rl_pbt.report.statistics import mean_of
-from rl_pbt.store.run import FolderCheckpoints
-from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob
+from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.text import readable, table
 
 TEST_EPISODES = 32  # of each seed, and of the random policy

@@ -26,7 +26,7 @@ from rl_pbt.making import configure, make_task
 from rl_pbt.options import Settings
 from rl_pbt.records import Proposal
 from rl_pbt.report.statistics import difference_of, mean_of
-from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.text import table
 

@@ -30,7 +30,7 @@ from benchmarks.measuring import Measurement, Spread, alone, parser, run, spread
 from rl_pbt import seeds
 from rl_pbt.making import machine
 from rl_pbt.records import Proposal
-from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob
 from rl_pbt.tasks.rl.interval import RLTask, make
 from rl_pbt.text import table
@@ -73,7 +73,7 @@ def speeds(question: tuple[str, int, int, int]) -> dict[str, list[float]]:
 def _seconds_an_unroll(task: RLTask, job: IntervalJob) -> float:
     """From the first unroll to the last: environments take seconds to be made and seeded, whichever way they step."""
     collected: list[float] = []
-    task.interval(job, lambda _: collected.append(time.perf_counter()))
+    task.interval(job, lambda units, _=None, /: collected.append(time.perf_counter()) if units else None)
     return (collected[-1] - collected[0]) / (len(collected) - 1)
 
 

@@ -118,7 +118,7 @@ def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
 def accounting_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Accounting:
     """The accounting of a finished run of one action's `frame_skip`, over all its methods and seeds."""
     manifest = folder.manifest()
-    if manifest.elapsed_s is None or manifest.workers is None:
+    if manifest.elapsed_s is None or manifest.last.workers is None:
         raise ValueError(f"{folder.folder} does not say how long it took with how many workers")
     histories = [read_history(folder, name, seed) for name in manifest.config.methods for seed in manifest.config.seeds]
     spent = sum((history.cost for history in histories), Cost())
@@ -129,7 +129,7 @@ def accounting_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> 
         test_frames=tested.eval_units,
         frame_skip=frame_skip,
         wall_s=manifest.elapsed_s,
-        workers=manifest.workers,
+        workers=manifest.last.workers,
         working_s=spent.wall_s + tested.wall_s,
         command_wall_s=command_wall_s,
     )

@@ -3,6 +3,7 @@
 from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.catalogue import make_vector, resolve
 from rl_pbt.envs.families import FAMILIES
+from rl_pbt.envs.guarding import Guarded, close_quietly, finite_reward, quietly
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
 from rl_pbt.envs.stepping import begin_step
 from rl_pbt.envs.watching import Watched, watch
@@ -13,10 +14,14 @@ __all__ = [
     "FAMILIES",
     "EnvSpec",
     "EnvironmentUnavailable",
+    "Guarded",
     "UnknownEnvironment",
     "Watched",
     "begin_step",
+    "close_quietly",
+    "finite_reward",
     "make_vector",
+    "quietly",
     "resolve",
     "watch",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 import ale_py
@@ -14,7 +16,7 @@ from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 from rl_pbt.envs import atari, names, probes
 from rl_pbt.envs.aliases import Vector
 from rl_pbt.envs.backends import BACKENDS
-from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, register, require
+from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register, require
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment
 
 gymnasium.register_envs(ale_py)
@@ -98,12 +100,27 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
 
 
 def _as_json(value: object) -> object:
-    """For the record only: what JSON cannot hold is described. Gymnasium itself applies the registered arguments."""
+    """For the record only: what JSON cannot hold is described, alike in every process. Gymnasium itself has the arguments."""
     try:
-        found: object = json.loads(json.dumps(value))
+        found: object = json.loads(json.dumps(value, allow_nan=False))
         return found
     except (TypeError, ValueError):
-        return repr(value)
+        return _described(value)
+
+
+def _described(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(entry) for entry in value]
+    if isinstance(value, set | frozenset):
+        return sorted(str(_as_json(entry)) for entry in value)
+    if isinstance(value, functools.partial):
+        return {"partial": _as_json(value.func), "args": _as_json(value.args), "keywords": _as_json(value.keywords)}
+    name = getattr(value, "__qualname__", None)
+    if isinstance(name, str):  # of functions and classes; their representation has an address
+        return f"{getattr(value, '__module__', None)}.{name}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _from_module(module: str, id_: str) -> EnvSpec:
@@ -111,12 +128,12 @@ def _from_module(module: str, id_: str) -> EnvSpec:
         raise UnknownEnvironment(f"{module!r} before the colon is not the name of a module")
     try:
         importlib.import_module(module)
-    except ImportError as error:
-        raise UnknownEnvironment(f"cannot import {module!r} ({error}): install it, or set PYTHONPATH") from None
+    except (Exception, SystemExit) as error:
+        raise UnknownEnvironment(f"cannot import {module!r}: {import_failure(module, error)}") from error
     if id_ not in gymnasium.registry:
         found = names.matches(id_)
         if len(found) != 1:
-            near = get_close_matches(id_, list(gymnasium.registry), n=1, cutoff=0.4)
+            near = get_close_matches(id_, list(gymnasium.registry), n=1, cutoff=0.7)
             hint = f"did you mean {near[0]!r}?" if near else "register it when the module is imported"
             raise UnknownEnvironment(f"{module!r} registers no environment {id_!r}: {hint}")
         id_ = found[0]

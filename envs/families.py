@@ -31,6 +31,7 @@ class Family:
     module, or module:function, that is imported, and called, before the first one is made; where that registers the ids,
     `typed` is how a name that people type for one of them begins, in small letters and digits. `options` are recorded in the
     EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which is put around each single environment.
+    `limits_itself` says that every episode ends in time by a limit that is not registered with Gymnasium.
     """
 
     entry: str
@@ -42,6 +43,7 @@ class Family:
     vectorization_mode: str = "sync"
     options: Options = field(default_factory=dict)
     wrap: Wrap | None = None
+    limits_itself: bool = False
 
 
 def _extra(name: str) -> str:
@@ -71,6 +73,7 @@ FAMILIES: Mapping[str, Family] = {
         install=_extra("minigrid"),
         options=minigrid.OPTIONS,
         wrap=minigrid.OneHotView,
+        limits_itself=True,
     ),
     "vizdoom": Family(
         entry="vizdoom",
@@ -92,6 +95,7 @@ FAMILIES: Mapping[str, Family] = {
         vectorization_mode="async",  # the engine runs once a process
         options=dmlab.OPTIONS,
         wrap=dmlab.SkipFrames,
+        limits_itself=True,
     ),
     "probe": Family(entry="rl_pbt.envs.probes"),
     "gymnasium": Family(entry=""),  # any other
@@ -126,10 +130,27 @@ def register(name: str, what: str) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        imported = importlib.import_module(module)
+        try:
+            imported = importlib.import_module(module)
+        except (Exception, SystemExit) as error:
+            raise EnvironmentUnavailable(
+                f"{what} cannot be made, for {module!r} cannot be imported: {import_failure(module, error)}"
+            ) from error
     if function:
         getattr(imported, function)()
     _registered_families.add(name)
+
+
+def import_failure(module: str, error: BaseException) -> str:
+    """Why `module` could not be imported, and what is really missing, in one line."""
+    absent = error.name if isinstance(error, ModuleNotFoundError) else None
+    if absent is None:
+        said = " ".join(str(error).split())
+        return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if absent == module or module.startswith(f"{absent}."):
+        return f"there is no module {absent!r}, install it, or set PYTHONPATH"
+    package = absent.partition(".")[0]
+    return f"it needs the package {package!r}, which is not installed: pip install {package}"
 
 
 _registered_families: set[str] = set()  # Gymnasium complains of a second registration

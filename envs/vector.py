@@ -15,6 +15,7 @@ from gymnasium.wrappers.vector import FlattenObservation as FlattenObservations
 
 from rl_pbt.envs.aliases import Env, Options, Space, UnknownEnv, Vector
 from rl_pbt.envs.families import FAMILIES
+from rl_pbt.envs.guarding import Guarded, close_quietly
 from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 
 
@@ -29,7 +30,7 @@ def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vec
     except (gymnasium_error.DependencyNotInstalled, ImportError) as error:
         raise EnvironmentUnavailable(f"{spec.id} cannot be made here: {_reason(error)}") from error
     if env.metadata.get("autoreset_mode") is not AutoresetMode.NEXT_STEP:
-        env.close()
+        close_quietly(env)
         raise EnvironmentUnavailable(f"{spec.id} has a vector environment that does not declare NEXT_STEP autoreset")
     return env
 
@@ -40,7 +41,7 @@ def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
     if mode == "vector_entry_point":
         return gymnasium.make_vec(spec.id, num_envs, vectorization_mode=mode, **kwargs)
     # Any: Gymnasium declares that these return wrappers, and takes any environment.
-    wrappers: list[Callable[[UnknownEnv], Any]] = [functools.partial(_flat_copy, id_=spec.id)]
+    wrappers: list[Callable[[UnknownEnv], Any]] = [functools.partial(_flat_copy, id_=spec.id), Guarded]
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))

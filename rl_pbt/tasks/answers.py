@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import SupportsFloat
 
+from rl_pbt.records import is_score
+
 LONGEST_REASON = 500  # characters of a reason
-LARGEST_SCORE = 1e300  # what a score stays below, so that a mean of scores is finite too
 _HERE = Path(__file__).parents[1]
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
@@ -63,7 +64,7 @@ def scores_of(returned: object, giver: str) -> tuple[float, ...]:
     scores = [score for value in values if (score := _number(value)) is not None]
     if not values or len(scores) < len(values):
         raise Failed(f"{giver} gave {one_line(repr(returned), 80)}: it must give a number, the score, or several")
-    if not all(abs(score) < LARGEST_SCORE for score in scores):
+    if not all(map(is_score, scores)):
         raise Failed(f"{giver} gave a score that is not finite")
     return tuple(scores)
 

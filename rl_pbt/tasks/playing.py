@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rl_pbt.options import Settings
+from rl_pbt.records import is_score
 from rl_pbt.tasks.base import Words
 
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
@@ -36,6 +37,11 @@ class Played(Protocol):
         ...
 
 
+def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
+    """The setting that names a module to import, as `tasks.base.TaskType.code` tells it."""
+    return {"env": (env,)} if ":" in env else {}
+
+
 def judged_by(options: Settings, how: str = "") -> str:
     """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
     if options["fitness"] == "training":
@@ -49,7 +55,7 @@ def no_fitness(judged: Played) -> str | None:
     """Why these episodes give no fitness, or None where they do."""
     if not judged.returns:
         return "no training episode ended in the interval: make the interval longer, or set fitness to evaluation"
-    return None if np.isfinite(judged.returns).all() else "an episode's return is not finite"
+    return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
 
 
 def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, float]:

@@ -13,7 +13,7 @@ from rl_pbt.cli.arguments import build_parser
 from rl_pbt.making import configure
 from rl_pbt.records import Cost, FinalTest, Proposal, Result
 from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
-from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
 
 ACCOUNTING = throughput.Accounting(
@@ -67,7 +67,7 @@ def test_a_accounting_sums_methods_and_seeds(tmp_path: Path) -> None:
         )
 
     config = configure({"env": "CartPole-v1", "methods": ["pbt", "random"], "seeds": [0, 1]})
-    run.write_manifest(Manifest(command="", config=config, status="finished", elapsed_s=12.0, workers=2))
+    run.write_manifest(Manifest(command="", config=config, status="finished", sessions=(Session(elapsed_s=12.0, workers=2),)))
     record("pbt", 0, 1_000, 10, 300)
     record("pbt", 1, 2_000, 20, 300)
     record("random", 0, 4_000, 1_000, 100)

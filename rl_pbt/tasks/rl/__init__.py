@@ -1,8 +1,9 @@
 """Reinforcement learning: a population of our own agents on one environment.
 
-`settings` (options and their defaults), `defaults` (numbers by family, with their sources), `interval` (the task: where an agent
-meets environments), `side_by_side` (acting beside learning), `collecting` (a policy meets environments), `environments` (those of
-a group of members, stepped together). Modules that load torch are loaded when a task is made.
+`options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval` (the
+task: where an agent meets environments), `side_by_side` (acting beside learning), `collecting` (a policy meets environments),
+`environments` (those of a group of members, stepped together). Modules that load torch are loaded when settings are completed or
+a task is made.
 """
 
 from __future__ import annotations
@@ -13,24 +14,19 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, judged_by
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by
+from rl_pbt.tasks.rl.options import RLOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.rl.interval import RLTask
-    from rl_pbt.tasks.rl.settings import RLOptions
 
 
 @final
 class RLType:
     """`tasks.base.TaskType` of agents on environments."""
 
+    options: type = RLOptions
     aliases: Mapping[str, str] = {"frames": "budget"}
-
-    @property
-    def options(self) -> type[RLOptions]:
-        from rl_pbt.tasks.rl.settings import RLOptions
-
-        return RLOptions
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         from rl_pbt.tasks.rl.settings import completed
@@ -39,6 +35,9 @@ class RLType:
 
     def words(self, options: Settings) -> Words:
         return FRAMES
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        return code_of_environment(options["env"])
 
     def title(self, options: Settings) -> str:
         return f"{options['agent']} on {options['env']}"

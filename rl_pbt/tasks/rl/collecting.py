@@ -93,8 +93,8 @@ class Sampler:
         return self._narrow
 
 
-def first_episodes(actors: MemberEnvironments, choose: Choose, playing: Sequence[int]) -> tuple[list[Episodes], list[int]]:
-    """The first whole episode of every environment of the members in `playing`, and the frames emulated for each member.
+def first_episodes(actors: MemberEnvironments, choose: Choose, longest: int | None = None) -> list[Episodes]:
+    """The first whole episode of every environment that is not lost, cut after the `longest` steps, by member.
 
     Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it
     must step on with others that have not; what it plays then is not looked at, but it is emulated, so it is charged.
@@ -102,16 +102,18 @@ def first_episodes(actors: MemberEnvironments, choose: Choose, playing: Sequence
     first = [Episodes() for _ in actors.episodes]
     returns = np.zeros(actors.valid.shape)
     lengths = np.zeros(actors.valid.shape, np.int64)
-    open_ = np.zeros(actors.valid.shape, bool)  # [P, E]: still in its first episode
-    open_[list(playing)] = True
+    cut = np.zeros(actors.valid.shape, bool)
+    open_ = ~actors.lost  # [P, E]: still in its first episode
     while open_.any():
         rewards, terminated, ended = actors.step(choose(actors.observations, open_), open_)
         returns += np.where(open_, rewards, 0.0)
         lengths += open_
-        for member in playing:
-            first[member].truncated += int((open_ & ended & ~terminated)[member].sum())
-        open_ &= ~ended
-    for member in playing:
-        first[member].returns = [float(value) for value in returns[member]]
-        first[member].lengths = [int(value) for value in lengths[member]]
-    return first, actors.frames
+        at_limit = np.zeros_like(open_) if longest is None else lengths >= longest
+        cut |= open_ & ((ended & ~terminated) | (at_limit & ~ended))
+        open_ &= ~(ended | actors.lost | at_limit)
+    for member, episodes in enumerate(first):
+        whole = ~actors.lost[member]
+        episodes.returns = returns[member][whole].tolist()
+        episodes.lengths = lengths[member][whole].tolist()
+        episodes.truncated = int(cut[member][whole].sum())
+    return first

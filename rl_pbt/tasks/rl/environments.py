@@ -1,4 +1,4 @@
-"""The environments of a group of members, stepped together.
+"""The environments of a group of members, stepped together, and lost each for itself.
 
 Every vector environment runs in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and returns the reset
 observation. This module marks that transition as not valid; `agents.returns` explains why nothing else is needed.
@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import atexit
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from types import MappingProxyType
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 
 from rl_pbt.arrays import Array
-from rl_pbt.envs import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment, begin_step, make_vector, resolve
+from rl_pbt.envs import (
+    DEFAULT_BACKEND,
+    FAMILIES,
+    EnvironmentUnavailable,
+    EnvSpec,
+    UnknownEnvironment,
+    begin_step,
+    close_quietly,
+    make_vector,
+    resolve,
+)
+from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
+from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
+from rl_pbt.text import readable
 
-Vector: TypeAlias = VectorEnv[Array, Array, Array]
+NOBODY: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -43,18 +55,24 @@ def resolved(name: str | None, backend: str = DEFAULT_BACKEND) -> EnvSpec:
         raise UserError(str(error)) from None
 
 
-@contextmanager
-def environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]:
-    """Raise UserError, naming the environment and what it was `doing`, for whatever it raises."""
-    try:
-        yield
-    except (UserError, KeyboardInterrupt):
-        raise
-    except EnvironmentUnavailable as error:
-        raise UserError(str(error)) from error
-    except Exception as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        raise UserError(f"environment {spec.id} failed in {doing}: {type(error).__name__}: {first_line}") from error
+def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:
+    """Frames after which an episode that is played to be judged is cut, or None where it ends by itself in time.
+
+    Where neither the environment nor the user sets a limit, an episode may last as long as an interval.
+    """
+    if chosen is not None:
+        return chosen
+    ends = spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself
+    return None if ends else interval
+
+
+def cut_episodes(spec: EnvSpec, chosen: int | None, interval: int) -> str | None:
+    """What a dry run says of episodes that are cut, if they are."""
+    longest = longest_episode(spec, chosen, interval)
+    if longest is None:
+        return None
+    own = "" if spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself else "have no limit of their own; "
+    return f"{own}cut after {readable(longest)} frames in evaluation and test, and counted as capped"
 
 
 # Environments of this process, kept until others of their kind are wanted: making Atari's takes as long as a hundred steps.
@@ -71,13 +89,30 @@ def _vector(spec: EnvSpec, size: int) -> Vector:
     return idle.pop() if idle else make_vector(spec, size)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A vector environment of some copies of one member."""
+
+    member: int
+    copies: slice
+    env: Vector
+
+    @property
+    def at(self) -> tuple[int, slice]:
+        return self.member, self.copies
+
+
 class MemberEnvironments:
     """`num_envs` copies of the environment for each member, all as good as fresh: an interval is a pure function.
 
     Each member has a vector environment of its own, because some of them share one random stream among their copies.
     `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
     `together` lets those that have threads of their own step side by side, for which another core should be free.
-    `frames` counts what was emulated for each member.
+    `frames` counts what was emulated for each member. `calling[p]` is called before each call of an environment of member p.
+
+    Whatever an environment raises, and a reward or an observation that is not finite, is an EnvironmentFailed. With `tolerant`
+    its member is `lost` instead, or its copies alone with `copies_alone`: from then on it is not stepped, shows and is paid 0,
+    and none of its steps is valid. Members that have `failed` before are lost from the start, and nothing is made for them.
     """
 
     def __init__(
@@ -88,22 +123,62 @@ class MemberEnvironments:
         *,
         separate: bool = False,
         together: bool = False,
+        tolerant: bool = False,
+        copies_alone: bool = False,
+        failed: Mapping[int, str] = NOBODY,
+        calling: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.spec = spec
         self._together = together
-        size = 1 if separate and spec.copies_are_independent else num_envs
-        parts = [(member, start) for member in range(len(environment_seeds)) for start in range(0, num_envs, size)]
-        with environment_errors_in_one_line(spec, "its constructor"):
-            self._parts = [(member, slice(start, start + size), _vector(spec, size)) for member, start in parts]
+        self._tolerant = tolerant
+        self._copies_alone = copies_alone
+        self._calling = calling or [_nothing] * len(environment_seeds)
         shape = (len(environment_seeds), num_envs)
+        self.failed = dict(failed)  # the first reason of each member that lost copies
+        self.lost = np.zeros(shape, bool)  # [P, B]
+        self.lost[list(failed)] = True
         self.episodes = [Episodes() for _ in environment_seeds]
         self.frames = [0] * len(environment_seeds)
-        self.valid = np.ones(shape, bool)  # [P, B]: whether the next step is a true transition
+        self.valid = ~self.lost  # [P, B]: whether the next step is a true transition
         self._returns = np.zeros(shape)
         self._lengths = np.zeros(shape, np.int64)
-        with environment_errors_in_one_line(spec, "reset"):
-            first = [env.reset(seed=environment_seeds[member] + copies.start)[0] for member, copies, env in self._parts]
-        self.observations: Array = np.concatenate(first).reshape(*shape, *first[0].shape[1:])  # [P, B, *observation]
+        self._parts: list[_Part] = []
+        self.observations: Array = np.zeros(shape)  # [P, B, *observation]
+        try:
+            self._make(1 if separate and spec.copies_are_independent else num_envs)
+            self._reset(environment_seeds)
+        except BaseException:
+            self.close(reuse=False)
+            raise
+
+    def _make(self, size: int) -> None:
+        members, num_envs = self.lost.shape
+        for member, start in [(member, start) for member in range(members) for start in range(0, num_envs, size)]:
+            if self.lost[member, start]:
+                continue
+            self._calling[member]()
+            try:
+                self._parts.append(_Part(member, slice(start, start + size), _vector(self.spec, size)))
+            except EnvironmentUnavailable as error:
+                raise UserError(str(error)) from error
+            except BaseException as error:
+                self._lose((member, slice(start, start + size)), "its constructor", error)
+
+    def _reset(self, environment_seeds: Sequence[int]) -> None:
+        made = False
+        for part in self._parts.copy():
+            if self.lost[part.member, part.copies.start]:
+                continue
+            self._calling[part.member]()
+            try:
+                first = part.env.reset(seed=environment_seeds[part.member] + part.copies.start)[0]
+                if not made:
+                    self.observations = np.zeros((*self.lost.shape, *first.shape[1:]), first.dtype)
+                    made = True
+                self.observations[part.at] = first
+            except BaseException as error:
+                self._lose(part.at, "reset", error)
+        self._check(self.observations, "observation", "reset")
 
     def step(self, actions: Array, playing: Array | None = None) -> tuple[Array, Array, Array]:
         """Step every copy with actions [P, B, ...]; with `playing` [P, B], only vector environments with a copy in it.
@@ -113,24 +188,68 @@ class MemberEnvironments:
         rewards = np.zeros(self.valid.shape, np.float32)
         terminated = np.zeros(self.valid.shape, bool)
         truncated = np.zeros(self.valid.shape, bool)
-        observations = np.empty_like(self.observations) if playing is None else self.observations.copy()
-        with environment_errors_in_one_line(self.spec, "step"):
-            begun = [
-                ((member, copies), env, self._begin(env, actions[member, copies]))
-                for member, copies, env in self._parts
-                if playing is None or playing[member, copies].any()
-            ]
-            for at, env, wait in begun:
-                observations[at], rewards[at], terminated[at], truncated[at] = wait()[:4]
-                self.frames[at[0]] += env.num_envs * self.spec.frame_skip
+        everything = playing is None and len(self.failed) == 0
+        observations = np.empty_like(self.observations) if everything else self.observations.copy()
+        for part, wait in self._begun(_finite(actions), playing):
+            self._calling[part.member]()
+            try:
+                observations[part.at], rewards[part.at], terminated[part.at], truncated[part.at] = wait()[:4]
+            except BaseException as error:
+                self._lose(part.at, "step", error)
+            self.frames[part.member] += part.env.num_envs * self.spec.frame_skip
+        self._check(rewards, "reward", "step")
+        self._check(observations, "observation", "step")
+        if self.failed:
+            for array in (rewards, terminated, truncated, observations):
+                array[self.lost] = 0
         self.observations = observations
         ended = terminated | truncated
         self._count(rewards, ended, truncated & ~terminated)
-        self.valid = ~ended
+        self.valid = ~(ended | self.lost)
         return rewards, terminated, ended
 
-    def _begin(self, env: Vector, actions: Array) -> Callable[[], tuple[Array, Array, Array, Array, dict[str, Any]]]:
-        return begin_step(env, actions) if self._together else partial(env.step, actions)
+    def _begun(self, actions: Array, playing: Array | None) -> Iterator[tuple[_Part, Callable[[], VectorStep]]]:
+        """The parts that step, each with what waits for its step; those that were lost meanwhile are left out."""
+        parts = [part for part in self._parts if playing is None or playing[part.at].any()]
+        begun = [(part, self._begin(part, actions[part.at])) for part in parts]
+        for part, wait in begun:
+            if wait is not None and not (self.failed and self.lost[part.member, part.copies.start]):
+                yield part, wait
+
+    def _begin(self, part: _Part, actions: Array) -> Callable[[], VectorStep] | None:
+        if not self._together:
+            return partial(part.env.step, actions)
+        self._calling[part.member]()
+        try:
+            return begin_step(part.env, actions)
+        except BaseException as error:
+            self._lose(part.at, "step", error)
+            return None
+
+    def _check(self, values: Array, what: str, doing: str) -> None:
+        """Lose what has an entry that is not finite."""
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            return
+        for part in self._parts.copy():
+            found = values[part.at]
+            odd = found[~np.isfinite(found)]
+            if odd.size and not self.lost[part.member, part.copies.start]:
+                error = ValueError(f"the {what} is {odd[0]:g}, not a finite number")
+                self._lose(part.at, doing, error)
+
+    def _lose(self, at: tuple[int, slice], doing: str, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        reason = failure_of(self.spec, doing, error)
+        if not self._tolerant:
+            raise EnvironmentFailed(reason) from error
+        member, copies = at
+        self.failed.setdefault(member, reason)
+        self.lost[member, copies if self._copies_alone else slice(None)] = True
+        for part in self._parts:
+            if self.lost[part.member, part.copies.start]:
+                close_quietly(part.env)
+        self._parts = [part for part in self._parts if not self.lost[part.member, part.copies.start]]
 
     def _count(self, rewards: Array, ended: Array, truncated: Array) -> None:
         self._returns += rewards
@@ -143,10 +262,28 @@ class MemberEnvironments:
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
 
-    def close(self) -> None:
-        """To be called once, and not after an error: an environment that failed does not serve again."""
-        for _, copies, env in self._parts:
-            if self.spec.reusable:
-                _idle[_kind(self.spec, copies.stop - copies.start)].append(env)
+    def close(self, *, reuse: bool = True) -> None:
+        """To be called once; with `reuse`, which is not for after an error, those that can serve again are kept."""
+        for part in self._parts:
+            if reuse and self.spec.reusable:
+                _idle[_kind(self.spec, part.env.num_envs)].append(part.env)
             else:
-                env.close()
+                close_quietly(part.env)
+        self._parts = []
+
+    def __enter__(self) -> MemberEnvironments:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(reuse=kind is None)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _finite(actions: Array) -> Array:
+    """Zeros for actions of a member that diverged, which are not the fault of its environment."""
+    if actions.dtype.kind != "f" or np.isfinite(actions).all():
+        return actions
+    return np.nan_to_num(actions, nan=0.0, posinf=0.0, neginf=0.0)

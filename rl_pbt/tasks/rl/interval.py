@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, final
 
 import gymnasium
@@ -15,16 +16,18 @@ from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
 from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import EnvSpec, make_vector
+from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import built
 from rl_pbt.records import Cost, FinalTest, Proposal, Result
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, unheeded
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED, episode_metrics, no_fitness
-from rl_pbt.tasks.rl.collecting import Collector, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, environment_errors_in_one_line, resolved
-from rl_pbt.tasks.rl.settings import RLOptions
+from rl_pbt.tasks.rl.collecting import Choose, Collector, Sampler, first_episodes
+from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, longest_episode, resolved
+from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
+from rl_pbt.tasks.rl.options import RLOptions
 from rl_pbt.tasks.rl.side_by_side import learner
 from rl_pbt.tasks.rl.winner import Winner
 
@@ -45,7 +48,8 @@ class RLTask:
 
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
-    are the values of those that the search leaves alone. Two choices are for a worker with a core to spare, and like `threads`
+    are the values of those that the search leaves alone. Episodes that are judged are cut after the frames of
+    `longest_episode`, and counted as capped. Two choices are for a worker with a core to spare, and like `threads`
     change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
     it and observations are images; with `step_together`, so do the steps of the members' environments where those have threads
     of their own.
@@ -57,10 +61,19 @@ class RLTask:
     hypers: Mapping[str, float] = field(default_factory=dict)
     eval_episodes: int = 8
     fitness: Literal["evaluation", "training"] = "evaluation"
+    longest_episode: int | None = None
     device: str = "cpu"
     threads: int = 1
     learn_beside: bool = False
     step_together: bool = False
+
+    @property
+    def subject(self) -> str:
+        return f"environment {self.env.id}"
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
 
     @property
     def quantum(self) -> int:
@@ -72,37 +85,96 @@ class RLTask:
         return False
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
         torch.set_num_threads(self.threads)
+        given_up = {index: job.given_up[p.id] for index, p in enumerate(job.proposals) if p.id in job.given_up}
+        if len(given_up) < len(job.proposals):
+            try:
+                return tried_twice(lambda tolerant: self._interval(job, advance, given_up, tolerant))
+            except EnvironmentFailed as failed:  # before anything is known of it: not even its spaces
+                given_up = {**dict.fromkeys(range(len(job.proposals)), str(failed)), **given_up}
+        return [
+            Result(proposal=proposal.id, fitness=None, failure=given_up[index], lineage_units=job.lineage_units[index])
+            for index, proposal in enumerate(job.proposals)
+        ]
+
+    def _interval(self, job: IntervalJob, advance: Advance, given_up: Mapping[int, str], tolerant: bool) -> list[Result]:
+        advance(0, None)
         agent = self._agent(job)
         clock = Clock()
-        episodes, metrics, updates = self._train(agent, job, advance)
-        train_units = job.proposals[0].units // self.quantum * self.quantum
-        healthy = [bool(ok) for ok in agent.healthy()]
-        judged, eval_units = self._judge(agent, job, healthy, episodes)
+        trained = self._train(agent, job, advance, given_up, tolerant)
+        diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
+        judged = self._judge(agent, job, advance, trained, {**trained.failed, **diverged}, tolerant)
         spent, members = clock.cost(), len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
-            if healthy[index] and proposal.trains:
+            if index not in judged.failed and proposal.trains:
                 job.checkpoints.save(proposal.id, agent.state(index))
             cost = Cost(
-                train_units=train_units,
-                eval_units=eval_units[index],
-                updates=updates,
+                train_units=trained.frames[index],
+                eval_units=judged.frames[index],
+                updates=-(-trained.frames[index] // (self.quantum * self.agent_config.unroll_length)),
                 cpu_s=spent.cpu_s / members,
                 wall_s=spent.wall_s / members,
             )
-            own_metrics = _metrics(metrics, index, episodes[index], judged[index] if self.fitness == "evaluation" else None)
-            results.append(_result(proposal, healthy[index], judged[index], cost, own_metrics, job.lineage_units[index]))
+            evaluated = judged.episodes[index] if self.fitness == "evaluation" else None
+            metrics = {}
+            if judged.failed.get(index, DIVERGED) == DIVERGED:
+                metrics = _metrics(trained.metrics, index, trained.episodes[index], evaluated)
+            failure = judged.failed.get(index) or no_fitness(judged.episodes[index])
+            results.append(_result(proposal, failure, judged.episodes[index], cost, metrics, job.lineage_units[index]))
         return results
 
-    def test(self, job: FinalTestJob) -> FinalTest:
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        """Episodes in which the environment fails twice are excluded."""
         torch.set_num_threads(self.threads)
-        agent = self.load(job.proposal, job.checkpoints)
         seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
-        generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
+
+        def played(tolerant: bool) -> FinalTest:
+            advance(0, job.proposal)
+            agent = self.load(job.proposal, job.checkpoints)
+            generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
+            choose = Sampler(agent.policy(), [generator], len(job.episodes))
+            return self._tested(job.proposal, len(job.episodes), seed, choose, advance, tolerant)
+
+        return or_excluded(job.proposal, len(job.episodes), played)
+
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
+        """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
+        seed = seeds.environment_seed(root_seed, split="test")
+
+        def played(tolerant: bool) -> FinalTest:
+            advance(0, None)
+            with environment_errors_in_one_line(self.env, "its constructor"):
+                probe = make_vector(self.env, episodes)
+            probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
+            close_quietly(probe)
+            return self._tested(None, episodes, seed, lambda *_: probe.action_space.sample()[None], advance, tolerant)
+
+        return or_excluded(None, episodes, played)
+
+    def _tested(
+        self, proposal: int | None, num_episodes: int, seed: int, choose: Choose, advance: Advance, tolerant: bool
+    ) -> FinalTest:
         clock = Clock()
-        (episodes,), (frames,) = self._play(agent, len(job.episodes), [seed], [generator], [0])
-        return _test(job.proposal, episodes, frames, clock)
+        calling = [partial(advance, 0, proposal)]
+        with MemberEnvironments(
+            self.env, num_episodes, [seed], separate=True, tolerant=tolerant, copies_alone=True, calling=calling
+        ) as actors:
+            (episodes,) = first_episodes(actors, choose, self._longest_steps)
+        return FinalTest(
+            proposal=proposal,
+            returns=tuple(episodes.returns),
+            cost=clock.cost(eval_units=actors.frames[0]),
+            capped=episodes.truncated,
+            excluded=int(actors.lost.sum()),
+            failure=actors.failed.get(0),
+        )
+
+    @property
+    def _longest_steps(self) -> int | None:
+        """After which an episode that is judged is cut."""
+        return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def rehearsal(self) -> RLTask:
         return replace(self, fitness="training")
@@ -125,25 +197,12 @@ class RLTask:
         except CheckpointMismatch as error:
             raise UserError(f"the checkpoint of proposal {proposal} is not of this agent: {error}") from error
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest:
-        """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
-        seed = seeds.environment_seed(root_seed, split="test")
-        clock = Clock()
-        actors = MemberEnvironments(self.env, episodes, [seed], separate=True)
-        probe = make_vector(self.env, episodes)
-        probe.action_space.seed(seeds.seed(root_seed, purpose="random policy") % 2**31)
-        (played,), (frames,) = first_episodes(actors, lambda *_: probe.action_space.sample()[None], [0])
-        actors.close()
-        probe.close()
-        return _test(None, played, frames, clock)
-
     def _spaces(self) -> tuple[gymnasium.Space[object], gymnasium.Space[object]]:
         """Of the observations and of the actions of one environment."""
         with environment_errors_in_one_line(self.env, "its constructor"):
             probe = make_vector(self.env, 1)
-        spaces = probe.single_observation_space, probe.single_action_space
-        probe.close()
-        return spaces
+        close_quietly(probe)
+        return probe.single_observation_space, probe.single_action_space
 
     def _new_agent(self, weight_seeds: Sequence[int]) -> ActorCritic:
         try:
@@ -169,17 +228,35 @@ class RLTask:
         agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
         return agent
 
-    def _train(self, agent: ActorCritic, job: IntervalJob, advance: Advance) -> tuple[list[Episodes], dict[str, Array], int]:
-        if not job.proposals[0].trains:
-            return [Episodes() for _ in job.proposals], {}, 0
+    def _train(
+        self, agent: ActorCritic, job: IntervalJob, advance: Advance, failed: Mapping[int, str], tolerant: bool
+    ) -> _Played:
         keys = [(p.member, p.generation) for p in job.proposals]
-        actors = MemberEnvironments(
+        if not job.proposals[0].trains:
+            return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed=failed)
+        with MemberEnvironments(
             self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
             together=self.step_together,
-        )
-        generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
+            tolerant=tolerant,
+            failed=failed,
+            calling=_callers(job, advance),
+        ) as actors:
+            generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
+            metrics = self._learnt(agent, actors, generators, job.proposals[0].units, advance)
+        means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in (metrics or [{}])[0]}
+        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=means)
+
+    def _learnt(
+        self,
+        agent: ActorCritic,
+        actors: MemberEnvironments,
+        generators: Sequence[torch.Generator],
+        frames: int,
+        advance: Advance,
+    ) -> list[dict[str, torch.Tensor]]:
+        """Act and learn for so many frames of each member, or until all are lost. The metrics of each update."""
         collect = Collector(actors, generators, agent.policy())
         metrics: list[dict[str, torch.Tensor]] = []
         waiting: deque[Rollout] = deque()  # collected and not yet learned from
@@ -187,20 +264,19 @@ class RLTask:
         # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
         images = actors.observations.ndim > 3
         with learner(self.learn_beside and images and lag > 0, self.threads) as updates:
-            for length in self._unrolls(job.proposals[0].units):
+            for length in self._unrolls(frames):
+                if actors.lost.all():
+                    break
                 # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
                 policy = agent.policy()
                 learning = updates.submit(agent.learn, waiting.popleft()) if lag and len(waiting) == lag else None
                 waiting.append(collect(policy, length))
+                advance(length * self.quantum * len(generators), None)
                 if learning:
                     metrics.append(learning.result())
                 if not lag:
                     metrics.append(agent.learn(waiting.popleft()))
-                advance(length * self.quantum * len(keys))
-        metrics += [agent.learn(rollout) for rollout in waiting]
-        actors.close()
-        means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in metrics[0]}
-        return actors.episodes, means, len(metrics)
+        return metrics + [agent.learn(rollout) for rollout in waiting]
 
     def _unrolls(self, frames: int) -> Iterator[int]:
         """Lengths in steps: whole unrolls, and what is left."""
@@ -210,46 +286,67 @@ class RLTask:
             yield rest
 
     def _judge(
-        self, agent: ActorCritic, job: IntervalJob, healthy: Sequence[bool], trained: Sequence[Episodes]
-    ) -> tuple[list[Episodes], list[int]]:
+        self,
+        agent: ActorCritic,
+        job: IntervalJob,
+        advance: Advance,
+        trained: _Played,
+        failed: Mapping[int, str],
+        tolerant: bool,
+    ) -> _Played:
+        """One episode in each of as many environments of each member that has not failed, on seeds that a generation shares."""
         if self.fitness == "training":
-            return list(trained), [0] * len(trained)
+            return replace(trained, frames=[0] * len(trained.frames), failed=failed)
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
         generators = [
             _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))
             for p in job.proposals
         ]
-        playing = [index for index, ok in enumerate(healthy) if ok]
         num_episodes = job.proposals[0].episodes or self.eval_episodes
-        return self._play(agent, num_episodes, [seed] * len(healthy), generators, playing)
+        with MemberEnvironments(
+            self.env,
+            num_episodes,
+            [seed] * len(generators),
+            separate=True,
+            together=self.step_together,
+            tolerant=tolerant,
+            failed=failed,
+            calling=_callers(job, advance),
+        ) as actors:
+            episodes = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), self._longest_steps)
+        return _Played(episodes=episodes, frames=actors.frames, failed=actors.failed)
 
-    def _play(
-        self,
-        agent: ActorCritic,
-        num_episodes: int,
-        environment_seeds: Sequence[int],
-        generators: Sequence[torch.Generator],
-        playing: Sequence[int],
-    ) -> tuple[list[Episodes], list[int]]:
-        """One episode in each of `num_episodes` environments of each member in `playing`, and the frames of each member."""
-        actors = MemberEnvironments(self.env, num_episodes, environment_seeds, separate=True, together=self.step_together)
-        outcome = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), playing)
-        actors.close()
-        return outcome
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """What the members of a group did in their environments: whole episodes, frames, metrics of learning, reasons of failures."""
+
+    episodes: Sequence[Episodes]
+    frames: Sequence[int]
+    failed: Mapping[int, str]
+    metrics: Mapping[str, Array] = field(default_factory=dict)
+
+
+def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
+    """What tells, before each call of a member's environment, whose it is."""
+    return [partial(advance, 0, proposal.id) for proposal in job.proposals]
 
 
 def make(config: RunConfig, machine: Machine) -> RLTask:
     """The task of a configuration. Raises UserError where its environment, its agent or its device is not to be had here."""
     chosen = built(RLOptions, config.task_options)
     _check_device(chosen.device)
+    env = resolved(chosen.env, chosen.backend)
     spare = chosen.device != "cpu" or machine.workers < machine.cores  # a core, or a device, that would otherwise be idle
     return RLTask(
-        env=resolved(chosen.env, chosen.backend),
+        env=env,
         agent=chosen.agent,
         agent_config=built(AGENTS[chosen.agent].config, chosen.agent_options),
         hypers={name: float(value) for name, value in config.hypers.items()},
         eval_episodes=chosen.eval_episodes,
         fitness=chosen.fitness,
+        longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
         device=chosen.device,
         learn_beside=spare,
         step_together=spare,
@@ -261,11 +358,6 @@ def _check_device(name: str) -> None:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError):
         raise BadSetting("device", f"{name!r} is not available here: use cpu") from None
-
-
-def _test(proposal: int | None, episodes: Episodes, frames: int, clock: Clock) -> FinalTest:
-    cost = clock.cost(eval_units=frames)
-    return FinalTest(proposal=proposal, returns=tuple(episodes.returns), cost=cost, capped=episodes.truncated)
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -282,9 +374,8 @@ def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evalua
 
 
 def _result(
-    proposal: Proposal, healthy: bool, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
+    proposal: Proposal, failure: str | None, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
 ) -> Result:
-    failure = no_fitness(judged) if healthy else DIVERGED
     return Result(
         proposal=proposal.id,
         fitness=None if failure else float(np.mean(judged.returns)),

@@ -1,23 +1,22 @@
-"""What can be set of the reinforcement-learning task, and its defaults by family of environments."""
+"""From what a user sets to every setting of a reinforcement-learning run, and to the lines of its dry run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from rl_pbt import options
 from rl_pbt.agents import AGENTS, HYPERS
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import BACKENDS, DEFAULT_BACKEND, EnvSpec
+from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
-from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import defaults_of
-from rl_pbt.tasks.rl.environments import resolved
+from rl_pbt.tasks.rl.environments import cut_episodes, resolved
+from rl_pbt.tasks.rl.options import RLOptions
 from rl_pbt.text import readable
 
 # What people call the hyperparameters elsewhere.
@@ -32,30 +31,6 @@ ALIASES = {
     "eps": "epsilon",
     "rms_prop_eps": "epsilon",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RLOptions:
-    """An agent on an environment. `agent_options` names every option of the agent; `env_options` and `frame_skip` are a record
-    of the environment as it was resolved.
-    """
-
-    env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
-    agent: str = option("a2c", help=f"learning algorithm, one of: {', '.join(AGENTS)}, or sb3:ALGORITHM of Stable-Baselines3")
-    agent_options: Settings = option(
-        factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
-    )
-    fitness: Literal["evaluation", "training"] = option(
-        "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False
-    )
-    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
-    backend: str = option(DEFAULT_BACKEND, help=f"what steps the environments, one of: {', '.join(BACKENDS)}")
-    device: str = option("cpu", help="cpu or cuda", trains=False)
-    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
-    frame_skip: int = option(1, help="frames of one action", flag=False)
-
-    def __post_init__(self) -> None:
-        at_least_one(self, "eval_episodes")
 
 
 def completed(given: Settings, recorded: Settings | None) -> Settings:
@@ -73,6 +48,8 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     hypers, search = searched(given.get("search", {}), base["hypers"], base["search"])
     for name, value in given.get("hypers", {}).items():
         hypers[_known(name)] = _legal(_known(name), value)
+    if missing := [name for name in HYPERS if name not in hypers and name not in search]:
+        raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
     return {
         **base,
         **given,
@@ -163,9 +140,13 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     """Lines of the dry run."""
     chosen = options.built(RLOptions, config.task_options)
     fixed = ", ".join(f"{name}={in_a_word(value)}" for name, value in chosen.agent_options.items())
+    env = resolved(chosen.env, chosen.backend)
+    limits = [frames for frames in (env.max_episode_frames, chosen.max_episode_frames) if frames is not None]
+    cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
     return [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
-        ("evaluated on", _evaluation(config, chosen, resolved(chosen.env, chosen.backend).max_episode_frames)),
+        ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),
+        *([("episodes", cut)] if cut else []),
         ("agent", fixed),
     ]
 

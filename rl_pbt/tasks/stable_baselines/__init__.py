@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, judged_by
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class StableBaselinesType:
     def words(self, options: Settings) -> Words:
         """Those of reinforcement learning."""
         return FRAMES
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """The environment, where it is of a module."""
+        return code_of_environment(options["env"])
 
     def title(self, options: Settings) -> str:
         """As in "sb3:ppo on CartPole-v1"."""

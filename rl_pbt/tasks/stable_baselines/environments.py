@@ -24,33 +24,81 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from rl_pbt.arrays import Array
-from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, make_vector
+from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, Guarded, finite_reward, make_vector, quietly
 from rl_pbt.envs.families import FAMILIES, register
 from rl_pbt.envs.vector import refuse_shapeless
-from rl_pbt.errors import UserError
+from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
 
 Env: TypeAlias = gymnasium.Env[Array, object]
 VECTORS_ONLY = frozenset({"atari", "dmlab"})
 
 
 def make_one(spec: EnvSpec) -> Env:
-    """A single environment whose observations are a Box. Raises UserError, one line."""
+    """A single environment whose observations are a Box, and whose errors are EnvironmentFailed. Raises UserError, one line."""
+    with environment_errors_in_one_line(spec, "its constructor"):
+        return Blaming(_made(spec), spec)
+
+
+def _made(spec: EnvSpec) -> Env:
+    if spec.family in VECTORS_ONLY:
+        return OneCopy(make_vector(spec, 1))
+    register(spec.family, spec.id)
     try:
-        if spec.family in VECTORS_ONLY:
-            return OneCopy(make_vector(spec, 1))
-        register(spec.family, spec.id)
         env: Env = gymnasium.make(spec.id, **spec.options.get("make_kwargs", {}))
-        wrap = FAMILIES[spec.family].wrap
-        env = env if wrap is None else wrap(env, options=spec.options)
-        if isinstance(env.observation_space, spaces.Box):
-            return env
+    except (gymnasium_error.UnregisteredEnv, gymnasium_error.DependencyNotInstalled, ImportError) as error:
+        raise EnvironmentUnavailable(f"environment {spec.id} cannot be made: {type(error).__name__}: {error}") from error
+    wrap = FAMILIES[spec.family].wrap
+    env = env if wrap is None else wrap(env, options=spec.options)
+    if not isinstance(env.observation_space, spaces.Box):
         refuse_shapeless(env.observation_space, spec.id)
-        return FlattenObservation(env)
-    except EnvironmentUnavailable as error:
-        raise UserError(str(error)) from error
-    except (gymnasium_error.Error, ImportError, TypeError, ValueError) as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        raise UserError(f"environment {spec.id} cannot be made: {type(error).__name__}: {first_line}") from error
+        env = FlattenObservation(env)
+    return Guarded(env)
+
+
+@final
+class Blaming(gymnasium.Wrapper[Array, object, Array, object]):
+    """The same environment. Raises EnvironmentFailed for whatever it raises, and for an observation that is not finite."""
+
+    def __init__(self, env: Env, spec: EnvSpec) -> None:
+        super().__init__(env)
+        self._spec = spec
+
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[Array, dict[str, object]]:
+        """The first observation of an episode."""
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+            return self._checked(observation), info
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self._blame("reset", error) from error
+
+    def step(self, action: object) -> tuple[Array, float, bool, bool, dict[str, object]]:
+        """One step."""
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            return self._checked(observation), float(reward), terminated, truncated, info
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self._blame("step", error) from error
+
+    def close(self) -> None:
+        """Whatever it says of that is of no interest."""
+        with quietly():
+            super().close()
+
+    def _blame(self, doing: str, error: BaseException) -> EnvironmentFailed:
+        return EnvironmentFailed(failure_of(self._spec, doing, error))
+
+    def _checked(self, observation: Array) -> Array:
+        """Of the right shape, since a vector of SB3's would repeat a single number. Raises ValueError."""
+        found = np.asarray(observation)
+        if found.shape != self.observation_space.shape:
+            raise ValueError(f"an observation has the shape {found.shape}, not {self.observation_space.shape}")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(f"the observation is {found[~np.isfinite(found)][0]:g}, not a finite number")
+        return observation
 
 
 @final
@@ -77,7 +125,7 @@ class OneCopy(Env):
         actions = np.asarray(action)[None]
         observations, rewards, terminated, truncated, _ = self._vector.step(actions)
         self._ignored = actions if terminated[0] or truncated[0] else None
-        return observations[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), {}
+        return observations[0], finite_reward(float(rewards[0])), bool(terminated[0]), bool(truncated[0]), {}
 
     def close(self) -> None:
         """Close the vector environment."""
@@ -103,15 +151,22 @@ def make_training(spec: EnvSpec, num_envs: int, *, gamma: float, observations: b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episodes:
-    """Whole episodes: true returns, lengths in steps, and how many a time limit ended."""
+    """Whole episodes: true returns, lengths in steps, and how many a limit ended.
+
+    `excluded` counts those in which the environment failed, `failure` says how the first did, and `lost_steps` were made in them.
+    """
 
     returns: tuple[float, ...] = ()
     lengths: tuple[int, ...] = ()
     truncated: int = 0
+    excluded: int = 0
+    failure: str | None = None
+    lost_steps: int = 0
 
     @property
     def steps(self) -> int:
-        return sum(self.lengths)
+        """All that were made."""
+        return sum(self.lengths) + self.lost_steps
 
 
 def ended_in(training: VecEnv) -> Episodes:
@@ -123,29 +178,81 @@ def ended_in(training: VecEnv) -> Episodes:
     )
 
 
-def first_episodes(spec: EnvSpec, num_episodes: int, seed: int, choose: Callable[[Array], Sequence[object]]) -> Episodes:
+@dataclass(slots=True)
+class _Episode:
+    """The first episode of one copy, as far as it was played."""
+
+    env: Env | None = None
+    seen: Array | None = None  # the last observation
+    total: float = 0.0
+    length: int = 0
+    truncated: bool = False
+    failure: str | None = None
+    ended: bool = False
+
+    def begin(self, spec: EnvSpec, seed: int) -> None:
+        self.env = make_one(spec)
+        self.seen = self.env.reset(seed=seed)[0]
+
+    def step(self, action: object, longest: int | None) -> None:
+        assert self.env is not None
+        self.length += 1
+        self.seen, reward, terminated, truncated, _ = self.env.step(action)
+        self.total += float(reward)
+        self.truncated = not terminated and (bool(truncated) or self.length == longest)
+        self.ended = bool(terminated) or self.truncated
+
+
+def first_episodes(
+    spec: EnvSpec,
+    num_episodes: int,
+    seed: int,
+    choose: Callable[[Array], Sequence[object]],
+    *,
+    longest: int | None = None,
+    tolerant: bool = False,
+    calling: Callable[[], None] = lambda: None,
+) -> Episodes:
     """The first whole episode of each of `num_episodes` copies, the i-th reset with seed + i; a copy rests once it has ended.
 
     Taking whichever episodes end first would favour short ones. `choose` maps observations [copies that play, ...] to their
-    actions.
+    actions. An episode is cut after the `longest` steps. What raises EnvironmentFailed is excluded if `tolerant`. `calling` is
+    called before each call of an environment.
     """
+    episodes = [_Episode() for _ in range(num_episodes)]
+
+    def told(episode: _Episode, work: Callable[[], None]) -> None:
+        calling()
+        try:
+            work()
+        except EnvironmentFailed as failed:
+            if not tolerant:
+                raise
+            episode.failure, episode.ended = str(failed), True
+
     with ExitStack() as closing:
-        copies = [make_one(spec) for _ in range(num_episodes)]
-        for env in copies:
-            closing.callback(env.close)
-        observations = [env.reset(seed=seed + i)[0] for i, env in enumerate(copies)]
-        returns, lengths, truncations = [0.0] * num_episodes, [0] * num_episodes, 0
-        playing = list(range(num_episodes))
-        while playing:
-            still = []
-            for i, action in zip(playing, choose(np.stack([observations[i] for i in playing])), strict=True):
-                observations[i], reward, terminated, truncated, _ = copies[i].step(action)
-                returns[i] += float(reward)
-                lengths[i] += 1
-                truncations += int(truncated and not terminated)
-                still += [] if terminated or truncated else [i]
-            playing = still
-    return Episodes(returns=tuple(returns), lengths=tuple(lengths), truncated=truncations)
+        for i, episode in enumerate(episodes):
+            told(episode, partial(episode.begin, spec, seed + i))
+            if episode.env is not None:
+                closing.callback(episode.env.close)
+        while playing := [episode for episode in episodes if not episode.ended]:
+            actions = choose(np.stack([episode.seen for episode in playing if episode.seen is not None]))
+            for episode, action in zip(playing, actions, strict=True):
+                told(episode, partial(episode.step, action, longest))
+    return _summed(episodes)
+
+
+def _summed(episodes: Sequence[_Episode]) -> Episodes:
+    whole = [episode for episode in episodes if episode.failure is None]
+    lost = [episode for episode in episodes if episode.failure is not None]
+    return Episodes(
+        returns=tuple(episode.total for episode in whole),
+        lengths=tuple(episode.length for episode in whole),
+        truncated=sum(episode.truncated for episode in whole),
+        excluded=len(lost),
+        failure=lost[0].failure if lost else None,
+        lost_steps=sum(episode.length for episode in lost),
+    )
 
 
 def random_choice(space: spaces.Space[object], seed: int) -> Callable[[Array], Sequence[object]]:

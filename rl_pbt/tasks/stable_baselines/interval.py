@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, final
 
 import numpy as np
@@ -18,10 +19,12 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, built
 from rl_pbt.records import FinalTest, Hyper, Proposal, Result
 from rl_pbt.tasks.answers import described
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED
-from rl_pbt.tasks.rl.environments import resolved
+from rl_pbt.tasks.rl.environments import longest_episode, resolved
+from rl_pbt.tasks.rl.failing import EnvironmentFailed, or_excluded, tried_twice
 from rl_pbt.tasks.stable_baselines import members
 from rl_pbt.tasks.stable_baselines.arguments import on_policy, quantum_of
 from rl_pbt.tasks.stable_baselines.environments import (
@@ -31,7 +34,7 @@ from rl_pbt.tasks.stable_baselines.environments import (
     make_training,
     random_choice,
 )
-from rl_pbt.tasks.stable_baselines.judging import Outcome, Winner, chooser
+from rl_pbt.tasks.stable_baselines.judging import Choose, Outcome, Winner, chooser
 from rl_pbt.tasks.stable_baselines.members import Whole, environments_of
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.tasks.stable_baselines.settings import algorithm_of, refuse_actions, spaces_of
@@ -46,8 +49,9 @@ class StableBaselinesTask:
     """Train and judge members of one algorithm on one environment.
 
     `hypers` are the values of those that the search leaves alone, and `options` what is fixed. SB3's schedules, such as DQN's
-    exploration, run over `budget` frames, a member's whole budget, evaluation included. The other fields are those of
-    `StableBaselinesOptions`; `threads` changes the speed and never a result.
+    exploration, run over `budget` frames, a member's whole budget, evaluation included. Episodes that are judged are cut after
+    `longest_episode` frames. The other fields are those of `StableBaselinesOptions`; `threads` changes the speed and never a
+    result.
     """
 
     env: EnvSpec
@@ -59,8 +63,19 @@ class StableBaselinesTask:
     fitness: Literal["evaluation", "training"] = "evaluation"
     deterministic: bool = True
     replay_buffer: bool = True
+    longest_episode: int | None = None
     device: str = "cpu"
     threads: int = 1
+
+    @property
+    def subject(self) -> str:
+        """The environment."""
+        return f"environment {self.env.id}"
+
+    @property
+    def patience_s(self) -> float:
+        """For one step."""
+        return PATIENCE_S
 
     @property
     def quantum(self) -> int:
@@ -79,12 +94,16 @@ class StableBaselinesTask:
             return [self._one_result(proposal, age, job, advance) for proposal, age in aged]
 
     def _one_result(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
-        """A failure is charged like a success, so that no method can retry for ever."""
-        clock = Clock()
-        units = proposal.units // self.quantum * self.quantum
-        outcome = self._outcome(proposal, units, job, advance)
+        """A member that an environment fails is charged for what was emulated; any other failure is charged like a success."""
+        if proposal.id in job.given_up:
+            return Result(proposal=proposal.id, fitness=None, failure=job.given_up[proposal.id], lineage_units=age)
+
+        def told(units: int) -> None:
+            advance(units, proposal.id)
+
+        clock, outcome = tried_twice(lambda tolerant: (Clock(), self._outcome(proposal, job, told, tolerant)))
         eval_units = outcome.evaluated.steps * self.env.frame_skip
-        cost = clock.cost(train_units=units, eval_units=eval_units, updates=outcome.updates)
+        cost = clock.cost(train_units=outcome.train_units, eval_units=eval_units, updates=outcome.updates)
         returns = () if outcome.failure else outcome.judged.returns
         return Result(
             proposal=proposal.id,
@@ -93,16 +112,25 @@ class StableBaselinesTask:
             returns=returns,
             cost=cost,
             metrics=outcome.metrics,
-            lineage_units=age + units,
+            lineage_units=age + outcome.train_units,
         )
 
-    def _outcome(self, proposal: Proposal, units: int, job: IntervalJob, advance: Advance) -> Outcome:
-        """Whatever goes wrong in making a member, in its training or in judging it is this member's failure alone."""
-        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation")
+    def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
+        """Whatever goes wrong in making a member, in its training or in judging it is this member's failure alone.
+
+        Raises EnvironmentFailed where an environment failed, unless `tolerant`.
+        """
+        units = proposal.units // self.quantum * self.quantum
+        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units)
+        told(0)
         try:
             model = self.begun(proposal, job.root_seed, job.checkpoints)
             with closing(environments_of(model)):
-                return self._lived(model, outcome, proposal, units, job, advance)
+                return self._lived(model, outcome, proposal, job, told, tolerant)
+        except EnvironmentFailed as failed:  # when it was made
+            if not tolerant:
+                raise
+            return replace(outcome, failure=str(failed), train_units=0)
         except UserError:
             raise
         except Exception as error:
@@ -146,59 +174,105 @@ class StableBaselinesTask:
         return model
 
     def _lived(
-        self, model: Whole, outcome: Outcome, proposal: Proposal, units: int, job: IntervalJob, advance: Advance
+        self,
+        model: Whole,
+        outcome: Outcome,
+        proposal: Proposal,
+        job: IntervalJob,
+        told: Callable[[int], None],
+        tolerant: bool,
     ) -> Outcome:
         """Train, judge and save."""
-        updates = model._n_updates
+        updates, steps = model._n_updates, model.num_timesteps
         try:
-            if proposal.trains:
-                logged = members.train(model, units // self.env.frame_skip, lambda made: advance(made * self.env.frame_skip))
-                outcome = replace(outcome, logged=logged, trained=ended_in(environments_of(model)))
-            outcome = replace(outcome, updates=model._n_updates - updates)
-            if outcome.fitness == "evaluation" and outcome.losses_finite and members.finite(model):
-                outcome = replace(outcome, evaluated=self._evaluated(model, proposal, job.root_seed))
+            outcome = self._judged(model, self._trained(model, outcome, proposal, told), proposal, job.root_seed, told, tolerant)
+        except EnvironmentFailed as failed:
+            if members.finite(model):
+                if not tolerant:
+                    raise
+                made = (model.num_timesteps - steps) * self.env.frame_skip
+                return replace(outcome, failure=str(failed), train_units=made, updates=model._n_updates - updates)
         except Exception:
             if members.finite(model):
                 raise
         if not (members.finite(model) and outcome.losses_finite):
             return replace(outcome, failure=DIVERGED)
+        if outcome.evaluated.failure is not None:
+            return replace(outcome, failure=outcome.evaluated.failure)
         if proposal.trains:
             job.checkpoints.save(proposal.id, packed(self._tree(model, proposal)))
         return replace(outcome, failure=outcome.complaint)
+
+    def _trained(self, model: Whole, outcome: Outcome, proposal: Proposal, told: Callable[[int], None]) -> Outcome:
+        if not proposal.trains:
+            return outcome
+        updates, skip = model._n_updates, self.env.frame_skip
+        logged = members.train(model, outcome.train_units // skip, lambda made: told(made * skip))
+        return replace(outcome, logged=logged, trained=ended_in(environments_of(model)), updates=model._n_updates - updates)
+
+    def _judged(
+        self,
+        model: Whole,
+        outcome: Outcome,
+        proposal: Proposal,
+        root_seed: int,
+        told: Callable[[int], None],
+        tolerant: bool,
+    ) -> Outcome:
+        if outcome.fitness == "training" or not (outcome.losses_finite and members.finite(model)):
+            return outcome
+        set_random_seed(_seed(root_seed, "evaluation actions", proposal))
+        seed = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
+        num_episodes = proposal.episodes or self.eval_episodes
+        return replace(outcome, evaluated=self._play(num_episodes, seed, self._chooser(model), tolerant, partial(told, 0)))
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
         learned = members.learned(model, replay_buffer=self.replay_buffer)
         return {"agent": self.algorithm, "hypers": {**self.hypers, **proposal.hypers}, **learned}
 
-    def _evaluated(self, model: Whole, proposal: Proposal, root_seed: int) -> Episodes:
-        set_random_seed(_seed(root_seed, "evaluation actions", proposal))
-        seed = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
-        return self._play(model, proposal.episodes or self.eval_episodes, seed)
+    def _chooser(self, model: Whole) -> Choose:
+        return chooser(model, deterministic=self.deterministic)
 
-    def _play(self, model: Whole, num_episodes: int, seed: int) -> Episodes:
-        return first_episodes(self.env, num_episodes, seed, chooser(model, deterministic=self.deterministic))
+    def _play(self, num_episodes: int, seed: int, choose: Choose, tolerant: bool, calling: Callable[[], None]) -> Episodes:
+        longest = None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
+        return first_episodes(self.env, num_episodes, seed, choose, longest=longest, tolerant=tolerant, calling=calling)
 
-    def test(self, job: FinalTestJob) -> FinalTest:
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """True returns of a finished proposal, which chooses as in evaluation, on test seeds."""
         torch.set_num_threads(self.threads)
-        clock = Clock()
-        with members.own_streams(self.device):
+        seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
+
+        def played(tolerant: bool) -> FinalTest:
+            clock = Clock()
             model = self._loaded(job.proposal, job.checkpoints)
             with closing(environments_of(model)):
                 set_random_seed(_seed(job.root_seed, f"test actions from episode {job.episodes[0]}"))
-                seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
-                return self._tested(job.proposal, self._play(model, len(job.episodes), seed), clock)
+                choose, calling = self._chooser(model), partial(advance, 0, job.proposal)
+                return self._tested(job.proposal, self._play(len(job.episodes), seed, choose, tolerant, calling), clock)
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest:
+        with members.own_streams(self.device):
+            return or_excluded(job.proposal, len(job.episodes), played)
+
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
         """A uniformly random policy on the test seeds of `root_seed`: the floor that any training must beat."""
-        clock = Clock()
-        choose = random_choice(spaces_of(self.env.id)[1], _seed(root_seed, "random policy"))
         seed = seeds.environment_seed(root_seed, split="test")
-        return self._tested(None, first_episodes(self.env, episodes, seed, choose), clock)
+
+        def played(tolerant: bool) -> FinalTest:
+            clock = Clock()
+            choose = random_choice(spaces_of(self.env.id)[1], _seed(root_seed, "random policy"))
+            return self._tested(None, self._play(episodes, seed, choose, tolerant, partial(advance, 0, None)), clock)
+
+        return or_excluded(None, episodes, played)
 
     def _tested(self, proposal: int | None, episodes: Episodes, clock: Clock) -> FinalTest:
-        cost = clock.cost(eval_units=episodes.steps * self.env.frame_skip)
-        return FinalTest(proposal=proposal, returns=episodes.returns, cost=cost, capped=episodes.truncated)
+        return FinalTest(
+            proposal=proposal,
+            returns=episodes.returns,
+            cost=clock.cost(eval_units=episodes.steps * self.env.frame_skip),
+            capped=episodes.truncated,
+            excluded=episodes.excluded,
+            failure=episodes.failure,
+        )
 
     def rehearsal(self) -> StableBaselinesTask:
         """Without evaluation, and learning from the first round on: what most of a run does."""
@@ -231,8 +305,9 @@ def make(config: RunConfig) -> StableBaselinesTask:
         torch.zeros(1, device=chosen.device)
     except (RuntimeError, AssertionError):
         raise BadSetting("device", f"{chosen.device!r} is not available here: use cpu") from None
+    env = resolved(chosen.env)
     task = StableBaselinesTask(
-        env=resolved(chosen.env),
+        env=env,
         algorithm=algorithm_of(chosen.agent),
         options=chosen.agent_options,
         hypers=config.hypers,
@@ -241,6 +316,7 @@ def make(config: RunConfig) -> StableBaselinesTask:
         fitness=chosen.fitness,
         deterministic=chosen.deterministic,
         replay_buffer=chosen.replay_buffer,
+        longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
         device=chosen.device,
     )
     refuse_actions(task.env, task.algorithm, spaces_of(task.env.id)[1])

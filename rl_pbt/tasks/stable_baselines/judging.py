@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 from stable_baselines3 import DQN, SAC
@@ -15,6 +15,8 @@ from rl_pbt.arrays import Array
 from rl_pbt.tasks.playing import episode_metrics, no_fitness
 from rl_pbt.tasks.stable_baselines.environments import Episodes
 from rl_pbt.tasks.stable_baselines.members import Whole
+
+Choose: TypeAlias = Callable[[Array], Sequence[object]]  # observations of copies that play -> their actions
 
 
 @final
@@ -40,7 +42,7 @@ class Winner:
         return self.model.predict(seen, deterministic=deterministic)[0]
 
 
-def chooser(model: Whole, *, deterministic: bool) -> Callable[[Array], Sequence[object]]:
+def chooser(model: Whole, *, deterministic: bool) -> Choose:
     """How a member plays, for `environments.first_episodes`."""
     agent = Winner(model)
     if isinstance(model, DQN) and not deterministic:
@@ -64,12 +66,15 @@ def _reset_noise(model: Whole) -> None:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Of one interval of one member. `logged` are SB3's values; `fitness` says which episodes judge."""
+    """Of one interval of one member, which trained for `train_units`. `logged` are SB3's values; `fitness` says which episodes
+    judge.
+    """
 
     fitness: Literal["evaluation", "training"]
     logged: Mapping[str, float] = field(default_factory=dict)
     trained: Episodes = field(default_factory=Episodes)
     evaluated: Episodes = field(default_factory=Episodes)
+    train_units: int = 0
     updates: int = 0
     failure: str | None = None
 

@@ -241,7 +241,7 @@ class Means(Logger):
 
 @final
 class _Advance(BaseCallback):
-    """Tells of steps at the end of every rollout."""
+    """Tells of steps at the end of every rollout, and after each that there was one."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         super().__init__()
@@ -252,6 +252,7 @@ class _Advance(BaseCallback):
         self._told = self.model.num_timesteps
 
     def _on_step(self) -> bool:
+        self._advance(0)
         return True
 
     def _on_rollout_end(self) -> None:

@@ -23,6 +23,11 @@ class StableBaselinesOptions:
         "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper"
     )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    max_episode_frames: int | None = option(
+        None,
+        help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",
+        trains=False,
+    )
     deterministic: bool = option(
         True,
         help="evaluate and test the likeliest actions, as SB3 does; false (default for Atari, MiniGrid) draws as in training",
@@ -36,4 +41,4 @@ class StableBaselinesOptions:
     frame_skip: int = option(1, help="frames of one action", flag=False)
 
     def __post_init__(self) -> None:
-        at_least_one(self, "eval_episodes")
+        at_least_one(self, "eval_episodes", *([] if self.max_episode_frames is None else ["max_episode_frames"]))

@@ -19,7 +19,7 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.environments import resolved
+from rl_pbt.tasks.rl.environments import cut_episodes, resolved
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
@@ -208,9 +208,11 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         judged = "the training episodes that end in a generation"
     fixed = ", ".join(f"{name}={in_a_word(value, empty='default')}" for name, value in chosen.agent_options.items())
     quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
+    cut = cut_episodes(resolved(chosen.env), chosen.max_episode_frames, config.interval)
     lines = [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", judged),
+        *([("episodes", cut)] if cut else []),
         ("agent", fixed),
         ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
     ]

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from rl_pbt.arrays import State
-from rl_pbt.executors import EXECUTORS, run_all
-from rl_pbt.making import configure, make_task
+from rl_pbt.executors import run_all
+from rl_pbt.making import configure, make_executor, make_task
 from rl_pbt.records import Hypers, Proposal, Result
-from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob, Task
 from rl_pbt.tasks.trees import unpacked
 
@@ -131,7 +131,7 @@ class Bench:
     def __init__(self, specimen: Specimen, executor: str, folder: Path) -> None:
         self.specimen = specimen
         self.task: Task = make_task(configure(specimen.settings), workers=2 if executor == "processes" else 1)
-        self._executor = EXECUTORS[executor](self.task, 1)
+        self._executor = make_executor(self.task, 1, executor)
         self.checkpoints = FolderCheckpoints(folder)
         self.first = self(self.proposal(0), self.proposal(1))
 
@@ -166,7 +166,9 @@ def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> boo
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.fixture(scope="module", params=[(name, executor) for name in SPECIMENS for executor in EXECUTORS], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(name, executor) for name in SPECIMENS for executor in ("inline", "processes")], ids="-".join
+)
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     name, executor = request.param
     sys.path.insert(0, str(TRAININGS))

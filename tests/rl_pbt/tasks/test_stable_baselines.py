@@ -22,7 +22,8 @@ from rl_pbt.config import RunConfig
 from rl_pbt.envs import make_vector, resolve
 from rl_pbt.errors import UserError
 from rl_pbt.records import Hypers, Proposal, Result
-from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob, Machine
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob, Machine
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.stable_baselines import TYPE, arguments, members
 from rl_pbt.tasks.stable_baselines.environments import first_episodes, make_one
 from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
@@ -334,7 +335,7 @@ def test_what_is_charged_and_told(algorithm: str) -> None:
     told: list[int] = []
     units = 3 * task.quantum + task.quantum // 2
     job = IntervalJob(proposals=(work(0, units=units),), lineage_units=(100,), root_seed=3, checkpoints=memory)
-    (result,) = task.interval(job, told.append)
+    (result,) = task.interval(job, lambda units, proposal=None: told.append(units) if units else None)
     assert sum(told) == result.cost.train_units == 3 * task.quantum
     assert result.lineage_units == 100 + 3 * task.quantum
     assert result.cost.eval_units == round(len(result.returns) * result.metrics["eval/mean_ep_length"])

@@ -8,10 +8,12 @@ import gymnasium
 import pytest
 
 from rl_pbt.agents import AGENTS
-from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, resolve
+from rl_pbt.envs import BACKENDS, DEFAULT_BACKEND, FAMILIES, EnvironmentUnavailable, resolve
 from rl_pbt.envs.families import family_of, register
 from rl_pbt.making import configure, make_task
+from rl_pbt.options import fields_of
 from rl_pbt.tasks.rl.defaults import DEFAULTS
+from rl_pbt.tasks.rl.options import RLOptions
 
 WHOLE = ("box2d", "classic_control", "minatar", "mujoco", "toy_text")  # of the others, one stands for all
 ONE_OF_MANY = ("ALE/Pacman-v5", "MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1")
@@ -36,6 +38,13 @@ IDS = [id_ for family in WHOLE for id_ in newest_ids(family)] + list(ONE_OF_MANY
 def test_the_families_that_are_tried_whole_exist() -> None:
     assert set(WHOLE) <= set(FAMILIES) and set(WHOLE) <= set(DEFAULTS)
     assert "CartPole-v1" in IDS
+
+
+def test_the_options_name_every_agent_and_backend() -> None:
+    options = fields_of(RLOptions)
+    assert f"one of: {', '.join(AGENTS)}, or sb3:" in options["agent"].metadata["help"]
+    assert options["backend"].metadata["help"].endswith(f"one of: {', '.join(BACKENDS)}")
+    assert options["agent"].default in AGENTS and options["backend"].default == DEFAULT_BACKEND
 
 
 @pytest.mark.parametrize("agent", AGENTS)

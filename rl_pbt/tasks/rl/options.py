@@ -1,0 +1,41 @@
+"""What can be set of the reinforcement-learning task.
+
+The command line describes the options of every task, whichever is run, so this loads neither torch nor gymnasium: names that
+`agents.AGENTS` and `envs.BACKENDS` list are written out here, and a test holds them to those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rl_pbt.options import Settings, at_least_one, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RLOptions:
+    """An agent on an environment. `agent_options` names every option of the agent; `env_options` and `frame_skip` are a record
+    of the environment as it was resolved.
+    """
+
+    env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
+    agent: str = option("a2c", help="learning algorithm, one of: a2c, impala, or sb3:ALGORITHM of Stable-Baselines3")
+    agent_options: Settings = option(
+        factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
+    )
+    fitness: Literal["evaluation", "training"] = option(
+        "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False
+    )
+    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    max_episode_frames: int | None = option(
+        None,
+        help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",
+        trains=False,
+    )
+    backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")
+    device: str = option("cpu", help="cpu or cuda", trains=False)
+    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
+    frame_skip: int = option(1, help="frames of one action", flag=False)
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "eval_episodes", *([] if self.max_episode_frames is None else ["max_episode_frames"]))
