@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
 
-from rl_pbt.executors.base import Executor, Outcome, run_all
+from rl_pbt.executors.base import Executor, ExecutorOptions, Outcome, TaskError, run_all
 from rl_pbt.executors.inline import InlineExecutor
 from rl_pbt.executors.processes import ProcessExecutor
+from rl_pbt.executors.ray import RayExecutor
+from rl_pbt.executors.ray_cluster import RayOptions
 from rl_pbt.tasks.base import Task
 
-__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "Outcome", "ProcessExecutor", "run_all"]
+__all__ = ["EXECUTORS", "Executor", "ExecutorOptions", "InlineExecutor", "Outcome", "ProcessExecutor", "TaskError", "run_all"]
 
-# Name -> what makes one for a task and so many workers.
-EXECUTORS: dict[str, Callable[[Task, int], Executor]] = {
-    "inline": lambda task, workers: InlineExecutor(task),
-    "processes": ProcessExecutor,
+
+@final
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What makes an executor for a task and so many workers, and the dataclass of what else can be said of it."""
+
+    make: Callable[[Task, int, Any], Executor]
+    options: type[ExecutorOptions] = ExecutorOptions
+
+
+EXECUTORS: dict[str, Entry] = {
+    "inline": Entry(lambda task, workers, options: InlineExecutor(task, options)),
+    "processes": Entry(ProcessExecutor),
+    "ray": Entry(RayExecutor, RayOptions),
 }

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar, final
+from types import FrameType
+from typing import Generic, NoReturn, TypeVar, final
 
-from rl_pbt.executors.base import Outcome
+from rl_pbt.executors.attempts import NOBODY, Attempts, Death, death_by
+from rl_pbt.executors.base import ExecutorOptions, Outcome
 from rl_pbt.executors.interrupts import heard
+from rl_pbt.executors.watching import TICK_S, Board, Watch, watch
 from rl_pbt.tasks.base import Job, Task
 
 T = TypeVar("T")
+NO_OPTIONS = ExecutorOptions()
 
 
 @final
 class InlineExecutor:
-    """The simplest executor: no other process, nothing to clean up."""
+    """The simplest executor: no other process, nothing to clean up. A crash of native code ends the run, which can be resumed."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, options: ExecutorOptions = NO_OPTIONS) -> None:
         self.task = task
-        self.units_underway = 0
+        self.options = options
+        self.board = Board([0, 0, NOBODY])
 
-    def advance(self, units: int) -> None:
-        """Told by the job that runs."""
-        self.units_underway += units
+    @property
+    def units_underway(self) -> int:
+        return self.board.units
 
     def submit(self, job: Job[T]) -> Outcome[T]:
         return _Deferred(self, job)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class _Ended(KeyboardInterrupt):
+    """An attempt is over; of a kind that no task keeps to itself."""
+
+    def __init__(self, death: Death) -> None:
+        super().__init__(death.reason)
+        self.death = death
 
 
 @final
@@ -40,8 +58,60 @@ class _Deferred(Generic[T]):
     job: Job[T]
 
     def wait(self) -> T:
+        attempts = Attempts(self.job, self.executor.task.subject)
+        while True:
+            try:
+                return self._attempt(attempts.job)
+            except _Ended as ended:
+                attempts.failed(ended.death)
+
+    def _attempt(self, job: Job[T]) -> T:
+        """Raises _Ended for what would end a worker process."""
+        task, board = self.executor.task, self.executor.board
+        where = f"this process ({os.getpid()})"
         try:
-            with heard():
-                return self.job.run(self.executor.task, self.executor.advance)
+            with heard(), _watched(watch(task, job, board, where, self.executor.options.timeout)), _no_exit(board):
+                return job.run(task, board.advance)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit, and what event loops raise
+            raise _Ended(death_by(error, board.proposal)) from error
         finally:
-            self.executor.units_underway = 0
+            board.clear()
+
+
+@contextmanager
+def _watched(watch: Watch) -> Iterator[None]:
+    """Within, look now and then; what waits in native code does not notice. Only in the main thread, and not on Windows."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def look(signum: int, frame: FrameType | None) -> None:
+        if (death := watch.look()) is not None:
+            raise _Ended(death)
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _no_exit(board: Board) -> Iterator[None]:
+    """Within, `os._exit` does not end this process, with a status of the environment's choice; it does end its children."""
+    really, here = os._exit, os.getpid()
+
+    def exit_(status: int) -> NoReturn:
+        if os.getpid() != here:
+            really(status)
+        raise _Ended(Death(f"ended with status {status}", board.proposal))
+
+    os._exit = exit_
+    try:
+        yield
+    finally:
+        os._exit = really

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, acted on only where a run can stop cleanly.
+"""Ctrl-C, SIGTERM and SIGHUP, acted on only where a run can stop cleanly.
 
 Python raises KeyboardInterrupt between any two instructions: inside a garbage collector's callback it is printed and lost,
 while a worker process starts it leaves half a child, while things are closed it leaves them open. So a run notes a signal
@@ -11,7 +11,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM too: a shell starts background jobs with SIGINT ignored
+# SIGTERM too, since a shell starts background jobs with SIGINT ignored; and SIGHUP, of a terminal that is closed.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 _noted = False
 _listening = False
@@ -24,16 +25,21 @@ def _note(*_: object) -> None:
         raise KeyboardInterrupt
 
 
+def _outlives_its_terminal(number: int) -> bool:
+    """Whether that is what nohup asked for."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """Signals wait for the next `heard`, or for the end. Only the main thread may enter."""
     global _noted  # noqa: PLW0603
     _noted = False
-    before = [signal.signal(number, _note) for number in SIGNALS]
+    before = {number: signal.signal(number, _note) for number in SIGNALS if not _outlives_its_terminal(number)}
     try:
         yield
     finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
     if _noted:
         raise KeyboardInterrupt

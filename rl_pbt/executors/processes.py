@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections import deque
@@ -18,42 +20,34 @@ from contextlib import contextmanager, suppress
 from ctypes import c_longlong
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, final
+from typing import Any, Generic, TypeAlias, TypeVar, final
 
 from rl_pbt.errors import UserError
-from rl_pbt.executors.base import Outcome
+from rl_pbt.executors import descendants
+from rl_pbt.executors.attempts import Attempts, Death, death_by, death_of
+from rl_pbt.executors.base import Answer, ExecutorOptions, Outcome, TaskError, answered
 from rl_pbt.executors.interrupts import heard
-from rl_pbt.tasks.base import Advance, Job, Task
+from rl_pbt.executors.watching import FIELDS, TICK_S, Board, Watch, watch
+from rl_pbt.tasks.base import Job, Task
 
 T = TypeVar("T")
-Answer: TypeAlias = tuple[Literal["done"], T] | tuple[Literal["user error", "error"], str]
 AnyPending: TypeAlias = "_Pending[Any]"  # one of jobs with different outcomes
 
-ATTEMPTS = 3
+LONGEST_SOCKET_FOLDER = 60  # characters; the path of a socket may have about a hundred
+NO_OPTIONS = ExecutorOptions()
 if sys.platform == "linux":
     _CONTEXT = multiprocessing.get_context("forkserver")
 else:
     _CONTEXT = multiprocessing.get_context("spawn")
 
 
-class TaskError(RuntimeError):
-    """The task raised something that the user cannot put right; carries the worker's traceback."""
-
-
-def _leave_with_parent() -> None:
+def _leave_with_parent(mark: str) -> None:
     """End this worker when the parent is gone: an orphan would keep writing into a folder that a resumed run owns."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()  # not the server, from which workers are forked: it lives as long as they do
-    _kill_group(os.getpid())
+    descendants.end(os.getpid(), mark)
     os._exit(1)
-
-
-def _kill_group(worker: int) -> None:
-    """The worker and the processes that its environments started, such as ViZDoom's engines, which nothing else would end."""
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError):
-            os.killpg(worker, signal.SIGKILL)
 
 
 @contextmanager
@@ -70,82 +64,113 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _short_paths_of_sockets() -> Iterator[None]:
+    """Within, temporary folders are where the path of a socket can be, which must be short; the server remembers its own."""
+    before = tempfile.tempdir
+    if len(tempfile.gettempdir()) > LONGEST_SOCKET_FOLDER:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def prepare(module: str) -> None:
     """Let the server import `module` meanwhile; workers that are started later have it. Does nothing the second time."""
     if sys.platform == "linux":
         _CONTEXT.set_forkserver_preload([module])
-        with _children_deaf_to_interrupts():
+        with _children_deaf_to_interrupts(), _short_paths_of_sockets():
             forkserver.ensure_running()
 
 
-def _serve(task: Task, connection: Connection, units: c_longlong) -> None:
-    def advance(more: int) -> None:
-        units.value += more
-
+def _serve(connection: Connection, numbers: Any, mark: str) -> None:
+    """What a worker does until it is let go."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        os.setpgid(0, 0)
+    descendants.begin(mark)
     # If a child of this worker inherited the pipe, the parent would never see its end when the worker dies.
     os.set_inheritable(connection.fileno(), False)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        connection.send(_attempt(task, job, advance))
+    threading.Thread(target=_leave_with_parent, args=(mark,), daemon=True).start()
+    board = Board(numbers)
+    with suppress(EOFError, OSError):  # let go, or the parent is gone
+        while True:
+            connection.send_bytes(_attempt(connection, board))
+    descendants.end(os.getpid(), mark)  # a parent that is gone cannot
 
 
-def _attempt(task: Task, job: Job[T], advance: Advance) -> Answer[T]:
+def _run(task_and_job: bytes, board: Board) -> Any:
+    task, job = pickle.loads(task_and_job)
+    return job.run(task, board.advance)
+
+
+def _attempt(connection: Connection, board: Board) -> bytes:
+    """The answer to the next job, or its death, pickled here, where what cannot be pickled can be said."""
+    job_in_bytes = connection.recv_bytes()
+    answer: Answer[Any] | Death
     try:
-        return "done", job.run(task, advance)
-    except UserError as error:
-        return "user error", str(error)
+        answer = answered(lambda: _run(job_in_bytes, board))
+        return pickle.dumps(answer)
     except Exception:
-        return "error", traceback.format_exc()
+        answer = Answer(error=TaskError(traceback.format_exc()))
+    except BaseException as error:  # SystemExit, and what event loops raise: this process need not end for it
+        answer = death_by(error, board.proposal)
+    return pickle.dumps(answer)
 
 
 @final
 class _Pending(Generic[T]):
-    """A submitted job and, once it has ended, the answer of its worker."""
+    """A submitted job and, once it has ended, its answer."""
 
-    def __init__(self, executor: ProcessExecutor, job: Job[T]) -> None:
+    def __init__(self, executor: ProcessExecutor, attempts: Attempts[T]) -> None:
         self._executor = executor
-        self.job = job
-        self.attempts = 0
+        self.attempts = attempts
         self.answer: Answer[T] | None = None
 
     def wait(self) -> T:
         while self.answer is None:
             self._executor.listen()
-        if self.answer[0] == "done":
-            return self.answer[1]
-        kind, message = self.answer
-        raise UserError(message) if kind == "user error" else TaskError(message)
+        return self.answer.result()
 
 
 class _Worker:
     """One process and what it is working on."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, timeout: float | None) -> None:
+        self._task = task
+        self._timeout = timeout
+        self._mark = descendants.new_mark()
         self.connection, theirs = _CONTEXT.Pipe()
-        self.units = _CONTEXT.RawValue(c_longlong, 0)  # trained for in its job; no lock, since it has one writer at a time
-        self.process = _CONTEXT.Process(target=_serve, args=(task, theirs, self.units), daemon=True)
-        with _children_deaf_to_interrupts():
+        numbers = _CONTEXT.RawArray(c_longlong, FIELDS)  # no lock, since it has one writer at a time
+        self.board = Board(numbers)
+        self.process = _CONTEXT.Process(target=_serve, args=(theirs, numbers, self._mark), daemon=True)
+        with _children_deaf_to_interrupts(), _short_paths_of_sockets():
             self.process.start()
         theirs.close()
         self.job: AnyPending | None = None
+        self.watch: Watch | None = None
 
     def give(self, pending: AnyPending) -> None:
+        self.board.clear()
         self.job = pending
-        pending.attempts += 1
+        where = f"worker process {self.process.pid}"
+        self.watch = watch(self._task, pending.attempts.job, self.board, where, self._timeout)
         with suppress(OSError):  # it died while idle: the sentinel says so, and the job is given to its replacement
-            self.connection.send(pending.job)
+            self.connection.send_bytes(pickle.dumps((self._task, pending.attempts.job)))
+
+    def answer(self) -> Answer[Any] | Death:
+        """Its answer or, where it ended without one, its death."""
+        try:
+            found: Answer[Any] | Death = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            self.process.join()
+            found = death_of(self.process.exitcode, self.board.proposal)
+        self.board.clear()
+        return found
 
     def stop(self) -> None:
         self.connection.close()
         assert self.process.pid is not None
-        _kill_group(self.process.pid)
+        descendants.end(self.process.pid, self._mark)
         self.process.kill()  # where it had not come so far as to have a group
         self.process.join()
 
@@ -154,18 +179,19 @@ class _Worker:
 class ProcessExecutor:
     """`workers` processes, started when first needed and kept."""
 
-    def __init__(self, task: Task, workers: int) -> None:
+    def __init__(self, task: Task, workers: int, options: ExecutorOptions = NO_OPTIONS) -> None:
         prepare(type(task).__module__)
         self._task = task
         self._size = workers
+        self._options = options
         self._workers: list[_Worker] = []
         self._waiting: deque[AnyPending] = deque()  # for a worker
 
     def submit(self, job: Job[T]) -> Outcome[T]:
-        pending = _Pending(self, job)
+        pending = _Pending(self, Attempts(job, self._task.subject))
         self._waiting.append(pending)
         if len(self._workers) < self._size and all(worker.job is not None for worker in self._workers):
-            self._workers.append(_Worker(self._task))
+            self._workers.append(self._new_worker())
         self._give()
         return pending
 
@@ -176,12 +202,15 @@ class ProcessExecutor:
 
     @property
     def units_underway(self) -> int:
-        return sum(worker.units.value for worker in self._workers)
+        return sum(worker.board.units for worker in self._workers)
 
     @property
     def pids(self) -> list[int]:
         """The live workers' process ids."""
         return [worker.process.pid or 0 for worker in self._workers]
+
+    def _new_worker(self) -> _Worker:
+        return _Worker(self._task, self._options.timeout)
 
     def _give(self) -> None:
         """Work to every idle worker, while there is some."""
@@ -190,27 +219,30 @@ class ProcessExecutor:
                 worker.give(self._waiting.popleft())
 
     def listen(self) -> None:
-        """Wait until a worker answers or dies, take note of each that did, and give out more work."""
+        """Wait a moment until a worker answers, dies or is found to be silent, take note of each, and give out more work."""
         busy = [worker for worker in self._workers if worker.job is not None]
         with heard():
-            ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy]))
+            ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy], TICK_S))
         for worker in busy:
+            assert worker.watch is not None
             if worker.connection in ready or worker.process.sentinel in ready:
-                self._hear(worker)
+                self._hear(worker, worker.answer())
+            elif (death := worker.watch.look()) is not None:
+                self._hear(worker, death)
         self._give()
 
-    def _hear(self, worker: _Worker) -> None:
-        """The answer of a worker or, where it died, its job again for the next one."""
+    def _hear(self, worker: _Worker, answer: Answer[Any] | Death) -> None:
+        """Take a worker's answer or, where the attempt came to nothing, replace it and think about the job again."""
         pending, worker.job = worker.job, None
         assert pending is not None
-        worker.units.value = 0
+        if isinstance(answer, Answer):
+            pending.answer = answer
+            return
+        worker.stop()
+        self._workers[self._workers.index(worker)] = self._new_worker()
         try:
-            pending.answer = worker.connection.recv()
-        except (EOFError, OSError):
-            worker.stop()
-            self._workers[self._workers.index(worker)] = _Worker(self._task)
-            if pending.attempts < ATTEMPTS:
-                self._waiting.appendleft(pending)
-            else:
-                complaint = f"a worker process died {ATTEMPTS} times on the same job (out of memory?): resume with fewer workers"
-                pending.answer = "user error", complaint
+            pending.attempts.failed(answer)
+        except UserError as error:
+            pending.answer = Answer(error=error)
+        else:
+            self._waiting.appendleft(pending)

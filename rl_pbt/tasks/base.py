@@ -8,16 +8,18 @@ this package speaks of units and takes their name from `Words`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, TypeVar
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
+from rl_pbt.errors import plain_text
 from rl_pbt.options import Settings
-from rl_pbt.records import FinalTest, Proposal, Result
+from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 
-Advance: TypeAlias = Callable[[int], None]  # told of units as they are trained for; only for progress
+PATIENCE_S = 600.0  # for tasks that tell every step of an environment
+LONGEST_WORD = 100  # characters of what pages repeat again and again
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -30,6 +32,10 @@ class Words:
     score: str  # what a higher value of is better: "return", "accuracy", "BLEU"
     episode: str  # what gives one score: "episode", "evaluation"
     baseline: str = ""  # what any training must beat: "random policy"; empty where a task has none
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # they may be of a folder that somebody sent, and stand on terminals and pages
+            object.__setattr__(self, one.name, plain_text(getattr(self, one.name), LONGEST_WORD))
 
     @property
     def units(self) -> str:
@@ -53,35 +59,20 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "z", "tch", "sh")) else "s")
 
 
-class Checkpoints(Protocol):
-    """Where the checkpoints of one search are kept, by the id of the proposal that left them.
+class Advance(Protocol):
+    """What a task tells while it works: that it is alive, how far it has come, and on whose behalf."""
 
-    It can be pickled, and its other end need not be this machine's disk.
-    """
+    def __call__(self, units: int, proposal: int | None = None, /) -> None:
+        """`units` more were trained for; 0 says only that the task is alive, as in each step of an evaluation.
 
-    def load(self, proposal: int) -> State:
-        """Raises UserError where it is absent or damaged: never a fresh start in silence."""
-        ...
-
-    def save(self, proposal: int, state: State) -> None:
-        """Durable when this returns."""
-        ...
-
-    def save_together(self, states: Mapping[int, State]) -> None:
-        """Durable when this returns; for checkpoints that are small and many."""
-        ...
-
-    def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
-        """Forget all others, but for those that jobs are writing meanwhile."""
-        ...
-
-    def leave_only(self, proposals: Iterable[int]) -> None:
-        """`keep_only` at the end of a search, when nothing else is to be kept beside them."""
+        `proposal` is the one whose training or environment is called next, so that it can be named, and given up, should that
+        call never return or end the process; None where it is the work of the whole group.
+        """
         ...
 
 
-def unheeded(units: int) -> None:
-    """No progress is shown."""
+def unheeded(units: int, proposal: int | None = None, /) -> None:
+    """Nobody listens."""
 
 
 class Job(Protocol[T_co]):
@@ -91,9 +82,31 @@ class Job(Protocol[T_co]):
         """Do it here and now."""
         ...
 
+    def whose(self, proposal: int | None) -> str:
+        """On whose behalf it works, in words for a person: the member of a proposal of this job, or all of them for None."""
+        ...
+
+    def giving_up(self, proposal: int | None, reason: str) -> Job[T_co]:
+        """The same job but for a proposal that twice ended the worker or never came to an end; None: but for all of them.
+
+        It does not train or judge that proposal any more, and tells the `reason` as its failure. The others keep their places in
+        the group: which members share a tensor may change the last digits.
+        """
+        ...
+
 
 class Task(Protocol):
     """The work itself: a pure function of its job, apart from the checkpoints it reads and writes. It can be pickled."""
+
+    @property
+    def subject(self) -> str:
+        """What of the user's it calls, in words: "environment CartPole-v1", "class MyTraining"."""
+        ...
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds without a sign of life after which somebody is stuck; None where one call of the user's may take its time."""
+        ...
 
     @property
     def quantum(self) -> int:
@@ -109,11 +122,11 @@ class Task(Protocol):
         """Results in the order of the proposals; each one's checkpoint is durable when this returns (none for a failure)."""
         ...
 
-    def test(self, job: FinalTestJob) -> FinalTest:
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """Scores of a finished proposal on test seeds, which nothing was selected on."""
         ...
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest | None:
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
         """The floor that any training must beat, on the test seeds of `root_seed`; None where a task has none."""
         ...
 
@@ -162,6 +175,13 @@ class TaskType(Protocol):
         """Its nouns. Reads nothing but the plain options of a run: no code of the user's is loaded for a report."""
         ...
 
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """The settings that name code of the user's, each with its words: modules as "module:Name", or a program.
+
+        A run folder may come from somebody else: such code runs only if the same command names it too. Loads none of it.
+        """
+        ...
+
     def title(self, options: Settings) -> str:
         """What is trained, for headings: "a2c on CartPole-v1"."""
         ...
@@ -185,15 +205,34 @@ class TaskType(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalJob:
-    """A group of proposals trained together. `lineage_units` is the age of each proposal's parent, 0 without one."""
+    """A group of proposals trained together. `lineage_units` is the age of each proposal's parent, 0 without one.
+
+    `digests` are those of the parents' checkpoints, by proposal, as far as they are known. With `restoring`, the digests of
+    checkpoints that were lost, the job was done before: it leaves only those, and only if they are the same as they were.
+    `given_up` are those of its proposals that must not be touched, with the reason that is their failure.
+    """
 
     proposals: tuple[Proposal, ...]
     lineage_units: tuple[int, ...]
     root_seed: int
     checkpoints: Checkpoints
+    given_up: Mapping[int, str] = field(default_factory=dict)
+    digests: Mapping[int, str | None] = field(default_factory=dict)
+    restoring: Mapping[int, str | None] | None = None
 
     def run(self, task: Task, advance: Advance = unheeded) -> list[Result]:
-        return task.interval(self, advance)
+        sealed = Sealed(self.checkpoints, self.digests, self.restoring)
+        results = task.interval(replace(self, checkpoints=sealed), advance)
+        return [replace(result, digest=sealed.digests.get(result.proposal)) for result in results]
+
+    def whose(self, proposal: int | None) -> str:
+        members = ", ".join(str(one.member) for one in self.proposals if proposal in (one.id, None))
+        several = proposal is None and len(self.proposals) > 1
+        return f"{'members' if several else 'member'} {members} in generation {self.proposals[0].generation + 1}"
+
+    def giving_up(self, proposal: int | None, reason: str) -> IntervalJob:
+        lost = [one.id for one in self.proposals] if proposal is None else [proposal]
+        return replace(self, given_up={**dict.fromkeys(lost, reason), **self.given_up})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +243,36 @@ class FinalTestJob:
     episodes: Sequence[int]
     root_seed: int
     checkpoints: Checkpoints
+    given_up: str | None = None  # the reason, where these episodes must not be touched
+    digest: str | None = None  # of the checkpoint, where it is known
 
     def run(self, task: Task, advance: Advance = unheeded) -> FinalTest:
-        return task.test(self)
+        if self.given_up is not None:
+            return FinalTest(proposal=self.proposal, returns=(), cost=Cost(), excluded=len(self.episodes), failure=self.given_up)
+        return task.test(replace(self, checkpoints=Sealed(self.checkpoints, {self.proposal: self.digest})), advance)
+
+    def whose(self, proposal: int | None) -> str:
+        return f"the test of the winner (proposal {self.proposal})"
+
+    def giving_up(self, proposal: int | None, reason: str) -> FinalTestJob:
+        return replace(self, given_up=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineJob:
+    """Measure the baseline on some of the test episodes of a root seed."""
+
+    root_seed: int
+    episodes: int
+    given_up: str | None = None
+
+    def run(self, task: Task, advance: Advance = unheeded) -> FinalTest | None:
+        if self.given_up is not None:
+            return FinalTest(proposal=None, returns=(), cost=Cost(), excluded=self.episodes, failure=self.given_up)
+        return task.baseline(self.root_seed, self.episodes, advance)
+
+    def whose(self, proposal: int | None) -> str:
+        return "the baseline"
+
+    def giving_up(self, proposal: int | None, reason: str) -> BaselineJob:
+        return replace(self, given_up=reason)

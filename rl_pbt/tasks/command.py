@@ -33,7 +33,8 @@ from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Result
 from rl_pbt.tasks import process_group
 from rl_pbt.tasks.answers import LONGEST_REASON, Failed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.files import read_folder, write_folder
 from rl_pbt.tasks.looping import (
     Done,
@@ -104,6 +105,16 @@ class CommandTask:
     quantum: int = 1
 
     @property
+    def subject(self) -> str:
+        """The program."""
+        return f"program {shlex.join(self.program)}"
+
+    @property
+    def patience_s(self) -> None:
+        """`timeout_s` is for a program that hangs: it ends the program, and not the worker too."""
+        return None
+
+    @property
     def free_evaluation(self) -> bool:
         return True
 
@@ -111,11 +122,11 @@ class CommandTask:
         """One after another; a failure has its reason, and no checkpoint."""
         return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
 
-    def test(self, job: FinalTestJob) -> FinalTest:
-        """Scores for the purpose "test". Raises UserError where the program fails."""
-        return tested(job, self._work)
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        """Scores for the purpose "test"; excluded where the program fails."""
+        return tested(job, self._work, advance)
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest | None:
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
         """None: a program has no baseline."""
         return None
 
@@ -229,6 +240,10 @@ class CommandType:
     def words(self, options: Settings) -> Words:
         """Those that the user chose."""
         return words_for(options)
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """The program."""
+        return {"program": tuple(options["program"])}
 
     def title(self, options: Settings) -> str:
         """The program, as a shell reads it."""

@@ -19,7 +19,8 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Hyper, Hypers, Proposal, Result
 from rl_pbt.tasks.answers import Failed
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Words
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Words
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.trees import json_array, packed, read_json_array, unpacked
@@ -73,17 +74,20 @@ def one_by_one(
     """An interval, one member after another. A failure is charged like a success, so that no method can retry for ever."""
     results = []
     for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
+        advance(0, proposal.id)
         units = proposal.units // quantum * quantum
-        turn = _turn(job, proposal, units, held, evaluations)
         clock = Clock()
-        try:
-            done, failure = work(turn), None
-        except Failed as failed:
-            done, failure = Done(scores=(), updates=0), str(failed)
+        done, failure = Done(scores=(), updates=0), job.given_up.get(proposal.id)
+        if failure is None:
+            turn = _turn(job, proposal, units, held, evaluations)
+            try:
+                done = work(turn)
+            except Failed as failed:
+                failure = str(failed)
         cost = clock.cost(train_units=units, updates=done.updates)
         if done.checkpoint is not None:
             job.checkpoints.save(proposal.id, done.checkpoint)
-        advance(units)
+        advance(units, proposal.id)
         results.append(
             Result(
                 proposal=proposal.id,
@@ -110,17 +114,22 @@ def _turn(job: IntervalJob, proposal: Proposal, units: int, held: Mapping[str, H
     )
 
 
-def tested(job: FinalTestJob, work: Work) -> FinalTest:
-    """Scores of a finished proposal on the test seeds. Raises UserError where it fails there."""
+def tested(job: FinalTestJob, work: Work, advance: Advance) -> FinalTest:
+    """Scores of a finished proposal on the test seeds; they are excluded where it fails there."""
     parent = kept(job.checkpoints, job.proposal)
     found = test_seeds(job.root_seed, job.episodes)
     turn = Turn(purpose="test", hypers=parent.hypers, units=0, seed=found[0], evaluation_seeds=found, parent=parent)
+    advance(0, job.proposal)
+    return scored(job.proposal, len(found), lambda: work(turn).scores)
+
+
+def scored(proposal: int | None, episodes: int, score: Callable[[], tuple[float, ...]]) -> FinalTest:
+    """The scores of a test of a proposal or, for None, of the baseline; all excluded where that fails."""
     clock = Clock()
     try:
-        done = work(turn)
+        return FinalTest(proposal=proposal, returns=score(), cost=clock.cost())
     except Failed as failed:
-        raise UserError(f"proposal {job.proposal} was chosen and cannot be tested: {failed}") from failed
-    return FinalTest(proposal=job.proposal, returns=done.scores, cost=clock.cost())
+        return FinalTest(proposal=proposal, returns=(), cost=clock.cost(), excluded=episodes, failure=str(failed))
 
 
 def test_seeds(root_seed: int, episodes: Sequence[int]) -> tuple[int, ...]:

@@ -34,8 +34,8 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Hypers, Result
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
-from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.finding import BASELINE, TEST, Trainable, check_class, found, in_its_module, name_of
 from rl_pbt.tasks.looping import (
     Done,
@@ -46,6 +46,7 @@ from rl_pbt.tasks.looping import (
     judged_by,
     kept,
     one_by_one,
+    scored,
     test_seeds,
     tested,
     words_for,
@@ -86,6 +87,16 @@ class OwnTask:
     quantum: int = 1
 
     @property
+    def subject(self) -> str:
+        """The class."""
+        return f"class {self.target.__name__}"
+
+    @property
+    def patience_s(self) -> None:
+        """One call of `train` may take as long as it likes."""
+        return None
+
+    @property
     def free_evaluation(self) -> bool:
         return True
 
@@ -93,23 +104,24 @@ class OwnTask:
         """One after another; a failure has its reason, and no checkpoint."""
         return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
 
-    def test(self, job: FinalTestJob) -> FinalTest:
-        """Scores of `test`, or of `evaluate` where the class has no `test`. Raises UserError where they fail."""
-        return replace(tested(job, self._work), held_out=callable(getattr(self.target, TEST, None)))
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        """Scores of `test`, or of `evaluate` where the class has no `test`; excluded where they fail."""
+        return replace(tested(job, self._work, advance), held_out=callable(getattr(self.target, TEST, None)))
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest | None:
-        """The scores of the class's own `baseline`, if it has one. Raises UserError where that fails."""
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
+        """The scores of the class's own `baseline`, if it has one; excluded where that fails."""
         give = getattr(self.target, BASELINE, None)
         if not callable(give):
             return None
-        clock = Clock()
-        returns: list[float] = []
-        try:
+
+        def all_scores() -> tuple[float, ...]:
+            returns: list[float] = []
             for seed in test_seeds(root_seed, range(episodes)):
+                advance(0, None)
                 returns += _keyed(seed, partial(_scores, give, BASELINE, seed))
-        except Failed as failed:
-            raise UserError(f"there is no baseline: {failed}") from failed
-        return FinalTest(proposal=None, returns=tuple(returns), cost=clock.cost())
+            return tuple(returns)
+
+        return scored(None, episodes, all_scores)
 
     def rehearsal(self) -> OwnTask:
         """One evaluation each."""
@@ -214,6 +226,10 @@ class OwnType:
     def words(self, options: Settings) -> Words:
         """Those that the user chose."""
         return words_for(options, baseline="baseline")
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """The class."""
+        return {"task": (options["target"],)}
 
     def title(self, options: Settings) -> str:
         """The class."""

@@ -5,6 +5,7 @@ But for those that leave its session on purpose, as daemons do.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua")  # what an interpreter is
 KEPT_BYTES = 8192  # of the end of what a program prints; the rest is dropped as it comes
 LAST_OUTPUT_S = 1.0  # how long to wait for the last output when the program and its group are gone
 
+# Becomes the program when it hears a word: not before somebody watches over it. Where that word never comes, it just ends.
+GATE = 'read -r word && exec "$@" </dev/null'
 # Waits for a word. Where the process that should say it dies instead, by whatever signal, it ends the program's group and removes
 # the folder.
 WATCH = 'read -r word || { kill -9 "-$1"; rm -rf "$2"; } 2>/dev/null'
@@ -78,11 +81,14 @@ def run(program: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: 
     Where this process dies meanwhile, the program's group ends too, and the folder `scratch` is removed (not on Windows). Raises
     OSError where the program cannot be started.
     """
+    gated = sys.platform != "win32"
+    if gated and shutil.which(program[0], path=env.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program[0])
     process = subprocess.Popen(
-        program,
+        ["/bin/sh", "-c", GATE, "sh", *program] if gated else program,
         cwd=cwd,
         env=dict(env),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if gated else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -90,6 +96,8 @@ def run(program: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: 
     tails = _Tail(process.stdout), _Tail(process.stderr)
     try:
         with _watched(process.pid, scratch):
+            if process.stdin is not None:
+                _say(process.stdin, b"begin\n")
             status: int | None = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         status = None
@@ -119,18 +127,24 @@ def _watched(group: int, scratch: Path) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # nothing by which it could be taken for one of the program's
         start_new_session=True,
     )
     assert watcher.stdin is not None
     try:
         yield
     finally:
-        with suppress(BrokenPipeError):  # somebody killed it
-            watcher.stdin.write(b"done\n")
-            watcher.stdin.flush()
-        with suppress(BrokenPipeError):
-            watcher.stdin.close()
+        _say(watcher.stdin, b"done\n")
         watcher.wait()
+
+
+def _say(pipe: IO[bytes], word: bytes) -> None:
+    """Write a word and close; whoever should have read it may have been killed."""
+    with suppress(BrokenPipeError):
+        pipe.write(word)
+        pipe.flush()
+    with suppress(BrokenPipeError):
+        pipe.close()
 
 
 @final

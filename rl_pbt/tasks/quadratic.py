@@ -15,9 +15,11 @@ import numpy as np
 
 from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
+from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, option
-from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.tasks.base import Advance, Checkpoints, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.records import Cost, FinalTest, Result, is_score
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.completing import completed
 
 START = (0.9, 0.9)
@@ -48,6 +50,14 @@ class QuadraticTask:
     step_size: float = LEARNING_RATE
 
     @property
+    def subject(self) -> str:
+        return "the quadratic"
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
+
+    @property
     def quantum(self) -> int:
         return 1
 
@@ -58,30 +68,39 @@ class QuadraticTask:
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results, states = [], {}
         for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
-            theta = np.array(START) if proposal.parent is None else job.checkpoints.load(proposal.parent)["theta"]
+            if proposal.id in job.given_up:
+                failure = job.given_up[proposal.id]
+                results.append(Result(proposal=proposal.id, fitness=None, failure=failure, lineage_units=age))
+                continue
+            advance(0, proposal.id)
+            theta = np.array(START) if proposal.parent is None else _theta(job.checkpoints, proposal.parent)
             shrink = 1.0 - 2.0 * self.step_size * np.array([float(proposal.hypers["h0"]), float(proposal.hypers["h1"])])
-            theta = theta * shrink**proposal.units  # each gradient step multiplies by it
-            if proposal.trains:
+            with np.errstate(over="ignore", invalid="ignore"):
+                theta = theta * shrink**proposal.units  # each gradient step multiplies by it
+                fitness = objective(theta)
+            advance(proposal.units, proposal.id)
+            finite = is_score(fitness)
+            if proposal.trains and finite:
                 states[proposal.id] = {"theta": theta}
-            fitness = objective(theta)
             results.append(
                 Result(
                     proposal=proposal.id,
-                    fitness=fitness,
-                    returns=(fitness, fitness),  # two evaluations, for operators that want a spread: here 0
+                    fitness=fitness if finite else None,
+                    failure=None if finite else "diverged: Q is not finite",
+                    returns=(fitness, fitness) if finite else (),  # two evaluations, for operators that want a spread: here 0
                     cost=Cost(train_units=proposal.units, updates=proposal.units),
-                    metrics={"theta0": float(theta[0]), "theta1": float(theta[1])},
+                    metrics={"theta0": float(theta[0]), "theta1": float(theta[1])} if finite else {},
                     lineage_units=age + proposal.units,
                 )
             )
         job.checkpoints.save_together(states)
         return results
 
-    def test(self, job: FinalTestJob) -> FinalTest:
-        value = objective(job.checkpoints.load(job.proposal)["theta"])
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        value = objective(_theta(job.checkpoints, job.proposal))
         return FinalTest(proposal=job.proposal, returns=(value,) * len(job.episodes), cost=Cost())
 
-    def baseline(self, root_seed: int, episodes: int) -> FinalTest:
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
         return FinalTest(proposal=None, returns=(objective(np.array(START)),) * episodes, cost=Cost())
 
     def rehearsal(self) -> QuadraticTask:
@@ -89,7 +108,15 @@ class QuadraticTask:
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Array:
         """Theta, [2]."""
-        return checkpoints.load(proposal)["theta"]
+        return _theta(checkpoints, proposal)
+
+
+def _theta(checkpoints: Checkpoints, proposal: int) -> Array:
+    """The weights that a proposal left, [2]. Raises UserError for a checkpoint of something else."""
+    theta = checkpoints.load(proposal).get("theta", np.array([]))
+    if theta.shape != (2,) or theta.dtype != np.float64 or not np.isfinite(theta).all():
+        raise UserError(f"the checkpoint of proposal {proposal} is not of the quadratic: restore it from a copy")
+    return theta
 
 
 @final
@@ -105,6 +132,9 @@ class QuadraticType:
 
     def words(self, options: Settings) -> Words:
         return STEPS
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        return {}
 
     def title(self, options: Settings) -> str:
         return "the quadratic of Jaderberg 2017"

@@ -1,0 +1,130 @@
+"""Jobs whose checkpoints travel with them, to where the driver's disk cannot be seen, and back.
+
+What a job loads is read before it leaves. What it saves comes back beside what it returns, and is written before anybody hears
+of its end: no result is recorded whose checkpoint is not durable where the run is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, cast, final
+
+import numpy as np
+
+from rl_pbt.arrays import State
+from rl_pbt.errors import LostCheckpoint
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Job, Task, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """One call of `save`, or of `save_together`."""
+
+    states: Mapping[int, State]
+    together: bool
+
+    def again(self, checkpoints: Checkpoints) -> None:
+        """The same call of others; durable when this returns."""
+        if self.together:
+            checkpoints.save_together(self.states)
+            return
+        for proposal, state in self.states.items():
+            checkpoints.save(proposal, state)
+
+
+@final
+class Carried:
+    """`Checkpoints` in memory: those that came with a job, and those that it saved. What one holds is never another's array."""
+
+    def __init__(self, states: Mapping[int, State]) -> None:
+        self._states = dict(states)
+        self.saved: list[Saved] = []
+
+    def load(self, proposal: int) -> State:
+        if proposal not in self._states:
+            raise LostCheckpoint(proposal, f"the checkpoint of proposal {proposal} did not come with the job")
+        return _copied(self._states[proposal])
+
+    def save(self, proposal: int, state: State) -> None:
+        self._keep({proposal: state}, together=False)
+
+    def save_together(self, states: Mapping[int, State]) -> None:
+        self._keep(states, together=True)
+
+    def _keep(self, states: Mapping[int, State], *, together: bool) -> None:
+        copies = {proposal: _copied(state) for proposal, state in states.items()}
+        self._states |= copies
+        self.saved.append(Saved(states=copies, together=together))
+
+    def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
+        raise NotImplementedError("a job forgets nothing")
+
+    def leave_only(self, proposals: Iterable[int]) -> None:
+        raise NotImplementedError("a job forgets nothing")
+
+
+def _copied(state: State) -> State:
+    """For a task may go on training in the arrays that it saved, or that it loaded."""
+    return {name: np.array(array, order="C") for name, array in state.items()}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(Generic[T]):
+    """What a job returned, and the checkpoints that it saved."""
+
+    value: T
+    saved: tuple[Saved, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrying(Generic[T]):
+    """A job with the checkpoints that it loads."""
+
+    job: Job[T]
+    states: Mapping[int, State]
+
+    def run(self, task: Task, advance: Advance = unheeded) -> Delivery[T]:
+        carried = Carried(self.states)
+        keeper = _keeper(self.job)
+        job = self.job if keeper is None else cast("Job[T]", replace(keeper, checkpoints=carried))
+        return Delivery(value=job.run(task, advance), saved=tuple(carried.saved))
+
+    def whose(self, proposal: int | None) -> str:
+        return self.job.whose(proposal)
+
+    def giving_up(self, proposal: int | None, reason: str) -> Carrying[T]:
+        return replace(self, job=self.job.giving_up(proposal, reason))
+
+
+def carrying(job: Job[T]) -> Carrying[T]:
+    """The job, ready to leave. Raises UserError where a checkpoint is lost that it loads."""
+    keeper = _keeper(job)
+    return Carrying(job=job, states={} if keeper is None else {id_: keeper.checkpoints.load(id_) for id_ in _loads(keeper)})
+
+
+def delivered(job: Job[T], delivery: Delivery[T]) -> T:
+    """What a job returned that had left as `carrying` it; the checkpoints that it saved are durable, where its own are kept."""
+    keeper = _keeper(job)
+    if keeper is not None:
+        for one in delivery.saved:
+            one.again(keeper.checkpoints)
+    return delivery.value
+
+
+def _keeper(job: object) -> IntervalJob | FinalTestJob | None:
+    """The job, if it is one with checkpoints."""
+    return job if isinstance(job, IntervalJob | FinalTestJob) else None
+
+
+def _loads(job: IntervalJob | FinalTestJob) -> set[int]:
+    """The proposals whose checkpoints it loads."""
+    if isinstance(job, FinalTestJob):
+        return {job.proposal}
+    return {one.parent for one in job.proposals if one.parent is not None}

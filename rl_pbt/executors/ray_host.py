@@ -1,0 +1,139 @@
+"""What runs in an actor of Ray's: it does jobs as anywhere, in a worker process of its own, which a job may crash or block.
+
+So what becomes of a job that misbehaves is decided by the same code as on one machine, and the actor lives on. Nothing here
+imports Ray, and nothing loads what a task needs: that is for the worker process to import, once.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast, final
+
+from rl_pbt import provenance
+from rl_pbt.executors.base import ExecutorOptions, answered
+from rl_pbt.executors.processes import ProcessExecutor, prepare
+from rl_pbt.tasks.base import Task
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """What a worker must have of the process whose work it does: what multiprocessing gives a child of its parent, and the task.
+
+    `main` is the file of its main module, and `main_name` its name where it is run as a module.
+    """
+
+    main: str | None
+    main_name: str | None
+    path: tuple[str, ...]
+    arguments: tuple[str, ...]
+    folder: str
+    task: bytes
+    task_module: str
+    subject: str
+    patience_s: float | None
+    timeout: float | None
+
+
+def this_process(task: Task, options: ExecutorOptions) -> Driver:
+    """The driver is this one."""
+    main = sys.modules["__main__"]
+    return Driver(
+        main=getattr(main, "__file__", None),
+        main_name=getattr(main.__spec__, "name", None),
+        path=tuple(os.path.abspath(folder) for folder in sys.path),
+        arguments=tuple(sys.argv),
+        folder=os.getcwd(),
+        task=pickle.dumps(task),
+        task_module=type(task).__module__,
+        subject=task.subject,
+        patience_s=task.patience_s,
+        timeout=options.timeout,
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a worker is, and what there is that last digits may depend on."""
+
+    host: str
+    versions: Mapping[str, object]
+
+    def differences(self, other: Place) -> list[str]:
+        """What this one has otherwise than the other, in words."""
+        names = sorted(self.versions.keys() | other.versions.keys())
+        pairs = [(name, self.versions.get(name, "absent"), other.versions.get(name, "absent")) for name in names]
+        return [f"{name} {mine} instead of {theirs}" for name, mine, theirs in pairs if mine != theirs]
+
+
+def this_place() -> Place:
+    """The machine of this process."""
+    return Place(host=socket.gethostname(), versions={**provenance.versions(), "processor": provenance.hardware()["processor"]})
+
+
+@final
+class _Packed:
+    """A task that this process does not load; sent to another one, it arrives as what it is."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._content = driver.task
+        self.subject = driver.subject
+        self.patience_s = driver.patience_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (self._content,)
+
+
+@final
+class Host:
+    """The actor. What goes in and out is pickled, by the rules of multiprocessing, which find code by its name, and not by Ray's.
+
+    `begin` is called once; then `run`, for one job at a time, and `news` beside it.
+    """
+
+    def __init__(self) -> None:
+        self._told = io.StringIO()
+
+    def begin(self, driver: bytes) -> bytes:
+        """An Answer: this place, where the driver's jobs can be run now."""
+        return pickle.dumps(answered(lambda: self._begin(pickle.loads(driver))))
+
+    def _begin(self, driver: Driver) -> Place:
+        _stand_in_for(driver)
+        sys.stderr = self._told  # what a person must hear is sent to where a person is
+        prepare(driver.task_module)
+        self._executor = ProcessExecutor(cast("Task", _Packed(driver)), 1, ExecutorOptions(timeout=driver.timeout))
+        return this_place()
+
+    def run(self, job: bytes) -> tuple[bytes, str]:
+        """An Answer of the job, and what there was to tell so far."""
+        answer = answered(lambda: self._executor.submit(pickle.loads(job)).wait())
+        return pickle.dumps(answer), self._told.getvalue()
+
+    def news(self) -> tuple[int, str]:
+        """Units trained for in the job that is underway, and what there was to tell so far."""
+        return self._executor.units_underway, self._told.getvalue()
+
+
+def _stand_in_for(driver: Driver) -> None:
+    """Be to the worker process what the driver would be as its parent, with what there is here of the driver's files."""
+    main = ModuleType("__main__")
+    if driver.main_name is not None:
+        main.__spec__ = ModuleSpec(driver.main_name, None)
+    elif driver.main is not None and Path(driver.main).exists():
+        main.__file__ = driver.main
+    sys.modules["__main__"] = main
+    sys.argv = list(driver.arguments)
+    sys.path = [*driver.path, *(folder for folder in sys.path if folder not in driver.path)]
+    if Path(driver.folder).is_dir():
+        os.chdir(driver.folder)
