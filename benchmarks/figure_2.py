@@ -60,6 +60,8 @@ def problem(seed: int) -> Problem:
 def run_arm(folder: RunFolder, name: str, seed: int) -> History:
     """One arm with one seed, from its ledger as far as there is one."""
     Search(
+        title=name,
+        population=PLAN.population,
         method=Turns(problem(seed), arm=ARMS[name], initial=INITIAL),
         executor=InlineExecutor(QuadraticTask()),
         journal=Journal(folder.ledger(name, seed)),

@@ -17,16 +17,18 @@ import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
-from rl_pbt.making import machine, make_task
+from rl_pbt.making import for_executor, machine, make_task
 from rl_pbt.options import Settings
+from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
-from rl_pbt.running import execute, open_run, prepare
+from rl_pbt.running import check_code, complete, open_run, owning, prepare
 from rl_pbt.store.history import History, line_of_descent, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks import own
 from rl_pbt.tasks.base import Task
+from rl_pbt.tasks.checkpoints import Sealed
 from rl_pbt.tasks.finding import Trainable
 
 Row: TypeAlias = dict[str, JSON]
@@ -37,10 +39,11 @@ Folder: TypeAlias = str | Path
 class Run:
     """One run, finished or not. `folder` holds its manifest, ledgers and report."""
 
-    def __init__(self, folder: Folder, task: type[Trainable] | None = None) -> None:
-        self._run = RunFolder(Path(folder))
+    def __init__(self, folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None) -> None:
+        self._run = RunFolder(Path(folder).absolute())
         self._task = task
-        self._run.manifest()  # or it is not a run
+        self._env = env
+        manifest_of(self._run)  # or it is not a run
 
     @property
     def folder(self) -> Path:
@@ -49,7 +52,7 @@ class Run:
     @property
     def manifest(self) -> Manifest:
         """Command, configuration, versions, hardware, status."""
-        return self._run.manifest()
+        return manifest_of(self._run)
 
     @property
     def config(self) -> RunConfig:
@@ -70,16 +73,19 @@ class Run:
         """The member that a method chose on a seed, loaded: an agent with `act(observation, deterministic=False)`, or an object
         of your own class.
 
-        Without a method or a seed, the best tested of all. Raises UserError where there is none, and for a training of your own
-        if its class was not given: a run never imports code by itself.
+        Without a method or a seed, the best tested of all. Raises UserError where there is none, and where code of
+        yours is needed that was not given to `load`: a run never imports code by itself.
         """
         method, seed, proposal = self.chosen(method, seed)
         config = self.config
         if config.task == "own" and self._task is None:
             target = config.task_options["target"]
             raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
+        if "env" in config.task_options:
+            check_code({} if self._env is None else {"env": self._env}, config, self._run)
         task = _maker(self._task)(config, 1)
-        return task.winner(proposal, self._run.checkpoints(method, seed))
+        digest = read_history(self._run, method, seed).by_id[proposal].result.digest
+        return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
 
     def chosen(self, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
         """Method, seed and proposal of a winner: those named or, of all winners left, the one with the best mean test score."""
@@ -128,7 +134,7 @@ class Run:
 
 
 def _tested(history: History) -> float:
-    return -np.inf if history.test is None else float(np.mean(history.test.returns))
+    return float(np.mean(history.test.returns)) if history.test is not None and history.test.returns else -np.inf
 
 
 def _row(history: History, method: str, seed: int, proposal: int) -> Row:
@@ -159,6 +165,7 @@ def tune(
     resume: Folder | None = None,
     workers: int | None = None,
     executor: str | None = None,
+    keep_population: bool = False,
     quiet: bool = False,
     **settings: object,
 ) -> Run:
@@ -168,11 +175,13 @@ def tune(
     range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999") or holds it at a value. `budget` is
     what each member may train for, `interval` what lies between two chances to copy, both in your own units. Other `settings`:
     `methods`, `population`, `seeds`, `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and
-    the options of the methods. `workers` and `executor` ("inline", "processes") change no result, and a `quiet` run prints
-    nothing. With `resume`, the run in that folder is continued. Raises UserError, one line, for what cannot be.
+    the options of the methods. `workers`, `executor` ("inline", "processes") and the executor's options, such as `timeout`,
+    change no result, and a `quiet` run prints nothing. With `resume`, the run in that folder is continued, with a larger `budget`
+    also when it has ended: for that, `keep_population` leaves every member's last checkpoint. Raises UserError, one line, for
+    what cannot be.
     """
     given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})
-    where = _Where(out=out, resume=resume, workers=workers, executor=executor, quiet=quiet)
+    where = _Where(out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, quiet=quiet)
     if isinstance(task, str):
         return _run({"task": task, **given}, where)
     return _run({"task": "own", "target": task, **given}, where, task)
@@ -185,6 +194,7 @@ def bench(
     resume: Folder | None = None,
     workers: int | None = None,
     executor: str | None = None,
+    keep_population: bool = False,
     quiet: bool = False,
     **settings: object,
 ) -> Run:
@@ -193,16 +203,18 @@ def bench(
     `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, one line, for what cannot
     be.
     """
-    where = _Where(out=out, resume=resume, workers=workers, executor=executor, quiet=quiet)
+    where = _Where(out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, quiet=quiet)
     return _run(settings if env is None else {"env": env, **settings}, where)
 
 
-def load(folder: Folder, task: type[Trainable] | None = None) -> Run:
-    """A run that was made, from its folder. `task` is the class of a training of your own, which loading its winner needs.
+def load(folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None) -> Run:
+    """A run that was made, from its folder.
 
-    Raises UserError where there is no run.
+    Loading a winner of a training of your own needs `task`, its class; one on an environment of a module ("module:Id") needs
+    `env`, that name: a run folder may come from somebody else, and imports no code by itself. Raises UserError where there is
+    no run.
     """
-    return Run(folder, task)
+    return Run(folder, task, env=env)
 
 
 def _maker(trainable: type[Trainable] | None) -> Callable[[RunConfig, int], Task]:
@@ -237,14 +249,19 @@ class _Where:
     resume: Folder | None
     workers: int | None
     executor: str | None
+    keep_population: bool
     quiet: bool
 
 
 def _run(given: Settings, where: _Where, task: type[Trainable] | None = None) -> Run:
     """Begin or continue a run, and report it."""
+    env = given.get("env")
+    given, how = for_executor(given)
     opened = open_run(_plain(given), out=_path(where.out), resume=_path(where.resume))
-    if not opened.finished:
-        prepared = prepare(opened, where.workers, where.executor, make=_maker(task))
-        execute(prepared, command=_script(), stream=io.StringIO() if where.quiet else sys.stdout)
-    write_report(opened.folder)
-    return Run(opened.folder.folder, task)
+    if opened.finished:
+        write_report(opened.folder)
+        return Run(opened.folder.folder, task, env=env)
+    prepared = prepare(opened, where.workers, where.executor, how=how, keep_population=where.keep_population, make=_maker(task))
+    with owning(prepared) as owned:
+        complete(owned, command=_script(), stream=io.StringIO() if where.quiet else sys.stdout)
+    return Run(owned.opened.folder.folder, task, env=env)

@@ -11,49 +11,102 @@ too, at the price that a slow job holds up those behind it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
 
+from rl_pbt.errors import LostCheckpoint, UserError
 from rl_pbt.executors.base import Executor, Outcome, run_all
 from rl_pbt.observers.base import Observer
-from rl_pbt.records import Proposal, Result, joined
-from rl_pbt.search.base import Method
-from rl_pbt.store.events import Chosen, Ended, Proposed
+from rl_pbt.records import FinalTest, Proposal, Result, joined
+from rl_pbt.restoring import Restorer
+from rl_pbt.search import Method, Plan
+from rl_pbt.store.events import Chosen, Ended, Extended, Proposed
 from rl_pbt.store.journal import Journal
-from rl_pbt.tasks.base import Checkpoints, FinalTestJob, IntervalJob
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.checkpoints import Checkpoints
 
+T = TypeVar("T")
 TEST_EPISODES_PER_JOB = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _silent(line: str) -> None:
+    """Nobody reads it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """One method on one seed, with what it needs to run.
 
-    `group_size` is how many proposals make one job at most, `test_episodes` on how many episodes the winner is tested.
+    `title` names it in messages, `population` is how many members fail before nobody is left, `group_size` how many proposals
+    make one job at most, `test_episodes` on how many episodes the winner is tested. `extensions` are larger budgets, with each of
+    which the method goes on when it has ended with the one before. With `keep_population`, the checkpoints from which it could go
+    on once more are left, and not the winner's alone. `say` tells a person of what happens beside the search itself.
     """
 
+    title: str
     method: Method
     executor: Executor
     journal: Journal
     checkpoints: Checkpoints
     root_seed: int
+    population: int
     group_size: int
     test_episodes: int
     observers: Sequence[Observer] = ()
+    extensions: Sequence[Plan] = ()
+    keep_population: bool = False
+    say: Callable[[str], None] = _silent
+
+    @cached_property
+    def restorer(self) -> Restorer:
+        """What computes lost checkpoints again."""
+        return Restorer(executor=self.executor, checkpoints=self.checkpoints, say=self.say)
 
     def run(self) -> None:
-        """Run the method until it asks for nothing more, test its winner, and leave only the winner's checkpoint."""
-        _Loop(search=self).run()
-        self._conclude(self.method.winner())
+        """Run the method until it asks for nothing more, test its winner, and leave only the winner's checkpoint.
 
-    def _conclude(self, winner: int | None) -> None:
+        Raises UserError where all members fail, and what an executor raises.
+        """
+        loop = _Loop(search=self)
+        loop.run()
+        self._judge(self.method.winner())
+        for plan in self.extensions:
+            self.journal.record([Extended(budget=plan.budget_per_member)])
+            self.method.extend(plan)
+            loop.run()
+            self._judge(self.method.winner())
+        self._tidy(self.method.winner())
+
+    def _judge(self, winner: int | None) -> None:
+        """Choose and test."""
         self.journal.record([Chosen(proposal=winner)])
         if winner is not None:
-            test = self.journal.test(winner, lambda: joined(run_all(self.executor, self._shares(winner))))
+            test = self.journal.test(winner, lambda: self._whole(winner, lambda: self._tested(winner)))
             for observer in self.observers:
                 observer.tested(test)
         self.journal.record([Ended()])
-        self.checkpoints.leave_only([] if winner is None else [winner])
+
+    def _tidy(self, winner: int | None) -> None:
+        """Leave no checkpoint that is not wanted any more."""
+        if self.keep_population:
+            self.checkpoints.keep_only(self.method.needed())
+        elif winner is None:
+            self.checkpoints.leave_only([])
+        else:
+            self._whole(winner, lambda: self.checkpoints.leave_only([winner]))
+
+    def _whole(self, winner: int, work: Callable[[], T]) -> T:
+        """The outcome of work that needs the winner's checkpoint, which is computed again where it is lost."""
+        while True:
+            try:
+                return work()
+            except LostCheckpoint as lost:
+                self.restorer.restore(lost, [winner])
+
+    def _tested(self, winner: int) -> FinalTest:
+        return joined(run_all(self.executor, self._shares(winner)))
 
     def _shares(self, winner: int) -> list[FinalTestJob]:
         """The final test, cut into jobs."""
@@ -63,6 +116,7 @@ class Search:
                 episodes=range(start, min(start + TEST_EPISODES_PER_JOB, self.test_episodes)),
                 root_seed=self.root_seed,
                 checkpoints=self.checkpoints,
+                digest=self.restorer.digests[winner],
             )
             for start in range(0, self.test_episodes, TEST_EPISODES_PER_JOB)
         ]
@@ -87,6 +141,8 @@ class _Loop:
     search: Search
     lineage_units: dict[int, int] = field(default_factory=dict)  # by proposal
     underway: deque[_Underway] = field(default_factory=deque)
+    newest: dict[int, Result] = field(default_factory=dict)  # by member
+    failures: list[Result] = field(default_factory=list)  # since the last success
 
     def run(self) -> None:
         method, journal = self.search.method, self.search.journal
@@ -99,12 +155,28 @@ class _Loop:
             if not self.underway:
                 return
             finished = self._results(self.underway.popleft())
-            for _, result, _ in finished:
+            for proposal, result, _ in finished:
                 self.lineage_units[result.proposal] = result.lineage_units
                 method.tell(result)
+                self.newest[proposal.member] = result
+                self.failures = [] if result.failure is None else [*self.failures, result]
             if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
-                being_written = [proposal for underway in self.underway for proposal in underway.ids]
-                self.search.checkpoints.keep_only(method.needed(), being_written=being_written)
+                self.search.checkpoints.keep_only(method.needed(), being_written=self._being_written)
+            self._check_that_somebody_trains()
+
+    @property
+    def _being_written(self) -> list[int]:
+        return [proposal for underway in self.underway for proposal in underway.ids]
+
+    def _check_that_somebody_trains(self) -> None:
+        """Raises UserError where all members failed, or as many in a row without a charge: to draw new ones might never end."""
+        in_a_row = self.failures[-self.search.population :]
+        if len(in_a_row) < self.search.population:
+            return
+        everybody = not self.underway and all(result.failure is not None for result in self.newest.values())
+        if everybody or all(result.cost.units == 0 for result in in_a_row):
+            why = in_a_row[-1].failure
+            raise UserError(f"{self.search.title}: every member failed, the last one so: {why}: mend that, and start a new run")
 
     def _submit(self, proposals: Sequence[Proposal]) -> None:
         for group in _groups(proposals, self.search.group_size):
@@ -113,6 +185,7 @@ class _Loop:
                 lineage_units=tuple(0 if p.parent is None else self.lineage_units[p.parent] for p in group),
                 root_seed=self.search.root_seed,
                 checkpoints=self.search.checkpoints,
+                digests={p.parent: self.search.restorer.digests[p.parent] for p in group if p.parent is not None},
             )
             known = self.search.journal.holds(proposal.id for proposal in group)
             self.underway.append(_Underway(job=job, outcome=None if known else self.search.executor.submit(job)))
@@ -123,12 +196,27 @@ class _Loop:
         A group of which one result is missing was run again as a whole.
         """
         journal, proposals = self.search.journal, underway.job.proposals
-        computed = {} if underway.outcome is None else {result.proposal: result for result in underway.outcome.wait()}
+        computed = {result.proposal: result for result in self._computed(underway)}
         known = {p.id: result for p in proposals if (result := journal.known_result(p.id))}
         if fresh := [computed[p.id] for p in proposals if p.id not in known]:
             journal.record_results(fresh)
         results = computed | known
+        self.search.restorer.note(underway.job, results.values())
         return [(p, results[p.id], p.id in known) for p in proposals]
+
+    def _computed(self, underway: _Underway) -> list[Result]:
+        """The outcome of a job that the ledger has not; parents whose checkpoints are lost are computed again."""
+        outcome = underway.outcome
+        while outcome is not None:
+            try:
+                return outcome.wait()
+            except LostCheckpoint as lost:
+                jobs = [underway.job, *(other.job for other in self.underway)]
+                parents = {proposal.parent for job in jobs for proposal in job.proposals if proposal.parent is not None}
+                needed = parents | self.search.method.needed()
+                self.search.restorer.restore(lost, needed, [*underway.ids, *self._being_written])
+                outcome = self.search.executor.submit(underway.job)
+        return []
 
     def _show(self, finished: Sequence[tuple[Proposal, Result, bool]], asked: Sequence[Proposal]) -> None:
         """The results of a job, and then what was asked for because of them."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from rl_pbt import options
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
-from rl_pbt.executors import EXECUTORS, Executor
+from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
@@ -107,8 +107,10 @@ def _method_options(methods: tuple[str, ...], given: Settings, recorded: RunConf
 
 
 def make_task(config: RunConfig, workers: int) -> Task:
-    """The task of a configuration, for that many workers on this machine."""
-    return task_type(config.task).make(config, machine(workers))
+    """The task of a configuration, for that many workers on this machine. Raises UserError for what the task does not take."""
+    kind = task_type(config.task)
+    kind.complete({"search": config.search, "hypers": config.hypers}, _flat(config))  # it may be of a folder
+    return kind.make(config, machine(workers))
 
 
 def machine(workers: int) -> Machine:
@@ -136,9 +138,35 @@ def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:
     return entry.make(problem, options.built(entry.options, own))
 
 
-def make_executor(task: Task, workers: int, name: str | None = None) -> Executor:
+def for_executor(settings: Settings) -> tuple[Settings, Settings]:
+    """Settings of a run and, apart from them, those that are options of an executor, which change no result."""
+    of_executors = {setting for entry in EXECUTORS.values() for setting in _names(entry.options)}
+    return (
+        {setting: value for setting, value in settings.items() if setting not in of_executors},
+        {setting: value for setting, value in settings.items() if setting in of_executors},
+    )
+
+
+def executor_options(name: str, given: Settings) -> ExecutorOptions:
+    """Those of the executor of that name. Raises UserError for an unknown name, and for what another executor has."""
+    if name not in EXECUTORS:
+        raise did_you_mean("executor", name, EXECUTORS)
+    for setting in given:
+        if setting not in _names(EXECUTORS[name].options):
+            owners = [owner for owner, entry in EXECUTORS.items() if setting in _names(entry.options)]
+            raise BadSetting(setting, f"is an option of the executor {', '.join(owners)}, and this one is {name}")
+    return options.built(EXECUTORS[name].options, given)
+
+
+def make_executor(task: Task, workers: int, name: str | None = None, options: ExecutorOptions | None = None) -> Executor:
     """An executor by name or, without one, the simplest that has that many workers."""
-    return EXECUTORS[name or ("inline" if workers == 1 else "processes")](task, workers)
+    entry = EXECUTORS[name or default_executor(workers)]
+    return entry.make(task, workers, options or entry.options())
+
+
+def default_executor(workers: int) -> str:
+    """The name of the simplest that has that many workers."""
+    return "inline" if workers == 1 else "processes"
 
 
 def default_workers(config: RunConfig) -> int:

@@ -23,9 +23,11 @@ from PIL import Image
 from rl_pbt import seeds
 from rl_pbt.api import Run, load
 from rl_pbt.cli.arguments import in_flags
+from rl_pbt.cli.starting import raise_again
 from rl_pbt.envs import watch
 from rl_pbt.errors import BadSetting, UserError, exit_status
-from rl_pbt.tasks.rl.environments import environment_errors_in_one_line, resolved
+from rl_pbt.tasks.rl.environments import resolved
+from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
 
 Picture: TypeAlias = npt.NDArray[np.uint8]  # [H, W, 3]
 LARGEST_SIDE = 480  # small pictures are blown up to about this many pixels
@@ -36,8 +38,9 @@ def play(run: Run, method: str, seed: int, episodes: int, say: Callable[[str], N
     options = run.config.task_options
     if "env" not in options:
         raise UserError("this run trained no agent on an environment: there is nothing to watch")
+    winner = run.winner(method, seed)  # first: it does not import what only the run's folder names
     spec = resolved(options["env"], options.get("backend", "gymnasium"))
-    winner = run.winner(method, seed)
+    raise_again()
     with environment_errors_in_one_line(spec, "drawing itself"), closing(watch(spec)) as watched:
         for episode in range(episodes):
             observations = watched.reset(seeds.environment_seed(seed, split="test") + episode)
@@ -107,6 +110,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description="Watch the winner of a run play.")
     add = parser.add_argument
     add("run", type=Path, help="the run's folder, which holds manifest.json")
+    add("--env", help="the environment again, where it is of a module (module:Id): a run imports no code by itself")
     add("--method", help="whose winner (default: the best tested of all)")
     add("--seed", type=int, help="of which seed (default: the best tested of all)")
     add("--episodes", type=int, default=1, help="how many (default: 1)")
@@ -117,7 +121,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
 def _watch(args: argparse.Namespace) -> None:
     if args.episodes < 1:
         raise BadSetting("episodes", f"must be 1 or more, but is {args.episodes}")
-    run = load(args.run)
+    run = load(args.run, env=args.env)
     method, seed, _ = run.chosen(args.method, args.seed)
     print(f"winner of {method}, seed {seed}")
     pictures = play(run, method, seed, args.episodes, print)

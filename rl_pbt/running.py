@@ -2,68 +2,156 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
+from itertools import count
 from pathlib import Path
-from typing import TextIO, final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TextIO, final
 
 from rl_pbt import provenance
 from rl_pbt.config import RunConfig
 from rl_pbt.controller import Search
-from rl_pbt.errors import BadSetting, UserError, did_you_mean
-from rl_pbt.executors import EXECUTORS, Executor
-from rl_pbt.executors.interrupts import heard, held
-from rl_pbt.making import configure, default_workers, make_executor, make_method, make_task, plan_of
+from rl_pbt.errors import BadSetting, UserError, in_one_line
+from rl_pbt.executors import Executor, ExecutorOptions
+from rl_pbt.executors.interrupts import held
+from rl_pbt.making import (
+    configure,
+    default_executor,
+    default_workers,
+    executor_options,
+    make_executor,
+    make_method,
+    make_task,
+    plan_of,
+)
 from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
+from rl_pbt.recorded import manifest_of
+from rl_pbt.records import FinalTest
+from rl_pbt.search import METHODS
+from rl_pbt.store.files import disk_errors_in_one_line
 from rl_pbt.store.journal import Journal
-from rl_pbt.store.manifest import Manifest, Status
+from rl_pbt.store.manifest import Manifest, Session
+from rl_pbt.store.owner import RUN_LOCK, owned
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import Task
+from rl_pbt.tasks.base import BaselineJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
+
+if TYPE_CHECKING:
+    from rl_pbt.report import Summary
+
+NOTHING: Settings = MappingProxyType({})
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one."""
+    """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one.
+
+    The budget of the configuration may be larger than that of the manifest: then it is about to be extended.
+    """
 
     folder: RunFolder
     config: RunConfig
     manifest: Manifest | None  # None where the run is new
+    numbered: bool = False  # whether a folder that is taken is no mistake: the name was ours
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        return self.manifest is not None and self.manifest.status == "finished"
+        return self.manifest is not None and self.manifest.status == "finished" and not self.is_extended
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the budget has grown since the manifest was written."""
+        return self.manifest is not None and self.config.budget > self.manifest.config.budget
+
+    @property
+    def earlier_budgets(self) -> tuple[int, ...]:
+        """Those that every search comes to the end of before it goes on with the one of the configuration."""
+        if self.manifest is None:
+            return ()
+        return (*self.manifest.extended_from, *([self.manifest.config.budget] if self.is_extended else []))
 
 
 def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = None) -> Opened:
-    """A new run in the folder `out`, or the one that `resume` names; settings `given` with that must be its own.
+    """A new run in the folder `out`, or the one that `resume` names; settings `given` with that must be its own, but for a larger
+    budget.
 
-    An existing run is never overwritten: where `out` holds one of the same configuration, it is continued. Raises UserError.
+    An existing run is never overwritten: where `out` holds one of the same configuration, it is continued. Code that a recorded
+    configuration names, a module or a program, must be named by what is `given` too. Raises UserError.
     """
     if resume is not None:
-        folder = RunFolder(resume)
-        manifest = folder.manifest()
-        _same(configure(given, manifest.config), manifest.config, folder)
-        return Opened(folder=folder, config=manifest.config, manifest=manifest)
+        folder = RunFolder(resume.absolute())  # a training may change the working directory
+        manifest = manifest_of(folder)
+        check_code(given, manifest.config, folder)
+        config = configure(given, manifest.config)
+        _same_but_longer(config, manifest.config, folder)
+        return Opened(folder=folder, config=config, manifest=manifest)
     config = configure(given)
-    folder = RunFolder(out or _new_folder(config))
+    folder = RunFolder((out or _usual_folder(config)).absolute())
     if folder.begun:
-        manifest = folder.manifest()
+        manifest = manifest_of(folder)
         _same(config, manifest.config, folder)
         return Opened(folder=folder, config=config, manifest=manifest)
-    if folder.folder.exists() and (not folder.folder.is_dir() or any(folder.folder.iterdir())):
+    if folder.folder.exists() and not _is_empty(folder.folder):
         raise BadSetting("out", f"names {folder.folder}, which exists and is not a run: choose another folder")
-    return Opened(folder=folder, config=config, manifest=None)
+    return Opened(folder=folder, config=config, manifest=None, numbered=out is None)
 
 
-def _new_folder(config: RunConfig) -> Path:
+def _usual_folder(config: RunConfig) -> Path:
     return Path("results") / task_type(config.task).folder(config.task_options) / time.strftime("%Y%m%d-%H%M%S")
+
+
+def _is_empty(folder: Path) -> bool:
+    """But for the lock of a process that is about to begin there, or was stopped when it was."""
+    return folder.is_dir() and all(path.name == RUN_LOCK for path in folder.iterdir())
+
+
+def check_code(given: Settings, recorded: RunConfig, folder: RunFolder) -> None:
+    """Raises UserError where the configuration in a folder names code that was not `given` too.
+
+    The folder may come from somebody else, so what it names is not run on its word alone.
+    """
+    for setting, words in task_type(recorded.task).code(recorded.task_options).items():
+        if given.get(setting) is None:
+            named = shlex.join(words)
+            raise BadSetting(setting, f"is missing: {folder.folder} names code, {named}; name it too if you trust it")
+        for word in words:
+            if _lies_in(word, folder.folder.resolve()):
+                raise BadSetting(setting, f"names {word}, which lies in the run's own folder: code is not to be there")
+
+
+def _lies_in(word: str, folder: Path) -> bool:
+    """Whether a module of "module:Name" would be imported from a folder; found out from the outermost package inwards, since
+    looking for an inner one in the usual way imports those around it."""
+    path: Iterable[str] | None = None
+    outer = ""
+    for part in word.rpartition(":")[0].split("."):
+        outer = f"{outer}.{part}" if outer else part
+        spec = PathFinder.find_spec(outer, None if path is None else list(path))
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations or ()
+        if any(Path(place).resolve().is_relative_to(folder) for place in (spec.origin, *path) if place):
+            return True
+    return False
+
+
+def _same_but_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
+    """Raises UserError where they differ otherwise than by a larger budget, which all methods can go on with."""
+    if config.budget < recorded.budget:
+        raise BadSetting("budget", f"of {folder.folder} is {recorded.budget}: it can be extended, and not shortened")
+    if config.budget > recorded.budget and (whole := [name for name in config.methods if not METHODS[name].extends]):
+        raise BadSetting("budget", f"cannot be extended for {', '.join(whole)}, which chose for all of it: start a new run")
+    _same(replace(config, budget=recorded.budget), recorded, folder)
 
 
 def _same(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
@@ -82,7 +170,14 @@ class Prepared:
     opened: Opened
     task: Task
     workers: int
-    executor: str | None  # by name; None: the simplest that has that many workers
+    executor: str
+    executor_options: ExecutorOptions
+    keep_population: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.opened.finished
 
 
 def prepare(
@@ -90,86 +185,171 @@ def prepare(
     workers: int | None = None,
     executor: str | None = None,
     *,
+    how: Settings = NOTHING,
+    keep_population: bool = False,
     make: Callable[[RunConfig, int], Task] = make_task,
 ) -> Prepared:
     """The task of a run, made for that many workers, and every method tried: what cannot work fails before a folder is made.
 
-    Raises UserError.
+    `how` are options of the executor. With `keep_population` all checkpoints are left from which the run can be extended. Raises
+    UserError.
     """
     if workers is not None and workers < 1:
         raise BadSetting("workers", f"must be 1 or more, but is {workers}")
-    if executor is not None and executor not in EXECUTORS:
-        raise did_you_mean("executor", executor, EXECUTORS)
     config = opened.config
     workers = workers or (1 if executor == "inline" else default_workers(config))
+    executor = executor or default_executor(workers)
+    options = executor_options(executor, how)
     task = make(config, workers)
     for name in config.methods:
         make_method(name, config, config.seeds[0], task)
-    return Prepared(opened=opened, task=task, workers=workers, executor=executor)
-
-
-def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> None:
-    """Every method on every seed, then the baseline; progress goes to `stream`, the terminal without one.
-
-    The manifest records how it ended, also where it is interrupted: KeyboardInterrupt passes on when all is on disk.
-    """
-    opened = prepared.opened
-    manifest = opened.manifest or _manifest(opened.config, command)
-    manifest = replace(manifest, status="running", workers=prepared.workers)
-    opened.folder.write_manifest(manifest)
-    started = time.perf_counter()
-    status: Status = "interrupted"
-    baseline: tuple[float, ...] | None = None
-    try:
-        with held():
-            _all_searches(prepared, stream or sys.stdout)
-            with heard():
-                measured = prepared.task.baseline(opened.config.seeds[0], opened.config.test_episodes)
-        baseline = measured.returns if measured else ()
-        status = "finished"
-    finally:
-        elapsed_s = (manifest.elapsed_s or 0.0) + time.perf_counter() - started
-        opened.folder.write_manifest(replace(manifest, status=status, baseline=baseline, elapsed_s=elapsed_s))
-
-
-def _manifest(config: RunConfig, command: str) -> Manifest:
-    return Manifest(
-        command=command,
-        config=config,
-        versions=provenance.versions(),
-        commit=provenance.commit(),
-        hardware=provenance.hardware(),
+    return Prepared(
+        opened=opened,
+        task=task,
+        workers=workers,
+        executor=executor,
+        executor_options=options,
+        keep_population=keep_population,
     )
 
 
-def _all_searches(prepared: Prepared, stream: TextIO) -> None:
+@contextmanager
+def owning(prepared: Prepared) -> Iterator[Prepared]:
+    """The run as it is when no other process can change it any more: its folder is made, and locked until the end.
+
+    Raises UserError where another process has it.
+    """
+    opened = prepared.opened
+    folder = RunFolder(_made(opened.folder.folder, numbered=opened.numbered))
+    with owned(folder.folder):
+        manifest = manifest_of(folder) if folder.begun else None  # another process may have been here since it was opened
+        if manifest is not None:
+            _same_but_longer(opened.config, manifest.config, folder)
+        yield replace(prepared, opened=replace(opened, folder=folder, manifest=manifest))
+
+
+def _made(folder: Path, *, numbered: bool) -> Path:
+    """The folder or, where each run is to have a new one of its own, the first of FOLDER, FOLDER-2, FOLDER-3 that is free."""
+    with disk_errors_in_one_line(folder):
+        if not numbered:
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+        for number in count(1):
+            candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            with suppress(FileExistsError):
+                candidate.mkdir(parents=True)
+                return candidate
+    raise AssertionError("there are numbers without end")
+
+
+def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> Summary:
+    """`execute` what is left to do of a run that this process owns, and report it; also what was done until it failed, or was
+    interrupted, which passes on."""
+    from rl_pbt.report import write_report  # noqa: PLC0415 - plots take longer to load than all else
+
+    folder = prepared.opened.folder
+    if not prepared.finished:
+        try:
+            execute(prepared, command=command, stream=stream)
+        except (Exception, KeyboardInterrupt):
+            with suppress(UserError):  # what came first says more
+                write_report(folder)
+            raise
+    return write_report(folder)
+
+
+def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> None:
+    """Every method on every seed, then the baseline, of a run that this process owns; progress goes to `stream`, the terminal
+    without one.
+
+    The manifest records how it ended, also where it failed or was interrupted: what was raised passes on when all is on disk.
+    """
+    opened = prepared.opened
+    manifest = opened.manifest or Manifest(command=command, config=opened.config)
+    session = _session(prepared)
+    if manifest.sessions and (differences := session.differences(manifest.last)):
+        told = "; ".join(differences)
+        print(f"warning: not as in the session before ({told}): results may differ in their last digits", file=sys.stderr)
+    manifest = replace(
+        manifest,
+        config=opened.config,
+        extended_from=opened.earlier_budgets,
+        status="running",
+        reason=None,
+        sessions=(*manifest.sessions, session),
+    )
+    opened.folder.write_manifest(manifest)
+    started = time.perf_counter()
+    restored: list[int] = []
+    ending: dict[str, Any] = {"status": "interrupted"}
+    try:
+        with held():
+            measured = _all_searches(prepared, stream or sys.stdout, restored)
+        ending = {"status": "finished", "baseline": measured.returns if measured else ()}
+    except Exception as error:
+        ending = {"status": "failed", "reason": in_one_line(error)}
+        raise
+    finally:
+        session = replace(session, elapsed_s=time.perf_counter() - started, restored_units=sum(restored))
+        opened.folder.write_manifest(replace(manifest, sessions=(*manifest.sessions[:-1], session), **ending))
+
+
+def _session(prepared: Prepared) -> Session:
+    config = prepared.opened.config
+    code = task_type(config.task).code(config.task_options)
+    return Session(
+        began=time.time(),
+        versions=provenance.versions(),
+        commit=provenance.commit(),
+        hardware=provenance.hardware(),
+        sources=provenance.sources(word for words in code.values() for word in words),
+        workers=prepared.workers,
+        executor=prepared.executor,
+    )
+
+
+def _all_searches(prepared: Prepared, stream: TextIO, restored: list[int]) -> FinalTest | None:
+    """The searches, and the test of the baseline; units that each search trained for again are added to `restored`."""
     config = prepared.opened.config
     total = plan_of(config, prepared.task).total * len(config.methods) * len(config.seeds)
-    executor = make_executor(prepared.task, prepared.workers, prepared.executor)
+    executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
     progress = Progress(total, stream, lambda: executor.units_underway, words=words_of(config))
     try:
         for seed in config.seeds:
             for name in config.methods:
-                _search(prepared, executor, progress, name, seed)
+                _search(prepared, executor, progress, name, seed, restored)
+        baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).wait()
+        if baseline is not None and baseline.failure is not None:
+            progress.say(f"{words_of(config).baseline}: {baseline.excluded} without a score: {baseline.failure}")
+        return baseline
     finally:
         progress.close()
         executor.close()
 
 
-def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int) -> None:
+def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int, restored: list[int]) -> None:
     config, folder = prepared.opened.config, prepared.opened.folder
+    folder.check_inside(name, seed)
     board = TensorBoard(folder.method_folder(name, seed), config.space, words=words_of(config))
     progress.begin(f"{name}, seed {seed}")
+    first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
+    search = Search(
+        title=f"{name}, seed {seed}",
+        method=make_method(name, first, seed, prepared.task),
+        extensions=[plan_of(longer, prepared.task) for longer in later],
+        keep_population=prepared.keep_population,
+        executor=executor,
+        journal=Journal(folder.ledger(name, seed, config)),
+        checkpoints=folder.checkpoints(name, seed),
+        root_seed=seed,
+        population=config.population,
+        group_size=config.group_size,
+        test_episodes=config.test_episodes,
+        observers=(board, progress),
+        say=progress.say,
+    )
     try:
-        Search(
-            method=make_method(name, config, seed, prepared.task),
-            executor=executor,
-            journal=Journal(folder.ledger(name, seed)),
-            checkpoints=folder.checkpoints(name, seed),
-            root_seed=seed,
-            group_size=config.group_size,
-            test_episodes=config.test_episodes,
-            observers=(board, progress),
-        ).run()
+        search.run()
     finally:
         board.close()
+        restored.append(search.restorer.units)

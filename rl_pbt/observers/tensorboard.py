@@ -3,24 +3,27 @@
 The x axis is in the units of the task. A member that copied a younger donor would go back in time on its training age, so members
 are drawn against the units that their slot has trained for, which never fall, and the population against their mean. Nothing
 is read back from these files: a resumed run deletes them and writes them again from the ledger.
+
+The writer comes with torch, which is loaded for the first result: a training without torch need not wait for it to start.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean, median
-from typing import final
-
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from typing import TYPE_CHECKING, final
 
 from rl_pbt.records import FinalTest, Hypers, Proposal, Result
 from rl_pbt.space import Space, spread
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.tasks.base import Words
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 FOLDER_NAME = "tensorboard"
 
@@ -35,7 +38,7 @@ class TensorBoard:
 
     def __init__(self, folder: Path, space: Space, *, words: Words) -> None:
         self._folder = folder / FOLDER_NAME
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _delete_events(self._folder)
         self._space = space
         self._speed_tag = "time/fps" if words.short_unit == "frame" else f"time/{_in_tag(words.short_units)}_per_s"
         self._test_tag = f"test/mean_{_in_tag(words.score)}"
@@ -95,6 +98,8 @@ class TensorBoard:
 
     def tested(self, test: FinalTest) -> None:
         """Draw the winner's ancestor curve, and write its hyperparameters, first and last, for the HParams page."""
+        from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 - loads torch
+
         assert test.proposal is not None, "a winner is tested here, and no baseline"
         self._population()
         line = self._lineage.line(test.proposal)
@@ -105,7 +110,7 @@ class TensorBoard:
         first_and_last = {f"first/{n}": v for n, v in line[0].hypers.items()} | {
             f"last/{n}": v for n, v in line[-1].hypers.items()
         }
-        metrics = {self._test_tag: fmean(test.returns)}
+        metrics = {self._test_tag: fmean(test.returns)} if test.returns else {}
         for summary in hparams(first_and_last, metrics):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         _scalars(writer, metrics, self._results[test.proposal].lineage_units)
@@ -117,9 +122,22 @@ class TensorBoard:
             writer.close()
 
     def _writer(self, name: str) -> SummaryWriter:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - loads torch
+
         if name not in self._writers:
             self._writers[name] = SummaryWriter(str(self._folder / name))
         return self._writers[name]
+
+
+def _delete_events(folder: Path) -> None:
+    """What TensorBoard wrote, and the folders that are empty without it; links are not followed, and other files stay."""
+    for root, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            if name.startswith("events.out.tfevents."):
+                Path(root, name).unlink(missing_ok=True)
+        for name in folders:
+            with suppress(OSError):  # something else is in it, or it is a link
+                Path(root, name).rmdir()
 
 
 def _in_tag(noun: str) -> str:

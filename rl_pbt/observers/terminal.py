@@ -102,11 +102,15 @@ class Progress:
             self._told = 0
 
     def tested(self, test: FinalTest) -> None:
-        """A line with the winner's mean test score."""
+        """A line with the winner's mean test score, and what is left out of it."""
         assert test.proposal is not None, "a winner is tested here, and no baseline"
-        member, mean = self._lineage[test.proposal].member, fmean(test.returns)
-        over = counted(len(test.returns), self._words.episode, self._words.episodes)
-        self.say(f"{self._title}: winner member {member}, test {self._words.score} {mean:.2f} ({over})")
+        told = [f"winner member {self._lineage[test.proposal].member}"]
+        if test.returns:
+            over = counted(len(test.returns), self._words.episode, self._words.episodes)
+            told += [f"test {self._words.score} {fmean(test.returns):.2f} ({over})"]
+        if test.excluded:
+            told += [f"{counted(test.excluded, self._words.episode, self._words.episodes)} without a score: {test.failure}"]
+        self.say(f"{self._title}: {', '.join(told)}")
 
     def close(self) -> None:
         """Leave the terminal as it is."""

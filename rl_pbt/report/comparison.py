@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import final
 
+from rl_pbt.errors import plain_text
 from rl_pbt.records import JSON
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.statistics import Estimate, difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
@@ -48,9 +49,15 @@ def caveats(evidence: Evidence) -> Iterator[str]:
     """What weakens all results, and what to do about it."""
     config, words = evidence.config, evidence.words
     if words.baseline and evidence.manifest.baseline is None:
-        yet = "" if evidence.manifest.status == "finished" else " yet"
+        yet = "" if evidence.status == "finished" else " yet"
         yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."
     yield from _not_held_out(evidence)
+    yield from _left_out_of_tests(evidence)
+    if earlier := evidence.manifest.extended_from:
+        budgets = ", ".join(f"{budget:,}" for budget in earlier)
+        yield f"A member's budget was extended from {budgets} to {config.budget:,} {words.units}, whenever a method had ended."
+    if restored := sum(session.restored_units for session in evidence.manifest.sessions):
+        yield f"{restored:,} {words.units} were trained for again, since checkpoints were lost: no budget holds them."
     costs = {method: total_cost(by_seed) for method, by_seed in evidence.histories.items()}
     if costly := [method for method, cost in costs.items() if cost.eval_units > COSTLY_SHARE * cost.units]:
         yield (
@@ -84,6 +91,16 @@ def _not_held_out(evidence: Evidence) -> Iterator[str]:
             "The training has no test of its own, so winners were evaluated with new seeds: that is held out only if the seed "
             "chooses the data."
         )
+
+
+def _left_out_of_tests(evidence: Evidence) -> Iterator[str]:
+    """Episodes of tests that gave no score."""
+    tests = [history.test for by_seed in evidence.histories.values() for history in by_seed.values() if history.test]
+    several = evidence.words.episodes
+    if excluded := sum(test.excluded for test in tests):
+        first = plain_text(next(test.failure for test in tests if test.excluded) or "for a reason that is not known")
+        whole = excluded + sum(len(test.returns) for test in tests)
+        yield f"{excluded:,} of {whole:,} test {several} gave no {evidence.words.score} and are left out: {first}."
 
 
 def _generations(history: History, population: int, planned: int) -> int:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from rl_pbt.config import RunConfig
+from rl_pbt.errors import plain_text
+from rl_pbt.recorded import history_of, manifest_of
 from rl_pbt.records import Cost
-from rl_pbt.store.history import History, read_history
+from rl_pbt.store.history import History
 from rl_pbt.store.manifest import Manifest
-from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import Words
+from rl_pbt.store.run import RunFolder, RunStatus
+from rl_pbt.tasks.base import LONGEST_WORD, Words
 from rl_pbt.tasks.registry import task_type, words_of
 
 Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
@@ -20,8 +22,12 @@ Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A run as its files tell it: what it was, and what every ledger holds, by method and seed."""
+    """A run as its files tell it: what it was, and what every ledger holds, by method and seed.
 
+    `status` is that of `RunFolder.status`: also "killed", which a manifest cannot say.
+    """
+
+    status: RunStatus
     manifest: Manifest
     histories: Mapping[str, Histories]
 
@@ -43,20 +49,20 @@ class Evidence:
     @property
     def title(self) -> str:
         """What was trained."""
-        return task_type(self.config.task).title(self.config.task_options)
+        return plain_text(task_type(self.config.task).title(self.config.task_options), LONGEST_WORD)
 
     @property
     def judging(self) -> str:
         """How fitness was made, to follow "Fitness is"."""
-        return task_type(self.config.task).judging(self.config.task_options)
+        return plain_text(task_type(self.config.task).judging(self.config.task_options))
 
 
 def read_evidence(run: RunFolder) -> Evidence:
     """Raises UserError where there is no run, or it is damaged."""
-    manifest = run.manifest()
+    manifest = manifest_of(run)
     config = manifest.config
-    histories = {method: {seed: read_history(run, method, seed) for seed in config.seeds} for method in config.methods}
-    return Evidence(manifest=manifest, histories=histories)
+    histories = {method: {seed: history_of(run, config, method, seed) for seed in config.seeds} for method in config.methods}
+    return Evidence(status=run.status, manifest=manifest, histories=histories)
 
 
 def total_cost(by_seed: Histories) -> Cost:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from rl_pbt.errors import plain_text
 from rl_pbt.records import Hypers, Trial
 from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
@@ -20,23 +22,29 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
     """The page in Markdown; `figures` are paths from where it lies."""
     words = evidence.words
     embedded = _embedded(figures)
+    failed = plain_text(evidence.manifest.reason or "")
     unfinished = {"finished": "", "running": "**In progress — partial results.**"}
-    parts = [
+    told = [
         f"# {evidence.title}",
         unfinished.get(summary.status, f"**{summary.status.capitalize()} — partial results.**"),
+        failed and f"It failed: {failed}",
         *(f"**{comparison.verdict}**" for comparison in summary.comparisons),
         *summary.caveats,
         _results(summary, words),
         _compared(summary, words),
         _accounting(summary, words),
+    ]
+    schedules = [
+        _schedule(f"{method}, seed {seed}", history, words)
+        for method, by_seed in evidence.histories.items()
+        for seed, history in by_seed.items()
+    ]
+    parts = [
+        *map(_harmless, told),
         _measured(evidence),
         *(f"![{Path(name).stem}]({name})" for name in embedded),
         "## Winners and their schedules",
-        *(
-            _schedule(f"{method}, seed {seed}", history, words)
-            for method, by_seed in evidence.histories.items()
-            for seed, history in by_seed.items()
-        ),
+        *map(_harmless, schedules),
         *(f"[{Path(name).stem}]({name})" for name in figures if name not in embedded),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
@@ -130,6 +138,20 @@ def _accounting(summary: Summary, words: Words) -> str:
     return f"## Compute accounting, {seeds_of}\n\n{table(header, rows)}\n{told}"
 
 
+def _in_code(text: str) -> str:
+    """A code span of one line, whatever ticks are in it."""
+    text = plain_text(text)
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{ticks}{space}{text}{space}{ticks}"
+
+
+def _harmless(text: str) -> str:
+    """Without what Markdown would take for HTML or a link: names in it may be somebody else's."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    return shown.replace("<", "&lt;").replace("](", "]\\(")
+
+
 def _measured(evidence: Evidence) -> str:
     config, manifest, words = evidence.config, evidence.manifest, evidence.words
     tested = counted(config.test_episodes, words.episode, words.episodes)
@@ -139,10 +161,10 @@ def _measured(evidence: Evidence) -> str:
         f"is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
         f"{config.interval:,} {words.units} a member, evaluation included{_trained_for(evidence)}."
     )
-    commit = f", commit `{manifest.commit}`" if manifest.commit else ""
-    workers = "" if manifest.workers is None else f" with {counted(manifest.workers, 'worker')}"
+    commit = f", commit {_in_code(manifest.last.commit)}" if manifest.last.commit else ""
+    workers = "" if manifest.last.workers is None else f" with {counted(manifest.last.workers, 'worker')}"
     took = "" if manifest.elapsed_s is None else f", in {duration(manifest.elapsed_s)}{workers}"
-    return f"## How it was measured\n\n{text}\n\nMade by `{manifest.command}`{commit}{took}."
+    return f"## How it was measured\n\n{_harmless(text)}\n\nMade by {_in_code(manifest.command)}{commit}{took}."
 
 
 def _trained_for(evidence: Evidence) -> str:

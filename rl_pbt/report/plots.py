@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from rl_pbt.records import Trial
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
-from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours
+from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, literal
 from rl_pbt.space import Dimension, Space
 from rl_pbt.store.history import History, ancestor_curve, best_fitness_curve, copies, units_spent, winning_line
 from rl_pbt.tasks.base import Words
@@ -119,11 +119,11 @@ def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimen
     clean(axes)
     axis = dimension.axis(name)
     if axis.ticks:
-        axes.set_yticks(list(axis.ticks), list(axis.ticks.values()))
+        axes.set_yticks(list(axis.ticks), [literal(name) for name in axis.ticks.values()])
     # An empty log scale has no limits; and published hyperparameters, which may lie outside the space, may be 0.
     if healthy and axis.log and min(y for segment in segments for _, y in segment) > 0:
         axes.set_yscale("log")
-    axes.set_ylabel(axis.label)
+    axes.set_ylabel(literal(axis.label))
 
 
 def _lifetime(history: History, trial: Trial) -> tuple[int, int]:
@@ -151,7 +151,7 @@ def winners_scores(histories: Mapping[str, Sequence[History]], *, words: Words, 
     figure = Figure(figsize=(1.6 + 2.4 * max(2, len(histories)), 5), layout="constrained")
     axes = figure.add_subplot()
     for place, (by_seed, colour) in enumerate(zip(histories.values(), colours(len(histories)), strict=True)):
-        returns = [history.test.returns for history in by_seed if history.test is not None]
+        returns = [history.test.returns for history in by_seed if history.test is not None and history.test.returns]
         for seed, values in enumerate(returns):
             centre = place + 0.56 * ((seed + 0.5) / len(returns) - 0.5) - 0.06
             _draw_strip(axes, values, centre, 0.4 / len(returns), colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rl_pbt.store.run import write_durably
+from rl_pbt.errors import plain_text
+from rl_pbt.store.files import write_durably
 from rl_pbt.text import readable
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -20,6 +22,7 @@ GREY = "#8a8f98"
 INK = "#1b1f3b"
 GRID = "#e4e6eb"
 DPI = 150
+LONGEST_LABEL = 150  # characters
 
 
 def colours(count: int) -> Sequence[str]:
@@ -27,6 +30,11 @@ def colours(count: int) -> Sequence[str]:
     if count <= len(COLOURS):
         return COLOURS[:count]
     return [to_hex(one) for one in colormaps["turbo"].resampled(count)(range(count))]
+
+
+def literal(text: str) -> str:
+    """Somebody's words as a label: on one line, and no formula, whatever dollar signs are in it."""
+    return plain_text(text, LONGEST_LABEL).replace("$", r"\$")
 
 
 def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
@@ -43,5 +51,7 @@ def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
 def save(figure: Figure, path: Path) -> None:
     """A PNG, durable when this returns."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font has not: boxes are drawn
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     write_durably(path, buffer.getvalue())

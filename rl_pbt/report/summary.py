@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 from rl_pbt.records import JSON, Cost, Hypers
 from rl_pbt.report.statistics import Estimate
-from rl_pbt.store.manifest import Status
+from rl_pbt.store.run import RunStatus
 from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
 
@@ -44,6 +44,8 @@ class SeedSummary:
     test_returns: tuple[float, ...]
     test_cost: Cost
     test_episodes_capped: int
+    test_episodes_excluded: int
+    test_failure: str | None
     best_fitness_curve: tuple[tuple[int, float], ...]
     final_fitness: tuple[float | None, ...]
     sequential_depth: int
@@ -123,7 +125,7 @@ class Summary:
 
     task: str
     task_options: Mapping[str, JSON]
-    status: Status
+    status: RunStatus
     command: str
     commit: str | None
     seeds: tuple[int, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -12,10 +13,12 @@ from rl_pbt.report.family_tree import family_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import MethodSummary, Summary
-from rl_pbt.store.run import RunFolder, write_durably, write_json
+from rl_pbt.store.files import check_inside, write_durably, write_json
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import NOTHING, readable, value_text
 
+PLOTS = "plots"
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
@@ -26,6 +29,7 @@ def summarise(run: RunFolder) -> Summary:
 
 def write_report(run: RunFolder) -> Summary:
     """`summarise`, and write summary.json, summary.md and the plots; the same manifest and ledgers give the same bytes."""
+    check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)
     summary = summary_of(evidence)
     write_json(run.folder / "summary.json", summary.to_json())
@@ -43,11 +47,11 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     everything = [history for histories in by_method.values() for history in histories]
-    words, title, space = evidence.words, evidence.title, evidence.config.space
+    words, title, space = _as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
     names: list[str] = []
 
     def save(figure: Figure, name: str) -> None:
-        names.append(f"plots/{name}.png")
+        names.append(f"{PLOTS}/{name}.png")
         style.save(figure, run.folder / names[-1])
 
     if any(history.rounds for history in everything):
@@ -61,6 +65,10 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
                 save(plots.schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
                 save(family_tree(history, title=heading), f"family-tree-{method}-seed-{seed}")
     return names
+
+
+def _as_labels(words: Words) -> Words:
+    return replace(words, **{one.name: style.literal(getattr(words, one.name)) for one in fields(words)})
 
 
 def terminal_summary(summary: Summary, page: Path) -> str:

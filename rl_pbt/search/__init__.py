@@ -32,7 +32,8 @@ class Entry(Generic[Options]):
     """How to make a method, the dataclass of its options, its line in lists of methods, and its source.
 
     Names of options are one list shared by all methods: where two have the same, it means the same. A `sequential` method has
-    one proposal underway at a time. One that `replays` needs a finished run and is chosen by `replay:RUN`.
+    one proposal underway at a time. One that `replays` needs a finished run and is chosen by `replay:RUN`. One that `extends` can
+    go on with a larger budget when it has ended; others have made choices for the whole budget.
     """
 
     make: Callable[[Problem, Options], Method]
@@ -41,6 +42,7 @@ class Entry(Generic[Options]):
     reference: str
     sequential: bool = False
     replays: bool = False
+    extends: bool = False
 
 
 def _replay(name: str, description: str) -> Entry[ReplayOptions]:
@@ -59,60 +61,70 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.TruncationOptions,
         description="Population Based Training: truncation selection, then perturb",
         reference=f"{JADERBERG}, sec. 4.1.1",
+        extends=True,
     ),
     "pbt-ttest": Entry(
         make=pbt.t_test,
         options=pbt.ExploringOptions,
         description="each member copies a random other whose returns are higher by Welch's t-test",
         reference=f"{JADERBERG}, sec. 4.1.1",
+        extends=True,
     ),
     "pbt-tournament": Entry(
         make=pbt.tournament,
         options=pbt.ExploringOptions,
         description="each member copies a random other that is better",
         reference=f"{JADERBERG}, sec. 4.3.1",
+        extends=True,
     ),
     "pbt-impala": Entry(
         make=pbt.impala,
         options=pbt.ImpalaOptions,
         description="a random other that is 5 % better is copied; all hyperparameters are perturbed, each one time in three",
         reference="Espeholt 2018, App. F",
+        extends=True,
     ),
     "pbt-async": Entry(
         make=AsynchronousPBT,
         options=AsynchronousOptions,
         description="pbt without a barrier: a member decides when it is ready",
         reference=f"{JADERBERG}, Algorithm 1",
+        extends=True,
     ),
     "weights-only": Entry(
         make=pbt.weights_only,
         options=pbt.CopyingOptions,
         description="losers copy weights and keep their own hyperparameters",
         reference=f"{JADERBERG}, sec. 5",
+        extends=True,
     ),
     "hypers-only": Entry(
         make=pbt.hypers_only,
         options=pbt.TruncationOptions,
         description="losers copy hyperparameters, perturb them, and keep their own weights",
         reference=f"{JADERBERG}, sec. 5",
+        extends=True,
     ),
     "explore-only": Entry(
         make=pbt.explore_only,
         options=pbt.ExploringOptions,
         description="everyone's hyperparameters are perturbed, nobody copies",
         reference=f"{JADERBERG}, Fig. 2",
+        extends=True,
     ),
     "exploit-only": Entry(
         make=pbt.exploit_only,
         options=pbt.CopyingOptions,
         description="losers copy weights and hyperparameters as they are",
         reference=f"{JADERBERG}, Fig. 2",
+        extends=True,
     ),
     "pb2": Entry(
         make=PB2,
         options=PB2Options,
         description="pbt whose losers get what a Gaussian process expects most of, needs the extra 'search'",
         reference="Parker-Holder 2020",
+        extends=True,
     ),
     "mf-pbt": Entry(
         make=MFPBT,
@@ -125,18 +137,21 @@ METHODS: dict[str, Entry[Any]] = {
         options=GPBTPLOptions,
         description="losers take a winner's weights, and their own hyperparameters move towards its, with momentum",
         reference="Bai & Cheng 2024",
+        extends=True,
     ),
     "random": Entry(
         make=lambda problem, _: RandomSearch(problem),
         options=NoOptions,
         description="random search: hyperparameters drawn once, the best member taken",
         reference="Bergstra & Bengio 2012",
+        extends=True,
     ),
     "hand-tuned": Entry(
         make=lambda problem, _: HandTuned(problem),
         options=NoOptions,
         description="the default hyperparameters, published or tuned, on as many seeds as the population has members",
         reference="sources are named beside the defaults of each task",
+        extends=True,
     ),
     "bayes": Entry(
         make=lambda problem, _: Bayesian(problem, "gp"),

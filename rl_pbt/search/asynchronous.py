@@ -70,8 +70,8 @@ class AsynchronousPBT(Bookkeeping):
             members = [] if self.underway else range(self.plan.population)
             return [self.begin(member, self._allowance(0)) for member in members]
         busy = {proposal.member for proposal in self.underway.values()}
-        ready = [m for m in sorted(self.last) if m not in busy and self.next_generation(m) < self.plan.generations]
-        units = self._allowance(self.next_generation(ready[0])) if ready else 0
+        ready = [m for m in sorted(self.last) if m not in busy and self.intervals_trained(m) < self.plan.generations]
+        units = self._allowance(self.intervals_trained(ready[0])) if ready else 0
         if not units:
             return []
         donors = {member: self._donor(member) for member in ready}  # of all before any: they decide on the same standing
@@ -98,6 +98,6 @@ class AsynchronousPBT(Bookkeeping):
         return past[-1] if past else None
 
     def needed(self) -> set[int]:
-        if all(self.next_generation(member) == self.plan.generations for member in self.last):
+        if all(self.intervals_trained(member) == self.plan.generations for member in self.last):
             return super().needed()
         return super().needed() | {p.id for trail in self._trails.values() for p, result in trail if result.failure is None}

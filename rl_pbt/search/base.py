@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, final
 
 import numpy as np
 
 from rl_pbt import seeds
 from rl_pbt.records import Hypers, Proposal, Result, pooled
-from rl_pbt.search.budget import Account, affordable
+from rl_pbt.search.budget import Account, Plan, affordable
 from rl_pbt.search.exploit import ranking
 from rl_pbt.search.problem import Problem
 
@@ -35,6 +35,14 @@ class Method(Protocol):
     @abstractmethod
     def needed(self) -> set[int]:
         """Ids of the finished proposals whose checkpoints may still be a parent or the winner."""
+        ...
+
+    @abstractmethod
+    def extend(self, plan: Plan) -> None:
+        """Go on, after the end, with a larger budget, of which all that was spent so far is a part.
+
+        Only where the registry says that the method `extends`: others have made choices for the whole budget they knew.
+        """
         ...
 
     @abstractmethod
@@ -74,6 +82,8 @@ class Bookkeeping(Method, ABC):
         self._evaluated: dict[int, tuple[int, int]] = {}  # by member: units and episodes of its last trained proposal
         self._next_id = 0
         self._reevaluations = 0  # rounds so far
+        self._reevaluations_before = 0  # of earlier budgets
+        self._judging_generations = 0  # generations, by number, in which nobody trained
 
     @abstractmethod
     def work(self) -> list[Proposal]:
@@ -132,6 +142,19 @@ class Bookkeeping(Method, ABC):
         """The generation that the member's next proposal will have, from 0 on."""
         return self._begun.get(member, -1) + 1
 
+    def intervals_trained(self, member: int) -> int:
+        """How many generations of the plan are behind the member: without those that only judged again."""
+        return self.next_generation(member) - self._judging_generations
+
+    def extend(self, plan: Plan) -> None:
+        self.plan = self.account.plan = plan
+        self.problem = replace(self.problem, plan=plan)
+        newest = max(self._begun.values(), default=-1)
+        self._judging_generations += newest - max((proposal.generation for proposal in self.last.values()), default=-1)
+        self._begun = dict.fromkeys(self._begun, newest)  # members of one generation are judged on the same seeds
+        self._reevaluations_before += self._reevaluations
+        self._reevaluations = 0
+
     def initial_hypers(self, member: int) -> Hypers:
         """A draw from the prior: the same for every method with this root seed, so that comparisons are paired."""
         return self.space.sample(self.rng("initial hypers", member=member))
@@ -166,7 +189,8 @@ class Bookkeeping(Method, ABC):
         self._reevaluations += 1
         limit = max(2, self.plan.population // 2**self._reevaluations)
         # "play-off" names a random stream: another name would break ties in another way.
-        best_first = ranking(self.fitness, self.rng("play-off", generation=self._reevaluations))[::-1]
+        number = self._reevaluations_before + self._reevaluations
+        best_first = ranking(self.fitness, self.rng("play-off", generation=number))[::-1]
         healthy = set(self.healthy())
         contenders = [member for member in best_first if member in healthy][:limit]
         share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in contenders}, self.account.left)
@@ -186,7 +210,7 @@ class Generational(Bookkeeping):
         self.members = range(first, first + problem.plan.population)
 
     def work(self) -> list[Proposal]:
-        if self.underway or self.generation == self.plan.generations:
+        if self.underway or self.generations_left == 0:
             return []
         if not self.last:
             units = self.allowance(len(self.members))
@@ -210,4 +234,9 @@ class Generational(Bookkeeping):
 
     def allowance(self, members: int) -> int:
         """Training units of each of the `members` that this generation and all to come will have."""
-        return self.account.allowance(members, self.plan.generations - self.generation)
+        return self.account.allowance(members, self.generations_left)
+
+    @property
+    def generations_left(self) -> int:
+        """Of the plan."""
+        return self.plan.generations - (self.generation - self._judging_generations)

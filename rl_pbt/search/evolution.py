@@ -68,7 +68,7 @@ class Evolution:
 
     def evolves(self, population: Bookkeeping, member: int) -> bool:
         """Whether the member's burn-in is over."""
-        return population.next_generation(member) * population.plan.interval >= self.burn_in
+        return population.intervals_trained(member) * population.plan.interval >= self.burn_in
 
     def start(self, population: Bookkeeping, member: int, donor: Proposal | None) -> Start:
         """What the member's next proposal starts from, where it copies from `donor` or from nobody."""

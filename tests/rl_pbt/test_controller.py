@@ -1,23 +1,28 @@
 """The loop and its replay, on the quadratic: killed after every ledger event, resumed, the same bytes."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save
 
 from rl_pbt.controller import Search
 from rl_pbt.errors import UserError
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
 from rl_pbt.options import built
+from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Event
+from rl_pbt.store.history import read_history
 from rl_pbt.store.journal import Journal
-from rl_pbt.store.run import Ledger, RunFolder
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Task, unheeded
 from rl_pbt.tasks.quadratic import QuadraticTask
 
+QUADRATIC = QuadraticTask()
 SPACE = Space.parse({"h0": "linear:0:1", "h1": "linear:0:1"})
 PLAN = Plan(population=4, budget_per_member=40, interval=10)
 POPULATION = {"mf-pbt": 8}  # where a method needs another one
@@ -33,7 +38,7 @@ class Killed(BaseException):
 
 
 class MortalLedger(Ledger):
-    """Dies after `life` events, with the last batch written in part."""
+    """Dies after `life` events, with the last batch written in part: whole lines of it, which no checksum closes."""
 
     def __init__(self, path: Path, life: int) -> None:
         super().__init__(path)
@@ -41,13 +46,30 @@ class MortalLedger(Ledger):
 
     def append(self, events: Sequence[Event]) -> None:  # type: ignore[override]
         batch = list(events)
-        super().append(batch[: self.life])
+        before = len(self.path.read_bytes()) if self.path.exists() else 0
+        super().append(batch)
+        if self.life < len(batch):
+            with self.path.open("r+b") as file:
+                lines = file.read()[before:].splitlines(keepends=True)
+                header = len(lines) - len(batch)  # with the first batch
+                file.truncate(before + sum(map(len, lines[: header + self.life])))
         self.life -= len(batch)
         if self.life <= 0:
             raise Killed
 
 
-def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, workers: int = 1, root: int = 5) -> None:
+def run_search(
+    folder: Path,
+    method: str = "pbt",
+    ledger: Ledger | None = None,
+    workers: int = 1,
+    root: int = 5,
+    *,
+    task: Task = QUADRATIC,
+    extended: Sequence[int] = (),
+    keep_population: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
     run = RunFolder(folder)
     plan = replace(PLAN, population=POPULATION.get(method, PLAN.population))
     problem = Problem(space=SPACE, plan=plan, root_seed=root, published=PUBLISHED)
@@ -58,9 +80,14 @@ def run_search(folder: Path, method: str = "pbt", ledger: Ledger | None = None, 
         if "not installed" in str(error):
             pytest.skip(str(error))
         raise
-    executor = InlineExecutor(QuadraticTask()) if workers == 1 else ProcessExecutor(QuadraticTask(), workers)
+    executor = InlineExecutor(task) if workers == 1 else ProcessExecutor(task, workers)
     try:
         Search(
+            title=method,
+            population=plan.population,
+            say=say,
+            extensions=[replace(plan, budget_per_member=budget) for budget in extended],
+            keep_population=keep_population,
             method=searcher,
             executor=executor,
             journal=Journal(ledger or run.ledger(method, root), clock=lambda: 0.0),
@@ -96,7 +123,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     folder = tmp_path / "mortal"
     for _ in range(100):
         try:
-            run_search(folder, ledger=MortalLedger(RunFolder(folder).ledger("pbt", 5).path, 1))
+            run_search(folder, ledger=MortalLedger(RunFolder(folder).ledger("pbt", 5).path, PLAN.population))
         except Killed:
             continue
         break
@@ -118,21 +145,149 @@ def test_only_the_winners_checkpoint_is_left(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
-    run_search(tmp_path)
+    run_search(tmp_path / "other", root=6)
     path = RunFolder(tmp_path).ledger("pbt", 5).path
-    lines = path.read_text().splitlines(keepends=True)
-    first = json.loads(lines[1])
-    first["proposal"]["hypers"]["h0"] += 0.001
-    path.write_text(altered := lines[0] + json.dumps(first) + "\n" + "".join(lines[2:]))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(altered := RunFolder(tmp_path / "other").ledger("pbt", 6).path.read_bytes())
     with pytest.raises(UserError, match="does not fit this run"):
         run_search(tmp_path)
-    assert path.read_text() == altered
+    assert path.read_bytes() == altered
 
 
-def test_a_lost_checkpoint_is_an_error_never_a_fresh_start(tmp_path: Path) -> None:
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    path.write_bytes(content)
+
+
+def put_another(path: Path) -> None:
+    arrays = {name: array + 1 for name, array in load_file(path).items()}
+    path.write_bytes(save(arrays))
+
+
+@pytest.mark.parametrize("damage", [lose, flip_a_bit, put_another])
+@pytest.mark.parametrize("method", ["pbt", "pbt-async", "asha", "random"])
+def test_lost_checkpoints_are_computed_again(tmp_path: Path, method: str, damage: Callable[[Path], None]) -> None:
+    run_search(tmp_path / "whole", method)
+    whole = contents(tmp_path / "whole")
+    events = whole[f"{method}/seed-5/ledger.jsonl"].count(b"\n") - 1
+    restored = 0
+    for life in range(1, events + 1, 1 if method == "pbt" else 3):
+        folder = tmp_path / str(life)
+        with pytest.raises(Killed):
+            run_search(folder, method, MortalLedger(RunFolder(folder).ledger(method, 5).path, life))
+        checkpoints = RunFolder(folder).checkpoints(method, 5).folder
+        for path in checkpoints.iterdir() if checkpoints.exists() else ():
+            damage(path)
+        told: list[str] = []
+        run_search(folder, method, say=told.append)
+        restored += sum("computed again" in line for line in told)
+        found = contents(folder)
+        if damage is not lose and not told:  # the winner's own, which nobody read any more
+            found = {name: content for name, content in found.items() if not name.endswith("safetensors")}
+        assert found.items() <= whole.items()
+        assert found[f"{method}/seed-5/ledger.jsonl"] == whole[f"{method}/seed-5/ledger.jsonl"]
+    assert restored > 2
+
+
+def test_a_checkpoint_that_comes_out_otherwise_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        run_search(tmp_path, ledger=MortalLedger(RunFolder(tmp_path).ledger("pbt", 5).path, 14))
+        run_search(tmp_path, ledger=MortalLedger(RunFolder(tmp_path).ledger("pbt", 5).path, 12))
     for path in RunFolder(tmp_path).checkpoints("pbt", 5).folder.iterdir():
         path.unlink()
-    with pytest.raises(UserError, match="is missing"):
-        run_search(tmp_path)
+    with pytest.raises(UserError, match="is lost, and this machine computes other digits: restore it from a copy"):
+        run_search(tmp_path, task=QuadraticTask(step_size=0.02))
+
+
+EXTENDED = [name for name, entry in METHODS.items() if entry.extends]
+
+
+@pytest.mark.parametrize("method", EXTENDED)
+def test_an_extended_search_goes_on_where_it_had_ended(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path, method, keep_population=True)
+    ledger = f"{method}/seed-5/ledger.jsonl"
+    before = contents(tmp_path)
+    told: list[str] = []
+    run_search(tmp_path, method, extended=[70, 100], say=told.append)
+    after = contents(tmp_path)
+    assert after[ledger].startswith(before[ledger]) and not told
+    history = read_history(RunFolder(tmp_path), method, 5)
+    assert history.ended and history.test is not None and history.test.proposal == history.chosen
+    assert history.cost.units == 4 * 100
+    assert {trial.proposal.units for trial in history.trials} == {10} and len(history.trials) == 4 * 10
+    by_member = [[t for t in history.trials if t.proposal.member == member] for member in range(4)]
+    assert all(len(trials) == 10 for trials in by_member)
+    for place in zip(*by_member, strict=True):  # whoever is compared was judged on the same seeds
+        assert method == "pbt-async" or len({trial.proposal.generation for trial in place}) == 1
+    run_search(tmp_path / "at once", method, extended=[70, 100])
+    assert contents(tmp_path / "at once").items() <= after.items()
+
+
+@pytest.mark.parametrize("method", ["pbt", "pbt-async"])
+def test_without_its_population_that_is_computed_again(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path / "kept", method, extended=[70])
+    run_search(tmp_path / "lost", method)
+    told: list[str] = []
+    run_search(tmp_path / "lost", method, extended=[70], say=told.append)
+    assert contents(tmp_path / "lost") == contents(tmp_path / "kept")
+    assert len(told) == 1 and "computed again" in told[0]
+
+
+@pytest.mark.parametrize("method", ["pbt", "pbt-async", "random"])
+def test_an_extension_is_killed_after_every_event(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path / "whole", method, extended=[70])
+    whole = contents(tmp_path / "whole")
+    events = whole[f"{method}/seed-5/ledger.jsonl"].count(b"\n") - 1
+    for life in range(1, events + 1, 2):
+        folder = tmp_path / str(life)
+        with pytest.raises(Killed):
+            run_search(folder, method, MortalLedger(RunFolder(folder).ledger(method, 5).path, life), extended=[70])
+        run_search(folder, method, extended=[70])
+        assert contents(folder) == whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """The quadratic, in which members `fail` from a generation on, or are `charged` nothing."""
+
+    fail: range
+    after: int = 0
+    charged: bool = True
+    subject: str = "the failing one"
+    patience_s: float = 10.0
+    quantum: int = 1
+    free_evaluation: bool = True
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        results = QUADRATIC.interval(job, advance)
+        cost = {} if self.charged else {"cost": Cost()}
+        return [
+            replace(result, fitness=None, failure="no luck", returns=(), **cost)
+            if proposal.member in self.fail and proposal.generation >= self.after
+            else result
+            for proposal, result in zip(job.proposals, results, strict=True)
+        ]
+
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        return QUADRATIC.test(job, advance)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("charged", [True, False])
+def test_where_every_member_fails_the_search_ends_with_a_line(tmp_path: Path, method: str, charged: bool) -> None:
+    with pytest.raises(UserError, match=f"^{method}: every member failed, the last one so: no luck: mend that"):
+        run_search(tmp_path, method, task=Failing(fail=range(1000), charged=charged))
+
+
+def test_where_a_whole_generation_fails_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^pbt: every member failed"):
+        run_search(tmp_path, task=Failing(fail=range(4), after=2))
+
+
+def test_where_some_fail_it_goes_on(tmp_path: Path) -> None:
+    run_search(tmp_path, task=Failing(fail=range(3)))
+    assert RunFolder(tmp_path).checkpoints("pbt", 5).folder.exists()

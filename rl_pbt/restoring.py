@@ -1,0 +1,101 @@
+"""Checkpoints that were lost, computed again: an interval is a pure function of its job, and the ledger has every job.
+
+A group is trained together again as it was, since which members share a tensor may change the last digits; its results are not
+looked at, and of its checkpoints those alone are kept that are wanted, each only if its digest is the recorded one. Parents that
+are not there any more are computed first, in the worst case from the founders on. What that costs is told, and is no part of any
+budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from rl_pbt.errors import LostCheckpoint
+from rl_pbt.executors.base import Executor, run_all
+from rl_pbt.records import Result
+from rl_pbt.tasks.base import IntervalJob
+from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
+from rl_pbt.text import counted
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Restorer:
+    """What every interval of a search was, and what it left. `units` counts what was trained for again."""
+
+    executor: Executor
+    checkpoints: Checkpoints
+    say: Callable[[str], None]
+    jobs: dict[int, IntervalJob] = field(default_factory=dict)  # by proposal
+    digests: dict[int, str | None] = field(default_factory=dict)  # by proposal, of what it left
+    units: int = 0
+    _restored: set[int] = field(default_factory=set)
+
+    def note(self, job: IntervalJob, results: Iterable[Result]) -> None:
+        """A job has these results."""
+        for result in results:
+            self.jobs[result.proposal] = job
+            self.digests[result.proposal] = result.digest
+
+    def restore(self, lost: LostCheckpoint, needed: Iterable[int], being_written: Iterable[int] = ()) -> None:
+        """Compute the lost checkpoint again, and all others that are `needed` and not there.
+
+        Nothing else is kept, but for what jobs are writing. Raises UserError where that cannot be: it is of an older version,
+        whose ledgers have no digests, or of a machine that computes other digits, or it was lost once more.
+        """
+        needed, being_written = {*needed, lost.proposal}, list(being_written)
+        wanted = {proposal for proposal in needed if not self._is_there(proposal)}
+        if wanted & self._restored:
+            raise lost
+        waves = self._waves(wanted)
+        if any(self.digests.get(proposal) is None for _, proposals in waves for proposal in proposals):
+            raise lost
+        self._restored |= wanted
+        cost = sum(proposal.units for job, _ in waves for proposal in job.proposals)
+        self.say(
+            f"{counted(len(wanted), 'checkpoint')} lost ({lost.what}): computed again in {counted(len(waves), 'job')}, "
+            f"for {cost:,} units beside the budget"
+        )
+        while waves:
+            ready = [(job, proposals) for job, proposals in waves if not self._waits(job, waves)]
+            waves = [wave for wave in waves if wave not in ready]
+            run_all(self.executor, [self._again(job, proposals) for job, proposals in ready])
+            self.units += sum(proposal.units for job, _ in ready for proposal in job.proposals)
+            parents = {p.parent for job, _ in waves for p in job.proposals if p.parent is not None}
+            self.checkpoints.keep_only(needed | parents, being_written=being_written)
+
+    def _is_there(self, proposal: int) -> bool:
+        try:
+            Sealed(self.checkpoints, self.digests).load(proposal)
+        except LostCheckpoint:
+            return False
+        return True
+
+    def _waves(self, wanted: Iterable[int]) -> list[tuple[IntervalJob, frozenset[int]]]:
+        """The jobs that have to be done again, and which of their proposals' checkpoints are wanted of each."""
+        found: dict[int, set[int]] = {}  # by the first proposal of a job
+        looked_at: set[int] = set()
+        unknown = list(wanted)
+        while unknown:
+            proposal = unknown.pop()
+            if proposal in looked_at:
+                continue
+            looked_at.add(proposal)
+            job = self.jobs[proposal]
+            found.setdefault(job.proposals[0].id, set()).add(proposal)
+            parents = {one.parent for one in job.proposals if one.parent is not None}
+            unknown += [parent for parent in parents - looked_at if not self._is_there(parent)]
+        return [(self.jobs[first], frozenset(found[first])) for first in sorted(found)]
+
+    @staticmethod
+    def _waits(job: IntervalJob, waves: Iterable[tuple[IntervalJob, frozenset[int]]]) -> bool:
+        """Whether a parent of one of its proposals has yet to be computed."""
+        missing = {proposal for _, proposals in waves for proposal in proposals}
+        return any(proposal.parent in missing for proposal in job.proposals)
+
+    def _again(self, job: IntervalJob, proposals: Iterable[int]) -> IntervalJob:
+        parents = [proposal.parent for proposal in job.proposals if proposal.parent is not None]
+        digests = {parent: self.digests.get(parent) for parent in parents}
+        return replace(job, digests=digests, restoring={proposal: self.digests[proposal] for proposal in proposals})
