@@ -15,6 +15,7 @@ from rl_pbt.agents import AGENTS, ActorCriticConfig, AgentEntry
 from rl_pbt.envs import FAMILIES
 from rl_pbt.envs.families import Family
 from rl_pbt.executors import EXECUTORS
+from rl_pbt.executors import Entry as ExecutorEntry
 from rl_pbt.making import configure
 from rl_pbt.search import METHODS, Entry
 from rl_pbt.tasks.registry import TASKS
@@ -97,6 +98,8 @@ class CountingOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
     start: int
+    subject = "the count"
+    patience_s = 600.0
     quantum = 1
     free_evaluation = True
 
@@ -112,10 +115,10 @@ class Counting:
             results.append(result)
         return results
 
-    def test(self, job):
+    def test(self, job, advance=unheeded):
         return FinalTest(proposal=job.proposal, returns=(float(job.checkpoints.load(job.proposal)["count"]),), cost=Cost())
 
-    def baseline(self, root_seed, episodes):
+    def baseline(self, root_seed, episodes, advance=unheeded):
         return None
 
     def rehearsal(self):
@@ -131,6 +134,8 @@ class CountingType:
         return completed(given, recorded, {"search": {"step": "log:0.1:10"}, "budget": 20})
     def words(self, options):
         return Words(unit="number", short_unit="number", score="count", episode="look")
+    def code(self, options):
+        return {}
     def title(self, options):
         return "counting"
     def folder(self, options):
@@ -156,7 +161,7 @@ class Done:
 
 class Eager:
     units_underway = made = 0
-    def __init__(self, task, workers):
+    def __init__(self, task, workers, options):
         self.task = task
         Eager.made += 1
     def submit(self, job):
@@ -226,7 +231,7 @@ def test_an_executor_is_one_file_and_one_line(  # type: ignore[no-untyped-def]
     add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = add("dummy_executor", EXECUTOR)
-    monkeypatch.setitem(EXECUTORS, "eager", module.Eager)
+    monkeypatch.setitem(EXECUTORS, "eager", ExecutorEntry(module.Eager))
     inline, eager = (
         rl_pbt.tune("quadratic", {}, executor=executor, workers=1, out=tmp_path / executor, quiet=True, population=4)
         for executor in ("inline", "eager")

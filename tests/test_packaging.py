@@ -95,9 +95,16 @@ def test_it_runs_beside_packages_of_these_names(installed: Path, project: Path, 
     assert str(installed) in where.stdout and str(project) in where.stdout, where.stderr
     done = run(installed, project, "-m", "rl_pbt.bench", "--env", "envs:Corridor-v0", *small)
     assert done.returncode == 0, done.stderr
-    for command in (["bench", "--resume", "run"], ["report", "run"], ["bench", "--env", "CartPole-v1", "--dry-run", *small[:-2]]):
+    named = ["--env", "envs:Corridor-v0"]  # a run imports no code that only its folder names
+    refused = run(installed, project, "-m", "rl_pbt", "bench", "--resume", "run")
+    assert refused.returncode == 2 and "name it too if you trust it" in refused.stderr
+    for command in (
+        ["bench", "--resume", "run", *named],
+        ["report", "run"],
+        ["bench", "--env", "CartPole-v1", "--dry-run", *small[:-2]],
+    ):
         done = run(installed, project, "-m", "rl_pbt", *command)
         assert done.returncode == 0, done.stderr
-    script = "import rl_pbt; print(rl_pbt.load('run').winner().act([0.0]) in (0, 1), rl_pbt.bench)"
+    script = "import rl_pbt; print(rl_pbt.load('run', env='envs:Corridor-v0').winner().act([0.0]) in (0, 1), rl_pbt.bench)"
     done = run(installed, project, "-c", script)
     assert done.stdout.startswith("True <function bench"), done.stderr

@@ -25,7 +25,7 @@ EXAMPLES = """examples:
 """
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 # What is not a setting: where and how to run, which changes no result.
-OUTSIDE = ("config", "out", "resume", "workers", "executor", "dry_run", "program")
+OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "dry_run", "program")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,11 +65,15 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     methods = parser.add_argument_group("methods")
     for entry in METHODS.values():
         _add_settings(methods, entry.options, known)
-    add = parser.add_argument_group("machine and output").add_argument
+    machine = parser.add_argument_group("machine and output")
+    add = machine.add_argument
     add("--workers", type=_count, help="worker processes (default: one a group, at most one a core); never changes a result")
-    add("--executor", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes for several workers)")
+    add("--executor", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
+    for executor in EXECUTORS.values():
+        _add_settings(machine, executor.options, known)
+    add("--keep-population", action="store_true", help="keep every member's last checkpoint, so that the budget can be extended")
     add("--out", type=Path, help="the run's own folder (default: results/NAME/TIME)")
-    add("--resume", type=Path, metavar="DIR", help="resume the run in DIR")
+    add("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, go on when it has ended")
     add("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
     add("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
     return parser

@@ -5,13 +5,23 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rl_pbt.cli.arguments import build_parser, in_flags, settings_of, split_program
 from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.starting import raise_again
+from rl_pbt.config import RunConfig
 from rl_pbt.errors import exit_status
-from rl_pbt.report import terminal_summary, write_report
-from rl_pbt.running import execute, open_run, prepare
+from rl_pbt.making import for_executor
+from rl_pbt.running import Prepared, complete, open_run, owning, prepare
 from rl_pbt.search import METHODS
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
+from rl_pbt.text import shown
+
+if TYPE_CHECKING:
+    from rl_pbt.report import Summary
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -30,23 +40,50 @@ def train(words: Sequence[str], program: str) -> None:
         return
     if trained and args.task is None:
         args.task = "command"
-    opened = open_run(settings_of(args), out=args.out, resume=args.resume)
+    settings, how = for_executor(settings_of(args))
+    opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
-        print(f"{opened.folder.folder} is finished: rebuilding its report")
+        raise_again()
+        print(f"{shown(opened.folder.folder)} is finished: rebuilding its report")
     else:
-        prepared = prepare(opened, args.workers, args.executor)
+        prepared = prepare(opened, args.workers, args.executor or "processes", how=how, keep_population=args.keep_population)
+        raise_again()
         if args.dry_run:
             print("\n".join(plan_lines(opened.config, prepared.task, prepared.workers)))
             return
-        again = f"{program} --resume {opened.folder.folder}"
-        print(f"run {opened.folder.folder}; stop it with Ctrl-C, resume with: {again}", flush=True)
-        try:
-            execute(prepared, command=shlex.join([*program.split(), *words]))
-        except KeyboardInterrupt:
-            print(f"\nstopped; resume with: {again}", file=sys.stderr)
-            raise SystemExit(130) from None
-    summary = write_report(opened.folder)
-    print(terminal_summary(summary, opened.folder.folder / "summary.md"))
+        with owning(prepared) as owned:
+            _carry_out(owned, program, words)
+        return
+    from rl_pbt.report import write_report  # noqa: PLC0415 - it takes longer to load than all else
+
+    _show(write_report(opened.folder), opened.folder)
+
+
+def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
+    """The run of this process, from its first line on the terminal to its last."""
+    folder, config = owned.opened.folder, owned.opened.config
+    again = shlex.join([*program.split(), "--resume", shown(folder.folder), *_code_in_words(config)])
+    print(f"run {shown(folder.folder)}; stop it with Ctrl-C, resume with: {again}", flush=True)
+    try:
+        summary = complete(owned, command=shlex.join([*program.split(), *words]))
+    except KeyboardInterrupt:
+        print(f"\nstopped; resume with: {again}", file=sys.stderr)
+        raise SystemExit(130) from None
+    _show(summary, folder)
+
+
+def _code_in_words(config: RunConfig) -> list[str]:
+    """What names the code of the user's that a run runs: without it, a folder alone runs none."""
+    code = task_type(config.task).code(config.task_options)
+    program = code.get("program", ())
+    flags = [word for setting, named in code.items() if setting != "program" for word in (f"--{setting}", *named)]
+    return [*flags, *(("--", *program) if program else ())]
+
+
+def _show(summary: Summary, folder: RunFolder) -> None:
+    from rl_pbt.report import page_path, terminal_summary  # noqa: PLC0415 - as above
+
+    print(terminal_summary(summary, Path(shown(page_path(folder)))))
 
 
 def methods_help() -> str:

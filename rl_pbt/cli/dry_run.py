@@ -12,7 +12,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.making import plan_of
 from rl_pbt.records import Proposal
 from rl_pbt.search import METHODS
-from rl_pbt.store.run import FolderCheckpoints
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
 from rl_pbt.text import duration, readable, value_text

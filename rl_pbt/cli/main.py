@@ -7,12 +7,12 @@ TensorBoard and plots above all, would double the time that a worker takes to st
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from rl_pbt import __version__
+from rl_pbt.cli.starting import end_at_once, raise_again
 from rl_pbt.errors import near_names
 
 # Command -> the module whose `main(words, program)` it is, and what `--help` says of it.
@@ -24,6 +24,7 @@ COMMANDS = {
     "config": ("rl_pbt.cli.toml", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
+LOADS_TORCH = (*TRAINS, "play")  # when it knows for what; it says itself when Ctrl-C can raise again
 
 
 def main(words: Sequence[str] | None = None, program: str | None = None) -> None:
@@ -51,15 +52,14 @@ def _look_around() -> None:
 
 
 def _started(name: str, words: Sequence[str], program: str) -> int:
-    interrupted = signal.getsignal(signal.SIGINT)
-    if interrupted is signal.default_int_handler:  # and not ignored, as in the background
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun: torch does not bear an exception in its import
+    end_at_once()
     if name in TRAINS and "--task" not in words and (os.cpu_count() or 1) > 1:
         from rl_pbt.executors.processes import prepare
 
         prepare("rl_pbt.tasks.rl.interval")  # on another core, while this process imports what comes next
     command = import_module(COMMANDS[name][0]).main
-    signal.signal(signal.SIGINT, interrupted)
+    if name not in LOADS_TORCH:
+        raise_again()
     status: int = command(words, program)
     return status
 

@@ -13,6 +13,7 @@ import tomli_w
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError, exit_status
 from rl_pbt.making import OWN
+from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
 
 
@@ -22,7 +23,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
 
 
@@ -42,7 +43,9 @@ def _tables_last(flat: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _without_none(value: Any) -> Any:
     """TOML has no such value; what is left out has its default."""
-    return {n: _without_none(v) for n, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
+    return [_without_none(entry) for entry in value if entry is not None] if isinstance(value, list) else value
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -50,4 +53,4 @@ def main(words: Sequence[str], program: str) -> int:
     parser = argparse.ArgumentParser(prog=program, description="Print the configuration of a run as TOML.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
     folder = RunFolder(parser.parse_args(words).run)
-    return exit_status(lambda: print(toml_of(folder.manifest().config), end=""))
+    return exit_status(lambda: print(toml_of(manifest_of(folder).config), end=""))

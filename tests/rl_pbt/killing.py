@@ -15,20 +15,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from torch.utils import tensorboard  # noqa: F401 - or each fork would load it
+
 from rl_pbt import report
 from rl_pbt.cli import command
 from rl_pbt.cli.arguments import build_parser
-from rl_pbt.store import run as store
 from rl_pbt.store.events import Event
-from rl_pbt.tasks.rl import interval  # noqa: F401 - or each fork would load it
+from rl_pbt.store.files import write_json
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.rl import interval  # noqa: F401 - the same
 
-DIFFERENT = ("cpu_s", "wall_s", "time", "command")  # times, and the folder's own name
+DIFFERENT = ("cpu_s", "wall_s", "time", "command", "crc")  # times, the folder's own name, and the checksum of both
 
 
-def summary_alone(run: store.RunFolder) -> report.Summary:
+def summary_alone(run: RunFolder) -> report.Summary:
     """The report without its plots, which take longer than all the rest."""
     summary = report.summarise(run)
-    store.write_json(run.folder / "summary.json", summary.to_json())
+    write_json(run.folder / "summary.json", summary.to_json())
     return summary
 
 
@@ -41,10 +45,10 @@ def forked_run(arguments: list[str], life: int | None) -> int:
 
 
 def _child(arguments: list[str], life: int | None) -> None:
-    append = store.Ledger.append
+    append = Ledger.append
     left = [life]
 
-    def mortal(self: store.Ledger, events: Iterable[Event]) -> None:
+    def mortal(self: Ledger, events: Iterable[Event]) -> None:
         for event in events:
             append(self, [event])
             if left[0] is not None:
@@ -52,8 +56,8 @@ def _child(arguments: list[str], life: int | None) -> None:
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-    store.Ledger.append = mortal  # type: ignore[method-assign]
-    command.write_report = summary_alone
+    Ledger.append = mortal  # type: ignore[method-assign]
+    report.write_report = summary_alone
     status = 1
     with contextlib.redirect_stdout(io.StringIO()):
         command.train(arguments, "bench")
@@ -77,6 +81,14 @@ def contents(folder: Path) -> dict[str, Any]:
     return found
 
 
+def code_named_in(arguments: list[str]) -> list[str]:
+    """The class or the program: a folder alone runs none."""
+    if "--" in arguments:
+        return arguments[arguments.index("--") :]
+    place = arguments.index("--task") if "--task" in arguments else len(arguments)
+    return arguments[place : place + 2] if ":" in "".join(arguments[place : place + 2]) else []
+
+
 def main() -> None:
     build_parser("preload")  # loads what describes each task
     root, arguments = Path(sys.argv[1]), sys.argv[2:]
@@ -88,7 +100,7 @@ def main() -> None:
         folder = root / f"killed-{life}"
         status = forked_run(["--out", str(folder), *arguments], life)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, life
-        assert forked_run(["--resume", str(folder)], None) == 0, life
+        assert forked_run(["--resume", str(folder), *code_named_in(arguments)], None) == 0, life
         resumed = contents(folder)
         for name in whole.keys() | resumed.keys():
             if whole.get(name) != resumed.get(name):

@@ -49,7 +49,7 @@ def command(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[st
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s")}
+        return {key: timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "crc")}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -120,6 +120,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert "'bench'" in done.stdout and "'tune'" in done.stdout and done.stdout.endswith(" []\n")
 
 
+@pytest.mark.parametrize("task", [["--task", "quadratic"], CLASS_WORDS], ids=["quadratic", "class"])
+def test_the_command_loads_torch_for_nothing_that_does_without(task: list[str]) -> None:
+    words = ["tune", *task, "--dry-run"]
+    script = f"import sys\nfrom rl_pbt.cli.main import main\ntry: main({words!r})\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=TRAININGS)
+    assert done.returncode == 0, done.stderr
+    assert "\ntime " in done.stdout and done.stdout.endswith("\nFalse\n")
+
+
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])
 def test_every_method_tunes_it(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rl_pbt.api.write_report", lambda run: None)  # which takes longer than the run
@@ -174,12 +183,13 @@ def killed_at_every_event(folder: Path, *words: str) -> int:
 
 
 def test_killed_after_every_event_a_class_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    words = [*CLASS_WORDS, "--population", "2", "--budget", "30", "--group-size", "1", "--workers", "1", "--methods", "pbt"]
+    words = [*CLASS_WORDS, "--population", "2", "--budget", "30", "--group-size", "1", "--executor", "inline", "--methods", "pbt"]
     assert killed_at_every_event(tmp_path, *words) > 10
 
 
 def test_killed_after_every_event_a_program_does_too(tmp_path: Path) -> None:
-    assert killed_at_every_event(tmp_path, *PROGRAM_WORDS, "--budget", "4", "--methods", "pbt", "--workers", "1", *PROGRAM) > 5
+    words = [*PROGRAM_WORDS, "--budget", "4", "--methods", "pbt", "--executor", "inline"]
+    assert killed_at_every_event(tmp_path, *words, *PROGRAM) > 5
 
 
 def test_a_program_is_tuned_with_one_and_two_workers(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def timeless(value: dict[str, object]) -> dict[str, object]:
-    return {key: inner for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s")}
+    return {key: inner for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "crc")}
 
 
 def ledger(folder: Path, method: str) -> list[dict[str, object]]:
@@ -301,15 +301,16 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
 @pytest.mark.parametrize(
     "agent",
     [
-        ["--agent", "impala", "--methods", "pbt-async"],
-        pytest.param(["--agent", "a2c", "--eval-episodes", "1"], marks=pytest.mark.nightly),
+        ["--agent", "impala", "--methods", "pbt-async", "--executor", "inline"],
+        pytest.param(["--agent", "a2c", "--methods", "pbt", "--group-size", "1", "--workers", "2"], marks=pytest.mark.nightly),
+        pytest.param(["--agent", "a2c", "--eval-episodes", "1", "--executor", "inline"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
     ],
 )
 def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "killing.py"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent, "--workers", "1"],
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent],
         capture_output=True, text=True, timeout=850, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
