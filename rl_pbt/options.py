@@ -128,7 +128,7 @@ def _checked_mapping(name: str, value: object, kind: Kind = Any) -> Settings:
     try:
         return {key: checked(key, entry, kind) for key, entry in value.items()}
     except BadSetting as error:
-        raise BadSetting(name, f"cannot be: {error}") from None
+        raise BadSetting(name, f"has a wrong value: {error}") from None
 
 
 def _checked_plain(name: str, value: object, kind: Kind) -> object:

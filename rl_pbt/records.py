@@ -149,9 +149,9 @@ def _is_mean(value: float, returns: Sequence[float]) -> bool:
 
 
 def pooled(first: Result, again: Result) -> Result:
-    """`first` with the episodes of a later evaluation of the same checkpoint too; failed if either is."""
+    """`first` with the episodes of a later evaluation of the same checkpoint too, unless that failed: it is as good as it was."""
     if first.fitness is None or again.fitness is None:
-        return first if first.fitness is None else replace(again, proposal=first.proposal)
+        return first
     returns = first.returns + again.returns
     return replace(first, fitness=math.fsum(returns) / len(returns), returns=returns)
 

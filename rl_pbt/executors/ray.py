@@ -103,10 +103,10 @@ class RayExecutor:
     """So many actors, each of them given a job when it has none; they are asked for at once, and work as they come."""
 
     def __init__(self, task: Task, workers: int, options: RayOptions) -> None:
+        self._driver = pickle.dumps(this_process(task, options))
         self._cluster = cluster(options, workers)
         self._ray = self._cluster.ray
         self._carries = {"ray": True, "shared": False, "auto": not self._cluster.is_this_machine}[options.ray_checkpoints]
-        self._driver = pickle.dumps(this_process(task, options))
         self._place = this_place()
         self._differences: set[str] = set()  # of places, that were told
         self._waiting: deque[AnyPending] = deque()  # for a worker
@@ -122,10 +122,12 @@ class RayExecutor:
         return pending
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.stop()
-        self._workers = []
-        self._cluster.close()
+        try:
+            for worker in self._workers:
+                worker.stop()
+        finally:
+            self._workers = []
+            self._cluster.close()
 
     @property
     def units_underway(self) -> int:
@@ -167,7 +169,7 @@ class RayExecutor:
             with heard():
                 answer = worker.answer()
         except self._ray.exceptions.RayError as error:
-            self._lose(worker, str(error).partition("\n")[0])
+            self._lose(worker, _in_short(error))
             return
         pending, worker.job = worker.job, None
         if pending is None:
@@ -207,3 +209,9 @@ class RayExecutor:
         elif time.monotonic() - self._without_s >= NOTICE_S and not self._told_without:
             self._told_without = True
             print(f"warning: no worker yet: {self._cluster.room()}; still waiting", file=sys.stderr, flush=True)
+
+
+def _in_short(error: Exception) -> str:
+    """What Ray says first, and last, of a worker that is lost; in between it guesses."""
+    lines = str(error).strip().splitlines()
+    return " ".join(line.strip() for line in dict.fromkeys([*lines[:1], *lines[-1:]]))

@@ -49,7 +49,7 @@ def this_process(task: Task, options: ExecutorOptions) -> Driver:
     main = sys.modules["__main__"]
     return Driver(
         main=getattr(main, "__file__", None),
-        main_name=getattr(main.__spec__, "name", None),
+        main_name=getattr(getattr(main, "__spec__", None), "name", None),
         path=tuple(os.path.abspath(folder) for folder in sys.path),
         arguments=tuple(sys.argv),
         folder=os.getcwd(),

@@ -149,7 +149,7 @@ class Progress:
 
     def _line(self) -> str:
         rows = sorted(self._rows.items())
-        if again := [f"member {m} {_fitness_text(r)}" for m, (p, r) in rows if p.id in self._newest and not p.trains]:
+        if again := [f"member {m} {_plain(r)}" for m, (p, r) in rows if p.id in self._newest and not p.trains]:
             return f"{self._title} final re-evaluation: {', '.join(again)}; {self._used()}"
         generation = max(proposal.generation for _, (proposal, result) in rows if result is not None)
         fitness = [r.fitness for _, (_, r) in rows if r is not None and r.fitness is not None]
@@ -196,6 +196,11 @@ class Progress:
 
 
 def _fitness_text(result: Result | None) -> str:
+    """In a cell of the table, with its markup."""
     if result is None:
         return "[dim]training[/]"
-    return "[red]failed[/]" if result.fitness is None else f"{result.fitness:.2f}"
+    return f"[red]{_plain(result)}[/]" if result.fitness is None else _plain(result)
+
+
+def _plain(result: Result | None) -> str:
+    return "failed" if result is None or result.fitness is None else f"{result.fitness:.2f}"

@@ -83,6 +83,7 @@ class Bookkeeping(Method, ABC):
         self._next_id = 0
         self._reevaluations = 0  # rounds so far
         self._reevaluations_before = 0  # of earlier budgets
+        self._not_again: set[int] = set()  # members that failed when they were judged again
         self._judging_generations = 0  # generations, by number, in which nobody trained
 
     @abstractmethod
@@ -107,6 +108,8 @@ class Bookkeeping(Method, ABC):
             self._evaluated[proposal.member] = (result.cost.eval_units, len(result.returns))
         else:
             self.results[proposal.member] = pooled(self.results[proposal.member], result)
+            if result.failure is not None:
+                self._not_again.add(proposal.member)
 
     def propose(self, member: int, start: Start, *, units: int, episodes: int | None = None) -> Proposal:
         """Enter the member's next proposal: `units` units of training or, with 0, `episodes` more of evaluation."""
@@ -152,6 +155,7 @@ class Bookkeeping(Method, ABC):
         newest = max(self._begun.values(), default=-1)
         self._judging_generations += newest - max((proposal.generation for proposal in self.last.values()), default=-1)
         self._begun = dict.fromkeys(self._begun, newest)  # members of one generation are judged on the same seeds
+        self._not_again = set()
         self._reevaluations_before += self._reevaluations
         self._reevaluations = 0
 
@@ -191,7 +195,7 @@ class Bookkeeping(Method, ABC):
         # "play-off" names a random stream: another name would break ties in another way.
         number = self._reevaluations_before + self._reevaluations
         best_first = ranking(self.fitness, self.rng("play-off", generation=number))[::-1]
-        healthy = set(self.healthy())
+        healthy = set(self.healthy()) - self._not_again
         contenders = [member for member in best_first if member in healthy][:limit]
         share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in contenders}, self.account.left)
         if self._reevaluations <= self.plan.free_rounds:

@@ -89,6 +89,12 @@ def code_named_in(arguments: list[str]) -> list[str]:
     return arguments[place : place + 2] if ":" in "".join(arguments[place : place + 2]) else []
 
 
+def where_named_in(arguments: list[str]) -> list[str]:
+    """How many workers of which executor: a run does not record that as its own."""
+    flags = [place for place, word in enumerate(arguments) if word in ("--executor", "--workers")]
+    return [word for place in flags for word in arguments[place : place + 2]]
+
+
 def main() -> None:
     build_parser("preload")  # loads what describes each task
     root, arguments = Path(sys.argv[1]), sys.argv[2:]
@@ -100,7 +106,7 @@ def main() -> None:
         folder = root / f"killed-{life}"
         status = forked_run(["--out", str(folder), *arguments], life)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, life
-        assert forked_run(["--resume", str(folder), *code_named_in(arguments)], None) == 0, life
+        assert forked_run(["--resume", str(folder), *where_named_in(arguments), *code_named_in(arguments)], None) == 0, life
         resumed = contents(folder)
         for name in whole.keys() | resumed.keys():
             if whole.get(name) != resumed.get(name):

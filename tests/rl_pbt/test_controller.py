@@ -68,10 +68,11 @@ def run_search(
     task: Task = QUADRATIC,
     extended: Sequence[int] = (),
     keep_population: bool = False,
+    free_evaluation: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     run = RunFolder(folder)
-    plan = replace(PLAN, population=POPULATION.get(method, PLAN.population))
+    plan = replace(PLAN, population=POPULATION.get(method, PLAN.population), free_evaluation=free_evaluation)
     problem = Problem(space=SPACE, plan=plan, root_seed=root, published=PUBLISHED)
     entry = METHODS[method]
     try:
@@ -257,6 +258,7 @@ class Failing:
     fail: range
     after: int = 0
     charged: bool = True
+    trains_well: bool = False
     subject: str = "the failing one"
     patience_s: float = 10.0
     quantum: int = 1
@@ -267,7 +269,7 @@ class Failing:
         cost = {} if self.charged else {"cost": Cost()}
         return [
             replace(result, fitness=None, failure="no luck", returns=(), **cost)
-            if proposal.member in self.fail and proposal.generation >= self.after
+            if proposal.member in self.fail and proposal.generation >= self.after and not (self.trains_well and proposal.trains)
             else result
             for proposal, result in zip(job.proposals, results, strict=True)
         ]
@@ -286,6 +288,13 @@ def test_where_every_member_fails_the_search_ends_with_a_line(tmp_path: Path, me
 def test_where_a_whole_generation_fails_too(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^pbt: every member failed"):
         run_search(tmp_path, task=Failing(fail=range(4), after=2))
+
+
+def test_who_fails_when_judged_again_is_as_good_as_before(tmp_path: Path) -> None:
+    run_search(tmp_path, task=Failing(fail=range(4), trains_well=True), free_evaluation=True)
+    history = read_history(RunFolder(tmp_path), "pbt", 5)
+    assert history.chosen is not None and history.test is not None
+    assert len(history.judged_again) == 2 and all(trial.result.failure == "no luck" for trial in history.judged_again)
 
 
 def test_where_some_fail_it_goes_on(tmp_path: Path) -> None:

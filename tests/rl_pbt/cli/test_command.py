@@ -85,7 +85,7 @@ BAD = [
     (["--env", "CartPole-v1", "--search", "discount=1.2"], "discount: it must be 0 or more and at most 1, but is 1.2"),
     (["--env", "CartPole-v1", "--search", "lambda=linear:0.5:1.5"], "trace_lambda: it must be 0 or more and at most 1"),
     (["--env", "CartPole-v1", "--search", "epsilon=0"], "epsilon: it must be above 0, but is 0"),
-    (["--env", "CartPole-v1", "--search", "lr=nan"], "learning_rate: it must be 0 or more"),
+    (["--env", "CartPole-v1", "--search", "lr=nan"], "lr must be a finite number"),
     (["--env", "CartPole-v1", "--search", "lr=choice:low:high"], "cannot set learning_rate to 'low'"),
     (["--env", "CartPole-v1", "--backend", "jax"], "unknown backend 'jax'"),
     (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
@@ -166,7 +166,7 @@ def test_a_finished_run_is_not_run_again_and_another_configuration_is_refused(
     before = (finished / "pbt" / "seed-0" / "ledger.jsonl").read_bytes()
     train("--resume", str(finished))
     assert "is finished" in capsys.readouterr().out
-    for arguments in ([*SMALL[:3], "3", *SMALL[4:], "--out", str(finished)], ["--resume", str(finished), "--frames", "1200"]):
+    for arguments in ([*SMALL[:3], "3", *SMALL[4:], "--out", str(finished)], ["--resume", str(finished), "--interval", "300"]):
         with pytest.raises(UserError, match="another configuration") as error:
             train(*arguments)
         assert "\n" not in str(error.value) and "not " in str(error.value)
