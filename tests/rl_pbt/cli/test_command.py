@@ -304,6 +304,8 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
         ["--agent", "impala", "--methods", "pbt-async", "--executor", "inline"],
         pytest.param(["--agent", "a2c", "--methods", "pbt", "--group-size", "1", "--workers", "2"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "a2c", "--eval-episodes", "1", "--executor", "inline"], marks=pytest.mark.nightly),
+        pytest.param(["--env", "MinAtar/Breakout-v1", "--agent", "impala", "--executor", "inline"], marks=pytest.mark.nightly),
+        pytest.param(["--agent", "a2c", "--methods", "pbt", "--executor", "ray", "--workers", "2"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
     ],
 )
