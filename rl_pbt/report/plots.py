@@ -17,6 +17,8 @@ from rl_pbt.space import Dimension, Space
 from rl_pbt.store.history import History, ancestor_curve, best_fitness_curve, copies, units_spent, winning_line
 from rl_pbt.tasks.base import Words
 
+ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
+
 
 def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words) -> Figure:
     """Fitness of every member (faint) and the best of them as they stand (bold) against all units that a method spent.
@@ -120,8 +122,9 @@ def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimen
     axis = dimension.axis(name)
     if axis.ticks:
         axes.set_yticks(list(axis.ticks), [literal(name) for name in axis.ticks.values()])
-    # An empty log scale has no limits; and published hyperparameters, which may lie outside the space, may be 0.
-    if healthy and axis.log and min(y for segment in segments for _, y in segment) > 0:
+    # An empty log scale has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
+    drawn = [y for segment in segments for _, y in segment]
+    if drawn and axis.log and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]:
         axes.set_yscale("log")
     axes.set_ylabel(literal(axis.label))
 

@@ -85,7 +85,7 @@ def test_flags_keywords_and_a_file_with_flags_over_it_say_the_same(tmp_path: Pat
         ({"env": "CartPole-v1", "poplation": 3}, "did you mean 'population'"),
         ({"env": "CartPole-v1", "population": "8"}, "population must be a whole number"),
         ({"env": "CartPole-v1", "fitness": "trainning"}, "did you mean 'training'"),
-        ({"env": "CartPole-v1", "search": {"lr": True}}, "search cannot be: lr must be a number"),
+        ({"env": "CartPole-v1", "search": {"lr": True}}, "search cannot set learning_rate to True"),
         ({"env": "CartPole-v1", "methods": "pbt"}, "methods must be a list"),
         ({"env": "CartPole-v1", "methods": []}, "methods names no method"),
         ({"env": "CartPole-v1", "any_age": True}, "any_age is an option of pbt-async"),

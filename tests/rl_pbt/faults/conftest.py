@@ -1,0 +1,93 @@
+"""Small runs of several kinds, which the tests of this folder copy and spoil."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rl_pbt
+from rl_pbt import play
+from rl_pbt.store.ledger import Ledger
+
+TRAININGS = Path(__file__).parents[1] / "trainings"
+SMALL: dict[str, Any] = {"population": 4, "budget": 60, "interval": 20, "workers": 1, "quiet": True}
+CARTPOLE: dict[str, Any] = {"population": 2, "frames": 800, "interval": 400, "eval_episodes": 2, "test_episodes": 2}
+CARTPOLE |= {"agent_options": {"envs_per_member": 4, "hidden": "8"}, "workers": 1, "quiet": True}
+SEARCH = {"rate": "log:1e-4:1e-1", "momentum": "linear:0:0.9", "batch": "int:1:8", "nesterov": "choice:true:false"}
+
+
+class Stopped(Exception):
+    """A run ends here, as at a failure."""
+
+
+@contextlib.contextmanager
+def stopped_after(batches: int) -> Iterator[None]:
+    """Within, a run ends before its ledgers have more."""
+    append, count = Ledger.append, itertools.count()
+
+    def counted(self: Ledger, events: Any) -> None:
+        if next(count) >= batches:
+            raise Stopped
+        append(self, events)
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Stopped):
+        patch.setattr(Ledger, "append", counted)
+        yield
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small runs, finished and begun, without a report. The last word of a kind is its task, but for the quadratic."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {name: folder / name for name in ("finished", "replaying", "own", "agent", "begun", "begun own", "begun agent")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TRAININGS))
+        patch.setattr("rl_pbt.report.write_report", lambda run: None)
+        patch.setattr("rl_pbt.api.write_report", lambda run: None)
+        from regression import Regression
+
+        def quadratic(name: str, methods: list[str]) -> None:
+            rl_pbt.tune("quadratic", {}, out=made[name], methods=methods, **SMALL)
+
+        def own(name: str) -> None:
+            rl_pbt.tune(Regression, SEARCH, out=made[name], methods=["pbt"], **SMALL)
+
+        def agent(name: str) -> None:
+            rl_pbt.bench("CartPole-v1", out=made[name], methods=["pbt"], **CARTPOLE)
+
+        quadratic("finished", ["pbt", "random", "asha", "bayes"])
+        quadratic("replaying", [f"replay:{made['finished']}", "pbt-async"])
+        own("own")
+        agent("agent")
+        for make, name, batches in ((own, "begun own", 7), (agent, "begun agent", 3)):
+            with stopped_after(batches):
+                make(name)
+        with stopped_after(12):
+            quadratic("begun", ["pbt", "random"])
+    return made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where somebody works: files of their own, and what was sent. Plots are small, and of a game a few pictures are drawn."""
+    desk = tmp_path / "desk"
+    for name in ("mine/notes.txt", "mine/checkpoints/000001.safetensors", "x/notes.txt"):
+        (desk / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk / name).write_text(f"my {name}")
+    monkeypatch.chdir(desk)
+    monkeypatch.syspath_prepend(str(TRAININGS))
+    monkeypatch.setattr("rl_pbt.report.style.DPI", 20)
+    monkeypatch.setattr(play, "write_video", a_few_pictures)
+    return desk
+
+
+def a_few_pictures(pictures: Generator[object], path: Path) -> None:
+    """Not whole episodes, and no file."""
+    with contextlib.closing(pictures):
+        deque(itertools.islice(pictures, 3))
