@@ -159,7 +159,10 @@ class _Loop:
                 self.lineage_units[result.proposal] = result.lineage_units
                 method.tell(result)
                 self.newest[proposal.member] = result
-                self.failures = [] if result.failure is None else [*self.failures, result]
+                if result.failure is None:
+                    self.failures.clear()
+                else:
+                    self.failures.append(result)
             if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
                 self.search.checkpoints.keep_only(method.needed(), being_written=self._being_written)
             self._check_that_somebody_trains()
@@ -170,9 +173,9 @@ class _Loop:
 
     def _check_that_somebody_trains(self) -> None:
         """Raises UserError where all members failed, or as many in a row without a charge: to draw new ones might never end."""
-        in_a_row = self.failures[-self.search.population :]
-        if len(in_a_row) < self.search.population:
+        if len(self.failures) < self.search.population:
             return
+        in_a_row = self.failures[-self.search.population :]
         everybody = not self.underway and all(result.failure is not None for result in self.newest.values())
         if everybody or all(result.cost.units == 0 for result in in_a_row):
             why = in_a_row[-1].failure

@@ -146,7 +146,7 @@ def _lies_in(word: str, folder: Path) -> bool:
 
 
 def _same_but_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
-    """Raises UserError where they differ otherwise than by a larger budget, which all methods can go on with."""
+    """Raises UserError where they differ in more than a larger budget, or a method cannot use one."""
     if config.budget < recorded.budget:
         raise BadSetting("budget", f"of {folder.folder} is {recorded.budget}: it can be extended, and not shortened")
     if config.budget > recorded.budget and (whole := [name for name in config.methods if not METHODS[name].extends]):

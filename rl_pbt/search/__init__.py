@@ -33,7 +33,7 @@ class Entry(Generic[Options]):
 
     Names of options are one list shared by all methods: where two have the same, it means the same. A `sequential` method has
     one proposal underway at a time. One that `replays` needs a finished run and is chosen by `replay:RUN`. One that `extends` can
-    go on with a larger budget when it has ended; others have made choices for the whole budget.
+    continue with a larger budget when it has ended; others have made choices for the whole budget.
     """
 
     make: Callable[[Problem, Options], Method]
