@@ -80,6 +80,20 @@ class Answer(Generic[T]):
         return cast("T", self.value)  # None only where the job returned that
 
 
+class Pending(Generic[T]):
+    """A submitted job and, once it has ended, its answer. `listen` waits a moment for news of any job."""
+
+    def __init__(self, listen: Callable[[], None]) -> None:
+        self._listen = listen
+        self.answer: Answer[T] | None = None
+
+    def wait(self) -> T:
+        """As `Outcome`."""
+        while self.answer is None:
+            self._listen()
+        return self.answer.result()
+
+
 def answered(work: Callable[[], T]) -> Answer[T]:
     """The answer of work that is done elsewhere than where it is waited for; what ends a process passes."""
     try:

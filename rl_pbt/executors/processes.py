@@ -20,12 +20,12 @@ from contextlib import contextmanager, suppress
 from ctypes import c_longlong
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeAlias, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 from rl_pbt.errors import UserError
 from rl_pbt.executors import descendants
 from rl_pbt.executors.attempts import Attempts, Death, death_by, death_of
-from rl_pbt.executors.base import Answer, ExecutorOptions, Outcome, TaskError, answered
+from rl_pbt.executors.base import Answer, ExecutorOptions, Outcome, Pending, TaskError, answered
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.executors.watching import FIELDS, TICK_S, Board, Watch, watch
 from rl_pbt.tasks.base import Job, Task
@@ -118,18 +118,12 @@ def _attempt(connection: Connection, board: Board) -> bytes:
 
 
 @final
-class _Pending(Generic[T]):
-    """A submitted job and, once it has ended, its answer."""
+class _Pending(Pending[T]):
+    """A submitted job, as it is to be tried next."""
 
     def __init__(self, executor: ProcessExecutor, attempts: Attempts[T]) -> None:
-        self._executor = executor
+        super().__init__(executor.listen)
         self.attempts = attempts
-        self.answer: Answer[T] | None = None
-
-    def wait(self) -> T:
-        while self.answer is None:
-            self._executor.listen()
-        return self.answer.result()
 
 
 class _Worker:

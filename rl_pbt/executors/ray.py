@@ -11,10 +11,10 @@ import sys
 import time
 from collections import deque
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 from rl_pbt.errors import UserError
-from rl_pbt.executors.base import Answer, Outcome, answered
+from rl_pbt.executors.base import Answer, Outcome, Pending, answered
 from rl_pbt.executors.carrying import carrying, delivered
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.executors.ray_cluster import RayOptions, cluster
@@ -30,19 +30,13 @@ NEWS_S = 1.0  # between two looks at what an actor is doing
 
 
 @final
-class _Pending(Generic[T]):
-    """A submitted job and, once it has ended, its answer."""
+class _Pending(Pending[T]):
+    """A submitted job, and how many workers were lost with it."""
 
     def __init__(self, executor: RayExecutor, job: Job[T]) -> None:
-        self._executor = executor
+        super().__init__(executor.listen)
         self.job = job
         self.losses = 0
-        self.answer: Answer[T] | None = None
-
-    def wait(self) -> T:
-        while self.answer is None:
-            self._executor.listen()
-        return self.answer.result()
 
 
 class _Worker:
