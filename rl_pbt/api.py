@@ -17,12 +17,13 @@ import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
-from rl_pbt.making import for_executor, machine, make_task
+from rl_pbt.making import check_recorded, for_executor, machine, make_task
+from rl_pbt.named_code import check_code
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
-from rl_pbt.running import check_code, complete, open_run, owning, prepare
+from rl_pbt.running import complete, open_run, owning, prepare
 from rl_pbt.store.history import History, line_of_descent, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
@@ -83,6 +84,7 @@ class Run:
             raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
         if "env" in config.task_options:
             check_code({} if self._env is None else {"env": self._env}, config, self._run)
+        check_recorded(config)
         task = _maker(self._task)(config, 1)
         digest = read_history(self._run, method, seed).by_id[proposal].result.digest
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))

@@ -179,7 +179,7 @@ class _Loop:
         everybody = not self.underway and all(result.failure is not None for result in self.newest.values())
         if everybody or all(result.cost.units == 0 for result in in_a_row):
             why = in_a_row[-1].failure
-            raise UserError(f"{self.search.title}: every member failed, the last one so: {why}: mend that, and start a new run")
+            raise UserError(f"{self.search.title}: every member failed (the last: {why}): mend that, and start a new run")
 
     def _submit(self, proposals: Sequence[Proposal]) -> None:
         for group in _groups(proposals, self.search.group_size):

@@ -106,11 +106,14 @@ def _method_options(methods: tuple[str, ...], given: Settings, recorded: RunConf
     return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
+def check_recorded(config: RunConfig) -> None:
+    """Raises UserError where a configuration, read from a folder, holds a range or a value that its task could not be given."""
+    task_type(config.task).complete({"search": config.search, "hypers": config.hypers}, _flat(config))
+
+
 def make_task(config: RunConfig, workers: int) -> Task:
     """The task of a configuration, for that many workers on this machine. Raises UserError for what the task does not take."""
-    kind = task_type(config.task)
-    kind.complete({"search": config.search, "hypers": config.hypers}, _flat(config))  # it may be of a folder
-    return kind.make(config, machine(workers))
+    return task_type(config.task).make(config, machine(workers))
 
 
 def machine(workers: int) -> Machine:

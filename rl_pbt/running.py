@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.machinery import PathFinder
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +19,7 @@ from rl_pbt.errors import BadSetting, UserError, in_one_line
 from rl_pbt.executors import Executor, ExecutorOptions
 from rl_pbt.executors.interrupts import held
 from rl_pbt.making import (
+    check_recorded,
     configure,
     default_executor,
     default_workers,
@@ -30,6 +29,7 @@ from rl_pbt.making import (
     make_task,
     plan_of,
 )
+from rl_pbt.named_code import check_code
 from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
@@ -92,6 +92,7 @@ def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = 
         folder = RunFolder(resume.absolute())  # a training may change the working directory
         manifest = manifest_of(folder)
         check_code(given, manifest.config, folder)
+        check_recorded(manifest.config)
         config = configure(given, manifest.config)
         _same_but_longer(config, manifest.config, folder)
         return Opened(folder=folder, config=config, manifest=manifest)
@@ -113,36 +114,6 @@ def _usual_folder(config: RunConfig) -> Path:
 def _is_empty(folder: Path) -> bool:
     """But for the lock of a process that is about to begin there, or was stopped when it was."""
     return folder.is_dir() and all(path.name == RUN_LOCK for path in folder.iterdir())
-
-
-def check_code(given: Settings, recorded: RunConfig, folder: RunFolder) -> None:
-    """Raises UserError where the configuration in a folder names code that was not `given` too.
-
-    The folder may come from somebody else, so what it names is not run on its word alone.
-    """
-    for setting, words in task_type(recorded.task).code(recorded.task_options).items():
-        if given.get(setting) is None:
-            named = shlex.join(words)
-            raise BadSetting(setting, f"is missing: {folder.folder} names code, {named}; name it too if you trust it")
-        for word in words:
-            if _lies_in(word, folder.folder.resolve()):
-                raise BadSetting(setting, f"names {word}, which lies in the run's own folder: code is not to be there")
-
-
-def _lies_in(word: str, folder: Path) -> bool:
-    """Whether a module of "module:Name" would be imported from a folder; found out from the outermost package inwards, since
-    looking for an inner one in the usual way imports those around it."""
-    path: Iterable[str] | None = None
-    outer = ""
-    for part in word.rpartition(":")[0].split("."):
-        outer = f"{outer}.{part}" if outer else part
-        spec = PathFinder.find_spec(outer, None if path is None else list(path))
-        if spec is None:
-            return False
-        path = spec.submodule_search_locations or ()
-        if any(Path(place).resolve().is_relative_to(folder) for place in (spec.origin, *path) if place):
-            return True
-    return False
 
 
 def _same_but_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:

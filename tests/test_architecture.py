@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config", "provenance", "torch_state"}),
     frozenset({"agents", "envs", "store", "tasks"}),
     frozenset({"executors", "observers", "search"}),
-    frozenset({"recorded", "restoring"}),
+    frozenset({"recorded", "named_code", "restoring"}),
     frozenset({"controller", "report", "schedule"}),
     frozenset({"making"}),
     frozenset({"running"}),

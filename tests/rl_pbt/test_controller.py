@@ -281,7 +281,7 @@ class Failing:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("charged", [True, False])
 def test_where_every_member_fails_the_search_ends_with_a_line(tmp_path: Path, method: str, charged: bool) -> None:
-    with pytest.raises(UserError, match=f"^{method}: every member failed, the last one so: no luck: mend that"):
+    with pytest.raises(UserError, match=rf"^{method}: every member failed \(the last: no luck\): mend that"):
         run_search(tmp_path, method, task=Failing(fail=range(1000), charged=charged))
 
 
