@@ -314,7 +314,7 @@ def test_hypers_that_the_search_leaves_alone_are_the_tasks(run: Run, tmp_path: P
 @pytest.mark.parametrize("lag", [1, 3])
 @pytest.mark.parametrize("options", [{"core": "lstm"}, {"autocast": True}], ids=["lstm", "bfloat16"])
 def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any], tmp_path: Path) -> None:
-    task = task_of("impala", policy_lag=lag, torso="small", **options)
+    task = task_of("impala", policy_lag=lag, torso="shallow", **options)
     task = replace(task, env=resolve("Pacman"), eval_episodes=1, fitness="training")
     for overlap in (False, True):
         inline = Run("inline", replace(task, learn_beside=overlap))
@@ -327,7 +327,7 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
 def test_environments_side_by_side_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
     monkeypatch.setattr(environments, "begin_step", lambda env, chosen: begun.append(wait := begin_step(env, chosen)) or wait)
-    task = replace(task_of("a2c", torso="small"), env=resolve("ALE/Breakout-v5"), eval_episodes=2)
+    task = replace(task_of("a2c", torso="shallow"), env=resolve("ALE/Breakout-v5"), eval_episodes=2)
     outcomes = []
     for overlap in (False, True):
         inline = Run("inline", replace(task, step_together=overlap))
