@@ -8,8 +8,9 @@ from rl_pbt.agents.a2c import A2C
 from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch
 from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.agents.impala import IMPALA, IMPALAConfig
-from rl_pbt.agents.networks import UnsupportedSpace
+from rl_pbt.agents.networks import UnsupportedSpace, computes_in_bfloat16
 from rl_pbt.agents.policy import Policy
+from rl_pbt.agents.ppo import PPO, PPOConfig
 from rl_pbt.agents.rollout import Rollout
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Policy",
     "Rollout",
     "UnsupportedSpace",
+    "computes_in_bfloat16",
 ]
 
 
@@ -36,4 +38,5 @@ class AgentEntry:
 AGENTS: dict[str, AgentEntry] = {
     "a2c": AgentEntry(make=A2C, config=ActorCriticConfig),
     "impala": AgentEntry(make=IMPALA, config=IMPALAConfig),
+    "ppo": AgentEntry(make=PPO, config=PPOConfig),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import final
 
-from rl_pbt.agents.actor_critic import ActorCritic, Targets, Transitions
+from rl_pbt.agents.actor_critic import Targets, Transitions
+from rl_pbt.agents.policy_gradient import PolicyGradient
 from rl_pbt.agents.returns import lambda_returns
 
 
 @final
-class A2C(ActorCritic):
+class A2C(PolicyGradient):
     """λ-returns, which are n-step returns where λ is 1; the probabilities with which actions were chosen are not used."""
 
     @staticmethod

@@ -1,15 +1,11 @@
-"""What actor-critic agents share: a population's weights, optimiser, statistics and hyperparameters, and one update of them all.
-
-The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hyperparameters carry over;
-Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale except in its epsilon and the gradient clip.
-"""
+"""What actor-critic agents share: a population's weights, optimiser, statistics and hyperparameters, and how they change."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +14,7 @@ from torch import Tensor
 from rl_pbt.agents.aliases import Array, Bools, Space
 from rl_pbt.agents.cores import CORES, make_core
 from rl_pbt.agents.heads import make_head
-from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.hypers import HYPERS, HyperSpec
 from rl_pbt.agents.networks import UnsupportedSpace, Weights, dense
 from rl_pbt.agents.normaliser import Normaliser, ReturnScale
 from rl_pbt.agents.optimiser import OPTIMISERS, make_optimiser
@@ -98,11 +94,36 @@ class Targets:
     advantages: Tensor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one pass through the network sees: L steps of N streams of each member, time-major.
+
+    It may see one step more, of which only the values are wanted: then K is L+1.
+    """
+
+    observations: Tensor  # [P, K N, *observation], normalised
+    actions: Tensor  # [P, L N] or [P, L N, D]
+    core_state: Tensor  # [P, N, S], before the first step
+    fresh: Tensor  # [K, P, N] bool: an episode begins with this step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """What the network says of a batch."""
+
+    values: Tensor  # [P, K N]
+    log_probs: Tensor  # [P, L N], of the actions
+    entropies: Tensor  # [P, L N]
+
+
 class ActorCritic(ABC):
     """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population.
 
-    An agent is defined by its `targets`. Raises UnsupportedSpace, one line, for spaces it cannot handle.
+    An agent is defined by its `_update`, and by HYPERS, its hyperparameters. Raises UnsupportedSpace, one line, for spaces it
+    cannot handle.
     """
+
+    HYPERS: ClassVar[Mapping[str, HyperSpec]] = HYPERS
 
     def __init__(
         self,
@@ -125,13 +146,8 @@ class ActorCritic(ABC):
         self._normaliser = Normaliser(len(seeds), shape, device) if config.normalise_observations else None
         self._return_scale = ReturnScale(len(seeds), device) if config.normalise_returns else None
         self._updates = torch.zeros(len(seeds), dtype=torch.int64, device=device)
-        self._hypers = {name: torch.zeros(len(seeds), device=device) for name in HYPERS}
+        self._hypers = {name: torch.zeros(len(seeds), device=device) for name in self.HYPERS}
         self._finite = torch.ones(len(seeds), dtype=torch.bool, device=device)
-
-    @staticmethod
-    @abstractmethod
-    def targets(transitions: Transitions) -> Targets:
-        """What makes one agent differ from another: value targets and advantages of a rollout."""
 
     def policy(self) -> Policy:
         """What acts with the weights and the statistics as they are now; later updates leave it alone."""
@@ -139,8 +155,8 @@ class ActorCritic(ABC):
 
     def set_hypers(self, hypers: Mapping[str, Sequence[float]]) -> None:
         """One value a member, live from the next update on. Raises ValueError for missing or unknown names, or other counts."""
-        if set(hypers) != set(HYPERS):
-            raise ValueError(f"an actor-critic needs {sorted(HYPERS)}, got {sorted(hypers)}")
+        if set(hypers) != set(self.HYPERS):
+            raise ValueError(f"{type(self).__name__} needs {sorted(self.HYPERS)}, got {sorted(hypers)}")
         members = len(self._finite)
         for name, values in hypers.items():
             if len(values) != members:
@@ -177,50 +193,66 @@ class ActorCritic(ABC):
             tensor[member] = torch.from_numpy(np.array(state[name])).to(self._device)
         self._finite[member] = True
 
-    def learn(self, rollout: Rollout) -> dict[str, Tensor]:
-        """One update of every member. Metrics, each [P]."""
+    def learn(self, rollout: Rollout, generators: Sequence[torch.Generator] = ()) -> dict[str, Tensor]:
+        """What every member learns from a rollout, in one update or several. Metrics, each [P].
+
+        `generators`, one a member, are where the order of minibatches is drawn from, of an agent that has them.
+        """
         rollout = rollout.to(self._device)
-        length, members, envs = rollout.rewards.shape
         # [T+1, P, B, ...] -> [P, (T+1) B, ...]: one pass through the network for all values and policies.
         observations = rollout.observations.transpose(0, 1).flatten(1, 2)
         if self._normaliser is not None:
             observations = self._normaliser(observations)
-        fresh = torch.cat([torch.zeros_like(rollout.valid[:1]), ~rollout.valid])  # [T+1, P, B]
-        policy_features, value_features, _ = self._network.features(self._weights, observations, rollout.core_state, fresh)
-        values = dense(self._weights, "value", value_features).view(members, length + 1, envs).transpose(0, 1)
-        outputs = dense(self._weights, "policy", policy_features[:, : length * envs])
-        actions = rollout.actions.transpose(0, 1).flatten(1, 2)
-        log_probs, entropies = self._network.head.log_prob_and_entropy(self._weights, outputs, actions)
-
-        targets = self.targets(self._transitions(rollout, values.detach(), log_probs.detach()))
-        weights = rollout.valid.to(torch.float32).transpose(0, 1).flatten(1)
-        weights = weights / weights.sum(1, keepdim=True).clamp(min=1.0)  # [P, T B], sums to 1
-        policy_loss = -(weights * _flat(targets.advantages) * log_probs).sum(1)
-        value_loss = (weights * _flat(targets.values - values[:-1]).square()).sum(1)
-        entropy = (weights * entropies).sum(1)
-        loss = policy_loss + self._hypers["value_cost"] * value_loss - self._hypers["entropy_cost"] * entropy
-        loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
-        grad_norm = self._optimiser.step(**{name: self._hypers[name] for name in ("learning_rate", "max_grad_norm", "epsilon")})
-        self._updates += 1
-        self._finite &= torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
+        batch = Batch(
+            observations=observations,
+            actions=rollout.actions.transpose(0, 1).flatten(1, 2),
+            core_state=rollout.core_state,
+            fresh=torch.cat([torch.zeros_like(rollout.valid[:1]), ~rollout.valid]),
+        )
+        metrics = self._update(rollout, batch, generators)
         if self._normaliser is not None:  # last: this rollout's actions were chosen with the statistics from before
             self._normaliser.update(rollout.observations[:-1], rollout.valid)
-        return {
-            "policy_loss": policy_loss.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
-            "explained_variance": _explained_variance(targets.values, values.detach()[:-1], rollout.valid),
-            "grad_norm": grad_norm,
-        }
+        return metrics
+
+    @abstractmethod
+    def _update(self, rollout: Rollout, batch: Batch, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        """What makes one agent differ from another: learn from a rollout, whose steps are also in `batch`. Metrics, each [P]."""
+
+    def _estimates(self, batch: Batch) -> Estimates:
+        """One pass through the network, with gradient."""
+        policy_features, value_features, _ = self._network.features(
+            self._weights, batch.observations, batch.core_state, batch.fresh
+        )
+        outputs = dense(self._weights, "policy", policy_features[:, : batch.actions.shape[1]])
+        log_probs, entropies = self._network.head.log_prob_and_entropy(self._weights, outputs, batch.actions)
+        values = dense(self._weights, "value", value_features).squeeze(-1)
+        return Estimates(values=values, log_probs=log_probs, entropies=entropies)
+
+    def _loss(self, policy_loss: Tensor, value_loss: Tensor, entropy: Tensor) -> Tensor:
+        """The sum that is minimised, [P]."""
+        return policy_loss + self._hypers["value_cost"] * value_loss - self._hypers["entropy_cost"] * entropy
+
+    def _step(self, loss: Tensor, active: Tensor | None = None) -> Tensor:
+        """One update of every member, or of those that are active [P], from their losses [P]. Norms of the gradients, [P]."""
+        loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
+        resting = torch.zeros_like(self._finite) if active is None else ~active
+        before = {name: slot[resting].clone() for name, slot in self._slots().items()} if resting.any() else {}
+        grad_norm = self._optimiser.step(**{name: self._hypers[name] for name in ("learning_rate", "max_grad_norm", "epsilon")})
+        self._updates += 1
+        self._finite &= resting | (torch.isfinite(loss.detach()) & torch.isfinite(grad_norm))
+        after = self._slots() if before else {}
+        for name, slot in before.items():
+            after[name][resting] = slot
+        return grad_norm
 
     def _transitions(self, rollout: Rollout, values: Tensor, log_probs: Tensor) -> Transitions:
-        length, members, envs = rollout.rewards.shape
+        """Of a rollout, with values [T+1, P, B] and the log probabilities [T, P, B] of the policy that learns."""
         rewards = REWARDS[self._config.rewards](rollout.rewards)
         if self._return_scale is not None:
             self._return_scale.update(rewards, rollout.valid)
             rewards = self._return_scale(rewards)
         return Transitions(
-            log_probs=log_probs.view(members, length, envs).transpose(0, 1),
+            log_probs=log_probs,
             behaviour_log_probs=rollout.behaviour_log_probs,
             rewards=rewards,
             discounts=self._hypers["discount"][None, :, None] * ~rollout.terminated,
@@ -228,6 +260,11 @@ class ActorCritic(ABC):
             valid=rollout.valid,
             trace_lambda=self._hypers["trace_lambda"][:, None],
         )
+
+    @property
+    def updates(self) -> Array:
+        """Steps of each member's optimiser since its first, [P]; a checkpoint has them."""
+        return self._updates.cpu().numpy().copy()
 
     def healthy(self) -> Bools:
         """Which members have only finite weights and have had only finite losses since they were loaded, [P]."""
@@ -248,12 +285,23 @@ def make_network(config: ActorCriticConfig, observation_space: Space, action_spa
     return Network(torso=torso, core=make_core(config.core, torso.features, config.core_size), head=make_head(action_space))
 
 
-def _flat(array: Tensor) -> Tensor:
+def flat(array: Tensor) -> Tensor:
     """[T, P, B] -> [P, T B]."""
     return array.transpose(0, 1).flatten(1)
 
 
-def _explained_variance(returns: Tensor, values: Tensor, valid: Tensor) -> Tensor:
+def time_major(array: Tensor, envs: int) -> Tensor:
+    """[P, T B] -> [T, P, B]."""
+    return array.view(len(array), -1, envs).transpose(0, 1)
+
+
+def weights_of(valid: Tensor) -> Tensor:
+    """Of a mean over each member's valid steps: [P, N] bool -> [P, N], which sum to 1."""
+    weights = valid.to(torch.float32)
+    return weights / weights.sum(1, keepdim=True).clamp(min=1.0)
+
+
+def explained_variance(returns: Tensor, values: Tensor, valid: Tensor) -> Tensor:
     """1 - Var(return - value) / Var(return) over each member's valid steps; [T, P, B] -> [P]."""
     weights = valid.to(torch.float32)
     count = weights.sum((0, 2)).clamp(min=1.0)

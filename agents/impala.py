@@ -3,7 +3,7 @@
 The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine.
 So the correction always has the same work to do, and a run can be repeated.
 
-Deviations: the loss is a mean, not a sum (see `actor_critic`); a replay buffer is not kept, as in the paper's main results.
+Deviations: the loss is a mean, not a sum (see `policy_gradient`); a replay buffer is not kept, as in the paper's main results.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import final
 
 import torch
 
-from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, Targets, Transitions
+from rl_pbt.agents.actor_critic import ActorCriticConfig, Targets, Transitions
+from rl_pbt.agents.policy_gradient import PolicyGradient
 from rl_pbt.agents.returns import vtrace
 
 
@@ -26,7 +27,7 @@ class IMPALAConfig(ActorCriticConfig):
 
 
 @final
-class IMPALA(ActorCritic):
+class IMPALA(PolicyGradient):
     """V-trace targets and advantages, both clips at 1 as in the paper."""
 
     @staticmethod

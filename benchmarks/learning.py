@@ -69,6 +69,7 @@ AGENTS: Mapping[str, Settings] = {
     "a2c": {"agent": "a2c"},
     "impala": {"agent": "impala"},
     "impala-lstm": {"agent": "impala", "agent_options": {"core": "lstm", "core_size": 64}},
+    "ppo": {"agent": "ppo"},
 }
 
 

@@ -1,9 +1,10 @@
-"""A2C against Stable-Baselines3's A2C (SB3), both with SB3's default hyperparameters, network and number of frames, seed by seed.
+"""A2C or PPO against Stable-Baselines3's (SB3), both with SB3's default hyperparameters and network, seed by seed.
 
-    python -m benchmarks.parity [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
+    python -m benchmarks.parity [--agent NAME] [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
-Both train on eight environments and are tested by sampling from the policy. Ours trains all seeds as members of one population.
-One deviation remains: CartPole is Gymnasium's NumPy vector environment for ours.
+Both train on eight environments and are tested by sampling from the policy; PPO's rollouts hold 2,048 steps, as SB3's of one
+environment. Ours trains all seeds as members of one population. Deviations that remain: CartPole is Gymnasium's NumPy vector
+environment for ours, and the step in which an environment resets itself counts as a frame, one an episode.
 """
 
 from __future__ import annotations
@@ -11,46 +12,78 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from statistics import fmean
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from benchmarks.learning import Case, learn
 from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
-from rl_pbt.agents import HYPERS
+from rl_pbt import agents
 from rl_pbt.options import Settings
 from rl_pbt.report.statistics import difference_of, iqm_of
 from rl_pbt.text import table
 
 ENVS = 8  # of a member of ours, and of SB3's agent
-SB3_SETTINGS: Settings = {
-    "agent_options": {
-        "envs_per_member": ENVS,
-        "unroll_length": 5,
-        "normalise_observations": False,
-        "normalise_returns": False,
-    },
-    "search": {name: hyper.default for name, hyper in HYPERS.items()},
+THRESHOLD = "Gymnasium's reward threshold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """An agent: how ours is set up, the class of SB3's and its arguments beside the defaults, and what both are tried on."""
+
+    settings: Settings
+    sb3: str
+    arguments: Mapping[str, Any]
+    cases: tuple[Case, ...]
+
+
+def sb3_settings(agent: str, **options: object) -> Settings:
+    """SB3's own, whatever the environment's defaults are: the agent's are SB3's."""
+    plain = {"envs_per_member": ENVS, "normalise_observations": False, "normalise_returns": False, "hidden": [64, 64]}
+    hypers = agents.AGENTS[agent].make.HYPERS
+    return {"agent_options": {**plain, **options}, "search": {name: hyper.default for name, hyper in hypers.items()}}
+
+
+SIDES: Mapping[str, Sides] = {
+    "a2c": Sides(
+        settings=sb3_settings("a2c", unroll_length=5),
+        sb3="A2C",
+        arguments={},
+        cases=(
+            Case(env="CartPole-v1", frames=200_000, solved=475, mark=THRESHOLD),
+            Case(env="Acrobot-v1", frames=500_000, solved=-100, mark=THRESHOLD),
+            Case(env="LunarLander-v3", frames=500_000, solved=200, mark=THRESHOLD),
+            Case(env="Pendulum-v1", frames=1_000_000, solved=-250, mark="usual; Gymnasium sets none"),
+        ),
+    ),
+    "ppo": Sides(
+        settings=sb3_settings("ppo", unroll_length=256, batch_size=64, num_epochs=10),
+        sb3="PPO",
+        arguments={"n_steps": 256},
+        cases=(
+            Case(env="CartPole-v1", frames=100_000, solved=475, mark=THRESHOLD),
+            Case(env="Acrobot-v1", frames=300_000, solved=-100, mark=THRESHOLD),
+            Case(env="LunarLander-v3", frames=500_000, solved=200, mark=THRESHOLD),
+            Case(env="Pendulum-v1", frames=300_000, solved=-250, mark="usual; Gymnasium sets none"),
+        ),
+    ),
 }
-CASES = (
-    Case(env="CartPole-v1", frames=200_000, solved=475, mark="Gymnasium's reward threshold"),
-    Case(env="Acrobot-v1", frames=500_000, solved=-100, mark="Gymnasium's reward threshold"),
-    Case(env="LunarLander-v3", frames=500_000, solved=200, mark="Gymnasium's reward threshold"),
-)
 TEST_EPISODES = 32  # of each seed of SB3's; ours has as many
 WORKERS = 2  # processes, for ours and then for SB3's
 
 
-def sb3_test_return(env: str, frames: int, seed: int) -> float:
-    """Mean return of test episodes of SB3's A2C."""
+def sb3_test_return(agent: str, env: str, frames: int, seed: int) -> float:
+    """Mean return of test episodes of SB3's agent."""
+    import stable_baselines3
     import torch
-    from stable_baselines3 import A2C
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.evaluation import evaluate_policy
 
     torch.set_num_threads(1)
-    model = A2C("MlpPolicy", make_vec_env(env, n_envs=ENVS, seed=seed), seed=seed, device="cpu")
+    made = getattr(stable_baselines3, SIDES[agent].sb3)
+    model = made("MlpPolicy", make_vec_env(env, n_envs=ENVS, seed=seed), seed=seed, device="cpu", **SIDES[agent].arguments)
     model.learn(frames)
     test = make_vec_env(env, n_envs=ENVS, seed=10_000 + seed)
     mean, _ = evaluate_policy(model, test, n_eval_episodes=TEST_EPISODES, deterministic=False)
@@ -75,13 +108,13 @@ class Pair(TypedDict):
     frames: NotRequired[int]
 
 
-def compare(case: Case, *, seeds: int, frames: int) -> Pair:
-    """Both agents on one environment."""
+def compare(agent: str, case: Case, *, seeds: int, frames: int) -> Pair:
+    """Both sides on one environment."""
     started = time.perf_counter()
-    ours = learn(case, "a2c", seeds=seeds, frames=frames, workers=WORKERS, settings=SB3_SETTINGS)
+    ours = learn(case, agent, seeds=seeds, frames=frames, workers=WORKERS, settings=SIDES[agent].settings)
     between = time.perf_counter()
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        theirs = list(pool.map(sb3_test_return, [case.env] * seeds, [frames] * seeds, range(seeds)))
+        theirs = list(pool.map(sb3_test_return, [agent] * seeds, [case.env] * seeds, [frames] * seeds, range(seeds)))
     ended = time.perf_counter()
     one, other = ([[value] for value in values] for values in (ours["mean_test_returns"], theirs))
     return {
@@ -113,15 +146,16 @@ def _rows(env: str, pair: Pair) -> list[list[str]]:
 def main(words: Sequence[str] | None = None) -> None:
     """Train and test both on each environment, write the file, print its page."""
     arguments = parser("parity", __doc__)
-    arguments.add_argument("--env", nargs="+", choices=[case.env for case in CASES], help="only these")
+    arguments.add_argument("--agent", choices=SIDES, default="a2c", help="default a2c; a file is of one agent")
+    arguments.add_argument("--env", nargs="+", choices=[case.env for case in SIDES["a2c"].cases], help="only these")
     arguments.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
     arguments.add_argument("--share", type=float, default=1.0, help="of each environment's frames (default 1)")
     args = arguments.parse_args(words)
     todo = []
-    for case in CASES:
+    for case in SIDES[args.agent].cases:
         asked = {"seeds": args.seeds, "frames": round(case.frames * args.share)}
         if not args.env or case.env in args.env:
-            todo.append(Measurement(place=(case.env,), asked=asked, make=partial(compare, case, **asked)))
+            todo.append(Measurement(place=(case.env,), asked=asked, make=partial(compare, args.agent, case, **asked)))
     run(todo, out=args.out, page=page)
 
 

@@ -50,10 +50,11 @@ class Greedy(Generational):
 AGENT = '''
 """A2C whose critic learns nothing but one-step targets."""
 from typing import final
-from rl_pbt.agents.actor_critic import ActorCritic, Targets, Transitions
+from rl_pbt.agents.actor_critic import Targets, Transitions
+from rl_pbt.agents.policy_gradient import PolicyGradient
 
 @final
-class OneStep(ActorCritic):
+class OneStep(PolicyGradient):
     @staticmethod
     def targets(transitions: Transitions) -> Targets:
         values = transitions.rewards + transitions.discounts * transitions.values[1:]

@@ -16,7 +16,7 @@ def test_every_agent_and_backend_is_timed_and_what_is_missing_is_said(tmp_path: 
     assert all(one["min"] <= one["median"] <= one["max"] and one["median"] > 100 for one in found["agents"].values())
     assert found["environment alone"]["gymnasium"]["median"] > found["agents"]["a2c"]["median"]
     row = (tmp_path / "families.md").read_text().splitlines()[-1]
-    assert row.startswith("| CartPole-v1 | ") and row.count("|") == 11
+    assert row.startswith("| CartPole-v1 | ") and row.count("|") == 12
 
     assert "nothing" in str(families.environment_speed(("CartPole-v1", "nothing", 0.1)))
     assert families.ratio_text("absent", {"median": 1.0}) == "–"

@@ -70,20 +70,35 @@ def test_a_killed_table_is_resumed_and_rows_of_other_commits_stay(tmp_path: Path
     assert made[4:] == ["a2c", "a2c"]
 
 
-def test_parity_uses_the_same_settings_for_both() -> None:
-    config = learning.configuration(parity.CASES[1], "a2c", parity.SB3_SETTINGS)
-    options = config.task_options["agent_options"]
-    assert options["unroll_length"] == 5 and options["envs_per_member"] == parity.ENVS
-    assert not options["normalise_observations"] and not options["normalise_returns"] and config.search == {}
-    # Stable-Baselines3's own defaults, from its constructor.
+@pytest.mark.parametrize("agent", parity.SIDES)
+def test_parity_uses_the_same_settings_for_both(agent: str) -> None:
     import inspect
 
-    from stable_baselines3 import A2C
+    import stable_baselines3
 
-    theirs = {name: parameter.default for name, parameter in inspect.signature(A2C.__init__).parameters.items()}
+    sides = parity.SIDES[agent]
+    config = learning.configuration(sides.cases[1], agent, sides.settings)
+    options = config.task_options["agent_options"]
+    assert options["envs_per_member"] == parity.ENVS and config.search == {}
+    assert not options["normalise_observations"] and not options["normalise_returns"]
+    # Stable-Baselines3's own defaults, from its constructor.
+    made = getattr(stable_baselines3, sides.sb3)
+    theirs = {name: parameter.default for name, parameter in inspect.signature(made.__init__).parameters.items()}
+    theirs |= sides.arguments
+    fixed = {"unroll_length": "n_steps", "batch_size": "batch_size", "num_epochs": "n_epochs"}
+    fixed |= {"normalise_advantages": "normalize_advantage", "target_kl": "target_kl"}
+    for ours, name in fixed.items():
+        if ours in options and name in theirs:
+            assert options[ours] == (theirs[name] or 0), ours
     names = {"learning_rate": "learning_rate", "entropy_cost": "ent_coef", "discount": "gamma", "value_cost": "vf_coef"}
-    names |= {"trace_lambda": "gae_lambda", "max_grad_norm": "max_grad_norm", "epsilon": "rms_prop_eps"}
-    assert {ours: config.hypers[ours] for ours in names} == {ours: theirs[name] for ours, name in names.items()}
+    names |= {
+        "trace_lambda": "gae_lambda",
+        "max_grad_norm": "max_grad_norm",
+        "epsilon": "rms_prop_eps",
+        "clip_range": "clip_range",
+    }
+    for ours, value in config.hypers.items():
+        assert value == theirs.get(names[ours], 1e-5), ours  # the epsilon of PPO's Adam is written in its policy
 
 
 def test_what_cannot_be_made_here_is_left_out_and_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,8 +128,10 @@ def _shown(key: str) -> str:
     return f"{int(key):,}" if key.isdigit() else key
 
 
-def test_parity_runs_both(capsys: pytest.CaptureFixture[str]) -> None:
-    parity.main(["--env", "CartPole-v1", "--seeds", "2", "--share", "0.005"])
+@pytest.mark.parametrize("agent", parity.SIDES)
+def test_parity_runs_both(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parity.main(["--agent", agent, "--env", "CartPole-v1", "--seeds", "2", "--share", "0.005"])
     out = capsys.readouterr().out
     assert " ours - SB3 | " in out
-    assert "| CartPole-v1 | rl_pbt | 1,000 |" in out and "| CartPole-v1 | sb3 | 1,000 |" in out
+    frames = f"{parity.SIDES[agent].cases[0].frames // 200:,}"
+    assert f"| CartPole-v1 | rl_pbt | {frames} |" in out and f"| CartPole-v1 | sb3 | {frames} |" in out

@@ -1,7 +1,8 @@
 """Reinforcement learning: a population of our own agents on one environment.
 
 `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval` (the
-task: where an agent meets environments), `side_by_side` (acting beside learning), `collecting` (a policy meets environments),
+task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is told of
+it), `collecting` (a policy meets environments),
 `environments` (those of a group of members, stepped together). Modules that load torch are loaded when settings are completed or
 a task is made.
 """

@@ -5,8 +5,9 @@ of `benchmarks.learning`, learned with it and with its neighbours. One that name
 yet.
 
 Sources: M15 = Mnih 2015 (Nature DQN); M16 = Mnih 2016 (A3C); E18 = Espeholt 2018 (IMPALA); Y19 = Young & Tian 2019 (MinAtar);
-zoo = rl-baselines3-zoo, hyperparams/a2c.yml, and zoo-ppo its ppo.yml; starter = lcswillems/rl-starter-files, scripts/train.py.
-Hyperparameters that are not named here have the defaults of `agents.hypers`, which are SB3's.
+zoo = rl-baselines3-zoo, hyperparams/a2c.yml, and zoo-ppo its ppo.yml at 00128b5, of whose schedules the first value is taken;
+starter = lcswillems/rl-starter-files, scripts/train.py; CleanRL = its ppo_continuous_action.py.
+Hyperparameters that are not named here have the defaults of the agent, which are SB3's.
 """
 
 from __future__ import annotations
@@ -17,14 +18,27 @@ from dataclasses import dataclass, field, replace
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON
 
+Hypers = Mapping[str, float]
+Options = Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """One agent, on one family; `search` are ranges beside the family's, or instead of them.
+
+    Where the agent has a memory, `recurrent_options` go over its options, and `recurrent_hypers` over its hypers.
+    """
+
+    options: Options = field(default_factory=dict)
+    hypers: Hypers = field(default_factory=dict)
+    recurrent_options: Options = field(default_factory=dict)
+    recurrent_hypers: Hypers = field(default_factory=dict)
+    search: Mapping[str, str] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """Of a family of environments; `frames` and `interval` are of one member.
-
-    `by_agent` goes over `agent_options`. Where the agent has a memory, `recurrent_options` go over both, and `recurrent_hypers`
-    over `hypers`.
-    """
+    """Of a family of environments; `frames` and `interval` are of one member."""
 
     population: int = 8
     frames: int
@@ -32,11 +46,21 @@ class Defaults:
     eval_episodes: int = 8
     test_episodes: int = 32
     search: Mapping[str, str]
-    hypers: Mapping[str, float] = field(default_factory=dict)
-    recurrent_hypers: Mapping[str, float] = field(default_factory=dict)
-    agent_options: Mapping[str, JSON] = field(default_factory=dict)
-    recurrent_options: Mapping[str, JSON] = field(default_factory=dict)
-    by_agent: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
+    learners: Mapping[str, Learner]  # by agent
+
+    def learner(self, agent: str) -> Learner:
+        """That of the agent; for one that nobody has tuned, A2C's, whose options all agents have."""
+        return self.learners.get(agent, self.learners["a2c"])
+
+
+def _learners(actor_critic: Learner, ppo: Learner, *, impala: Options = {}) -> Mapping[str, Learner]:  # noqa: B006 - never changed
+    """A2C and IMPALA have the same settings, but for some options of IMPALA."""
+    return {"a2c": actor_critic, "impala": _with(actor_critic, options=impala), "ppo": ppo}
+
+
+def _with(learner: Learner, *, options: Options = {}, hypers: Hypers = {}) -> Learner:  # noqa: B006 - never changed
+    """The same, with these in place of its own."""
+    return replace(learner, options={**learner.options, **options}, hypers={**learner.hypers, **hypers})
 
 
 # E18, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
@@ -44,42 +68,65 @@ class Defaults:
 # the low end of the learning rate is left out, where nothing is learned in the budgets of a laptop.
 IMAGES = {"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"}
 VECTORS = {"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"}
+UNBOUNDED = {"learning_rate": "log:0.0001:0.003", "entropy_cost": "log:0.000001:0.01", "discount": "horizon:0.9:0.999"}
 
 # Unrolls: E18; with 8 steps an LSTM forgot CartPole again. Returns: tuned on CartPole and MiniGrid; an LSTM, whose trunk policy
 # and value share, learns little without.
 LONG_UNROLLS = {"unroll_length": 20, "envs_per_member": 8, "normalise_returns": True}
+NORMALISED = {"normalise_observations": True, "normalise_returns": True}
+
+# Adam wants smaller steps than RMSProp.
+PPO_SEARCH = {"learning_rate": "log:0.00003:0.003", "clip_range": "linear:0.1:0.4"}
+PPO_CONTROL = Learner(  # zoo-ppo, CartPole
+    options={"unroll_length": 32, "envs_per_member": 8, "batch_size": 256, "num_epochs": 20},
+    hypers={"learning_rate": 1e-3, "trace_lambda": 0.8},
+    search=PPO_SEARCH,
+)
+PPO_CONTINUOUS = Learner(  # CleanRL, but for its one environment
+    options={"unroll_length": 128, "envs_per_member": 16, **NORMALISED}, search=PPO_SEARCH
+)
+PPO_IMAGES = Learner(  # zoo-ppo, Atari
+    options={"unroll_length": 128, "envs_per_member": 8, "batch_size": 256, "num_epochs": 4},
+    hypers={"learning_rate": 2.5e-4, "entropy_cost": 0.01, "clip_range": 0.1},
+    search=PPO_SEARCH,
+)
+SEEN = {"torso": "shallow", "rewards": "clip"}  # M16, M15
+# Only where the processor computes in bfloat16, which was measured: faster, no difference found in three seeds.
+AUTOCAST = {"autocast": True}
 
 ATARI = Defaults(
     frames=200_000,
     interval=40_000,
     eval_episodes=4,
     search=IMAGES,
-    hypers={"learning_rate": 6e-4, "entropy_cost": 0.01},  # E18, Table G.1
-    agent_options={
-        # 8 x 10 steps an update, as many as the 16 x 5 of M16, and on two cores the fastest of seven pairs measured.
-        "unroll_length": 10,
-        "envs_per_member": 8,
-        "torso": "shallow",  # M16
-        "rewards": "clip",  # M15
-        "autocast": True,  # measured where the processor computes in bfloat16: faster, no difference found in three seeds
-    },
-    by_agent={"impala": {"unroll_length": 20}},  # E18, Table G.1
+    learners=_learners(
+        Learner(
+            # 8 x 10 steps an update, as many as the 16 x 5 of M16, and on two cores the fastest of seven pairs measured.
+            options={"unroll_length": 10, "envs_per_member": 8, **SEEN, **AUTOCAST},
+            hypers={"learning_rate": 6e-4, "entropy_cost": 0.01},  # E18, Table G.1
+        ),
+        _with(PPO_IMAGES, options={**SEEN, **AUTOCAST}),
+        impala={"unroll_length": 20},  # E18, Table G.1
+    ),
 )
+ACTOR_CRITIC_CONTROL = Learner(
+    options={"unroll_length": 8, "envs_per_member": 16},  # measured
+    hypers={"learning_rate": 2e-3, "trace_lambda": 0.9},  # tuned on CartPole and Acrobot: SB3's 7e-4 and 1 are too slow
+    recurrent_options=LONG_UNROLLS,
+)
+SCALED_RETURNS = {"normalise_returns": True}
 CONTROL = Defaults(
     frames=200_000,
     interval=20_000,
     search=VECTORS,
-    hypers={"learning_rate": 2e-3, "trace_lambda": 0.9},  # tuned on CartPole and Acrobot: SB3's 7e-4 and 1 are too slow
-    agent_options={"unroll_length": 8, "envs_per_member": 16},  # measured
-    by_agent={"impala": {"normalise_returns": True}},  # tuned on CartPole
-    recurrent_options=LONG_UNROLLS,
+    learners=_learners(ACTOR_CRITIC_CONTROL, PPO_CONTROL, impala=SCALED_RETURNS),  # tuned on CartPole
 )
-CONTINUOUS = replace(
-    CONTROL,
-    search={"learning_rate": "log:0.0001:0.003", "entropy_cost": "log:0.000001:0.01", "discount": "horizon:0.9:0.999"},
-    hypers={"trace_lambda": 0.9, "value_cost": 0.4},  # zoo, BipedalWalker and its kin
-    agent_options={"unroll_length": 8, "envs_per_member": 16, "normalise_observations": True, "normalise_returns": True},  # zoo
+ACTOR_CRITIC_CONTINUOUS = replace(
+    ACTOR_CRITIC_CONTROL,
+    options={"unroll_length": 8, "envs_per_member": 16, **NORMALISED},  # zoo, BipedalWalker and its kin
+    hypers={"trace_lambda": 0.9, "value_cost": 0.4},  # the same
 )
+CONTINUOUS = replace(CONTROL, search=UNBOUNDED, learners=_learners(ACTOR_CRITIC_CONTINUOUS, PPO_CONTINUOUS))
 DEFAULTS: dict[str, Defaults] = {
     "atari": ATARI,
     "classic_control": CONTROL,
@@ -90,75 +137,148 @@ DEFAULTS: dict[str, Defaults] = {
         CONTROL,
         frames=400_000,
         interval=40_000,
-        # The discount is of zoo-ppo, LunarLander; the others: tuned. Without normalised returns every setting tried was still
-        # below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames, with A2C and with IMPALA.
-        hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "discount": 0.999, "entropy_cost": 0.003},
-        # Tuned: with the entropy cost of the others an LSTM stayed at about 170 after 1.5M frames of LunarLander.
-        recurrent_hypers={"learning_rate": 1e-3, "entropy_cost": 0.0005},
-        agent_options={"unroll_length": 16, "envs_per_member": 16, "normalise_observations": True, "normalise_returns": True},
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 16, "envs_per_member": 16, **NORMALISED},
+                # The discount is of zoo-ppo, LunarLander; the others: tuned. Without normalised returns every setting tried was
+                # still below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames, with both.
+                hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "discount": 0.999, "entropy_cost": 0.003},
+                recurrent_options=LONG_UNROLLS,
+                # Tuned: with the entropy cost of the others an LSTM stayed at about 170 after 1.5M frames of LunarLander.
+                recurrent_hypers={"learning_rate": 1e-3, "entropy_cost": 0.0005},
+            ),
+            Learner(  # zoo-ppo, LunarLander
+                options={"unroll_length": 1024, "envs_per_member": 16, "num_epochs": 4},
+                hypers={"trace_lambda": 0.98, "discount": 0.999, "entropy_cost": 0.01},
+                search=PPO_SEARCH,
+            ),
+        ),
     ),
     "mujoco": replace(CONTINUOUS, frames=500_000, interval=50_000),
     "minatar": Defaults(
         frames=1_000_000,
         interval=100_000,
         search=IMAGES,
-        # λ and the entropy cost: Y19. The learning rate: tuned on Breakout.
-        hypers={"learning_rate": 3e-3, "trace_lambda": 0.8, "entropy_cost": 0.01},
-        agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},  # Y19
-        recurrent_options={"unroll_length": 20, "envs_per_member": 8},  # E18
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},  # Y19
+                # λ and the entropy cost: Y19. The learning rate: tuned on Breakout.
+                hypers={"learning_rate": 3e-3, "trace_lambda": 0.8, "entropy_cost": 0.01},
+                recurrent_options={"unroll_length": 20, "envs_per_member": 8},  # E18
+            ),
+            _with(PPO_IMAGES, options={"envs_per_member": 16, "torso": "small"}),
+        ),
     ),
     "minigrid": Defaults(
         frames=400_000,
         interval=40_000,
         search=IMAGES,
-        hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "entropy_cost": 0.01},  # starter, but the learning rate: tuned
-        agent_options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},
-        by_agent={"impala": {"normalise_returns": True}},  # tuned
-        recurrent_options=LONG_UNROLLS,
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 8, "envs_per_member": 16, "torso": "small"},
+                hypers={
+                    "learning_rate": 2e-3,
+                    "trace_lambda": 0.95,
+                    "entropy_cost": 0.01,
+                },  # starter, but the learning rate: tuned
+                recurrent_options=LONG_UNROLLS,
+            ),
+            Learner(  # starter
+                options={"unroll_length": 128, "envs_per_member": 16, "batch_size": 256, "num_epochs": 4, "torso": "small"},
+                hypers={"learning_rate": 1e-3, "entropy_cost": 0.01},
+                search=PPO_SEARCH,
+            ),
+            impala=SCALED_RETURNS,  # tuned
+        ),
     ),
     "vizdoom": replace(
         ATARI,
         frames=400_000,
         interval=80_000,
-        # Tuned on Basic, rewards of -5 to 101. With an entropy cost of 0.01 all seeds ended worse than a random policy.
-        hypers={"learning_rate": 1e-3, "trace_lambda": 0.95, "entropy_cost": 0.03},
-        recurrent_hypers={"learning_rate": 4e-4},  # tuned on Basic
-        agent_options={
-            "unroll_length": 8,
-            "envs_per_member": 4,
-            "torso": "shallow",
-            "normalise_returns": True,
-            "autocast": True,
-        },
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 8, "envs_per_member": 4, "torso": "shallow", **SCALED_RETURNS, **AUTOCAST},
+                # Tuned on Basic, rewards of -5 to 101. With an entropy cost of 0.01 all seeds ended worse than a random policy.
+                hypers={"learning_rate": 1e-3, "trace_lambda": 0.95, "entropy_cost": 0.03},
+                recurrent_hypers={"learning_rate": 4e-4},  # tuned on Basic
+            ),
+            _with(PPO_IMAGES, options={"envs_per_member": 4, "torso": "shallow", **SCALED_RETURNS, **AUTOCAST}),
+            impala={"unroll_length": 20},
+        ),
     ),
-    "dmlab": replace(ATARI, agent_options={**ATARI.agent_options, "core": "lstm"}),  # E18, Fig. 3
+    "dmlab": replace(
+        ATARI,
+        learners={agent: _with(learner, options={"core": "lstm"}) for agent, learner in ATARI.learners.items()},  # E18, Fig. 3
+    ),
 }
+_SEES_SCALES = {"normalise_observations": True}
+_PENDULUM = _with(
+    ACTOR_CRITIC_CONTINUOUS, hypers={"learning_rate": 1e-3, "discount": 0.95}
+)  # tuned: 2e-3 is faster and falls back
 # Environments whose published settings differ from their family's.
 BY_ENVIRONMENT: dict[str, Settings] = {
-    # The discount: zoo-ppo; 0.99 is less stable. The learning rate: tuned. All ten seeds were at 500 after 500,000 frames, with
-    # A2C and with IMPALA; at 2e-3 it takes half as long, and some had fallen back by then.
-    "CartPole-v1": {"hypers": {**CONTROL.hypers, "learning_rate": 1e-3, "discount": 0.98}},
-    "Acrobot-v1": {"agent_options": {**CONTROL.agent_options, "normalise_observations": True}},  # zoo
-    "MountainCar-v0": {"agent_options": {**CONTROL.agent_options, "normalise_observations": True}},  # zoo
+    "CartPole-v1": {
+        "learners": _learners(
+            # The discount: zoo-ppo; 0.99 is less stable. The learning rate: tuned. All ten seeds were at 500 after 500,000
+            # frames, with A2C and with IMPALA; at 2e-3 it takes half as long, and some had fallen back by then.
+            _with(ACTOR_CRITIC_CONTROL, hypers={"learning_rate": 1e-3, "discount": 0.98}),
+            _with(PPO_CONTROL, hypers={"discount": 0.98}),  # zoo-ppo
+            impala=SCALED_RETURNS,
+        )
+    },
+    "Acrobot-v1": {
+        "learners": _learners(
+            _with(ACTOR_CRITIC_CONTROL, options=_SEES_SCALES),  # zoo
+            Learner(  # zoo-ppo
+                options={"unroll_length": 256, "envs_per_member": 16, "num_epochs": 4, **NORMALISED},
+                hypers={"trace_lambda": 0.94},
+                search=PPO_SEARCH,
+            ),
+            impala=SCALED_RETURNS,
+        )
+    },
+    "MountainCar-v0": {
+        "learners": _learners(
+            _with(ACTOR_CRITIC_CONTROL, options=_SEES_SCALES),  # zoo
+            Learner(  # zoo-ppo
+                options={"unroll_length": 16, "envs_per_member": 16, "num_epochs": 4, **NORMALISED},
+                hypers={"trace_lambda": 0.98},
+                search=PPO_SEARCH,
+            ),
+            impala=SCALED_RETURNS,
+        )
+    },
     "MountainCarContinuous-v0": {
-        "search": CONTINUOUS.search,
-        "hypers": CONTINUOUS.hypers,
-        "agent_options": CONTINUOUS.agent_options,
+        "search": UNBOUNDED,
+        "learners": _learners(ACTOR_CRITIC_CONTINUOUS, PPO_CONTINUOUS, impala=SCALED_RETURNS),
     },
     "CarRacing-v3": {  # pictures, unlike its family, and slow
         "frames": 100_000,
         "interval": 20_000,
         "eval_episodes": 2,
         "search": IMAGES,
-        "hypers": {"trace_lambda": 0.95, "entropy_cost": 0.003},
-        "agent_options": {"unroll_length": 16, "envs_per_member": 4, "torso": "shallow", "normalise_returns": True},
+        "learners": _learners(
+            Learner(
+                options={"unroll_length": 16, "envs_per_member": 4, "torso": "shallow", **SCALED_RETURNS},
+                hypers={"trace_lambda": 0.95, "entropy_cost": 0.003},
+                recurrent_options=LONG_UNROLLS,
+                recurrent_hypers={"learning_rate": 1e-3, "entropy_cost": 0.0005},
+            ),
+            _with(PPO_IMAGES, options={"envs_per_member": 4, "torso": "shallow", **SCALED_RETURNS}, hypers={"clip_range": 0.2}),
+        ),
     },
     "Pendulum-v1": {
-        "search": CONTINUOUS.search,
-        "hypers": {**CONTINUOUS.hypers, "learning_rate": 1e-3, "discount": 0.95},  # tuned: 2e-3 is faster and falls back
-        "recurrent_hypers": {"learning_rate": 4e-4},  # tuned
-        "agent_options": CONTINUOUS.agent_options,
-        "recurrent_options": {},  # tuned: slower with unrolls of 20
+        "search": UNBOUNDED,
+        "learners": _learners(
+            # Tuned: an LSTM is slower with unrolls of 20.
+            replace(_PENDULUM, recurrent_options={}, recurrent_hypers={"learning_rate": 4e-4}),
+            Learner(  # zoo-ppo, but for its exploration that depends on the state
+                options={"unroll_length": 1024, "envs_per_member": 4},
+                hypers={"learning_rate": 1e-3, "discount": 0.9},
+                search=PPO_SEARCH,
+            ),
+            impala=SCALED_RETURNS,
+        ),
         "frames": 500_000,
         "interval": 50_000,
     },

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, final
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from rl_pbt import seeds
-from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace
 from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
@@ -23,22 +22,14 @@ from rl_pbt.records import Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED, episode_metrics, no_fitness
-from rl_pbt.tasks.rl.collecting import Choose, Collector, Sampler, first_episodes
+from rl_pbt.tasks.playing import DIVERGED, no_fitness
+from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, longest_episode, resolved
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
+from rl_pbt.tasks.rl.metrics import metrics_of
 from rl_pbt.tasks.rl.options import RLOptions
-from rl_pbt.tasks.rl.side_by_side import learner
+from rl_pbt.tasks.rl.training import Training
 from rl_pbt.tasks.rl.winner import Winner
-
-# SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
-METRIC_TAGS = {
-    "policy_loss": "train/policy_gradient_loss",
-    "value_loss": "train/value_loss",
-    "entropy": "train/entropy_loss",
-    "explained_variance": "train/explained_variance",
-    "grad_norm": "train/grad_norm",
-}
 
 
 @final
@@ -101,6 +92,7 @@ class RLTask:
     def _interval(self, job: IntervalJob, advance: Advance, given_up: Mapping[int, str], tolerant: bool) -> list[Result]:
         advance(0, None)
         agent = self._agent(job)
+        updates = agent.updates
         clock = Clock()
         trained = self._train(agent, job, advance, given_up, tolerant)
         diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
@@ -113,14 +105,14 @@ class RLTask:
             cost = Cost(
                 train_units=trained.frames[index],
                 eval_units=judged.frames[index],
-                updates=-(-trained.frames[index] // (self.quantum * self.agent_config.unroll_length)),
+                updates=int(agent.updates[index] - updates[index]),
                 cpu_s=spent.cpu_s / members,
                 wall_s=spent.wall_s / members,
             )
             evaluated = judged.episodes[index] if self.fitness == "evaluation" else None
             metrics = {}
             if judged.failed.get(index, DIVERGED) == DIVERGED:
-                metrics = _metrics(trained.metrics, index, trained.episodes[index], evaluated)
+                metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
             failure = judged.failed.get(index) or no_fitness(judged.episodes[index])
             results.append(_result(proposal, failure, judged.episodes[index], cost, metrics, job.lineage_units[index]))
         return results
@@ -243,47 +235,18 @@ class RLTask:
             failed=failed,
             calling=_callers(job, advance),
         ) as actors:
-            generators = [_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys]
-            metrics = self._learnt(agent, actors, generators, job.proposals[0].units, advance)
-        means = {name: torch.stack([row[name] for row in metrics]).mean(0).cpu().numpy() for name in (metrics or [{}])[0]}
-        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=means)
-
-    def _learnt(
-        self,
-        agent: ActorCritic,
-        actors: MemberEnvironments,
-        generators: Sequence[torch.Generator],
-        frames: int,
-        advance: Advance,
-    ) -> list[dict[str, torch.Tensor]]:
-        """Act and learn for so many frames of each member, or until all are lost. The metrics of each update."""
-        collect = Collector(actors, generators, agent.policy())
-        metrics: list[dict[str, torch.Tensor]] = []
-        waiting: deque[Rollout] = deque()  # collected and not yet learned from
-        lag = self.agent_config.policy_lag
-        # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
-        images = actors.observations.ndim > 3
-        with learner(self.learn_beside and images and lag > 0, self.threads) as updates:
-            for length in self._unrolls(frames):
-                if actors.lost.all():
-                    break
-                # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
-                policy = agent.policy()
-                learning = updates.submit(agent.learn, waiting.popleft()) if lag and len(waiting) == lag else None
-                waiting.append(collect(policy, length))
-                advance(length * self.quantum * len(generators), None)
-                if learning:
-                    metrics.append(learning.result())
-                if not lag:
-                    metrics.append(agent.learn(waiting.popleft()))
-        return metrics + [agent.learn(rollout) for rollout in waiting]
-
-    def _unrolls(self, frames: int) -> Iterator[int]:
-        """Lengths in steps: whole unrolls, and what is left."""
-        whole, rest = divmod(frames // self.quantum, self.agent_config.unroll_length)
-        yield from [self.agent_config.unroll_length] * whole
-        if rest:
-            yield rest
+            training = Training(
+                agent=agent,
+                config=self.agent_config,
+                environments=actors,
+                actions=[_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys],
+                orders=[_generator(seeds.seed(job.root_seed, purpose="minibatches", member=m, generation=g)) for m, g in keys],
+                beside=self.learn_beside,
+                threads=self.threads,
+                advance=advance,
+            )
+            metrics = training.run(job.proposals[0].units)
+        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics)
 
     def _judge(
         self,
@@ -362,15 +325,6 @@ def _check_device(name: str) -> None:
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def _metrics(learned: Mapping[str, Array], index: int, trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
-    """Finite scalars under SB3's names."""
-    metrics = {METRIC_TAGS.get(name, f"train/{name}"): float(values[index]) for name, values in learned.items()}
-    if learned:
-        metrics["train/entropy_loss"] *= -1.0
-    metrics |= episode_metrics(trained, evaluated)
-    return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _result(

@@ -19,7 +19,7 @@ class RLOptions:
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
-    agent: str = option("a2c", help="learning algorithm, one of: a2c, impala, or sb3:ALGORITHM of Stable-Baselines3")
+    agent: str = option("a2c", help="learning algorithm, one of: a2c, impala, ppo, or sb3:ALGORITHM of Stable-Baselines3")
     agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rl_pbt import options
-from rl_pbt.agents import AGENTS, HYPERS
+from rl_pbt.agents import AGENTS, computes_in_bfloat16
+from rl_pbt.agents.hypers import HyperSpec
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
@@ -30,6 +31,8 @@ ALIASES = {
     "lambda": "trace_lambda",
     "eps": "epsilon",
     "rms_prop_eps": "epsilon",
+    "clip_coef": "clip_range",
+    "clip_eps": "clip_range",
 }
 
 
@@ -45,10 +48,11 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         if given.get(name, value) != value:
             raise BadSetting(name, f"is a record of what {env.id} is, {value}, and cannot be set")
     base = recorded or _defaults(env, agent, given)
-    hypers, search = searched(given.get("search", {}), base["hypers"], base["search"])
+    known = AGENTS[agent].make.HYPERS
+    hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
     for name, value in given.get("hypers", {}).items():
-        hypers[_known(name)] = _legal(_known(name), value)
-    if missing := [name for name in HYPERS if name not in hypers and name not in search]:
+        hypers[_known(known, name)] = _legal(known, _known(known, name), value)
+    if missing := [name for name in known if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
     return {
         **base,
@@ -67,53 +71,58 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
     family = defaults_of(env.family, env.id)
     budget = given.get("budget", family.frames)
     population = given.get("population", family.population)
-    fixed = {**family.agent_options, **family.by_agent.get(agent, {})}
-    hypers = dict(family.hypers)
+    learner = family.learner(agent)
+    fixed, hypers = dict(learner.options), dict(learner.hypers)
+    if not computes_in_bfloat16(given.get("device", "cpu")):
+        fixed.pop("autocast", None)
     if agent_options(agent, given.get("agent_options", {}), fixed)["core"] != "none":
-        fixed |= family.recurrent_options
-        hypers |= family.recurrent_hypers
+        fixed |= learner.recurrent_options
+        hypers |= learner.recurrent_hypers
     return {
         **SHARED_DEFAULTS,
         "population": population,
         "budget": budget,
         "interval": min(family.interval, max(budget, 1)),
         "group_size": half(population),
-        "hypers": {name: hypers.get(name, hyper.default) for name, hyper in HYPERS.items()},
-        "search": dict(family.search),
+        "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].make.HYPERS.items()},
+        "search": {**family.search, **learner.search},
         "eval_episodes": family.eval_episodes,
         "test_episodes": family.test_episodes,
         "agent_options": fixed,
     }
 
 
-def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, str]) -> tuple[dict[str, Hyper], dict[str, str]]:
+def searched(
+    known: Mapping[str, HyperSpec], given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, str]
+) -> tuple[dict[str, Hyper], dict[str, str]]:
     """Values and ranges of all hyperparameters: what is `given` replaces a range or, where it is a number, holds it there."""
     held, ranges = dict(hypers), dict(search)
     for word, written in given.items():
-        name = _known(word)
+        name = _known(known, word)
         value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
             for extreme in parse_dimension(value).extremes:
-                _legal(name, extreme)
+                _legal(known, name, extreme)
             ranges[name] = value
         else:
-            held[name] = _legal(name, value)
+            held[name] = _legal(known, name, value)
             ranges.pop(name, None)
     return held, ranges
 
 
-def _known(word: str) -> str:
+def _known(known: Mapping[str, HyperSpec], word: str) -> str:
+    """Its name among those that the agent has. Raises BadSetting for another."""
     name = ALIASES.get(word, word)
-    if name not in HYPERS:
-        raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(name, HYPERS)}")
+    if name not in known:
+        raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(name, known)}")
     return name
 
 
-def _legal(name: str, value: object) -> float:
+def _legal(known: Mapping[str, HyperSpec], name: str, value: object) -> float:
     """Raises BadSetting for a value that the agent cannot use."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
-    if complaint := HYPERS[name].complaint(value):
+    if complaint := known[name].complaint(value):
         raise BadSetting("search", f"cannot use {name}: it {complaint}")
     return float(value)
 

@@ -307,6 +307,9 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
         pytest.param(["--env", "MinAtar/Breakout-v1", "--agent", "impala", "--executor", "inline"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "a2c", "--methods", "pbt", "--executor", "ray", "--workers", "2"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
+        pytest.param(
+            ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "num_epochs=2"], marks=pytest.mark.nightly
+        ),
     ],
 )
 def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:

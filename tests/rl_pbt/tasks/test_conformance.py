@@ -45,11 +45,8 @@ class Specimen:
 
 
 RL_HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97}
-RL = {
-    "env": "CartPole-v1",
-    "eval_episodes": 3,
-    "agent_options": {"unroll_length": 5, "envs_per_member": 4, "hidden": [16, 16], "normalise_observations": True},
-}
+RL_OPTIONS = {"unroll_length": 5, "envs_per_member": 4, "hidden": [16, 16], "normalise_observations": True}
+RL = {"env": "CartPole-v1", "eval_episodes": 3, "agent_options": RL_OPTIONS}
 REGRESSION: Hypers = {"rate": 0.01, "momentum": 0.5, "batch": 4}
 
 
@@ -79,6 +76,14 @@ SPECIMENS = {
         hypers=RL_HYPERS,
         still={"learning_rate": 0.0},
         others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5},
+        units=400,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+    ),
+    "ppo": Specimen(
+        settings={**RL, "agent": "ppo", "agent_options": {**RL_OPTIONS, "batch_size": 8, "num_epochs": 2}},
+        hypers={**RL_HYPERS, "clip_range": 0.2},
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5, "clip_range": 0.01},
         units=400,
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
     ),

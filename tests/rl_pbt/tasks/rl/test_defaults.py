@@ -58,3 +58,16 @@ def test_defaults_make_an_agent(id_: str, agent: str) -> None:
     learner = make_task(config, workers=1)._new_agent([0])
     learner.set_hypers({name: [value] for name, value in config.hypers.items()})
     assert learner.healthy().all()
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_bfloat16_is_the_default_only_where_the_device_computes_in_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("rl_pbt.tasks.rl.settings.computes_in_bfloat16", lambda device: asked.append(device) or native)
+    assert configure({"env": "Pacman"}).task_options["agent_options"]["autocast"] == native  # type: ignore[index]
+    assert configure({"env": "Pacman", "device": "cuda"}).task_options["agent_options"]["autocast"] == native  # type: ignore[index]
+    chosen = configure({"env": "Pacman", "agent_options": {"autocast": True}})
+    assert chosen.task_options["agent_options"]["autocast"]  # type: ignore[index]
+    assert asked == ["cpu", "cuda", "cpu"]
+    recorded = configure({"env": "Pacman", "agent_options": {"autocast": not native}})
+    assert configure({}, recorded) == recorded, "a resume elsewhere keeps what the run began with"

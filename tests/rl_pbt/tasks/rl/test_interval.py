@@ -1,6 +1,7 @@
 """The interval on real members of every agent and through every executor: a pure function, and the PBT that others get wrong."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import torch
 from rl_pbt.agents import AGENTS, ActorCritic, Policy, Rollout
 from rl_pbt.agents import HYPERS as AGENT_HYPERS
 from rl_pbt.agents.networks import dense
+from rl_pbt.agents.ppo import PPOConfig
 from rl_pbt.envs import EnvSpec, begin_step, resolve
 from rl_pbt.errors import UserError
 from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor, run_all
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.rl import environments, interval
+from rl_pbt.tasks.rl import environments, training
 from rl_pbt.tasks.rl.collecting import Collector
 from rl_pbt.tasks.rl.interval import RLTask
 
@@ -33,15 +35,27 @@ HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97,
 def task_of(agent: str, **options: Any) -> RLTask:
     sizes = {"unroll_length": 5, "envs_per_member": 4, "hidden": (16, 16), "core_size": 8}
     config = AGENTS[agent].config(**sizes | options)  # type: ignore[arg-type]
-    return RLTask(env=resolve("CartPole-v1"), agent=agent, agent_config=config, eval_episodes=3)
+    own = {name: hyper.default for name, hyper in AGENTS[agent].make.HYPERS.items() if name not in HYPERS}
+    return RLTask(env=resolve("CartPole-v1"), agent=agent, agent_config=config, eval_episodes=3, hypers=own)
 
 
 TASKS = {
     "a2c": task_of("a2c", normalise_observations=True),
     "impala": task_of("impala", normalise_observations=True, policy_lag=2, optimiser="adam"),
     "impala-lstm": task_of("impala", normalise_returns=True, core="lstm"),
+    "ppo": task_of("ppo", normalise_observations=True, batch_size=8, num_epochs=2),
+    "ppo-lstm": task_of("ppo", normalise_returns=True, core="lstm", batch_size=10, num_epochs=2, target_kl=0.05),
 }
 TASK = TASKS["a2c"]
+
+
+def updates_of(task: RLTask) -> int:
+    """In an interval of 400 frames: 20 rollouts of 20 steps."""
+    config = task.agent_config
+    if not isinstance(config, PPOConfig):
+        return 20
+    streams, length = (20, 1) if config.core == "none" else (4, 5)
+    return 20 * config.num_epochs * math.ceil(streams / (config.batch_size // length))
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +147,7 @@ def test_after_exploit_all_that_was_learnt_is_the_donors_but_no_random_stream(ru
     for name, array in donor.items():
         if name.startswith("weights"):
             np.testing.assert_array_equal(child[name], array)
-    assert int(child["updates"]) == int(donor["updates"]) + 20
+    assert int(child["updates"]) == int(donor["updates"]) + updates_of(run.task)
     for statistics in {"normaliser.count", "return_scale.count"} & set(donor):
         assert float(child[statistics]) > float(donor[statistics])
     trained = [result.metrics["train/value_loss"] for result in (copy, original)]
@@ -147,9 +161,9 @@ def test_optimiser_moments_are_the_donors(run: Run, checkpoints: FolderCheckpoin
     parent, child = checkpoints.load(0), checkpoints.load(3)
     name = next(slot for slot in ("rmsprop.value.weight", "adam.square.value.weight") if slot in parent)
     decay = 0.99 if name.startswith("rmsprop") else 0.999
-    assert (child[name] >= parent[name] * decay**20 * 0.999).all() and parent[name].max() > 0
+    assert (child[name] >= parent[name] * decay ** updates_of(run.task) * 0.999).all() and parent[name].max() > 0
     if name.startswith("adam"):
-        assert int(child["adam.steps"]) == int(parent["adam.steps"]) + 20
+        assert int(child["adam.steps"]) == int(parent["adam.steps"]) + updates_of(run.task)
 
 
 @pytest.mark.parametrize("name", list(HYPERS))
@@ -187,7 +201,7 @@ def test_a_generation_meets_the_same_evaluation_and_its_units_are_charged(run: R
     for result in results:
         assert len(result.returns) == 3
         assert result.fitness == pytest.approx(np.mean(result.returns))
-        assert result.cost.train_units == 400 and result.cost.updates == 20
+        assert result.cost.train_units == 400 and result.cost.updates == updates_of(run.task)
         # CartPole pays 1 a step: the longest first episode is how long all three environments were stepped.
         assert result.cost.eval_units == 3 * max(result.returns)
 
@@ -304,7 +318,7 @@ def test_judging_again_trains_nothing_and_plays_other_episodes(run: Run, checkpo
 
 def test_hypers_that_the_search_leaves_alone_are_the_tasks(run: Run, tmp_path: Path) -> None:
     searched = {"learning_rate": HYPERS["learning_rate"]}
-    task = replace(run.task, hypers={name: float(value) for name, value in HYPERS.items()} | {"learning_rate": 9.0})
+    task = replace(run.task, hypers={**run.task.hypers, **{n: float(v) for n, v in HYPERS.items()}, "learning_rate": 9.0})
     run(FolderCheckpoints(tmp_path / "some"), proposal(0, hypers=searched), task=task)
     run(FolderCheckpoints(tmp_path / "all"), proposal(0))
     assert FolderCheckpoints(tmp_path / "some").path(0).read_bytes() == FolderCheckpoints(tmp_path / "all").path(0).read_bytes()
@@ -344,8 +358,8 @@ def test_learning_has_a_thread_of_its_own_only_with_images(
     env: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    learner = interval.learner
-    monkeypatch.setattr(interval, "learner", lambda overlap, threads: asked.append(overlap) or learner(overlap, threads))
+    learner = training.learner
+    monkeypatch.setattr(training, "learner", lambda overlap, threads: asked.append(overlap) or learner(overlap, threads))
     task = replace(task_of("impala", policy_lag=1), env=resolve(env), fitness="training", learn_beside=True)
     Run("inline", task)(FolderCheckpoints(tmp_path), proposal(0))
     assert asked == [beside]
@@ -391,9 +405,9 @@ def test_the_lag_is_a_number_of_updates(lag: int, tmp_path: Path, monkeypatch: p
         acted.append(policy.weights["value.bias"].detach().clone())
         return collect(self, policy, length)
 
-    def noting_learn(self: ActorCritic, rollout: Rollout) -> dict[str, torch.Tensor]:
+    def noting_learn(self: ActorCritic, rollout: Rollout, orders: Sequence[torch.Generator]) -> dict[str, torch.Tensor]:
         learnt.append(self.policy().weights["value.bias"].detach().clone())
-        return learn(self, rollout)
+        return learn(self, rollout, orders)
 
     monkeypatch.setattr(Collector, "__call__", noting_collect)
     monkeypatch.setattr(ActorCritic, "learn", noting_learn)

@@ -1,0 +1,196 @@
+"""Proximal policy optimisation (Schulman 2017, "Proximal Policy Optimization Algorithms"), for a whole population at once.
+
+Several passes over a rollout, in minibatches whose order is drawn from each member's own generator. What the paper leaves open is
+as in Stable-Baselines3, whose published hyperparameters carry over: advantages are normalised in each minibatch, the loss of the
+values is not clipped, Adam, one gradient clip for policy and values together.
+
+Deviations: minibatches are taken from all steps, also from those in which an environment only reset itself, which weigh nothing;
+so some hold fewer transitions than `batch_size`. With an LSTM a minibatch is whole unrolls of some of the environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, Batch, explained_variance, flat, time_major, weights_of
+from rl_pbt.agents.hypers import HYPERS, HyperSpec
+from rl_pbt.agents.returns import lambda_returns
+from rl_pbt.agents.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig(ActorCriticConfig):
+    """As in Stable-Baselines3, but for the rollout of 2,048 steps, which is cut into 16 environments.
+
+    `batch_size` is steps of a minibatch; the last of an epoch may be smaller. Beyond a Kullback-Leibler divergence of 1.5
+    `target_kl` from the policy that acted, a member learns no more from a rollout; 0 sets no such limit. With `clip_values`
+    values move no further than `clip_range` from what they were, as in OpenAI's code.
+    """
+
+    unroll_length: int = 128
+    optimiser: str = "adam"
+    num_epochs: int = 10
+    batch_size: int = 64
+    normalise_advantages: bool = True
+    clip_values: bool = False
+    target_kl: float = 0.0
+
+    def __post_init__(self) -> None:
+        super(PPOConfig, self).__post_init__()
+        for name in ("num_epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, but is {getattr(self, name)}")
+        if not 0 <= self.target_kl < float("inf"):
+            raise ValueError(f"target_kl must be 0, for no limit, or more, but is {self.target_kl}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Samples:
+    """Steps of every member to learn from, [P, N, ...] each, time-major."""
+
+    observations: Tensor
+    actions: Tensor
+    fresh: Tensor  # whether an episode begins with it
+    log_probs: Tensor  # by the policy that acted
+    values: Tensor  # before this rollout was learned from
+    returns: Tensor
+    valid: Tensor
+
+    def at(self, index: Tensor) -> _Samples:
+        """Those at an index [P, M] of each member's own."""
+        members = torch.arange(len(index), device=index.device)[:, None]
+        return _Samples(**{field.name: getattr(self, field.name)[members, index] for field in fields(self)})
+
+    def in_turn(self, starts: Tensor, streams: Tensor) -> Batch:
+        """As steps in turn of those streams [P, M], whose core states are among `starts` [P, N, S]."""
+        members, size = streams.shape
+        return Batch(
+            observations=self.observations,
+            actions=self.actions,
+            core_state=starts[torch.arange(members, device=streams.device)[:, None], streams],
+            fresh=self.fresh.view(members, -1, size).transpose(0, 1),
+        )
+
+
+@final
+class PPO(ActorCritic):
+    """Clipped surrogate objective and generalised advantages."""
+
+    HYPERS: ClassVar[Mapping[str, HyperSpec]] = {
+        **HYPERS,
+        "learning_rate": HyperSpec(default=3e-4, low=0.0, high=HYPERS["learning_rate"].high),
+        "trace_lambda": HyperSpec(default=0.95, low=0.0, high=1.0),
+        "clip_range": HyperSpec(default=0.2, low=0.0, high=1.0, above_low=True),
+    }
+    _config: PPOConfig
+
+    def _update(self, rollout: Rollout, batch: Batch, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        length, members, envs = rollout.rewards.shape
+        if len(generators) != members:
+            raise ValueError(f"PPO needs a generator a member for the order of its minibatches: {len(generators)} for {members}")
+        with torch.no_grad():
+            values = time_major(self._estimates(batch).values, envs)
+            seen = self._transitions(rollout, values, rollout.behaviour_log_probs)
+            returns = lambda_returns(seen.rewards, seen.discounts, values, seen.valid, seen.trace_lambda)
+        samples = _Samples(
+            observations=batch.observations[:, : length * envs],
+            actions=batch.actions,
+            fresh=flat(batch.fresh[:-1]),
+            log_probs=flat(rollout.behaviour_log_probs),
+            values=flat(values[:-1]),
+            returns=flat(returns),
+            valid=flat(rollout.valid),
+        )
+        means = self._epochs(samples, self._streams(rollout), generators)
+        return {**means, "explained_variance": explained_variance(returns, values[:-1], rollout.valid)}
+
+    def _streams(self, rollout: Rollout) -> Tensor:
+        """Core states [P, N, S] at the start of what minibatches are put together of: environments with all their steps where the
+        core has a state, and otherwise single steps."""
+        length, members, envs = rollout.rewards.shape
+        if self._network.core.width > 0:
+            return rollout.core_state
+        return rollout.core_state.new_zeros(members, length * envs, 0)
+
+    def _epochs(self, samples: _Samples, starts: Tensor, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        """Learn from all samples several times. Means over the minibatches of each metric, [P]."""
+        members = len(starts)
+        active = torch.ones(members, dtype=torch.bool, device=self._device)
+        counts = torch.zeros(members, device=self._device)
+        sums: dict[str, Tensor] = {}
+        for index, streams in self._minibatches(samples.valid.shape[1], starts.shape[1], generators):
+            minibatch = samples.at(index)
+            # A step without a gradient would still move the weights, by the moments of the optimiser.
+            learning = active & minibatch.valid.any(1)
+            metrics, beyond = self._learn_from(minibatch, minibatch.in_turn(starts, streams), learning)
+            active, learning = active & ~beyond, learning & ~beyond
+            counts += learning
+            for name, metric in metrics.items():
+                sums[name] = sums.get(name, torch.zeros_like(counts)) + torch.where(learning, metric, 0.0)
+            if not active.any():
+                break
+        return {name: total / counts.clamp(min=1.0) for name, total in sums.items()}
+
+    def _minibatches(self, steps: int, streams: int, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Which streams [P, M], and all their steps [P, L M], are in each minibatch of all epochs, by each member's own order.
+
+        All is drawn at once: what a member draws must not depend on when its neighbours stop.
+        """
+        length = steps // streams
+        size = max(1, self._config.batch_size // length)
+        orders = [
+            torch.stack([torch.randperm(streams, generator=one) for one in generators]) for _ in range(self._config.num_epochs)
+        ]
+        starts = torch.arange(length, device=self._device)[:, None] * streams
+        for order in orders:
+            for chosen in torch.split(order.to(self._device), size, 1):
+                yield (starts + chosen[:, None]).flatten(1), chosen
+
+    def _learn_from(self, samples: _Samples, batch: Batch, learning: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """One update of the members that are `learning` [P], but for those beyond their divergence. Metrics, and who is, [P]."""
+        estimates = self._estimates(batch)
+        weights = weights_of(samples.valid)
+        advantages = samples.returns - samples.values
+        if self._config.normalise_advantages:
+            advantages = _normalised(advantages, samples.valid)
+        clip_range = self._hypers["clip_range"][:, None]
+        # Where a step is not valid no action was taken, and a ratio of nothing could overflow.
+        log_ratios = torch.where(samples.valid, estimates.log_probs - samples.log_probs, 0.0)
+        ratios = log_ratios.exp()
+        clipped = ratios.clamp(1.0 - clip_range, 1.0 + clip_range)
+        policy_loss = -(weights * torch.minimum(advantages * ratios, advantages * clipped)).sum(1)
+        errors = (samples.returns - estimates.values).square()
+        if self._config.clip_values:
+            near = samples.values + (estimates.values - samples.values).clamp(-clip_range, clip_range)
+            errors = torch.maximum(errors, (samples.returns - near).square())
+        value_loss = (weights * errors).sum(1)
+        entropy = (weights * estimates.entropies).sum(1)
+
+        with torch.no_grad():
+            divergence = (weights * (ratios - 1.0 - log_ratios)).sum(1)  # Schulman 2020, "Approximating KL Divergence", k3
+            clip_fraction = (weights * ((ratios - 1.0).abs() > clip_range)).sum(1)
+        limit = 1.5 * self._config.target_kl if self._config.target_kl > 0 else float("inf")
+        beyond = learning & (divergence > limit)
+        grad_norm = self._step(self._loss(policy_loss, value_loss, entropy), learning & ~beyond)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "grad_norm": grad_norm,
+            "approx_kl": divergence,
+            "clip_fraction": clip_fraction,
+        }, beyond
+
+
+def _normalised(advantages: Tensor, valid: Tensor) -> Tensor:
+    """To mean 0 and standard deviation 1 over each member's valid steps, 0 elsewhere; [P, N]. A single one stays as it is."""
+    count = valid.sum(1, keepdim=True)
+    mean = (advantages * valid).sum(1, keepdim=True) / count.clamp(min=1)
+    deviations = (advantages - mean) * valid
+    deviation = (deviations.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
+    return torch.where(count > 1, deviations / (deviation + 1e-8), advantages)

@@ -1,0 +1,31 @@
+"""What is told of an interval of an agent beside its fitness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rl_pbt.arrays import Array
+from rl_pbt.tasks.playing import episode_metrics
+from rl_pbt.tasks.rl.environments import Episodes
+
+# SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
+TAGS = {
+    "policy_loss": "train/policy_gradient_loss",
+    "value_loss": "train/value_loss",
+    "entropy": "train/entropy_loss",
+    "explained_variance": "train/explained_variance",
+    "grad_norm": "train/grad_norm",
+    "approx_kl": "train/approx_kl",
+    "clip_fraction": "train/clip_fraction",
+}
+
+
+def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
+    """Of one member, of what all learned and of its episodes. Finite scalars under SB3's names."""
+    metrics = {TAGS[name]: float(values[member]) for name, values in learned.items()}
+    if learned:
+        metrics["train/entropy_loss"] *= -1.0
+    metrics |= episode_metrics(trained, evaluated)
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
