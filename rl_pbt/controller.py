@@ -233,14 +233,20 @@ class _Loop:
 def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:
     """Proposals that are alike in what they cost, `size` at most to a tensor.
 
-    Judging again trains nothing, so there is no tensor to share: each is a job of its own, which gives all workers work.
+    Those that judge again are fewer each time, and are halved, so that there is work for more than one worker.
     """
+    half = -(-len(proposals) // 2)
     group: list[Proposal] = []
     for proposal in proposals:
-        alike = group and (group[0].units, group[0].generation) == (proposal.units, proposal.generation)
-        if group and not (alike and proposal.trains and len(group) < size):
+        alike = group and _cost(group[0]) == _cost(proposal)
+        if group and not (alike and len(group) < (size if proposal.trains else min(size, half))):
             yield group
             group = []
         group.append(proposal)
     if group:
         yield group
+
+
+def _cost(proposal: Proposal) -> tuple[int, int, int | None]:
+    """What those of a group have in common."""
+    return proposal.units, proposal.generation, proposal.episodes

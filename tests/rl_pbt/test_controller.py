@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
-from rl_pbt.controller import Search
+from rl_pbt.controller import Search, _groups
 from rl_pbt.errors import UserError
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
 from rl_pbt.options import built
-from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.records import Cost, FinalTest, Proposal, Result
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Event
@@ -300,3 +302,25 @@ def test_who_fails_when_judged_again_is_as_good_as_before(tmp_path: Path) -> Non
 def test_where_some_fail_it_goes_on(tmp_path: Path) -> None:
     run_search(tmp_path, task=Failing(fail=range(3)))
     assert RunFolder(tmp_path).checkpoints("pbt", 5).folder.exists()
+
+
+def proposal_of(id_: int, units: int, generation: int, episodes: int | None) -> Proposal:
+    return Proposal(id=id_, member=id_, generation=generation, hypers={}, parent=0, units=units, episodes=episodes)
+
+
+@given(
+    kinds=st.lists(st.sampled_from([(100, 0, None), (200, 0, None), (100, 1, None), (0, 1, 1), (0, 1, 2)]), max_size=12),
+    size=st.integers(1, 5),
+)
+def test_groups_are_runs_of_proposals_that_cost_alike(kinds: list[tuple[int, int, int | None]], size: int) -> None:
+    proposals = [proposal_of(id_, *kind) for id_, kind in enumerate(kinds)]
+    groups = list(_groups(proposals, size))
+    assert [proposal for group in groups for proposal in group] == proposals
+    assert all(group and len(group) <= size for group in groups)
+    assert all(len({(p.units, p.generation, p.episodes) for p in group}) == 1 for group in groups)
+
+
+@pytest.mark.parametrize(("contenders", "sizes"), [(1, [1]), (2, [1, 1]), (4, [2, 2]), (5, [3, 2]), (16, [4, 4, 4, 4])])
+def test_those_that_are_judged_again_share_tensors_and_leave_work_for_two(contenders: int, sizes: list[int]) -> None:
+    again = [proposal_of(id_, 0, 7, 3) for id_ in range(contenders)]
+    assert [len(group) for group in _groups(again, 4)] == sizes
