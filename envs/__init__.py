@@ -1,7 +1,7 @@
 """Environments: what people type -> exactly one environment, made as a vector with every option set."""
 
 from rl_pbt.envs.backends import BACKENDS
-from rl_pbt.envs.catalogue import make_vector, resolve
+from rl_pbt.envs.catalogue import make_population, make_vector, resolve
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.guarding import Guarded, close_quietly, finite_reward, quietly
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
@@ -20,6 +20,7 @@ __all__ = [
     "begin_step",
     "close_quietly",
     "finite_reward",
+    "make_population",
     "make_vector",
     "quietly",
     "resolve",

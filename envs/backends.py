@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, final
 
+import gymnasium
+
 from rl_pbt.envs import atari, vector
 from rl_pbt.envs.aliases import Vector
+from rl_pbt.envs.classic_control import CLASSIC_CONTROL
 from rl_pbt.envs.envpool import EnvPool
 from rl_pbt.envs.families import register
+from rl_pbt.envs.population import Population
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec
 
 
@@ -23,6 +27,10 @@ class Backend(Protocol):
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
         """`num_envs` copies of what `spec_of` specified, as `catalogue.make_vector` promises them."""
+        ...
+
+    def make_population(self, spec: EnvSpec, members: int, copies: int) -> Population | None:
+        """The same for all members at once, as `catalogue.make_population` promises it."""
         ...
 
 
@@ -40,6 +48,15 @@ class Gymnasium:
             return atari.make(spec.options, num_envs, threads)
         register(spec.family, spec.id)
         return vector.make(spec, num_envs)
+
+    def make_population(self, spec: EnvSpec, members: int, copies: int) -> Population | None:
+        registered = gymnasium.registry.get(spec.id)
+        if registered is None or registered.kwargs or registered.additional_wrappers or "make_kwargs" in spec.options:
+            return None
+        dynamics = CLASSIC_CONTROL.get(str(registered.entry_point))
+        if dynamics is None or dynamics.one_stream == spec.copies_are_independent:
+            return None
+        return Population(dynamics, members, copies, registered.max_episode_steps)
 
 
 BACKENDS: Mapping[str, Backend] = {DEFAULT_BACKEND: Gymnasium(), "envpool": EnvPool()}

@@ -17,6 +17,7 @@ from rl_pbt.envs import atari, names, probes
 from rl_pbt.envs.aliases import Vector
 from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register, require
+from rl_pbt.envs.population import Population
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment
 
 gymnasium.register_envs(ale_py)
@@ -45,6 +46,11 @@ def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
     EnvironmentUnavailable where a dependency is absent or observations have no fixed size.
     """
     return BACKENDS[spec.backend].make(spec, num_envs, threads)
+
+
+def make_population(spec: EnvSpec, members: int, copies: int) -> Population | None:
+    """All copies of all members as one, which play as those of `make_vector` would; None where they cannot be stepped so."""
+    return BACKENDS[spec.backend].make_population(spec, members, copies)
 
 
 def _from_name(name: str) -> EnvSpec:

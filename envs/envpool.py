@@ -89,6 +89,9 @@ class EnvPool:
             raise EnvironmentUnavailable(missing(spec.id, "envpool", INSTALL))
         return Pool(spec.options["task"], spec.options["config"], num_envs, threads)
 
+    def make_population(self, spec: EnvSpec, members: int, copies: int) -> None:
+        """Each member has a pool of its own."""
+
 
 Shown: TypeAlias = Array | dict[str, Array]  # what EnvPool observes
 

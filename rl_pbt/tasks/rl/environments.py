@@ -24,6 +24,7 @@ from rl_pbt.envs import (
     UnknownEnvironment,
     begin_step,
     close_quietly,
+    make_population,
     make_vector,
     resolve,
 )
@@ -105,8 +106,9 @@ class _Part:
 class MemberEnvironments:
     """`num_envs` copies of the environment for each member, all as good as fresh: an interval is a pure function.
 
-    Each member has a vector environment of its own, because some of them share one random stream among their copies.
-    `separate` gives each copy one of its own, where the copies are independent: then a copy that has done its work can rest.
+    Where all can be stepped as one (`envs.population`), they are, and a copy that has done its work rests. Otherwise each member
+    has a vector environment of its own, because some of them share one random stream among their copies; `separate` gives each
+    copy one of its own, where the copies are independent: then it can rest, too.
     `together` lets those that have threads of their own step side by side, for which another core should be free.
     `frames` counts what was emulated for each member. `calling[p]` is called before each call of an environment of member p.
 
@@ -144,6 +146,11 @@ class MemberEnvironments:
         self._lengths = np.zeros(shape, np.int64)
         self._parts: list[_Part] = []
         self.observations: Array = np.zeros(shape)  # [P, B, *observation]
+        self._whole = make_population(spec, *shape)  # where it can be, and there are no parts
+        if self._whole is not None:
+            self.observations = self._whole.reset(environment_seeds)
+            self.observations[self.lost] = 0
+            return
         try:
             self._make(1 if separate and spec.copies_are_independent else num_envs)
             self._reset(environment_seeds)
@@ -181,24 +188,12 @@ class MemberEnvironments:
         self._check(self.observations, "observation", "reset")
 
     def step(self, actions: Array, playing: Array | None = None) -> tuple[Array, Array, Array]:
-        """Step every copy with actions [P, B, ...]; with `playing` [P, B], only vector environments with a copy in it.
+        """Step every copy with actions [P, B, ...]; with `playing` [P, B], those alone, or vector environments with a copy in it.
 
         Returns rewards, terminated and ended, each [P, B]; the new observations are in `observations`, freshly allocated.
         """
-        rewards = np.zeros(self.valid.shape, np.float32)
-        terminated = np.zeros(self.valid.shape, bool)
-        truncated = np.zeros(self.valid.shape, bool)
-        everything = playing is None and len(self.failed) == 0
-        observations = np.empty_like(self.observations) if everything else self.observations.copy()
-        for part, wait in self._begun(_finite(actions), playing):
-            self._calling[part.member]()
-            try:
-                observations[part.at], rewards[part.at], terminated[part.at], truncated[part.at] = wait()[:4]
-            except BaseException as error:
-                self._lose(part.at, "step", error)
-            self.frames[part.member] += part.env.num_envs * self.spec.frame_skip
-        self._check(rewards, "reward", "step")
-        self._check(observations, "observation", "step")
+        stepped = self._stepped if self._whole is None else self._stepped_at_once
+        observations, rewards, terminated, truncated = stepped(_finite(actions), playing)
         if self.failed:
             for array in (rewards, terminated, truncated, observations):
                 array[self.lost] = 0
@@ -207,6 +202,33 @@ class MemberEnvironments:
         self._count(rewards, ended, truncated & ~terminated)
         self.valid = ~(ended | self.lost)
         return rewards, terminated, ended
+
+    def _stepped_at_once(self, actions: Array, playing: Array | None) -> tuple[Array, Array, Array, Array]:
+        """Observations, rewards, terminated and truncated; only copies that are `playing` and not lost step."""
+        assert self._whole is not None
+        stepping = ~self.lost if playing is None else playing & ~self.lost
+        for member, copies in enumerate(stepping.sum(1).tolist()):
+            self._calling[member]()
+            self.frames[member] += copies * self.spec.frame_skip
+        return self._whole.step(actions, stepping)
+
+    def _stepped(self, actions: Array, playing: Array | None) -> tuple[Array, Array, Array, Array]:
+        """The same, part by part; a part steps where one of its copies does."""
+        rewards = np.zeros(self.valid.shape, np.float32)
+        terminated = np.zeros(self.valid.shape, bool)
+        truncated = np.zeros(self.valid.shape, bool)
+        everything = playing is None and len(self.failed) == 0
+        observations = np.empty_like(self.observations) if everything else self.observations.copy()
+        for part, wait in self._begun(actions, playing):
+            self._calling[part.member]()
+            try:
+                observations[part.at], rewards[part.at], terminated[part.at], truncated[part.at] = wait()[:4]
+            except BaseException as error:
+                self._lose(part.at, "step", error)
+            self.frames[part.member] += part.env.num_envs * self.spec.frame_skip
+        self._check(rewards, "reward", "step")
+        self._check(observations, "observation", "step")
+        return observations, rewards, terminated, truncated
 
     def _begun(self, actions: Array, playing: Array | None) -> Iterator[tuple[_Part, Callable[[], VectorStep]]]:
         """The parts that step, each with what waits for its step; those that were lost meanwhile are left out."""

@@ -43,13 +43,37 @@ def test_separate_copies_play_the_same_first_episodes_and_rest_afterwards(env: s
     assert together_units == [int(of_member.max()) * COPIES * skip for of_member in lengths]
 
 
-def test_copies_with_one_random_stream_stay_together() -> None:
-    _, lengths, units = first_episodes("CartPole-v1", separate=True, steps=500)
-    assert len(set(lengths.ravel().tolist())) > 1
-    assert units == [int(of_member.max()) * COPIES for of_member in lengths]
+@pytest.mark.parametrize(("env", "separate"), [("CartPole-v1", False), ("CartPole-v1", True), ("Acrobot-v1", True)])
+def test_as_one_they_play_the_same_first_episodes_and_rest_afterwards(
+    env: str, separate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, lengths, units = first_episodes(env, separate=separate, steps=600)
+    assert units == [int(of_member.sum()) for of_member in lengths]
+    monkeypatch.setattr(environments_module, "make_population", lambda *_: None)
+    apart, apart_lengths, apart_units = first_episodes(env, separate=separate, steps=600)
+    np.testing.assert_array_equal(lengths, apart_lengths)
+    for one, other in zip(at_once, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if env == "CartPole-v1":  # whose copies have one random stream, and so stay together
+        assert len(set(lengths.ravel().tolist())) > 1
+        assert apart_units == [int(of_member.max()) * COPIES for of_member in lengths]
 
 
-@pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("CartPole-v1", 4)])
+def test_members_that_are_lost_are_not_stepped_as_one_either() -> None:
+    everybody = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS)
+    some = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, failed={0: "as it was"})
+    actions = np.random.default_rng(0).integers(2, size=(300, len(SEEDS), COPIES))
+    for chosen in actions:
+        for one, other in zip(everybody.step(chosen), some.step(chosen), strict=True):
+            np.testing.assert_array_equal(one[1], other[1])
+            assert not other[0].any()
+        np.testing.assert_array_equal(everybody.observations[1], some.observations[1])
+        assert not some.observations[0].any() and not some.valid[0].any()
+    assert some.frames == [0, 300 * COPIES] and some.episodes[1].returns == everybody.episodes[1].returns
+    assert some.episodes[0].returns == []
+
+
+@pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("FrozenLake-v1", 4)])
 def test_an_environment_that_serves_again_plays_as_a_fresh_one(
     env: str, made_in_all: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
