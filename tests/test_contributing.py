@@ -143,6 +143,8 @@ class CountingType:
         return "counting"
     def judging(self, options):
         return "the count"
+    def cautions(self, options):
+        return ["Numbers were counted in order."]
     def make(self, config, machine):
         return Counting(start=config.task_options["start"])
     def describe(self, config, task):
@@ -225,7 +227,7 @@ def test_a_task_is_one_file_and_one_line(add, tmp_path: Path, monkeypatch: pytes
     run = rl_pbt.tune("counting", {}, start=7, workers=1, out=tmp_path / "run", quiet=True, population=4)
     assert run.winner("pbt", 0) > 7
     page = (run.folder / "summary.md").read_text()
-    assert "counting" in page and "number" in page and "frame" not in page
+    assert "counting" in page and "number" in page and "frame" not in page and "counted in order." in page
 
 
 def test_an_executor_is_one_file_and_one_line(  # type: ignore[no-untyped-def]

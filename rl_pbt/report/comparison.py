@@ -51,6 +51,7 @@ def caveats(evidence: Evidence) -> Iterator[str]:
     if words.baseline and evidence.manifest.baseline is None:
         yet = "" if evidence.status == "finished" else " yet"
         yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."
+    yield from evidence.cautions
     yield from _not_held_out(evidence)
     yield from _left_out_of_tests(evidence)
     if earlier := evidence.manifest.extended_from:

@@ -56,6 +56,11 @@ class Evidence:
         """How fitness was made, to follow "Fitness is"."""
         return plain_text(task_type(self.config.task).judging(self.config.task_options))
 
+    @property
+    def cautions(self) -> Sequence[str]:
+        """What must be known of how members were trained."""
+        return [plain_text(sentence) for sentence in task_type(self.config.task).cautions(self.config.task_options)]
+
 
 def read_evidence(run: RunFolder) -> Evidence:
     """Raises UserError where there is no run, or it is damaged."""

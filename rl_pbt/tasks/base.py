@@ -194,6 +194,10 @@ class TaskType(Protocol):
         """How fitness is made, to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
         ...
 
+    def cautions(self, options: Settings) -> Sequence[str]:
+        """What a reader of a report must know of how members were trained, a sentence each."""
+        ...
+
     def make(self, config: RunConfig, machine: Machine) -> Task:
         """The task of a configuration. Raises UserError."""
         ...

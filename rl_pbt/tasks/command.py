@@ -257,6 +257,10 @@ class CommandType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
         """Raises UserError where the program is not here."""
         options = built(CommandOptions, config.task_options)

@@ -243,6 +243,10 @@ class OwnType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def make(self, config: RunConfig, machine: Machine) -> OwnTask:
         """Imports the user's module. Raises UserError."""
         return make(config, machine)

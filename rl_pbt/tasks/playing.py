@@ -45,16 +45,29 @@ def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
 def judged_by(options: Settings, how: str = "") -> str:
     """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
     if options["fitness"] == "training":
-        text = "the mean return of the training episodes that ended in the interval"
-        return f"{text}; it favours short episodes and costs no frames"
+        text = (
+            "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames"
+        )
+        return f"{text}. Where none ended, it is that of {options['eval_episodes']} evaluation episodes, which are charged"
     text = f"the mean return of {options['eval_episodes']} evaluation episodes, played whole{how and ' ' + how}"
     return f"{text}; a generation shares its seeds, and their frames are charged to the method"
+
+
+def unseen_tails(options: Settings) -> tuple[str, ...]:
+    """A sentence on what training does not see of long episodes, where it does not see all."""
+    seen = options["unseen_from_step"]
+    if seen is None:
+        return ()
+    return (
+        f"Nothing that happens in an episode after its step {seen:,} was trained on, since every interval begins new episodes: a "
+        "longer interval, or fewer environments a member, trains on more of them.",
+    )
 
 
 def no_fitness(judged: Played) -> str | None:
     """Why these episodes give no fitness, or None where they do."""
     if not judged.returns:
-        return "no training episode ended in the interval: make the interval longer, or set fitness to evaluation"
+        return "it was not judged"
     return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
 
 

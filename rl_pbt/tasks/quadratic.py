@@ -145,6 +145,10 @@ class QuadraticType:
     def judging(self, options: Settings) -> str:
         return "Q itself, which costs nothing"
 
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
         return QuadraticTask(step_size=config.task_options["step_size"])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, unseen_tails
 from rl_pbt.tasks.rl.options import RLOptions
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class RLType:
 
     def judging(self, options: Settings) -> str:
         return judged_by(options)
+
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """Where training does not see episodes to their end."""
+        return unseen_tails(options)
 
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.interval import make

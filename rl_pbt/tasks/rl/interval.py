@@ -38,12 +38,12 @@ class RLTask:
     """Train and judge the members of one agent on one environment.
 
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
-    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval. `hypers`
-    are the values of those that the search leaves alone. Episodes that are judged are cut after the frames of
-    `longest_episode`, and counted as capped. Two choices are for a worker with a core to spare, and like `threads`
-    change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
-    it and observations are images; with `step_together`, so do the steps of the members' environments where those have threads
-    of their own.
+    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
+    evaluation episodes where none did; "none" is for a rehearsal. `hypers` are the values of those that the search leaves alone.
+    Episodes that are judged are cut after the frames of `longest_episode`, and counted as capped. Two choices are for a worker
+    with a core to spare, and like `threads` change the speed, never a result: with `learn_beside`, acting and learning run at the
+    same time where the agent's lag allows it and observations are images; with `step_together`, so do the steps of the members'
+    environments where those have threads of their own.
     """
 
     env: EnvSpec
@@ -51,7 +51,7 @@ class RLTask:
     agent_config: ActorCriticConfig
     hypers: Mapping[str, float] = field(default_factory=dict)
     eval_episodes: int = 8
-    fitness: Literal["evaluation", "training"] = "evaluation"
+    fitness: Literal["evaluation", "training", "none"] = "evaluation"
     longest_episode: int | None = None
     device: str = "cpu"
     threads: int = 1
@@ -109,7 +109,7 @@ class RLTask:
                 cpu_s=spent.cpu_s / members,
                 wall_s=spent.wall_s / members,
             )
-            evaluated = judged.episodes[index] if self.fitness == "evaluation" else None
+            evaluated = judged.episodes[index] if judged.frames[index] else None
             metrics = {}
             if judged.failed.get(index, DIVERGED) == DIVERGED:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
@@ -169,7 +169,7 @@ class RLTask:
         return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def rehearsal(self) -> RLTask:
-        return replace(self, fitness="training")
+        return replace(self, fitness="none")
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
         observation_space, _ = self._spaces()
@@ -257,8 +257,12 @@ class RLTask:
         failed: Mapping[int, str],
         tolerant: bool,
     ) -> _Played:
-        """One episode in each of as many environments of each member that has not failed, on seeds that a generation shares."""
-        if self.fitness == "training":
+        """One episode in each of as many environments of each member that has not failed, on seeds that a generation shares.
+
+        Members with training episodes that judge them play none.
+        """
+        done = {index for index, episodes in enumerate(trained.episodes) if episodes.returns and self.fitness == "training"}
+        if self.fitness == "none" or len(done | failed.keys()) == len(job.proposals):
             return replace(trained, frames=[0] * len(trained.frames), failed=failed)
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
         generators = [
@@ -273,11 +277,15 @@ class RLTask:
             separate=True,
             together=self.step_together,
             tolerant=tolerant,
-            failed=failed,
+            failed={**dict.fromkeys(done, "judged already"), **failed},
             calling=_callers(job, advance),
         ) as actors:
             episodes = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), self._longest_steps)
-        return _Played(episodes=episodes, frames=actors.frames, failed=actors.failed)
+        return _Played(
+            episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
+            frames=actors.frames,
+            failed={index: reason for index, reason in actors.failed.items() if index in failed or index not in done},
+        )
 
 
 @final

@@ -36,6 +36,9 @@ class RLOptions:
     device: str = option("cpu", help="cpu or cuda", trains=False)
     env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
     frame_skip: int = option(1, help="frames of one action", flag=False)
+    unseen_from_step: int | None = option(
+        None, help="the step of an episode after which none is trained on, since every interval begins new ones", flag=False
+    )
 
     def __post_init__(self) -> None:
         at_least_one(self, "eval_episodes", *([] if self.max_episode_frames is None else ["max_episode_frames"]))

@@ -18,6 +18,7 @@ from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import defaults_of
 from rl_pbt.tasks.rl.environments import cut_episodes, resolved
 from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import readable
 
 # What people call the hyperparameters elsewhere.
@@ -54,7 +55,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         hypers[_known(known, name)] = _legal(known, _known(known, name), value)
     if missing := [name for name in known if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
-    return {
+    whole = {
         **base,
         **given,
         "env": env.id,
@@ -64,6 +65,9 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         "agent_options": agent_options(agent, given.get("agent_options", {}), base["agent_options"]),
         **record,
     }
+    if not recorded:
+        whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
+    return whole
 
 
 def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
@@ -78,11 +82,14 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
     if agent_options(agent, given.get("agent_options", {}), fixed)["core"] != "none":
         fixed |= learner.recurrent_options
         hypers |= learner.recurrent_hypers
+    interval = given.get("interval", min(family.interval, max(budget, 1)))
+    if not {"envs_per_member", "unroll_length"} & set(given.get("agent_options", {})):
+        fixed = fitted(env, agent_options(agent, {}, fixed), interval)
     return {
         **SHARED_DEFAULTS,
         "population": population,
         "budget": budget,
-        "interval": min(family.interval, max(budget, 1)),
+        "interval": interval,
         "group_size": half(population),
         "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].make.HYPERS.items()},
         "search": {**family.search, **learner.search},
@@ -152,10 +159,12 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     env = resolved(chosen.env, chosen.backend)
     limits = [frames for frames in (env.max_episode_frames, chosen.max_episode_frames) if frames is not None]
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
+    seen = seen_in_words(env, int(chosen.agent_options["envs_per_member"]), config.interval)
     return [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),
         *([("episodes", cut)] if cut else []),
+        *([("trains on", seen)] if seen else []),
         ("agent", fixed),
     ]
 

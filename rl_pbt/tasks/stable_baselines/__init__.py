@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class StableBaselinesType:
         return judged_by(
             options, "with the likeliest actions" if options["deterministic"] else "with actions drawn as in training"
         )
+
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """Where training does not see episodes to their end."""
+        return unseen_tails(options)
 
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
         """The task of a configuration. Raises UserError where SB3 cannot make its algorithm."""

@@ -60,7 +60,7 @@ class StableBaselinesTask:
     hypers: Mapping[str, Hyper]
     budget: int
     eval_episodes: int = 8
-    fitness: Literal["evaluation", "training"] = "evaluation"
+    fitness: Literal["evaluation", "training", "none"] = "evaluation"
     deterministic: bool = True
     replay_buffer: bool = True
     longest_episode: int | None = None
@@ -219,7 +219,7 @@ class StableBaselinesTask:
         told: Callable[[int], None],
         tolerant: bool,
     ) -> Outcome:
-        if outcome.fitness == "training" or not (outcome.losses_finite and members.finite(model)):
+        if not outcome.needs_evaluation or not (outcome.losses_finite and members.finite(model)):
             return outcome
         set_random_seed(_seed(root_seed, "evaluation actions", proposal))
         seed = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
@@ -277,7 +277,7 @@ class StableBaselinesTask:
     def rehearsal(self) -> StableBaselinesTask:
         """Without evaluation, and learning from the first round on: what most of a run does."""
         warm = {} if on_policy(self.algorithm) else {"learning_starts": 0}
-        return replace(self, fitness="training", hypers={**self.hypers, **warm})
+        return replace(self, fitness="none", hypers={**self.hypers, **warm})
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
         """The agent that a proposal left, with the hyperparameters it was trained with."""

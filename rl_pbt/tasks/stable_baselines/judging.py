@@ -70,7 +70,7 @@ class Outcome:
     judge.
     """
 
-    fitness: Literal["evaluation", "training"]
+    fitness: Literal["evaluation", "training", "none"]
     logged: Mapping[str, float] = field(default_factory=dict)
     trained: Episodes = field(default_factory=Episodes)
     evaluated: Episodes = field(default_factory=Episodes)
@@ -81,7 +81,12 @@ class Outcome:
     @property
     def judged(self) -> Episodes:
         """The episodes that the fitness is made of."""
-        return self.trained if self.fitness == "training" else self.evaluated
+        return self.trained if self.fitness == "training" and self.trained.returns else self.evaluated
+
+    @property
+    def needs_evaluation(self) -> bool:
+        """Whether episodes must be played after training; where none of the training's ended, also if those were to judge."""
+        return self.fitness == "evaluation" or (self.fitness == "training" and not self.trained.returns)
 
     @property
     def losses_finite(self) -> bool:

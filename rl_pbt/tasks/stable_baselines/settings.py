@@ -20,6 +20,7 @@ from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.environments import cut_episodes, resolved
+from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
@@ -49,7 +50,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     for name, value in given.get("search", {}).items():
         values.search_or_hold(name, value)
     values.refuse_idle()
-    return {
+    whole = {
         **base,
         **given,
         "env": env.id,
@@ -61,6 +62,11 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         "env_options": {name: value for name, value in env.options.items() if name != "vectorization_mode"},
         "frame_skip": env.frame_skip,
     }
+    if not recorded:
+        copies = values.fixed["n_envs"]
+        assert isinstance(copies, int)
+        whole["unseen_from_step"] = unseen_from_step(env, copies, whole["interval"])
+    return whole
 
 
 def algorithm_of(agent: str) -> str:
@@ -208,11 +214,14 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         judged = "the training episodes that end in a generation"
     fixed = ", ".join(f"{name}={in_a_word(value, empty='default')}" for name, value in chosen.agent_options.items())
     quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
-    cut = cut_episodes(resolved(chosen.env), chosen.max_episode_frames, config.interval)
+    env = resolved(chosen.env)
+    cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
+    seen = seen_in_words(env, int(chosen.agent_options["n_envs"]), config.interval)
     lines = [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", judged),
         *([("episodes", cut)] if cut else []),
+        *([("trains on", seen)] if seen else []),
         ("agent", fixed),
         ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
     ]

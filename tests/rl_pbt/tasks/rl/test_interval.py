@@ -205,13 +205,30 @@ def test_a_generation_meets_the_same_evaluation_and_its_units_are_charged(run: R
         assert result.cost.eval_units == sum(result.returns), "CartPole pays 1 a step, and rests at an end"
 
 
-def test_training_fitness_costs_nothing_and_needs_an_episode(run: Run, tmp_path: Path) -> None:
+def test_training_fitness_costs_nothing_where_an_episode_ended(run: Run, tmp_path: Path) -> None:
     task = replace(run.task, fitness="training")
     result = run(FolderCheckpoints(tmp_path), proposal(0), task=task)[0]
-    assert result.fitness is not None and result.cost.eval_units == 0
-    endless = replace(task, env=resolve("probe/Truncation"))
-    short = replace(proposal(0), units=20)
-    assert "make the interval longer" in (run(FolderCheckpoints(tmp_path), short, task=endless)[0].failure or "")
+    assert result.fitness is not None and result.cost.eval_units == 0 and "eval/mean_reward" not in result.metrics
+
+    lasting = replace(task, env=resolve("probe/Truncation"), longest_episode=7)
+    short = [replace(proposal(id_), units=20) for id_ in (0, 1)]
+    for result in run(FolderCheckpoints(tmp_path), *short, task=lasting):
+        assert result.failure is None and len(result.returns) == task.eval_episodes
+        assert result.cost.eval_units == 7 * task.eval_episodes and result.metrics["eval/capped_episodes"] == task.eval_episodes
+
+    rehearsed = run(FolderCheckpoints(tmp_path), proposal(0), task=run.task.rehearsal())[0]
+    assert rehearsed.cost.eval_units == 0 and "eval/mean_reward" not in rehearsed.metrics
+
+
+def test_of_a_group_only_those_without_an_episode_are_evaluated(run: Run, tmp_path: Path) -> None:
+    """CartPole with all 20 steps of a member to one side: some episodes end in them, others do not."""
+    task = replace(run.task, fitness="training")
+    proposals = [replace(proposal(id_), units=48) for id_ in range(6)]
+    results = run(FolderCheckpoints(tmp_path), *proposals, task=task)
+    evaluated = [result for result in results if result.cost.eval_units]
+    assert 0 < len(evaluated) < 6 and all(result.failure is None for result in results)
+    assert all(("rollout/ep_rew_mean" in result.metrics) == (result not in evaluated) for result in results)
+    assert all(result.cost.eval_units == sum(result.returns) and len(result.returns) == 3 for result in evaluated)
 
 
 def test_the_test_is_repeatable_and_on_its_own_seeds(run: Run, checkpoints: FolderCheckpoints) -> None:

@@ -1,0 +1,132 @@
+"""Training sees episodes to their end where it can, and says so where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rl_pbt.config import RunConfig
+from rl_pbt.envs import EnvSpec
+from rl_pbt.making import configure, make_task
+from rl_pbt.records import Proposal
+from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.rl.whole_episodes import fitted, steps_seen, unseen_from_step
+
+LENGTH, CHANGES_AT = 2_000, 1_500
+BEST, AT_RANDOM, WITHOUT_THE_END = 650.0, 325.0, 150.0
+
+
+class TwoPhases(gymnasium.Env[np.ndarray, int]):
+    """Action 0 pays a tenth for most of an episode, and action 1 pays ten times as much at its end."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)  # type: ignore[assignment]
+
+    def _show(self) -> np.ndarray:
+        return np.eye(2, dtype=np.float32)[int(self.steps >= CHANGES_AT)]
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._show(), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        reward = float(action == 1) if self.steps >= CHANGES_AT else 0.1 * (action == 0)
+        self.steps += 1
+        return self._show(), reward, False, self.steps >= LENGTH, {}
+
+
+@pytest.fixture
+def two_phases() -> Iterator[str]:
+    gymnasium.register("test/TwoPhases-v0", entry_point=TwoPhases)
+    yield "test/TwoPhases-v0"
+    del gymnasium.registry["test/TwoPhases-v0"]
+
+
+def trained(config: RunConfig, units: int, folder: Path) -> float:
+    """The mean test return of one member that trains for so many frames, in intervals of the configuration."""
+    task, checkpoints = make_task(config, 1).rehearsal(), FolderCheckpoints(folder)
+    for number in range(units // config.interval):
+        proposal = Proposal(
+            id=number,
+            member=0,
+            generation=number,
+            hypers={name: config.hypers[name] for name in config.search},
+            parent=number - 1 if number else None,
+            units=config.interval,
+        )
+        age = number * config.interval
+        task.interval(IntervalJob(proposals=(proposal,), lineage_units=(age,), root_seed=0, checkpoints=checkpoints))
+    found = task.test(FinalTestJob(proposal=number, episodes=(0, 1), root_seed=0, checkpoints=checkpoints))
+    return float(np.mean(found.returns))
+
+
+def test_at_the_default_interval_the_end_of_a_long_episode_is_learnt(two_phases: str, tmp_path: Path) -> None:
+    config = configure({"env": two_phases, "frames": 80_000})
+    assert config.interval == 20_000
+    assert trained(config, 80_000, tmp_path) > 0.9 * BEST
+    sixteen = configure({"env": two_phases, "agent_options": {"envs_per_member": 16, "unroll_length": 8}})
+    assert trained(sixteen, 40_000, tmp_path / "sixteen") < AT_RANDOM, "the tail is not learnt where no copy comes to it"
+
+
+def spec(longest: int | None, family: str = "gymnasium", skip: int = 1) -> EnvSpec:
+    return EnvSpec(id="Any-v0", family=family, max_episode_frames=longest, frame_skip=skip)
+
+
+OPTIONS = {"envs_per_member": 16, "unroll_length": 8, "torso": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("longest", "skip", "interval", "copies", "unroll"),
+    [
+        (500, 1, 20_000, 16, 8),  # 1,250 steps are enough for twice 500
+        (800, 1, 20_000, 8, 16),
+        (2_500, 1, 20_000, 4, 32),
+        (2_501, 1, 20_000, 16, 8),  # 4 copies would not do, so it stays
+        (None, 1, 20_000, 4, 32),
+        (None, 1, 80_000, 16, 8),
+        (4_000, 4, 80_000, 8, 16),
+        (None, 1, 1_000, 16, 8),
+    ],
+)
+def test_copies_are_fewer_where_an_interval_would_not_hold_an_episode(
+    longest: int | None, skip: int, interval: int, copies: int, unroll: int
+) -> None:
+    found = fitted(spec(longest, skip=skip), OPTIONS, interval)
+    assert found == {**OPTIONS, "envs_per_member": copies, "unroll_length": unroll}
+
+
+def test_what_is_not_seen_is_where_the_interval_ends() -> None:
+    assert steps_seen(spec(18_000, skip=4), 8, 40_000) == 1_250
+    assert unseen_from_step(spec(18_000, skip=4), 8, 40_000) == 1_250
+    assert unseen_from_step(spec(5_000, skip=4), 8, 40_000) is None
+    assert unseen_from_step(spec(None), 16, 1_000) is None
+    assert fitted(spec(None, family="minigrid"), OPTIONS, 1_000) == OPTIONS, "its episodes have a limit that is not registered"
+
+
+@pytest.mark.parametrize(("agent", "copies"), [("a2c", "envs_per_member"), ("ppo", "envs_per_member"), ("sb3:ppo", "n_envs")])
+def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -> None:
+    seen = configure({"env": "CartPole-v1", "agent": agent})
+    assert seen.task_options["unseen_from_step"] is None and not task_type(seen.task).cautions(seen.task_options)
+    short = configure({"env": "CartPole-v1", "agent": agent, "interval": 800, "agent_options": {copies: 8}})
+    assert short.task_options["unseen_from_step"] == 100
+    (said,) = task_type(short.task).cautions(short.task_options)
+    assert "after its step 100 was trained on" in said
+    assert configure({}, short) == short
+    lines = dict(task_type(short.task).describe(short, make_task(short, 1)))
+    assert lines["trains on"] == "the first 100 steps of an episode, of up to 500, since every interval begins new ones"
+    assert "trains on" not in dict(task_type(seen.task).describe(seen, make_task(seen, 1)))
+
+
+def test_what_a_user_chooses_stays(two_phases: str) -> None:
+    for name, value in (("envs_per_member", 16), ("unroll_length", 5)):
+        chosen = configure({"env": two_phases, "agent_options": {name: value}}).task_options["agent_options"]
+        assert isinstance(chosen, dict) and chosen[name] == value
+    assert chosen["envs_per_member"] == 16
