@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
 
@@ -208,16 +209,19 @@ def test_an_agent_is_one_file_and_one_line(add, tmp_path: Path, monkeypatch: pyt
     assert run.winner().act([0.0, 0.0, 0.0, 0.0]) in (0, 1)
 
 
-def test_a_family_of_environments_is_one_file_and_one_line(  # type: ignore[no-untyped-def]
-    add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_family_of_environments_is_one_file_and_one_line(add, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     add("dummy_environments", ENVIRONMENTS)
-    for name, family in list(FAMILIES.items()):  # the new one comes first: the last of them takes any environment
-        monkeypatch.delitem(FAMILIES, name)
-        monkeypatch.setitem(FAMILIES, "dummy", Family(entry="dummy_environments", typed=("dummy",), imports="dummy_environments"))
-        monkeypatch.setitem(FAMILIES, name, family)
+    dummy = Family(entry="dummy_environments", typed=("dummy",), imports="dummy_environments")
     small = {"population": 2, "frames": 800, "interval": 400, "agent_options": {"envs_per_member": 4}, "test_episodes": 2}
-    run = rl_pbt.bench("Dummy/Corridor-v0", eval_episodes=2, workers=1, out=tmp_path / "run", quiet=True, **small)
+    families = cast("dict[str, Family]", FAMILIES)
+    before = dict(families)
+    try:  # it comes first, since the last of them takes any environment; their order counts afterwards, too
+        families.clear()
+        families.update({"dummy": dummy, **before})
+        run = rl_pbt.bench("Dummy/Corridor-v0", eval_episodes=2, workers=1, out=tmp_path / "run", quiet=True, **small)
+    finally:
+        families.clear()
+        families.update(before)
     assert run.config.task_options["env"] == "Dummy/Corridor-v0"
 
 
