@@ -193,6 +193,18 @@ class ActorCritic(ABC):
             tensor[member] = torch.from_numpy(np.array(state[name])).to(self._device)
         self._finite[member] = True
 
+    def unfinished(self, member: int, envs: int) -> State:
+        """What is known of a member's episodes that go on: for an interval that begins with them, and not part of its state."""
+        return {} if self._return_scale is None else {"sums": self._return_scale.sums(envs)[member].cpu().numpy().copy()}
+
+    def resume(self, member: int, envs: int, state: Mapping[str, Array]) -> None:
+        """Its episodes go on from there. Raises ValueError for what `unfinished` cannot have given."""
+        own = self.unfinished(member, envs)
+        if {name: array.shape for name, array in state.items()} != {name: array.shape for name, array in own.items()}:
+            raise ValueError(f"it has {sorted(state)} of other shapes, or not {sorted(own)}")
+        if self._return_scale is not None:
+            self._return_scale.sums(envs)[member] = torch.from_numpy(np.array(state["sums"])).to(self._device)
+
     def learn(self, rollout: Rollout, generators: Sequence[torch.Generator] = ()) -> dict[str, Tensor]:
         """What every member learns from a rollout, in one update or several. Metrics, each [P].
 

@@ -100,16 +100,23 @@ class ReturnScale:
 
     def __init__(self, members: int, device: str) -> None:
         self._moments = Moments(members, (), device)
-        # [P, B] float64, sums of the episodes so far. Every interval begins with new episodes, so no checkpoint holds them.
+        # [P, B] float64, sums of the episodes so far: no slot, for an interval may begin with new episodes.
         self._returns: Tensor | None = None
 
     def slots(self) -> Slots:
         """The moments of the discounted returns."""
         return self._moments.slots()
 
+    def sums(self, envs: int) -> Tensor:
+        """Of the episodes so far, [P, B], to read and to write; zeros before the first step."""
+        if self._returns is None:
+            count = self._moments.count
+            self._returns = torch.zeros(len(count), envs, dtype=torch.float64, device=count.device)
+        return self._returns
+
     def update(self, rewards: Tensor, valid: Tensor) -> None:
         """Take in consecutive steps [T, P, B]; one that is not valid ends an episode's sum, whatever reward it holds."""
-        returns = torch.zeros_like(rewards[0], dtype=torch.float64) if self._returns is None else self._returns
+        returns = self.sums(rewards.shape[2])
         returns_t = []
         for reward, is_valid in zip(rewards.to(torch.float64), valid, strict=True):
             returns = torch.where(is_valid, self.DISCOUNT * returns + reward, 0.0)

@@ -4,6 +4,7 @@ from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.catalogue import make_population, make_vector, resolve
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.guarding import Guarded, close_quietly, finite_reward, quietly
+from rl_pbt.envs.resuming import Resumes, check_like
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec, UnknownEnvironment
 from rl_pbt.envs.stepping import begin_step
 from rl_pbt.envs.watching import Watched, watch
@@ -15,9 +16,11 @@ __all__ = [
     "EnvSpec",
     "EnvironmentUnavailable",
     "Guarded",
+    "Resumes",
     "UnknownEnvironment",
     "Watched",
     "begin_step",
+    "check_like",
     "close_quietly",
     "finite_reward",
     "make_population",

@@ -12,11 +12,11 @@ ale_py's vector environment cannot do that, so these games are stepped frame by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
-from ale_py import ALEInterface, LoggerMode, roms
+from ale_py import ALEInterface, ALEState, LoggerMode, roms
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -24,6 +24,7 @@ from gymnasium.vector.utils import batch_space
 
 from rl_pbt.envs.aliases import Array, Info, Options, Pixels, Vector, VectorStep
 from rl_pbt.envs.blocks import block_means
+from rl_pbt.envs.resuming import Resumes, check_like
 from rl_pbt.envs.stepping import StepsInHalves
 
 FRAME_SKIP = 4
@@ -105,6 +106,11 @@ def _emulator(game: str) -> ALEInterface:
     return emulator
 
 
+# Where emulators of this process stood when they were left, by game and frames of the episode.
+_left: dict[tuple[str, bytes], ALEState] = {}
+MOST_LEFT = 1_000  # of some 8 kB each
+
+
 @final
 class _Game:
     """One emulator, a frame at a time.
@@ -122,22 +128,51 @@ class _Game:
         self._noop_max = options["noop_max"]
         # The emulator has played some frames by itself; as in ale_py's vector environment they are not the episode's.
         self._last = self._emulator.getEpisodeFrameNumber() + options["max_num_frames_per_episode"]
+        self._longest = options["max_num_frames_per_episode"] + self._noop_max
+        self._game = str(options["game"])
         self._show = self._emulator.getScreenGrayscale if options["grayscale"] else self._emulator.getScreenRGB
         self.num_actions = len(self._actions)
         self.first_frame: Pixels = self._show()
         self._beginning = self._emulator.cloneState()
         self._screen, self._brightest = np.empty((2, *self.first_frame.shape), np.uint8)
-        self._played = NOOP
+        self._frames: list[int] = []  # of the episode, the number of the action of each
         self.generator = np.random.default_rng()
 
     def begin(self) -> Pixels:
         """The first frame that is seen of a new episode, [H, W] or [H, W, 3]."""
         self._emulator.restoreState(self._beginning)
-        self._played = NOOP
         noops = int(self.generator.integers(self._noop_max, endpoint=True))
+        self._frames = [NOOP] * noops
         for _ in range(noops):
             self._emulator.act(self._actions[NOOP])
         return self._show() if noops else self.first_frame  # going back changes no screen
+
+    def go_on(self, played: Array) -> None:
+        """To where these frames of an episode led, [F] numbers of actions. Raises ValueError for what cannot have been played.
+
+        The emulator's own state is known if it was here; otherwise the frames are played again. What a checkpoint says its state
+        is would be quicker, and cannot be trusted: the emulator believes it, and may write anywhere.
+        """
+        if played.size > self._longest or not ((played >= 0) & (played < self.num_actions)).all():
+            raise ValueError("it holds frames that cannot have been played")
+        self._frames = played.tolist()
+        known = _left.get(self._key())
+        if known is not None:
+            self._emulator.restoreState(known)
+            return
+        self._emulator.restoreState(self._beginning)
+        for action in self._frames:
+            self._emulator.act(self._actions[action])
+
+    def leave(self) -> Array:
+        """The frames of the episode so far, [F]: all that `go_on` needs, here or elsewhere."""
+        _left[self._key()] = self._emulator.cloneState()
+        while len(_left) > MOST_LEFT:
+            del _left[next(iter(_left))]
+        return np.array(self._frames, np.uint8)
+
+    def _key(self) -> tuple[str, bytes]:
+        return self._game, bytes(self._frames)
 
     def step(self, action: int) -> tuple[Pixels, float, bool, bool]:
         """The maximum of all frames of one agent step, until the episode ends; true reward, terminated, truncated.
@@ -147,8 +182,9 @@ class _Game:
         self._brightest.fill(0)
         reward = 0.0
         for sticks in self.generator.random(self._skip) < self._sticky:
-            self._played = self._played if sticks else action
-            reward += self._emulator.act(self._actions[self._played])
+            played = (self._frames[-1] if self._frames else NOOP) if sticks else action
+            self._frames.append(played)
+            reward += self._emulator.act(self._actions[played])
             self._show(self._screen)
             np.maximum(self._brightest, self._screen, out=self._brightest)
             terminated = self._emulator.game_over()
@@ -159,7 +195,7 @@ class _Game:
 
 
 @final
-class PoolAllFrames(VectorEnv[Array, Array, Array]):
+class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
     """Games whose agent steps show the maximum of all their frames, in blocks of pixels; a stack of the last few of those.
 
     NEXT_STEP autoreset.
@@ -207,6 +243,31 @@ class PoolAllFrames(VectorEnv[Array, Array, Array]):
             frames.append(block_means(frame, self._block))
         self._ended = terminated | truncated
         return self._pushed(frames, fresh), rewards, terminated, truncated, {}
+
+    def state(self) -> dict[str, Array]:
+        """`played` has the frames of the episodes, as many as the longest has; `frames` says how many are whose."""
+        played = [game.leave() for game in self._games]
+        longest = max(map(len, played))
+        return {
+            "played": np.stack([np.pad(one, (0, longest - len(one))) for one in played]),
+            "frames": np.array([len(one) for one in played]),
+            "ended": self._ended.copy(),
+            "shown": np.stack(self._frames, axis=1),
+        }
+
+    def resume(self, state: Mapping[str, Array]) -> None:
+        none = np.zeros((self.num_envs, 0), np.uint8)
+        own = {"played": none, "frames": np.zeros(self.num_envs, int), "ended": self._ended, "shown": np.stack(self._frames, 1)}
+        check_like(state, own, free=("played",))
+        for game, played, frames, ended in zip(
+            self._games, state["played"], state["frames"].tolist(), state["ended"], strict=True
+        ):
+            if not 0 <= frames <= len(played):
+                raise ValueError(f"it cannot be {frames} frames long")
+            if not ended:  # the next step begins anew
+                game.go_on(played[:frames])
+        self._ended = state["ended"].copy()
+        self._frames = [frame.copy() for frame in state["shown"].swapaxes(0, 1)]
 
     def _pushed(self, frames: Sequence[Pixels], fresh: Array) -> Pixels:
         """The stack with `frames` last; what went before is black where the episode has just begun, as in ale_py."""

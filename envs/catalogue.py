@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
 import ale_py
@@ -80,6 +81,7 @@ def _atari_spec(id_: str, game: str) -> EnvSpec:
         frame_skip=atari.FRAME_SKIP,
         max_episode_frames=atari.EPISODE_FRAMES,
         options={"backend": DEFAULT_BACKEND, **atari.options_of(game)},
+        resumable=game in atari.FLICKERING,
         reusable=True,  # a seeded reset loads the ROM again
     )
 
@@ -91,7 +93,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
     # CartPole's NumPy vector environment is 9x the sync one; JAX's (phys2d) is untried. The choice rests on
     # the id, not on what is installed, since the two kinds draw different random numbers.
     vectorised = spec.vector_entry_point is not None and spec.namespace != "phys2d" and not spec.additional_wrappers
-    return EnvSpec(
+    made = EnvSpec(
         id=id_,
         family=name,
         frame_skip=family.frame_skip,
@@ -103,6 +105,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
             **family.options,
         },
     )
+    return replace(made, resumable=make_population(made, 1, 1) is not None)
 
 
 def _as_json(value: object) -> object:

@@ -81,7 +81,7 @@ class EnvPool:
         if spec.max_episode_frames is not None:
             config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
         # A seeded reset makes the environments again.
-        return replace(spec, options={"backend": "envpool", "task": task, "config": config}, reusable=True)
+        return replace(spec, options={"backend": "envpool", "task": task, "config": config}, resumable=False, reusable=True)
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
         """The vector environment of `spec_of`. Raises EnvironmentUnavailable."""

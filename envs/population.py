@@ -7,13 +7,14 @@ may be cut anywhere, as far as environments go.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 from gymnasium.utils import seeding
 
 from rl_pbt.envs.aliases import Array
+from rl_pbt.envs.resuming import check_like
 
 Moved: TypeAlias = tuple[Array, Array, Array]  # states [S, N], rewards [N], terminated [N]
 
@@ -82,6 +83,19 @@ class Population:
             if at.size:
                 self._shown[at], rewards[at], terminated[at], truncated[at] = self._stepped(at, chosen[at])
         return tuple(self._shaped(array) for array in (self._shown.copy(), rewards, terminated, truncated))  # type: ignore[return-value]
+
+    def state(self, member: int) -> dict[str, Array]:
+        """Where the episodes of a member stand, as `resuming.Resumes.state` says it."""
+        at = slice(member * self._shape[1], (member + 1) * self._shape[1])
+        found = {"states": self._states[:, at].T, "steps": self._steps[at], "ended": self._ended[at], "shown": self._shown[at]}
+        return {name: array.copy() for name, array in found.items()}
+
+    def resume(self, member: int, state: Mapping[str, Array]) -> None:
+        """The member's episodes go on from there, as after `resuming.Resumes.resume`. Raises ValueError."""
+        check_like(state, self.state(member))
+        at = slice(member * self._shape[1], (member + 1) * self._shape[1])
+        self._states[:, at] = state["states"].T
+        self._steps[at], self._ended[at], self._shown[at] = state["steps"], state["ended"], state["shown"]
 
     def _stepped(self, at: Array | slice, actions: Array) -> tuple[Array, Array, Array, Array]:
         """Of the copies at those places."""

@@ -26,6 +26,11 @@ class Collector:
         self._generators = generators
         self._state = policy.initial_state(*actors.valid.shape)
 
+    @property
+    def state(self) -> torch.Tensor:
+        """What the policies remember, [P, B, S], to read and to write; between two rollouts."""
+        return self._state
+
     def __call__(self, policy: Policy, length: int) -> Rollout:
         """`length` steps of every member's environments, [T, P, B, ...], chosen by `policy`."""
         actors = self._actors

@@ -21,8 +21,10 @@ from rl_pbt.envs import (
     FAMILIES,
     EnvironmentUnavailable,
     EnvSpec,
+    Resumes,
     UnknownEnvironment,
     begin_step,
+    check_like,
     close_quietly,
     make_population,
     make_vector,
@@ -186,6 +188,31 @@ class MemberEnvironments:
             except BaseException as error:
                 self._lose(part.at, "reset", error)
         self._check(self.observations, "observation", "reset")
+
+    def unfinished(self, member: int) -> dict[str, Array]:
+        """Where a member's episodes stand, for an interval that goes on with them: arrays [B, ...], without random streams.
+
+        For a member that has lost nothing, in environments whose spec is `resumable`.
+        """
+        stand = self._whole.state(member) if self._whole is not None else self._resumable(member).state()
+        return {**stand, "returns": self._returns[member].copy(), "lengths": self._lengths[member].copy()}
+
+    def resume(self, member: int, state: Mapping[str, Array]) -> None:
+        """A member's episodes go on from there; before the first step. Raises ValueError for what is no such state."""
+        own = {"returns": self._returns[member], "lengths": self._lengths[member]}
+        check_like({name: array for name, array in state.items() if name in own}, own)
+        stand = {name: array for name, array in state.items() if name not in own}
+        if self._whole is not None:
+            self._whole.resume(member, stand)
+        else:
+            self._resumable(member).resume(stand)
+        self._returns[member], self._lengths[member] = state["returns"], state["lengths"]
+        self.observations[member], self.valid[member] = state["shown"], ~state["ended"]
+
+    def _resumable(self, member: int) -> Resumes:
+        (env,) = [part.env for part in self._parts if part.member == member]
+        assert isinstance(env, Resumes), self.spec.id
+        return env
 
     def step(self, actions: Array, playing: Array | None = None) -> tuple[Array, Array, Array]:
         """Step every copy with actions [P, B, ...]; with `playing` [P, B], those alone, or vector environments with a copy in it.

@@ -13,7 +13,7 @@ import torch
 
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace
-from rl_pbt.arrays import Array
+from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import BadSetting, UserError
@@ -28,8 +28,13 @@ from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, longest_e
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
 from rl_pbt.tasks.rl.metrics import metrics_of
 from rl_pbt.tasks.rl.options import RLOptions
-from rl_pbt.tasks.rl.training import Training
+from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.winner import Winner
+
+UNFINISHED, MEMBER = (
+    "unfinished.",
+    "member",
+)  # what begins so in a checkpoint is no part of the agent; and whose episodes they are
 
 
 @final
@@ -40,10 +45,11 @@ class RLTask:
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
     evaluation episodes where none did; "none" is for a rehearsal. `hypers` are the values of those that the search leaves alone.
-    Episodes that are judged are cut after the frames of `longest_episode`, and counted as capped. Two choices are for a worker
-    with a core to spare, and like `threads` change the speed, never a result: with `learn_beside`, acting and learning run at the
-    same time where the agent's lag allows it and observations are images; with `step_together`, so do the steps of the members'
-    environments where those have threads of their own.
+    With `carry_episodes` training goes on with the member's own episodes where its interval before left them; a copy of another
+    member begins new ones. Episodes that are judged are cut after the frames of `longest_episode`, and counted as capped. Two
+    choices are for a worker with a core to spare, and like `threads` change the speed, never a result: with `learn_beside`,
+    acting and learning run at the same time where the agent's lag allows it and observations are images; with `step_together`, so
+    do the steps of the members' environments where those have threads of their own.
     """
 
     env: EnvSpec
@@ -53,6 +59,7 @@ class RLTask:
     eval_episodes: int = 8
     fitness: Literal["evaluation", "training", "none"] = "evaluation"
     longest_episode: int | None = None
+    carry_episodes: bool = False
     device: str = "cpu"
     threads: int = 1
     learn_beside: bool = False
@@ -91,17 +98,17 @@ class RLTask:
 
     def _interval(self, job: IntervalJob, advance: Advance, given_up: Mapping[int, str], tolerant: bool) -> list[Result]:
         advance(0, None)
-        agent = self._agent(job)
+        agent, unfinished = self._agent(job)
         updates = agent.updates
         clock = Clock()
-        trained = self._train(agent, job, advance, given_up, tolerant)
+        trained = self._train(agent, job, advance, given_up, tolerant, unfinished)
         diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
         judged = self._judge(agent, job, advance, trained, {**trained.failed, **diverged}, tolerant)
         spent, members = clock.cost(), len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
             if index not in judged.failed and proposal.trains:
-                job.checkpoints.save(proposal.id, agent.state(index))
+                job.checkpoints.save(proposal.id, {**agent.state(index), **trained.left.get(index, {})})
             cost = Cost(
                 train_units=trained.frames[index],
                 eval_units=judged.frames[index],
@@ -183,11 +190,15 @@ class RLTask:
         return agent
 
     @staticmethod
-    def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> None:
+    def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> State:
+        """Load a member. The rest of its checkpoint: its unfinished episodes, where there are any."""
+        state = checkpoints.load(proposal)
+        left = {name.removeprefix(UNFINISHED): array for name, array in state.items() if name.startswith(UNFINISHED)}
         try:
-            agent.load_state(index, checkpoints.load(proposal))
+            agent.load_state(index, {name: array for name, array in state.items() if not name.startswith(UNFINISHED)})
         except CheckpointMismatch as error:
             raise UserError(f"the checkpoint of proposal {proposal} is not of this agent: {error}") from error
+        return left
 
     def _spaces(self) -> tuple[gymnasium.Space[object], gymnasium.Space[object]]:
         """Of the observations and of the actions of one environment."""
@@ -202,8 +213,11 @@ class RLTask:
         except UnsupportedSpace as error:
             raise UserError(f"{self.env.id}: {error}") from error
 
-    def _agent(self, job: IntervalJob) -> ActorCritic:
-        """Weights, optimiser moments and normaliser of the parents first; then the hyperparameters of the proposals, live."""
+    def _agent(self, job: IntervalJob) -> tuple[ActorCritic, dict[int, State]]:
+        """Weights, optimiser moments and normaliser of the parents first; then the hyperparameters of the proposals, live.
+
+        And the unfinished episodes of members that go on from their own checkpoints; a copy begins new ones.
+        """
         agent = self._new_agent(
             [
                 # What is loaded over may be anything: drawing weights takes longer than loading them.
@@ -213,15 +227,24 @@ class RLTask:
                 for p in job.proposals
             ]
         )
+        unfinished: dict[int, State] = {}
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
-                self._load(agent, index, proposal.parent, job.checkpoints)
+                left = self._load(agent, index, proposal.parent, job.checkpoints)
+                if MEMBER in left and int(left[MEMBER]) == proposal.member:
+                    unfinished[index] = {name: array for name, array in left.items() if name != MEMBER}
         hypers = [{**self.hypers, **proposal.hypers} for proposal in job.proposals]
         agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
-        return agent
+        return agent, unfinished
 
     def _train(
-        self, agent: ActorCritic, job: IntervalJob, advance: Advance, failed: Mapping[int, str], tolerant: bool
+        self,
+        agent: ActorCritic,
+        job: IntervalJob,
+        advance: Advance,
+        failed: Mapping[int, str],
+        tolerant: bool,
+        unfinished: Mapping[int, State],
     ) -> _Played:
         keys = [(p.member, p.generation) for p in job.proposals]
         if not job.proposals[0].trains:
@@ -241,12 +264,21 @@ class RLTask:
                 environments=actors,
                 actions=[_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys],
                 orders=[_generator(seeds.seed(job.root_seed, purpose="minibatches", member=m, generation=g)) for m, g in keys],
+                unfinished={index: state for index, state in unfinished.items() if index not in actors.failed},
                 beside=self.learn_beside,
                 threads=self.threads,
                 advance=advance,
             )
-            metrics = training.run(job.proposals[0].units)
-        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics)
+            try:
+                metrics = training.run(job.proposals[0].units)
+            except WrongEpisodes as error:
+                raise UserError(f"a checkpoint is not of these environments: {error}") from error
+            left = {}
+            for index, proposal in enumerate(job.proposals):
+                if self.carry_episodes and index not in actors.failed:
+                    left[index] = {UNFINISHED + MEMBER: np.array(proposal.member)}
+                    left[index] |= {UNFINISHED + name: array for name, array in training.left(index).items()}
+        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics, left=left)
 
     def _judge(
         self,
@@ -297,6 +329,7 @@ class _Played:
     frames: Sequence[int]
     failed: Mapping[int, str]
     metrics: Mapping[str, Array] = field(default_factory=dict)
+    left: Mapping[int, State] = field(default_factory=dict)  # of unfinished episodes, by member
 
 
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
@@ -318,6 +351,7 @@ def make(config: RunConfig, machine: Machine) -> RLTask:
         eval_episodes=chosen.eval_episodes,
         fitness=chosen.fitness,
         longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
+        carry_episodes=chosen.carry_episodes,
         device=chosen.device,
         learn_beside=spare,
         step_together=spare,

@@ -32,6 +32,10 @@ class RLOptions:
         help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",
         trains=False,
     )
+    carry_episodes: bool = option(
+        False,
+        help="go on with a member's own unfinished episodes in its next interval (default: true where its environments can)",
+    )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")
     device: str = option("cpu", help="cpu or cuda", trains=False)
     env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)

@@ -65,7 +65,9 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         "agent_options": agent_options(agent, given.get("agent_options", {}), base["agent_options"]),
         **record,
     }
-    if not recorded:
+    if whole["carry_episodes"] and not env.resumable:
+        raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and gone on with")
+    if not recorded and not whole["carry_episodes"]:
         whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
     return whole
 
@@ -83,7 +85,8 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
         fixed |= learner.recurrent_options
         hypers |= learner.recurrent_hypers
     interval = given.get("interval", min(family.interval, max(budget, 1)))
-    if not {"envs_per_member", "unroll_length"} & set(given.get("agent_options", {})):
+    carried = given.get("carry_episodes", env.resumable)
+    if not carried and not {"envs_per_member", "unroll_length"} & set(given.get("agent_options", {})):
         fixed = fitted(env, agent_options(agent, {}, fixed), interval)
     return {
         **SHARED_DEFAULTS,
@@ -94,6 +97,7 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
         "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].make.HYPERS.items()},
         "search": {**family.search, **learner.search},
         "eval_episodes": family.eval_episodes,
+        "carry_episodes": carried,
         "test_episodes": family.test_episodes,
         "agent_options": fixed,
     }
@@ -159,7 +163,8 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     env = resolved(chosen.env, chosen.backend)
     limits = [frames for frames in (env.max_episode_frames, chosen.max_episode_frames) if frames is not None]
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
-    seen = seen_in_words(env, int(chosen.agent_options["envs_per_member"]), config.interval)
+    copies = int(chosen.agent_options["envs_per_member"])
+    seen = None if chosen.carry_episodes else seen_in_words(env, copies, config.interval)
     return [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),

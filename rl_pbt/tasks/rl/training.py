@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias, final
 
+import numpy as np
 import torch
 
 from rl_pbt.agents import ActorCritic, ActorCriticConfig, Rollout
 from rl_pbt.arrays import Array
+from rl_pbt.envs import check_like
 from rl_pbt.tasks.base import Advance
 from rl_pbt.tasks.rl.collecting import Collector
 from rl_pbt.tasks.rl.environments import MemberEnvironments
 from rl_pbt.tasks.rl.side_by_side import learner
 
+ENVIRONMENTS, AGENT, MEMORY = "environments.", "agent.", "memory"  # what is left of unfinished episodes, and where
 Metrics: TypeAlias = Mapping[str, torch.Tensor]  # of one rollout, each [P]
 
 
+class WrongEpisodes(ValueError):
+    """Unfinished episodes that cannot be of these environments and this agent."""
+
+
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """An agent in its training environments. Each member draws its actions, and the order of its minibatches, from generators of
     its own.
 
-    With `beside`, acting and learning run at the same time where the agent's lag allows it and observations are images.
+    With `beside`, acting and learning run at the same time where the agent's lag allows it and observations are images. Members
+    whose episodes are `unfinished` go on with them.
     """
 
     agent: ActorCritic
@@ -33,18 +42,48 @@ class Training:
     environments: MemberEnvironments
     actions: Sequence[torch.Generator]
     orders: Sequence[torch.Generator]
+    unfinished: Mapping[int, Mapping[str, Array]]
     beside: bool
     threads: int
     advance: Advance
 
     def run(self, frames: int) -> Mapping[str, Array]:
         """For so many frames of each member, or until all are lost. Means of the metrics, each [P]."""
+        for member, state in self.unfinished.items():
+            try:
+                self._resume(member, state)
+            except (ValueError, KeyError) as error:
+                raise WrongEpisodes(str(error)) from error
         rows = self._learnt(frames)
         return {name: torch.stack([row[name] for row in rows]).mean(0).cpu().numpy() for name in (rows[0] if rows else ())}
 
+    def left(self, member: int) -> dict[str, Array]:
+        """The episodes of a member that have not ended, for the next interval to go on with."""
+        parts = {
+            ENVIRONMENTS: self.environments.unfinished(member),
+            AGENT: self.agent.unfinished(member, self.config.envs_per_member),
+            MEMORY: {"": self.collect.state[member].cpu().numpy().copy()},
+        }
+        return {prefix + name: array for prefix, part in parts.items() for name, array in part.items()}
+
+    def _resume(self, member: int, state: Mapping[str, Array]) -> None:
+        """Raises ValueError or KeyError for what `left` cannot have given."""
+        parts = [
+            {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            for prefix in (ENVIRONMENTS, AGENT, MEMORY)
+        ]
+        check_like(parts[2], {"": self.collect.state[member].cpu().numpy()})
+        self.environments.resume(member, parts[0])
+        self.agent.resume(member, self.config.envs_per_member, parts[1])
+        self.collect.state[member] = torch.from_numpy(np.array(parts[2][""])).to(self.collect.state.device)
+
+    @cached_property
+    def collect(self) -> Collector:
+        """What acts in the environments."""
+        return Collector(self.environments, self.actions, self.agent.policy())
+
     def _learnt(self, frames: int) -> list[Metrics]:
-        agent, environments = self.agent, self.environments
-        collect = Collector(environments, self.actions, agent.policy())
+        agent, environments, collect = self.agent, self.environments, self.collect
         metrics: list[Metrics] = []
         waiting: deque[Rollout] = deque()  # collected and not yet learned from
         lag = self.config.policy_lag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
+from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
-from rl_pbt.records import Proposal
+from rl_pbt.records import Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.registry import task_type
@@ -115,7 +117,8 @@ def test_what_is_not_seen_is_where_the_interval_ends() -> None:
 def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -> None:
     seen = configure({"env": "CartPole-v1", "agent": agent})
     assert seen.task_options["unseen_from_step"] is None and not task_type(seen.task).cautions(seen.task_options)
-    short = configure({"env": "CartPole-v1", "agent": agent, "interval": 800, "agent_options": {copies: 8}})
+    fresh = {} if agent.startswith("sb3") else {"carry_episodes": False}
+    short = configure({"env": "CartPole-v1", "agent": agent, "interval": 800, "agent_options": {copies: 8}, **fresh})
     assert short.task_options["unseen_from_step"] == 100
     (said,) = task_type(short.task).cautions(short.task_options)
     assert "after its step 100 was trained on" in said
@@ -130,3 +133,97 @@ def test_what_a_user_chooses_stays(two_phases: str) -> None:
         chosen = configure({"env": two_phases, "agent_options": {name: value}}).task_options["agent_options"]
         assert isinstance(chosen, dict) and chosen[name] == value
     assert chosen["envs_per_member"] == 16
+
+
+def acrobot(agent: str = "a2c", **options: Any) -> RunConfig:
+    sizes = {"envs_per_member": 4, "unroll_length": 5, "hidden": [8], **options}
+    return configure({"env": "Acrobot-v1", "agent": agent, "frames": 8_000, "interval": 400, "agent_options": sizes})
+
+
+def proposal(id_: int, parent: int | None, member: int = 0, **rest: Any) -> Proposal:
+    hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97, **rest.pop("hypers", {})}
+    return Proposal(id=id_, member=member, generation=id_, hypers=hypers, parent=parent, units=400, **rest)
+
+
+def interval(config: RunConfig, checkpoints: FolderCheckpoints, *proposals: Proposal) -> list[Result]:
+    ages = tuple(0 if p.parent is None else 400 for p in proposals)
+    return make_task(config, 1).interval(
+        IntervalJob(proposals=proposals, lineage_units=ages, root_seed=0, checkpoints=checkpoints)
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"core": "lstm"}, {"normalise_returns": True}], ids=str)
+@pytest.mark.parametrize("agent", ["a2c", "ppo"])
+def test_episodes_go_on_from_interval_to_interval(agent: str, options: dict[str, Any], tmp_path: Path) -> None:
+    """An episode of Acrobot that is not solved has 500 steps: it takes five intervals of 100 steps."""
+    config, checkpoints = acrobot(agent, **options), FolderCheckpoints(tmp_path)
+    assert config.task_options["carry_episodes"] and config.task_options["unseen_from_step"] is None
+    still = {"clip_range": 0.2} if agent == "ppo" else {}
+    lengths = []
+    for number in range(6):
+        (result,) = interval(config, checkpoints, proposal(number, number - 1 if number else None, hypers=still))
+        assert result.failure is None
+        lengths.append(result.metrics.get("rollout/ep_len_mean"))
+    assert lengths[:4] == [None] * 4 and lengths[4] == 500.0
+    state = checkpoints.load(0)
+    assert state["unfinished.environments.lengths"].tolist() == [100] * 4 and int(state["unfinished.member"]) == 0
+    scaled = config.task_options["agent_options"]["normalise_returns"]  # type: ignore[index, call-overload]
+    assert ("unfinished.agent.sums" in state) == scaled
+
+
+def test_a_copy_begins_new_episodes_and_the_donor_goes_on(tmp_path: Path) -> None:
+    config, checkpoints = acrobot(), FolderCheckpoints(tmp_path)
+    interval(config, checkpoints, proposal(0, None), proposal(1, None, member=1))
+    interval(config, checkpoints, proposal(2, 0), proposal(3, 0, member=1, hypers_from=0))
+    lengths = [checkpoints.load(number)["unfinished.environments.lengths"].tolist() for number in (2, 3)]
+    assert lengths == [[200] * 4, [100] * 4]
+
+
+def test_an_interval_with_unfinished_episodes_is_a_pure_function(tmp_path: Path) -> None:
+    config, checkpoints = acrobot(core="lstm", normalise_returns=True), FolderCheckpoints(tmp_path)
+    interval(config, checkpoints, proposal(0, None), proposal(1, None, member=1))
+    states = []
+    for _ in range(2):
+        interval(config, checkpoints, proposal(2, 0), proposal(3, 1, member=1))
+        states.append(checkpoints.load(2))
+    assert states[0].keys() == states[1].keys()
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_episodes_are_left_out_where_a_member_is_played_judged_or_does_not_carry(tmp_path: Path) -> None:
+    config, checkpoints = acrobot(), FolderCheckpoints(tmp_path)
+    interval(config, checkpoints, proposal(0, None))
+    (again,) = interval(config, checkpoints, replace(proposal(5, 0), units=0, episodes=2))
+    assert again.failure is None and len(again.returns) == 2
+    task = make_task(config, 1)
+    assert task.winner(0, checkpoints).act(np.zeros(6, np.float32)) in (0, 1, 2)
+    assert len(task.test(FinalTestJob(proposal=0, episodes=(0, 1), root_seed=0, checkpoints=checkpoints)).returns) == 2
+    fresh = configure({"carry_episodes": False, "env": "Acrobot-v1", "frames": 8_000, "interval": 400})
+    interval(fresh, FolderCheckpoints(tmp_path / "fresh"), proposal(0, None))
+    assert not [name for name in FolderCheckpoints(tmp_path / "fresh").load(0) if name.startswith("unfinished")]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state | {"unfinished.environments.states": np.zeros((4, 9))},
+        lambda state: state | {"unfinished.environments.lengths": np.zeros(3, np.int64)},
+        lambda state: state | {"unfinished.memory": np.zeros((4, 7), np.float32)},
+        lambda state: {name: array for name, array in state.items() if name != "unfinished.environments.ended"},
+        lambda state: state | {"unfinished.agent.sums": np.zeros(4)},
+    ],
+)
+def test_episodes_of_another_environment_are_one_line(spoil: Any, tmp_path: Path) -> None:
+    config, checkpoints = acrobot(), FolderCheckpoints(tmp_path)
+    interval(config, checkpoints, proposal(0, None))
+    checkpoints.save(0, spoil(dict(checkpoints.load(0))))
+    with pytest.raises(UserError, match="a checkpoint is not of these environments"):
+        interval(config, checkpoints, proposal(1, 0))
+
+
+def test_only_what_can_be_left_is_carried() -> None:
+    with pytest.raises(UserError, match=r"carry_episodes.*FrozenLake-v1"):
+        configure({"env": "FrozenLake-v1", "carry_episodes": True})
+    assert not configure({"env": "FrozenLake-v1"}).task_options["carry_episodes"]
+    assert configure({"env": "Pacman"}).task_options["carry_episodes"]
+    assert not configure({"env": "Pacman", "carry_episodes": False}).task_options["carry_episodes"]

@@ -1,0 +1,34 @@
+"""Environments that can be left in the middle of an episode, and gone on with elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from rl_pbt.envs.aliases import Array
+
+
+class Resumes(ABC):
+    """A base of vector environments whose episodes can be. Their random streams are not part of where they stand."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Array]:
+        """Where the episode of each copy stands, in arrays [B, ...]: `shown`, the last observations; `ended`, whether the next
+        step begins anew; and what else there is."""
+
+    @abstractmethod
+    def resume(self, state: Mapping[str, Array]) -> None:
+        """Go on from there; to be called after a reset, from whose seeds all randomness comes that is to come.
+
+        Raises ValueError for what cannot be a state of these environments.
+        """
+
+
+def check_like(state: Mapping[str, Array], own: Mapping[str, Array], free: Sequence[str] = ()) -> None:
+    """Raises ValueError where names, shapes or types differ from those of `own`; the length of those `free` may be another."""
+    if state.keys() != own.keys():
+        raise ValueError(f"it has {sorted(state)} and not {sorted(own)}")
+    for name, array in own.items():
+        shapes = [one.shape[:1] if name in free else one.shape for one in (state[name], array)]
+        if shapes[0] != shapes[1] or state[name].dtype != array.dtype:
+            raise ValueError(f"{name} is {state[name].dtype} {state[name].shape}, not {array.dtype} {array.shape}")
