@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rl_pbt.agents.a2c import A2C
-from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch
+from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch, make_network
 from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.agents.impala import IMPALA, IMPALAConfig
 from rl_pbt.agents.networks import UnsupportedSpace, computes_in_bfloat16
@@ -24,6 +24,7 @@ __all__ = [
     "Rollout",
     "UnsupportedSpace",
     "computes_in_bfloat16",
+    "make_network",
 ]
 
 

@@ -15,7 +15,7 @@ from rl_pbt.agents.aliases import Array, Bools, Space
 from rl_pbt.agents.cores import CORES, make_core
 from rl_pbt.agents.heads import make_head
 from rl_pbt.agents.hypers import HYPERS, HyperSpec
-from rl_pbt.agents.networks import UnsupportedSpace, Weights, dense
+from rl_pbt.agents.networks import Weights, dense
 from rl_pbt.agents.normaliser import Normaliser, ReturnScale
 from rl_pbt.agents.optimiser import OPTIMISERS, make_optimiser
 from rl_pbt.agents.policy import Network, Policy
@@ -289,11 +289,14 @@ class ActorCritic(ABC):
 def make_network(config: ActorCriticConfig, observation_space: Space, action_space: Space) -> Network:
     """The network that a configuration says, for these spaces. Raises UnsupportedSpace."""
     shared = CORES[config.core].recurrent
-    torso = make_torso(config.torso, observation_space, hidden=config.hidden, shared=shared, autocast=config.autocast)
-    if config.normalise_observations and observation_space.dtype in (np.uint8, np.bool_):
-        raise UnsupportedSpace(
-            f"observations of {observation_space} are scaled already: use the agent option normalise_observations=false"
-        )
+    torso = make_torso(
+        config.torso,
+        observation_space,
+        hidden=config.hidden,
+        shared=shared,
+        autocast=config.autocast,
+        normalised=config.normalise_observations,
+    )
     return Network(torso=torso, core=make_core(config.core, torso.features, config.core_size), head=make_head(action_space))
 
 

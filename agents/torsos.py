@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, final
 
@@ -30,6 +30,11 @@ class Torso(Protocol):
 
     features: int
 
+    @property
+    def words(self) -> str:
+        """What it reads, and with what, for people."""
+        ...
+
     def initialise(self, generator: torch.Generator) -> Weights:
         """One member's weights, without the population axis."""
         ...
@@ -49,12 +54,21 @@ class Torso(Protocol):
 
 @final
 class DenseTorso:
-    """Tanh layers, separate for policy and value as in Stable-Baselines3's MlpPolicy, or one trunk where they are `shared`."""
+    """Tanh layers, separate for policy and value as in Stable-Baselines3's MlpPolicy, or one trunk where they are `shared`.
 
-    def __init__(self, inputs: int, hidden: Sequence[int], shared: bool) -> None:
+    Inputs are divided by `white`.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], shared: bool, white: float = 1.0) -> None:
         self._sizes = (inputs, *hidden)
+        self._white = white
         self._trunks = ("torso",) if shared else ("policy_torso", "value_torso")
         self.features = self._sizes[-1]
+
+    @property
+    def words(self) -> str:
+        scale = "" if self._white == 1.0 else f", divided by {self._white:g}"
+        return f"dense layers of {', '.join(map(str, self._sizes[1:]))} units over a vector of {self._sizes[0]}{scale}"
 
     def initialise(self, generator: torch.Generator) -> Weights:
         weights: Weights = {}
@@ -75,9 +89,30 @@ class DenseTorso:
 
     def _trunk(self, trunk: str, weights: Weights, observations: Tensor) -> Tensor:
         hidden = observations.flatten(2).to(torch.float32)
+        if self._white != 1.0:
+            hidden = hidden / self._white
         for layer in range(len(self._sizes) - 1):
             hidden = torch.tanh(dense(weights, f"{trunk}.{layer}", hidden))
         return hidden
+
+
+def _is_bytes(space: gymnasium.spaces.Box) -> bool:
+    """Or booleans: what a picture is usually made of."""
+    return space.dtype in ("uint8", "bool")
+
+
+def _white(space: gymnasium.spaces.Box) -> float:
+    """The largest number that is seen, of a space with bounds; bytes that are 0 and 1 at most are as they are."""
+    largest = float(max(np.max(np.abs(space.high.astype(np.float64))), np.max(np.abs(space.low.astype(np.float64)))))
+    return max(1.0, largest) if _is_bytes(space) else largest or 1.0
+
+
+def _channels_last(first: int, middle: int, last: int) -> bool:
+    if first == middle != last:
+        return True
+    if middle == last != first:
+        return False
+    return not first < last
 
 
 @final
@@ -93,17 +128,23 @@ class ImageFormat:
 
     @classmethod
     def of(cls, space: gymnasium.spaces.Box) -> ImageFormat | None:
-        """The format of a Box of bytes or booleans, [H, W] or with channels first or last; None where it holds no images.
+        """The format of a Box with two axes of space and one of channels, first or last; None where it holds no images.
 
-        Channels are last unless the first axis is strictly the smaller: [4, 84, 84] has them first, [84, 84, 3] last.
+        Bytes and booleans may be [H, W], other numbers must have bounds. The axis that differs from two equal ones has the
+        channels: [7, 7, 20] has them last. Where all differ, they are last unless the first axis is strictly the smaller:
+        [4, 84, 80] has them first, [210, 160, 3] last.
         """
-        if space.dtype not in ("uint8", "bool") or len(space.shape) not in (2, 3):
+        if not (_is_bytes(space) and len(space.shape) in (2, 3)) and not (len(space.shape) == 3 and space.is_bounded()):
             return None
         shape = (1, *space.shape) if len(space.shape) == 2 else space.shape
-        channels_last = len(space.shape) == 3 and not shape[0] < shape[2]
+        channels_last = len(space.shape) == 3 and _channels_last(*shape)
         height, width, channels = shape if channels_last else (*shape[1:], shape[0])
-        white = max(1.0, float(np.max(space.high)))
-        return cls(channels=channels, height=height, width=width, channels_last=channels_last, white=white)
+        return cls(channels=channels, height=height, width=width, channels_last=channels_last, white=_white(space))
+
+    @property
+    def words(self) -> str:
+        """Its size, for people: 84x84 of 4 channels."""
+        return f"images of {self.height}x{self.width} and {self.channels} channel{'' if self.channels == 1 else 's'}"
 
     def channels_first(self, observations: Tensor) -> Tensor:
         """[P, N, *observation] -> [P, N, C, H, W], a view."""
@@ -148,6 +189,11 @@ class ConvTorso:
         self._autocast = autocast
         self.features = features
 
+    @property
+    def words(self) -> str:
+        layers = f"{len(self._layers)} convolution{'' if len(self._layers) == 1 else 's'}"
+        return f"{layers} over {self._image.words}, {self.features} features"
+
     def initialise(self, generator: torch.Generator) -> Weights:
         weights: Weights = {}
         for layer, (channels, kernel, _) in enumerate(self._layers):
@@ -190,6 +236,11 @@ class ResidualTorso:
         self._flat = self.SECTIONS[-1] * height * width
         self._autocast = autocast
         self.features = 256
+
+    @property
+    def words(self) -> str:
+        layers = len(self.SECTIONS) * (1 + 2 * self.BLOCKS)
+        return f"{layers} convolutions, residual, over {self._image.words}, {self.features} features"
 
     def initialise(self, generator: torch.Generator) -> Weights:
         weights: Weights = {}
@@ -238,10 +289,13 @@ IMAGE_TORSOS: Mapping[str, Callable[[ImageFormat, bool], Torso]] = {
 SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists
 
 
-def make_torso(name: str, space: Space, *, hidden: Sequence[int], shared: bool, autocast: bool) -> Torso:
-    """`hidden` and `shared` are the dense torso's. Raises UnsupportedSpace for a space without numbers, and for an unknown name.
+def make_torso(
+    name: str, space: Space, *, hidden: Sequence[int], shared: bool, autocast: bool, normalised: bool = False
+) -> Torso:
+    """`hidden` and `shared` are the dense torso's; what is `normalised` before is not scaled by what is white.
 
-    "auto" takes a dense torso for vectors and for floats of any shape, a convolutional one for images of bytes or booleans.
+    "auto" takes a convolutional torso for images and a dense one for all else. Raises UnsupportedSpace for a space without
+    numbers, for images of bytes that are to be normalised, and for an unknown name.
     """
     if not isinstance(space, gymnasium.spaces.Box) or not space.shape or 0 in space.shape:
         raise UnsupportedSpace(f"observations of {space} are not supported: {_workaround(space)}")
@@ -252,10 +306,12 @@ def make_torso(name: str, space: Space, *, hidden: Sequence[int], shared: bool, 
     if name == "auto":
         name = _default_name(space, image)
     if name == "dense":
-        return DenseTorso(math.prod(space.shape), hidden, shared)
+        return DenseTorso(math.prod(space.shape), hidden, shared, _white(space) if _is_bytes(space) and not normalised else 1.0)
     if image is None:
-        raise UnsupportedSpace(f"torso {name!r} needs images of bytes or booleans, not {space}: use a dense one")
-    return IMAGE_TORSOS[name](image, autocast)
+        raise UnsupportedSpace(f"torso {name!r} needs images, of numbers with bounds, not {space}: use a dense one")
+    if normalised and _is_bytes(space):
+        raise UnsupportedSpace(f"images of {space} are scaled already: use the agent option normalise_observations=false")
+    return IMAGE_TORSOS[name](replace(image, white=1.0) if normalised else image, autocast)
 
 
 def _default_name(space: gymnasium.spaces.Box, image: ImageFormat | None) -> str:

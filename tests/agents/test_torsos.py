@@ -322,8 +322,12 @@ def test_autocast_is_close_to_float32_and_gives_float32(name: str) -> None:
         (bytes_of(7, 7, 3), 128),
         (bytes_of(3, 3), 128),
         (bytes_of(2, 9), 7),  # no room for a kernel
-        # Images that are no bytes are vectors.
-        (gymnasium.spaces.Box(0.0, 1.0, (3, 20, 20), np.float32), 7),
+        (gymnasium.spaces.Box(0.0, 1.0, (3, 20, 20), np.float32), 128),
+        (gymnasium.spaces.Box(-1.0, 1.0, (64, 64, 3), np.float64), 256),
+        (gymnasium.spaces.Box(0, 9, (8, 8, 5), np.int32), 128),
+        # Numbers without bounds, or with other axes, are no images.
+        (gymnasium.spaces.Box(-np.inf, 1.0, (3, 20, 20), np.float32), 7),
+        (gymnasium.spaces.Box(0.0, 1.0, (20, 20), np.float32), 7),
         (gymnasium.spaces.Box(0.0, 1.0, (2, 3, 4, 5), np.float64), 7),
     ],
 )
@@ -366,7 +370,7 @@ class Mission(gymnasium.spaces.Space[str]):
         ("auto", gymnasium.spaces.Box(0.0, 1.0, (), np.float32), r"Box.*wrappers\.FlattenObservation"),
         ("auto", bytes_of(4, 84, 84, 3), r"\(4, 84, 84, 3\).*wrappers\.FlattenObservation"),
         ("shallow", VECTOR, r"\(6,\)"),
-        ("deep", gymnasium.spaces.Box(0.0, 1.0, (3, 40, 40), np.float32), r"\(3, 40, 40\)"),
+        ("deep", gymnasium.spaces.Box(0.0, np.inf, (3, 40, 40), np.float32), r"\(3, 40, 40\)"),
         ("nature", bytes_of(1, 20, 20), r"\(1, 20, 20\)"),
         ("shallow", bytes_of(19, 90), r"\(1, 19, 90\)"),
         ("lenet", VECTOR, r"'lenet': use auto, dense, shallow, nature, small or deep"),
@@ -378,3 +382,94 @@ def test_unsupported_observations_raise_one_line_that_names_them(name: str, spac
     with pytest.raises(UnsupportedSpace, match=says) as error:
         make_torso(name, space, hidden=(8,), shared=False, autocast=False)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "channels_last"),
+    [
+        ((4, 84, 84), 4, False),  # Atari
+        ((4, 83, 80), 4, False),  # Pacman
+        ((10, 10, 4), 4, True),  # MinAtar
+        ((10, 10, 10), 10, True),  # a game of MinAtar with as many channels
+        ((7, 7, 20), 20, True),  # MiniGrid, one-hot
+        ((7, 7, 3), 3, True),
+        ((20, 7, 7), 20, False),
+        ((96, 96, 3), 3, True),  # CarRacing
+        ((72, 96, 3), 3, True),  # DeepMind Lab
+        ((3, 72, 96), 3, False),
+        ((210, 160, 3), 3, True),
+        ((3, 3, 20), 20, True),
+    ],
+)
+def test_which_axis_has_the_channels(shape: tuple[int, int, int], channels: int, channels_last: bool) -> None:
+    image = ImageFormat.of(bytes_of(*shape))
+    assert image is not None and (image.channels, image.channels_last) == (channels, channels_last)
+    seen = torch.arange(math.prod(shape)).reshape(1, 1, *shape)
+    first = image.channels_first(seen)
+    assert first.shape == (1, 1, channels, image.height, image.width)
+    expected = seen[0, 0].permute(2, 0, 1) if channels_last else seen[0, 0]
+    assert torch.equal(first[0, 0], expected)
+
+
+def white_of(space: gymnasium.spaces.Box) -> torch.Tensor:
+    return torch.tensor(space.high)[None, None]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        bytes_of(6),
+        bytes_of(6, white=9),
+        booleans_of(6),
+        bytes_of(20, 20, 3),
+        booleans_of(10, 10, 4),
+        gymnasium.spaces.Box(0.0, 1.0, (20, 20, 3), np.float32),
+        gymnasium.spaces.Box(-3.0, 3.0, (20, 20, 3), np.float64),
+        gymnasium.spaces.Box(0, 10, (9, 9, 3), np.int32),
+    ],
+    ids=str,
+)
+def test_what_is_white_reaches_the_first_layer_as_one(space: gymnasium.spaces.Box) -> None:
+    """The same features as of ones, in a space where 1 is white already."""
+    ones = gymnasium.spaces.Box(0, 1, space.shape, np.uint8)
+    torsos = [make_torso("auto", one, hidden=(5,), shared=False, autocast=False) for one in (space, ones)]
+    weights = stacked(torsos[0], (0,))
+    found, expected = (
+        torso.for_policy(torso.prepared(weights), white_of(one)) for torso, one in zip(torsos, (space, ones), strict=True)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("space", [bytes_of(6), gymnasium.spaces.Box(-3.0, 3.0, (20, 20, 3), np.float32)], ids=str)
+def test_what_was_normalised_is_not_scaled_again(space: gymnasium.spaces.Box) -> None:
+    plain = gymnasium.spaces.Box(-1.0, 1.0, space.shape, np.float32)
+    normalised = make_torso("auto", space, hidden=(5,), shared=False, autocast=False, normalised=True)
+    other = make_torso("auto", plain, hidden=(5,), shared=False, autocast=False)
+    weights = stacked(normalised, (0,))
+    seen = torch.randn(1, 4, *space.shape, generator=generator())
+    torch.testing.assert_close(
+        normalised.for_policy(normalised.prepared(weights), seen), other.for_policy(other.prepared(weights), seen)
+    )
+
+
+def test_images_of_bytes_are_not_normalised() -> None:
+    with pytest.raises(UnsupportedSpace, match="scaled already: use the agent option normalise_observations=false"):
+        make_torso("auto", bytes_of(20, 20, 3), hidden=(), shared=False, autocast=False, normalised=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dense", "dense layers of 8, 5 units over a vector of 6"),
+        ("shallow", "2 convolutions over images of 40x44 and 4 channels, 256 features"),
+        ("small", "1 convolution over images of 10x9 and 4 channels, 128 features"),
+        ("deep", "15 convolutions, residual, over images of 17x14 and 3 channels, 256 features"),
+    ],
+)
+def test_it_says_what_it_reads(name: str, words: str) -> None:
+    assert CASES[name].torso().words == words
+
+
+def test_a_vector_of_bytes_is_said_to_be_divided() -> None:
+    torso = make_torso("auto", bytes_of(128), hidden=(64, 64), shared=False, autocast=False)
+    assert torso.words == "dense layers of 64, 64 units over a vector of 128, divided by 255"

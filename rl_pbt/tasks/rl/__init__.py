@@ -59,9 +59,11 @@ class RLType:
         return make(config, machine)
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        from rl_pbt.tasks.rl.interval import RLTask
         from rl_pbt.tasks.rl.settings import described
 
-        return described(config)
+        assert isinstance(task, RLTask)
+        return described(config, task.network_in_words)
 
 
 TYPE = RLType()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from rl_pbt import seeds
-from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace
+from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace, make_network
 from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
@@ -206,6 +206,16 @@ class RLTask:
             probe = make_vector(self.env, 1)
         close_quietly(probe)
         return probe.single_observation_space, probe.single_action_space
+
+    @property
+    def network_in_words(self) -> str:
+        """What the agent reads observations with. Raises UserError where there is no such network."""
+        try:
+            network = make_network(self.agent_config, *self._spaces())
+        except UnsupportedSpace as error:
+            raise UserError(f"{self.env.id}: {error}") from error
+        core = "" if self.agent_config.core == "none" else f", then {self.agent_config.core} of {self.agent_config.core_size}"
+        return network.torso.words + core
 
     def _new_agent(self, weight_seeds: Sequence[int]) -> ActorCritic:
         try:

@@ -156,8 +156,8 @@ def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, 
         raise BadSetting("agent_options", f"cannot be used: {error}") from None
 
 
-def described(config: RunConfig) -> list[tuple[str, str]]:
-    """Lines of the dry run."""
+def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
+    """Lines of the dry run; `network` says what reads observations."""
     chosen = options.built(RLOptions, config.task_options)
     fixed = ", ".join(f"{name}={in_a_word(value)}" for name, value in chosen.agent_options.items())
     env = resolved(chosen.env, chosen.backend)
@@ -171,6 +171,7 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         *([("episodes", cut)] if cut else []),
         *([("trains on", seen)] if seen else []),
         ("agent", fixed),
+        ("network", network),
     ]
 
 
