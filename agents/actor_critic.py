@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -34,7 +34,8 @@ class ActorCriticConfig:
     """What is fixed while training. Defaults are Stable-Baselines3's for A2C, except the number of environments.
 
     `policy_lag` is how many updates lie between the weights that acted and those that learn from it; the first unrolls of an
-    interval lag by fewer updates. Raises ValueError, one line, for a value out of its range.
+    interval lag by fewer updates. With `anneal` the learning rate falls with what is left of the budget. Raises ValueError, one
+    line, for a value out of its range.
     """
 
     unroll_length: int = 5
@@ -46,6 +47,7 @@ class ActorCriticConfig:
     core_size: int = 256
     optimiser: str = "rmsprop"
     rmsprop_decay: float = 0.99
+    anneal: str = "none"
     rewards: str = "true"
     normalise_observations: bool = False
     normalise_returns: bool = False
@@ -61,11 +63,13 @@ class ActorCriticConfig:
             raise ValueError(f"hidden must be layers of 1 or more units, but is {self.hidden}")
         if not 0 <= self.rmsprop_decay < 1:
             raise ValueError(f"rmsprop_decay must be from 0 to below 1, but is {self.rmsprop_decay}")
-        for name, known in (("optimiser", OPTIMISERS), ("core", CORES), ("rewards", REWARDS)):
+        for name, known in (("optimiser", OPTIMISERS), ("core", CORES), ("rewards", REWARDS), ("anneal", ANNEALED)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}")
 
 
+# By how much a learning rate is multiplied when so much of the budget is left, from 1 to 0.
+ANNEALED: Mapping[str, Callable[[float], float]] = {"none": lambda left: 1.0, "linear": lambda left: left}
 REWARDS = {
     "true": lambda rewards: rewards,
     "clip": lambda rewards: rewards.clamp(-1.0, 1.0),  # Mnih 2015
@@ -147,6 +151,7 @@ class ActorCritic(ABC):
         self._return_scale = ReturnScale(len(seeds), device) if config.normalise_returns else None
         self._updates = torch.zeros(len(seeds), dtype=torch.int64, device=device)
         self._hypers = {name: torch.zeros(len(seeds), device=device) for name in self.HYPERS}
+        self._rates = self._hypers["learning_rate"]  # as annealed
         self._finite = torch.ones(len(seeds), dtype=torch.bool, device=device)
 
     def policy(self) -> Policy:
@@ -205,12 +210,17 @@ class ActorCritic(ABC):
         if self._return_scale is not None:
             self._return_scale.sums(envs)[member] = torch.from_numpy(np.array(state["sums"])).to(self._device)
 
-    def learn(self, rollout: Rollout, generators: Sequence[torch.Generator] = ()) -> dict[str, Tensor]:
+    def learn(
+        self, rollout: Rollout, generators: Sequence[torch.Generator] = (), left: Sequence[float] | None = None
+    ) -> dict[str, Tensor]:
         """What every member learns from a rollout, in one update or several. Metrics, each [P].
 
-        `generators`, one a member, are where the order of minibatches is drawn from, of an agent that has them.
+        `generators`, one a member, are where the order of minibatches is drawn from, of an agent that has them; `left` is the
+        part of its budget that each has yet to train for, where learning rates are annealed.
         """
         rollout = rollout.to(self._device)
+        scale = [1.0] * len(self._finite) if left is None else [ANNEALED[self._config.anneal](part) for part in left]
+        self._rates = self._hypers["learning_rate"] * torch.tensor(scale, device=self._device)
         # [T+1, P, B, ...] -> [P, (T+1) B, ...]: one pass through the network for all values and policies.
         observations = rollout.observations.transpose(0, 1).flatten(1, 2)
         if self._normaliser is not None:
@@ -249,7 +259,8 @@ class ActorCritic(ABC):
         loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
         resting = torch.zeros_like(self._finite) if active is None else ~active
         before = {name: slot[resting].clone() for name, slot in self._slots().items()} if resting.any() else {}
-        grad_norm = self._optimiser.step(**{name: self._hypers[name] for name in ("learning_rate", "max_grad_norm", "epsilon")})
+        others = {name: self._hypers[name] for name in ("max_grad_norm", "epsilon")}
+        grad_norm = self._optimiser.step(learning_rate=self._rates, **others)
         self._updates += 1
         self._finite &= resting | (torch.isfinite(loss.detach()) & torch.isfinite(grad_norm))
         after = self._slots() if before else {}

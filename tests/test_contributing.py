@@ -144,6 +144,8 @@ class CountingType:
         return "counting"
     def judging(self, options):
         return "the count"
+    def planned_for_all(self, options):
+        return None
     def cautions(self, options):
         return ["Numbers were counted in order."]
     def make(self, config, machine):

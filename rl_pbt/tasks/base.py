@@ -198,6 +198,10 @@ class TaskType(Protocol):
         """What a reader of a report must know of how members were trained, a sentence each."""
         ...
 
+    def planned_for_all(self, options: Settings) -> str | None:
+        """What of the training depends on the whole budget, so that it cannot be extended; None where nothing does."""
+        ...
+
     def make(self, config: RunConfig, machine: Machine) -> Task:
         """The task of a configuration. Raises UserError."""
         ...

@@ -261,6 +261,9 @@ class CommandType:
         """None."""
         return ()
 
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
         """Raises UserError where the program is not here."""
         options = built(CommandOptions, config.task_options)

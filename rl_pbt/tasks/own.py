@@ -247,6 +247,9 @@ class OwnType:
         """None."""
         return ()
 
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
     def make(self, config: RunConfig, machine: Machine) -> OwnTask:
         """Imports the user's module. Raises UserError."""
         return make(config, machine)

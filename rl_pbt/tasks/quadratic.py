@@ -149,6 +149,9 @@ class QuadraticType:
         """None."""
         return ()
 
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
         return QuadraticTask(step_size=config.task_options["step_size"])
 

@@ -708,3 +708,23 @@ def test_a_checkpoint_of_another_type_is_refused() -> None:
     state = {name: array.astype(np.float16) if name == "weights.value.bias" else array for name, array in agent.state(0).items()}
     with pytest.raises(CheckpointMismatch, match=r"'weights.value.bias' is float16, not torch.float32"):
         agent.load_state(0, state)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_annealed_rate_is_the_rate_times_what_is_left(name: str) -> None:
+    left = [1.0, 0.25, 0.0]
+    annealed = make_agent(config=replace(CONFIG, anneal="linear"), name=name)
+    by_hand, plain, unheeding = (make_agent(name=name) for _ in range(3))
+    rates = [rate * part for rate, part in zip(MEMBERS["learning_rate"], left, strict=True)]
+    by_hand.set_hypers({**of_all(name), "learning_rate": rates})
+    for agent, given in ((annealed, left), (by_hand, None), (plain, None), (unheeding, left)):
+        agent.learn(make_rollout(), orders(), given)
+    for p in range(3):
+        assert states_equal(annealed.state(p), by_hand.state(p))
+        assert states_equal(annealed.state(p), plain.state(p)) == (p == 0)
+        assert states_equal(unheeding.state(p), plain.state(p)), "it is not annealed unless that is asked for"
+
+
+def test_no_other_way_to_anneal_is_known() -> None:
+    with pytest.raises(ValueError, match="anneal must be one of none, linear, but is 'cosine'"):
+        replace(CONFIG, anneal="cosine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.search import METHODS
+from rl_pbt.tasks.registry import task_type
 
 OWN = {"task": "numpy.linalg:LinAlgError", "search": {"lr": "log:1e-4:1e-1", "mode": "fast"}, "budget": 1000}
 SETTINGS: list[dict[str, Any]] = [
@@ -128,3 +130,31 @@ def test_a_task_is_made_by_its_name() -> None:
     assert make_task(configure({"task": "quadratic"}), 1).quantum == 1
     with pytest.raises(BadSetting, match="device"):
         make_task(configure({"env": "CartPole-v1", "device": "cuda:99"}), 1)
+
+
+@pytest.mark.parametrize("agent", ["a2c", "ppo"])
+def test_a_run_of_a_version_with_fewer_options_is_the_same_when_it_is_resumed(agent: str) -> None:
+    whole = configure({"env": "CartPole-v1", "agent": agent})
+    options = whole.task_options["agent_options"]
+    assert isinstance(options, dict)
+    for missing in options:
+        fewer = {name: value for name, value in options.items() if name != missing}
+        recorded = replace(whole, task_options={**whole.task_options, "agent_options": fewer})
+        assert configure({}, recorded) == recorded
+        named = configure({"agent_options": {missing: options[missing]}}, recorded)
+        assert named.task_options["agent_options"] == options
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"env": "CartPole-v1", "agent_options": {"anneal": "linear"}}, "the learning rate is annealed"),
+        ({"env": "CartPole-v1"}, None),
+        ({"env": "CartPole-v1", "agent": "sb3:dqn"}, "its exploration falls"),
+        ({"env": "CartPole-v1", "agent": "sb3:ppo"}, None),
+        ({"task": "quadratic"}, None),
+    ],
+)
+def test_what_depends_on_the_whole_budget_is_known(settings: dict[str, object], reason: str | None) -> None:
+    config = configure(settings)
+    assert task_type(config.task).planned_for_all(config.task_options) == reason

@@ -53,6 +53,10 @@ class RLType:
         """Where training does not see episodes to their end."""
         return unseen_tails(options)
 
+    def planned_for_all(self, options: Settings) -> str | None:
+        """Learning rates that are annealed."""
+        return None if options["agent_options"].get("anneal", "none") == "none" else "the learning rate is annealed"
+
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.interval import make
 

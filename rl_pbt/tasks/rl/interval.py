@@ -42,6 +42,8 @@ UNFINISHED, MEMBER = (
 class RLTask:
     """Train and judge the members of one agent on one environment.
 
+    `budget` is all that a member may train for, over which learning rates are annealed.
+
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
     evaluation episodes where none did; "none" is for a rehearsal. `hypers` are the values of those that the search leaves alone.
@@ -55,6 +57,7 @@ class RLTask:
     env: EnvSpec
     agent: str
     agent_config: ActorCriticConfig
+    budget: int = 1
     hypers: Mapping[str, float] = field(default_factory=dict)
     eval_episodes: int = 8
     fitness: Literal["evaluation", "training", "none"] = "evaluation"
@@ -275,6 +278,8 @@ class RLTask:
                 actions=[_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys],
                 orders=[_generator(seeds.seed(job.root_seed, purpose="minibatches", member=m, generation=g)) for m, g in keys],
                 unfinished={index: state for index, state in unfinished.items() if index not in actors.failed},
+                ages=job.lineage_units,
+                budget=self.budget,
                 beside=self.learn_beside,
                 threads=self.threads,
                 advance=advance,
@@ -356,6 +361,7 @@ def make(config: RunConfig, machine: Machine) -> RLTask:
     return RLTask(
         env=env,
         agent=chosen.agent,
+        budget=config.budget,
         agent_config=built(AGENTS[chosen.agent].config, chosen.agent_options),
         hypers={name: float(value) for name, value in config.hypers.items()},
         eval_episodes=chosen.eval_episodes,

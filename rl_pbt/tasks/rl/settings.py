@@ -65,6 +65,9 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         "agent_options": agent_options(agent, given.get("agent_options", {}), base["agent_options"]),
         **record,
     }
+    if recorded:  # by a version that knew fewer options, perhaps: those that came later are at their defaults
+        known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
+        whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
     if whole["carry_episodes"] and not env.resumable:
         raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and gone on with")
     if not recorded and not whole["carry_episodes"]:

@@ -34,7 +34,7 @@ class Training:
     its own.
 
     With `beside`, acting and learning run at the same time where the agent's lag allows it and observations are images. Members
-    whose episodes are `unfinished` go on with them.
+    whose episodes are `unfinished` go on with them. `ages` are frames that each has trained for before, of a `budget` in all.
     """
 
     agent: ActorCritic
@@ -43,6 +43,8 @@ class Training:
     actions: Sequence[torch.Generator]
     orders: Sequence[torch.Generator]
     unfinished: Mapping[int, Mapping[str, Array]]
+    ages: Sequence[int]
+    budget: int
     beside: bool
     threads: int
     advance: Advance
@@ -85,7 +87,8 @@ class Training:
     def _learnt(self, frames: int) -> list[Metrics]:
         agent, environments, collect = self.agent, self.environments, self.collect
         metrics: list[Metrics] = []
-        waiting: deque[Rollout] = deque()  # collected and not yet learned from
+        waiting: deque[tuple[Rollout, list[float]]] = deque()  # collected and not yet learned from, with what was left then
+        acted = 0
         lag = self.config.policy_lag
         # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
         images = environments.observations.ndim > 3
@@ -95,14 +98,22 @@ class Training:
                     break
                 # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
                 policy = agent.policy()
-                learning = updates.submit(agent.learn, waiting.popleft(), self.orders) if lag and len(waiting) == lag else None
-                waiting.append(collect(policy, length))
+                learning = updates.submit(self._learn, *waiting.popleft()) if lag and len(waiting) == lag else None
+                waiting.append((collect(policy, length), self._left(acted)))
+                acted += length * self._quantum
                 self.advance(length * self._quantum * len(self.actions), None)
                 if learning:
                     metrics.append(learning.result())
                 if not lag:
-                    metrics.append(agent.learn(waiting.popleft(), self.orders))
-        return metrics + [agent.learn(rollout, self.orders) for rollout in waiting]
+                    metrics.append(self._learn(*waiting.popleft()))
+        return metrics + [self._learn(*each) for each in waiting]
+
+    def _learn(self, rollout: Rollout, left: Sequence[float]) -> Metrics:
+        return self.agent.learn(rollout, self.orders, left)
+
+    def _left(self, acted: int) -> list[float]:
+        """The part of its budget that each member has yet to train for, after so many frames of this interval."""
+        return [max(0.0, 1.0 - (age + acted) / self.budget) for age in self.ages]
 
     @property
     def _quantum(self) -> int:

@@ -60,6 +60,10 @@ class StableBaselinesType:
         """Where training does not see episodes to their end."""
         return unseen_tails(options)
 
+    def planned_for_all(self, options: Settings) -> str | None:
+        """DQN's exploration, which falls over a part of it."""
+        return "its exploration falls" if options["agent"] == "sb3:dqn" else None
+
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
         """The task of a configuration. Raises UserError where SB3 cannot make its algorithm."""
         from rl_pbt.tasks.stable_baselines.interval import make

@@ -1,7 +1,7 @@
 """The interval on real members of every agent and through every executor: a pure function, and the PBT that others get wrong."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -421,9 +421,9 @@ def test_the_lag_is_a_number_of_updates(lag: int, tmp_path: Path, monkeypatch: p
         acted.append(policy.weights["value.bias"].detach().clone())
         return collect(self, policy, length)
 
-    def noting_learn(self: ActorCritic, rollout: Rollout, orders: Sequence[torch.Generator]) -> dict[str, torch.Tensor]:
+    def noting_learn(self: ActorCritic, rollout: Rollout, *rest: Any) -> dict[str, torch.Tensor]:
         learnt.append(self.policy().weights["value.bias"].detach().clone())
-        return learn(self, rollout, orders)
+        return learn(self, rollout, *rest)
 
     monkeypatch.setattr(Collector, "__call__", noting_collect)
     monkeypatch.setattr(ActorCritic, "learn", noting_learn)
@@ -432,3 +432,24 @@ def test_the_lag_is_a_number_of_updates(lag: int, tmp_path: Path, monkeypatch: p
     assert len({weights.item() for weights in learnt}) == 20
     for k, weights in enumerate(acted):  # rollout k was collected `lag` updates before it was learnt from
         assert torch.equal(weights, learnt[max(0, k - lag)])
+
+
+@pytest.mark.parametrize("lag", [0, 2])
+def test_what_is_left_of_the_budget_is_counted_along_the_line_of_descent(
+    lag: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[float]] = []
+    learn = ActorCritic.learn
+
+    def noting(self: ActorCritic, rollout: Rollout, orders: Any, left: Any) -> dict[str, torch.Tensor]:
+        seen.append(left)
+        return learn(self, rollout, orders, left)
+
+    monkeypatch.setattr(ActorCritic, "learn", noting)
+    checkpoints = FolderCheckpoints(tmp_path)
+    run = Run("inline", replace(task_of("impala", policy_lag=lag, anneal="linear"), budget=1600))
+    run(checkpoints, proposal(0), proposal(1))
+    assert seen == [[1 - 20 * rollout / 1600] * 2 for rollout in range(20)]
+    seen.clear()
+    run(checkpoints, proposal(2, 0))
+    assert [left for (left,) in seen] == [1 - (400 + 20 * rollout) / 1600 for rollout in range(20)]

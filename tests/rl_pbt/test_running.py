@@ -1,0 +1,56 @@
+"""Which runs can begin, go on, or be extended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_pbt.errors import UserError
+from rl_pbt.making import configure
+from rl_pbt.running import open_run
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+
+
+def run_of(folder: Path, **settings: Any) -> Path:
+    folder.mkdir()
+    RunFolder(folder).write_manifest(Manifest(command="made by a test", config=configure(settings)))
+    return folder
+
+
+@pytest.mark.parametrize("settings", [{"task": "quadratic"}, {"env": "CartPole-v1", "methods": ["pbt", "random", "pbt-async"]}])
+def test_a_larger_budget_extends_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = run_of(tmp_path / "run", **settings)
+    recorded = open_run({}, resume=folder)
+    assert not recorded.is_extended and recorded.earlier_budgets == ()
+    longer = open_run({"budget": 2 * recorded.config.budget}, resume=folder)
+    assert longer.is_extended and longer.earlier_budgets == (recorded.config.budget,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "says"),
+    [
+        ({"task": "quadratic"}, {"budget": 2}, r"it can be extended, and not shortened"),
+        (
+            {"env": "CartPole-v1", "methods": ["pbt", "asha"]},
+            {"budget": 10**6},
+            r"cannot be extended for asha, which chose for all",
+        ),
+        (
+            {"env": "CartPole-v1", "agent": "ppo", "agent_options": {"anneal": "linear"}},
+            {"budget": 10**6},
+            r"cannot be extended, for the learning rate is annealed over all of it: start a new run",
+        ),
+        ({"env": "CartPole-v1", "agent": "sb3:dqn"}, {"budget": 10**6}, r"for its exploration falls over all of it"),
+        ({"task": "quadratic"}, {"population": 77}, r"holds a run of another configuration \(population: 77, not 8\)"),
+        ({"task": "quadratic"}, {"budget": 10**6, "population": 77}, r"holds a run of another configuration"),
+    ],
+)
+def test_what_cannot_be_extended_or_is_another_run_is_refused(
+    settings: dict[str, Any], given: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    folder = run_of(tmp_path / "run", **settings)
+    with pytest.raises(UserError, match=says):
+        open_run(given, resume=folder)
