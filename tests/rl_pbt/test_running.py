@@ -36,7 +36,7 @@ def test_a_larger_budget_extends_a_run(settings: dict[str, Any], tmp_path: Path)
         (
             {"env": "CartPole-v1", "methods": ["pbt", "asha"]},
             {"budget": 10**6},
-            r"cannot be extended for asha, which chose for all",
+            r"cannot be extended for asha, which chose",
         ),
         (
             {"env": "CartPole-v1", "agent": "ppo", "agent_options": {"anneal": "linear"}},
