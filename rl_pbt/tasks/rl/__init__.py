@@ -47,7 +47,7 @@ class RLType:
         return str(options["env"]).replace("/", "-").replace(":", "-")
 
     def judging(self, options: Settings) -> str:
-        return judged_by(options)
+        return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
         """Where training does not see episodes to their end."""

@@ -62,15 +62,16 @@ class Collector:
 
 @final
 class Sampler:
-    """The policy as it explores, for episodes that begin with the first call.
+    """The policy as it explores, or its likeliest actions if `greedy`, for episodes that begin with the first call.
 
     It computes for the copies that play and for few others: the last of many episodes may take as long as all before it.
     """
 
-    def __init__(self, policy: Policy, generators: Sequence[torch.Generator], num_envs: int) -> None:
+    def __init__(self, policy: Policy, generators: Sequence[torch.Generator], num_envs: int, *, greedy: bool = False) -> None:
         self._policy = policy
         self._generators = generators
         self._num_envs = num_envs
+        self._greedy = greedy
         self._noise: list[torch.Tensor] = []
         self._state = policy.initial_state(len(generators), num_envs)
         self._members = tuple(range(len(generators)))  # whose weights `_narrow` has
@@ -81,16 +82,24 @@ class Sampler:
         if not self._noise:
             self._noise.extend(self._policy.sample_noise(self._generators, NOISE_CHUNK, self._num_envs).flip(0))
         noise = self._noise.pop()
+        if playing.all():  # nobody to leave out
+            chosen, self._state = self._acted(self._policy, observations, self._state, noise)
+            self._actions = chosen
+            return chosen.copy()
         members = np.flatnonzero(playing.any(1))
         # Each member's playing copies first, and then as many others as the member with most of them needs.
         copies = np.argsort(~playing[members], axis=1, kind="stable")[:, : playing.sum(1).max()]
         at = members[:, None], copies
-        actions, _, self._state[at] = self._of(members).act(torch.from_numpy(observations[at]), self._state[at], noise[at])
-        chosen = self._narrow.environment_actions(actions)
+        chosen, self._state[at] = self._acted(self._of(members), observations[at], self._state[at], noise[at])
         if self._actions is None:
             self._actions = np.zeros((*playing.shape, *chosen.shape[2:]), chosen.dtype)
         self._actions[at] = chosen
         return self._actions.copy()
+
+    def _acted(self, policy: Policy, observations: Array, state: torch.Tensor, noise: torch.Tensor) -> tuple[Array, torch.Tensor]:
+        """Actions as the environments want them, and what is remembered."""
+        actions, outputs, state = policy.act(torch.from_numpy(observations), state, noise)
+        return policy.environment_actions(policy.likeliest(outputs) if self._greedy else actions), state
 
     def _of(self, members: Array) -> Policy:
         if tuple(members) != self._members:

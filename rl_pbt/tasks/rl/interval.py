@@ -46,12 +46,13 @@ class RLTask:
 
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
-    evaluation episodes where none did; "none" is for a rehearsal. `hypers` are the values of those that the search leaves alone.
-    With `carry_episodes` training goes on with the member's own episodes where its interval before left them; a copy of another
-    member begins new ones. Episodes that are judged are cut after the frames of `longest_episode`, and counted as capped. Two
-    choices are for a worker with a core to spare, and like `threads` change the speed, never a result: with `learn_beside`,
-    acting and learning run at the same time where the agent's lag allows it and observations are images; with `step_together`, so
-    do the steps of the members' environments where those have threads of their own.
+    evaluation episodes where none did; "none" is for a rehearsal. Evaluation and test take the likeliest actions if `greedy`.
+    `hypers` are the values of those that the search leaves alone. With `carry_episodes` training goes on with the member's own
+    episodes where its interval before left them; a copy of another member begins new ones. Episodes that are judged are cut after
+    the frames of `longest_episode`, and counted as capped. Two choices are for a worker with a core to spare, and like `threads`
+    change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
+    it and observations are images; with `step_together`, so do the steps of the members' environments where those have threads
+    of their own.
     """
 
     env: EnvSpec
@@ -62,6 +63,7 @@ class RLTask:
     eval_episodes: int = 8
     fitness: Literal["evaluation", "training", "none"] = "evaluation"
     longest_episode: int | None = None
+    greedy: bool = False
     carry_episodes: bool = False
     device: str = "cpu"
     threads: int = 1
@@ -136,7 +138,7 @@ class RLTask:
             advance(0, job.proposal)
             agent = self.load(job.proposal, job.checkpoints)
             generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
-            choose = Sampler(agent.policy(), [generator], len(job.episodes))
+            choose = Sampler(agent.policy(), [generator], len(job.episodes), greedy=self.greedy)
             return self._tested(job.proposal, len(job.episodes), seed, choose, advance, tolerant)
 
         return or_excluded(job.proposal, len(job.episodes), played)
@@ -327,7 +329,8 @@ class RLTask:
             failed={**dict.fromkeys(done, "judged already"), **failed},
             calling=_callers(job, advance),
         ) as actors:
-            episodes = first_episodes(actors, Sampler(agent.policy(), generators, num_episodes), self._longest_steps)
+            choose = Sampler(agent.policy(), generators, num_episodes, greedy=self.greedy)
+            episodes = first_episodes(actors, choose, self._longest_steps)
         return _Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
             frames=actors.frames,
@@ -367,6 +370,7 @@ def make(config: RunConfig, machine: Machine) -> RLTask:
         eval_episodes=chosen.eval_episodes,
         fitness=chosen.fitness,
         longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
+        greedy=chosen.eval_policy == "greedy",
         carry_episodes=chosen.carry_episodes,
         device=chosen.device,
         learn_beside=spare,

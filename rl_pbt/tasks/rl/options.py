@@ -27,6 +27,9 @@ class RLOptions:
         "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False
     )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    eval_policy: Literal["sampled", "greedy"] = option(
+        "sampled", help="actions in evaluation and test: sampled as in training, or greedy, the likeliest", trains=False
+    )
     max_episode_frames: int | None = option(
         None,
         help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",

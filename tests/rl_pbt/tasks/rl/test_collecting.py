@@ -45,6 +45,29 @@ def test_a_copy_acts_as_if_all_played_on(core: str) -> None:
     assert t > NOISE_CHUNK, "long enough that noise was drawn again"
 
 
+@pytest.mark.parametrize("core", ["none", "lstm"])
+def test_greedily_it_takes_the_likeliest_actions_whatever_the_chance(core: str) -> None:
+    agent = make_agent(core)
+    policy, rng = agent.policy(), np.random.default_rng(0)
+    greedy = [
+        Sampler(policy, [torch.Generator().manual_seed(s + p) for p in range(MEMBERS)], COPIES, greedy=True) for s in (0, 9)
+    ]
+    sampled = Sampler(policy, generators(), COPIES)
+    state = policy.initial_state(MEMBERS, COPIES)
+    differing = 0
+    for t in range(12):
+        seen = rng.uniform(-1, 1, (MEMBERS, COPIES, 5)).astype(np.float32)
+        playing = np.ones((MEMBERS, COPIES), bool)
+        playing[0, 0] = t < 6
+        noise = policy.sample_noise(generators(), 1, COPIES)[0]
+        _, outputs, state = policy.act(torch.from_numpy(seen), state, noise)
+        expected = outputs.argmax(-1).numpy()
+        for choose in greedy:
+            np.testing.assert_array_equal(choose(seen, playing)[playing], expected[playing])
+        differing += int((sampled(seen, playing) != expected)[playing].sum())
+    assert differing > 0
+
+
 def test_it_computes_for_those_that_play_and_for_few_others(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = make_agent("none").policy()
     computed = []

@@ -453,3 +453,19 @@ def test_what_is_left_of_the_budget_is_counted_along_the_line_of_descent(
     seen.clear()
     run(checkpoints, proposal(2, 0))
     assert [left for (left,) in seen] == [1 - (400 + 20 * rollout) / 1600 for rollout in range(20)]
+
+
+def test_a_greedy_evaluation_and_test_follow_the_likeliest_actions(
+    checkpoints: FolderCheckpoints, run: Run, tmp_path: Path
+) -> None:
+    """Two members with the same weights are then judged alike, for their own random choices play no part."""
+    still: Hypers = {**HYPERS, "learning_rate": 0.0}
+    found = {}
+    for greedy in (False, True):
+        task = replace(run.task, greedy=greedy, eval_episodes=6)
+        found[greedy] = [result.returns for result in run(checkpoints, proposal(2, 0, still), proposal(3, 0, still), task=task)]
+    if not run.task.agent_config.normalise_observations:  # whose statistics go on
+        assert found[True][0] == found[True][1]
+    assert found[False][0] != found[False][1] and found[True] != found[False]
+    job = FinalTestJob(proposal=0, episodes=range(5), root_seed=0, checkpoints=checkpoints)
+    assert replace(run.task, greedy=True).test(job).returns != run.task.test(job).returns
