@@ -30,6 +30,9 @@ class RLType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
+        from rl_pbt.tasks.rl.environments import check_env
+
+        check_env(given)  # before torch is loaded, which takes seconds
         from rl_pbt.tasks.rl.settings import completed
 
         return completed(given, recorded)

@@ -32,6 +32,7 @@ from rl_pbt.envs import (
 )
 from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import Settings
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
 from rl_pbt.text import readable
@@ -56,6 +57,12 @@ def resolved(name: str | None, backend: str = DEFAULT_BACKEND) -> EnvSpec:
         return resolve(name, backend=backend)
     except (UnknownEnvironment, EnvironmentUnavailable) as error:
         raise UserError(str(error)) from None
+
+
+def check_env(given: Settings) -> None:
+    """Raises UserError where settings name an environment that is unknown or not to be had."""
+    if given.get("env") is not None:
+        resolved(given["env"], given.get("backend", DEFAULT_BACKEND))
 
 
 def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:

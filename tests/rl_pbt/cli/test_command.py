@@ -321,3 +321,18 @@ def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happe
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
     assert kills and int(kills[1]) > 10, done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["bench", "--help"], ["bench", "--env", "Pacmn"], ["bench", "--env", "Pacmn", "--agent", "sb3:ppo"], ["tune", "--help"]],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(words: list[str]) -> None:
+    heavy = ("torch", "scipy", "matplotlib", "tensorboard")
+    script = (
+        f"import sys\nfrom rl_pbt.cli.main import main\n"
+        f"try: main({words!r})\nfinally: print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("\n[]\n") or done.stdout == "[]\n", done.stdout
+    assert done.returncode == (0 if "--help" in words else 2)
