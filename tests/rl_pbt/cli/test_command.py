@@ -258,10 +258,10 @@ def test_an_agent_with_a_memory_has_defaults_of_its_own_under_what_is_said() -> 
         configure({"env": "Acrobot-v1", "agent": "impala", "agent_options": options}).task_options["agent_options"]
         for options in ({}, {"core": "lstm"}, {"core": "lstm", "unroll_length": 12})
     )
-    family = defaults_of("classic_control", "Acrobot-v1")
-    for name, value in family.recurrent_options.items():
+    learner = defaults_of("classic_control", "Acrobot-v1").learner("impala")
+    for name, value in learner.recurrent_options.items():
         assert memory[name] == value
-    assert without["unroll_length"] == family.agent_options["unroll_length"] != memory["unroll_length"]
+    assert without["unroll_length"] == learner.options["unroll_length"] != memory["unroll_length"]
     assert said["unroll_length"] == 12
     assert said["envs_per_member"] == memory["envs_per_member"]
 
