@@ -10,15 +10,20 @@ FINITE = 3.0e38  # of a float32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HyperSpec:
-    """Legal values lie in [low, high], or in (low, high] where `above_low`; `default` is Stable-Baselines3's for A2C."""
+    """Legal values lie in [low, high], or in (low, high] where `above_low`, and are whole numbers if `whole`; `default` is
+    Stable-Baselines3's, of A2C for what all agents have.
+    """
 
     default: float
     low: float
     high: float
     above_low: bool = False
+    whole: bool = False
 
     def complaint(self, value: float) -> str | None:
         """Why a value is not legal, or None where it is."""
+        if self.whole and value != round(value):
+            return f"must be a whole number, but is {value:g}"
         if self.low < value <= self.high or (value == self.low and not self.above_low):
             return None
         bound = f"above {self.low:g}" if self.above_low else f"{self.low:g} or more"

@@ -34,7 +34,6 @@ class PPOConfig(ActorCriticConfig):
 
     unroll_length: int = 128
     optimiser: str = "adam"
-    num_epochs: int = 10
     batch_size: int = 64
     normalise_advantages: bool = True
     clip_values: bool = False
@@ -42,9 +41,8 @@ class PPOConfig(ActorCriticConfig):
 
     def __post_init__(self) -> None:
         super(PPOConfig, self).__post_init__()
-        for name in ("num_epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, but is {getattr(self, name)}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, but is {self.batch_size}")
         if not 0 <= self.target_kl < float("inf"):
             raise ValueError(f"target_kl must be 0, for no limit, or more, but is {self.target_kl}")
 
@@ -86,6 +84,7 @@ class PPO(ActorCritic):
         "learning_rate": HyperSpec(default=3e-4, low=0.0, high=HYPERS["learning_rate"].high),
         "trace_lambda": HyperSpec(default=0.95, low=0.0, high=1.0),
         "clip_range": HyperSpec(default=0.2, low=0.0, high=1.0, above_low=True),
+        "num_epochs": HyperSpec(default=10, low=1, high=1000, whole=True),
     }
     _config: PPOConfig
 
@@ -123,10 +122,10 @@ class PPO(ActorCritic):
         active = torch.ones(members, dtype=torch.bool, device=self._device)
         counts = torch.zeros(members, device=self._device)
         sums: dict[str, Tensor] = {}
-        for index, streams in self._minibatches(samples.valid.shape[1], starts.shape[1], generators):
+        for index, streams, within in self._minibatches(samples.valid.shape[1], starts.shape[1], generators):
             minibatch = samples.at(index)
             # A step without a gradient would still move the weights, by the moments of the optimiser.
-            learning = active & minibatch.valid.any(1)
+            learning = active & within & minibatch.valid.any(1)
             metrics, beyond = self._learn_from(minibatch, minibatch.in_turn(starts, streams), learning)
             active, learning = active & ~beyond, learning & ~beyond
             counts += learning
@@ -136,20 +135,23 @@ class PPO(ActorCritic):
                 break
         return {name: total / counts.clamp(min=1.0) for name, total in sums.items()}
 
-    def _minibatches(self, steps: int, streams: int, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Which streams [P, M], and all their steps [P, L M], are in each minibatch of all epochs, by each member's own order.
+    def _minibatches(
+        self, steps: int, streams: int, generators: Sequence[torch.Generator]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """All their steps [P, L M], which streams [P, M] are in each minibatch, by each member's own order, and for which members
+        [P] it is within their epochs.
 
-        All is drawn at once: what a member draws must not depend on when its neighbours stop.
+        All is drawn at once: what a member draws must not depend on how many epochs its neighbours have, or when they stop.
         """
         length = steps // streams
         size = max(1, self._config.batch_size // length)
-        orders = [
-            torch.stack([torch.randperm(streams, generator=one) for one in generators]) for _ in range(self._config.num_epochs)
-        ]
+        epochs = self._hypers["num_epochs"].round().to(torch.int64)
+        orders = [_orders(streams, int(own), generator) for own, generator in zip(epochs, generators, strict=True)]
         starts = torch.arange(length, device=self._device)[:, None] * streams
-        for order in orders:
-            for chosen in torch.split(order.to(self._device), size, 1):
-                yield (starts + chosen[:, None]).flatten(1), chosen
+        for epoch in range(int(epochs.max())):
+            order = torch.stack([own[min(epoch, len(own) - 1)] for own in orders]).to(self._device)
+            for chosen in torch.split(order, size, 1):
+                yield (starts + chosen[:, None]).flatten(1), chosen, epoch < epochs
 
     def _learn_from(self, samples: _Samples, batch: Batch, learning: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """One update of the members that are `learning` [P], but for those beyond their divergence. Metrics, and who is, [P]."""
@@ -185,6 +187,11 @@ class PPO(ActorCritic):
             "approx_kl": divergence,
             "clip_fraction": clip_fraction,
         }, beyond
+
+
+def _orders(streams: int, epochs: int, generator: torch.Generator) -> list[Tensor]:
+    """Of one member, in each of its epochs."""
+    return [torch.randperm(streams, generator=generator) for _ in range(epochs)]
 
 
 def _normalised(advantages: Tensor, valid: Tensor) -> Tensor:

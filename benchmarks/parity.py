@@ -59,7 +59,7 @@ SIDES: Mapping[str, Sides] = {
         ),
     ),
     "ppo": Sides(
-        settings=sb3_settings("ppo", unroll_length=256, batch_size=64, num_epochs=10),
+        settings=sb3_settings("ppo", unroll_length=256, batch_size=64),
         sb3="PPO",
         arguments={"n_steps": 256},
         cases=(

@@ -31,6 +31,7 @@ OTHERS = {"learning_rate": 2e-2, "entropy_cost": 0.1, "discount": 0.7, "value_co
     "max_grad_norm": 0.05,
     "epsilon": 0.1,
     "clip_range": 0.01,
+    "num_epochs": 2,
 }
 LENGTH, ENVS = 6, 4
 ONE_UPDATE = ("a2c", "impala")  # a rollout

@@ -21,7 +21,7 @@ from tests.agents.test_actor_critic import (
     states_equal,
 )
 
-CONFIG = PPOConfig(hidden=(8, 6), num_epochs=3, batch_size=7)
+CONFIG = PPOConfig(hidden=(8, 6), batch_size=7)
 HYPERS = {
     "learning_rate": [1e-3, 7e-3, 3e-2],
     "entropy_cost": [0.0, 0.3, 0.01],
@@ -31,6 +31,7 @@ HYPERS = {
     "max_grad_norm": [0.5, 2.0, 0.1],
     "epsilon": [1e-5, 1e-3, 1e-2],
     "clip_range": [0.2, 0.05, 0.4],
+    "num_epochs": [3, 1, 2],
 }
 
 
@@ -68,7 +69,7 @@ class ByHand(Reference):
     def update(self, rollout: Rollout, generator: torch.Generator, **hypers: float) -> dict[str, float]:
         by_env = [self.targets(rollout, b, hypers["discount"], hypers["trace_lambda"])[0] for b in range(ENVS)]
         before = [[self.value(rollout.observations[t, 0, b]).item() for b in range(ENVS)] for t in range(LENGTH)]
-        orders = [torch.randperm(LENGTH * ENVS, generator=generator).tolist() for _ in range(self.ppo.num_epochs)]
+        orders = [torch.randperm(LENGTH * ENVS, generator=generator).tolist() for _ in range(int(hypers["num_epochs"]))]
         rows: list[dict[str, float]] = []
         for order in orders:
             for start in range(0, LENGTH * ENVS, self.ppo.batch_size):
@@ -118,7 +119,7 @@ class ByHand(Reference):
 VARIANTS = [
     {},
     {"batch_size": 100},
-    {"batch_size": 1, "num_epochs": 1},
+    {"batch_size": 1},
     {"normalise_advantages": False},
     {"clip_values": True},
     {"target_kl": 0.02},
@@ -153,12 +154,11 @@ def test_the_first_step_on_all_that_was_just_acted_is_a2cs(kind: str, core: str)
         CONFIG,
         core=core,
         core_size=5,
-        num_epochs=1,
         batch_size=10_000,
         normalise_advantages=False,
         normalise_observations=kind != "image",
     )
-    ppo = make_agent(kind, config)
+    ppo = make_agent(kind, config, num_epochs=[1, 1, 1])
     shared = {name: values for name, values in HYPERS.items() if name in A2C.HYPERS}
     a2c = A2C(config, *SPACES[kind], seeds=(1, 2, 3))
     a2c.set_hypers(shared)
@@ -172,23 +172,24 @@ def test_the_first_step_on_all_that_was_just_acted_is_a2cs(kind: str, core: str)
 
 
 def test_minibatches_of_an_lstm_are_whole_unrolls_of_environments_each_seen_once_an_epoch() -> None:
-    agent = make_agent(config=replace(CONFIG, core="lstm", core_size=5, batch_size=2 * LENGTH, num_epochs=2))
+    agent = make_agent(config=replace(CONFIG, core="lstm", core_size=5, batch_size=2 * LENGTH), num_epochs=[2, 1, 2])
     batches = list(agent._minibatches(LENGTH * ENVS, ENVS, generators(1, 2, 3)))
     assert len(batches) == 2 * ENVS // 2
-    for index, streams in batches:
+    assert [within.tolist() for _, _, within in batches] == [[True] * 3] * 2 + [[True, False, True]] * 2
+    for index, streams, _ in batches:
         for p in range(3):
             assert sorted(index[p].tolist()) == sorted(t * ENVS + b for t in range(LENGTH) for b in streams[p].tolist())
     for epoch in (batches[:2], batches[2:]):
         for p in range(3):
-            assert sorted(b for _, streams in epoch for b in streams[p].tolist()) == list(range(ENVS))
+            assert sorted(b for _, streams, _ in epoch for b in streams[p].tolist()) == list(range(ENVS))
 
 
 def test_an_lstm_learns_from_a_minibatch_as_if_the_other_environments_were_not_there() -> None:
-    config = replace(CONFIG, core="lstm", core_size=5, batch_size=2 * LENGTH, num_epochs=1, normalise_advantages=False)
+    config = replace(CONFIG, core="lstm", core_size=5, batch_size=2 * LENGTH, normalise_advantages=False)
     whole = make_agent(config=config)
     rollout = acted(whole, make_rollout(), core_state=torch.randn(3, ENVS, 10, generator=torch.Generator().manual_seed(0)))
     orders = [torch.randperm(ENVS, generator=generator) for generator in generators(4, 5, 6)]
-    halves = make_agent(config=replace(config, batch_size=10_000))
+    halves = make_agent(config=replace(config, batch_size=10_000), num_epochs=[1, 1, 1])
     # The values that advantages are made of are those from before the first step.
     first = [of_environments(of_member(rollout, p), orders[p][: ENVS // 2]) for p in range(3)]
     joined = Rollout(
@@ -229,7 +230,9 @@ def test_a_member_learns_alone_as_in_a_population(target_kl: float) -> None:
 
 def test_a_member_past_its_divergence_rests_and_its_neighbours_go_on() -> None:
     rates = [1e-5, 0.3, 1e-5]
-    free, limited = make_agent(learning_rate=rates), make_agent(config=replace(CONFIG, target_kl=0.01), learning_rate=rates)
+    free, limited = (
+        make_agent(config=replace(CONFIG, target_kl=limit), learning_rate=rates, num_epochs=[3, 3, 3]) for limit in (0.0, 0.01)
+    )
     rollout = acted(free, make_rollout())
     for agent in (free, limited):
         agent.learn(rollout, generators(1, 2, 3))
@@ -270,27 +273,25 @@ def test_the_order_is_the_members_own_and_needs_a_generator_each() -> None:
         make_agent().learn(make_rollout())
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"num_epochs": 0}, {"batch_size": 0}, {"target_kl": -0.1}, {"target_kl": float("nan")}, {"unroll_length": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"target_kl": -0.1}, {"target_kl": float("nan")}, {"unroll_length": 0}])
 def test_settings_out_of_their_range_are_refused(wrong) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PPOConfig(**wrong)
 
 
 def test_its_own_hyperparameters_are_needed_and_others_have_none_of_them() -> None:
-    assert set(PPO.HYPERS) - set(A2C.HYPERS) == {"clip_range"}
+    assert set(PPO.HYPERS) - set(A2C.HYPERS) == {"clip_range", "num_epochs"}
     assert all(entry.make.HYPERS is A2C.HYPERS for name, entry in AGENTS.items() if name != "ppo")
     with pytest.raises(ValueError, match="PPO needs"):
         make_agent().set_hypers({name: values for name, values in HYPERS.items() if name != "clip_range"})
 
 
 def test_a_two_armed_bandit_is_solved_by_members_that_learn() -> None:
-    config = PPOConfig(hidden=(8,), unroll_length=1, num_epochs=4, batch_size=8)
+    config = PPOConfig(hidden=(8,), unroll_length=1, batch_size=8)
     agent = PPO(config, gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32), gymnasium.spaces.Discrete(2), seeds=(0, 1, 2))
     hypers = {name: [hyper.default] * 3 for name, hyper in PPO.HYPERS.items()}
     # The last two do not learn: one has no rate, one is kept at chance by its entropy.
-    agent.set_hypers(hypers | {"learning_rate": [1e-2, 0.0, 1e-2], "entropy_cost": [0.0, 0.0, 50.0]})
+    agent.set_hypers(hypers | {"learning_rate": [1e-2, 0.0, 1e-2], "entropy_cost": [0.0, 0.0, 50.0], "num_epochs": [4, 4, 4]})
     acting, orders, shape = generators(0, 1, 2), generators(3, 4, 5), (1, 3, 32)
     counted = torch.zeros(3)
     for update in range(60):

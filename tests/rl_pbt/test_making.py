@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rl_pbt.cli.arguments import build_parser, settings_of
@@ -158,3 +159,16 @@ def test_a_run_of_a_version_with_fewer_options_is_the_same_when_it_is_resumed(ag
 def test_what_depends_on_the_whole_budget_is_known(settings: dict[str, object], reason: str | None) -> None:
     config = configure(settings)
     assert task_type(config.task).planned_for_all(config.task_options) == reason
+
+
+def test_a_whole_number_is_searched_among_whole_numbers() -> None:
+    given = {"env": "CartPole-v1", "agent": "ppo"}
+    for ranged in ("int:1:20", "choice:4:10"):
+        config = configure({**given, "search": {"n_epochs": ranged}})
+        drawn = [config.space.sample(np.random.default_rng(seed))["num_epochs"] for seed in range(20)]
+        assert all(value == int(value) for value in drawn) and len(set(drawn)) > 1
+    for wrong in ("log:1:20", "linear:1:20", "int:0:3", "choice:1:2.5", 2.5):
+        with pytest.raises(UserError, match="num_epochs"):
+            configure({**given, "search": {"num_epochs": wrong}})
+    with pytest.raises(UserError, match="unknown hyperparameter 'num_epochs'"):
+        configure({"env": "CartPole-v1", "search": {"num_epochs": "int:1:3"}})

@@ -78,16 +78,16 @@ NORMALISED = {"normalise_observations": True, "normalise_returns": True}
 # Adam wants smaller steps than RMSProp.
 PPO_SEARCH = {"learning_rate": "log:0.00003:0.003", "clip_range": "linear:0.1:0.4"}
 PPO_CONTROL = Learner(  # zoo-ppo, CartPole
-    options={"unroll_length": 32, "envs_per_member": 8, "batch_size": 256, "num_epochs": 20},
-    hypers={"learning_rate": 1e-3, "trace_lambda": 0.8},
+    options={"unroll_length": 32, "envs_per_member": 8, "batch_size": 256},
+    hypers={"learning_rate": 1e-3, "trace_lambda": 0.8, "num_epochs": 20},
     search=PPO_SEARCH,
 )
 PPO_CONTINUOUS = Learner(  # CleanRL, but for its one environment
     options={"unroll_length": 128, "envs_per_member": 16, **NORMALISED}, search=PPO_SEARCH
 )
 PPO_IMAGES = Learner(  # zoo-ppo, Atari
-    options={"unroll_length": 128, "envs_per_member": 8, "batch_size": 256, "num_epochs": 4},
-    hypers={"learning_rate": 2.5e-4, "entropy_cost": 0.01, "clip_range": 0.1},
+    options={"unroll_length": 128, "envs_per_member": 8, "batch_size": 256},
+    hypers={"learning_rate": 2.5e-4, "entropy_cost": 0.01, "clip_range": 0.1, "num_epochs": 4},
     search=PPO_SEARCH,
 )
 SEEN = {"torso": "shallow", "rewards": "clip"}  # M16, M15
@@ -148,8 +148,8 @@ DEFAULTS: dict[str, Defaults] = {
                 recurrent_hypers={"learning_rate": 1e-3, "entropy_cost": 0.0005},
             ),
             Learner(  # zoo-ppo, LunarLander
-                options={"unroll_length": 1024, "envs_per_member": 16, "num_epochs": 4},
-                hypers={"trace_lambda": 0.98, "discount": 0.999, "entropy_cost": 0.01},
+                options={"unroll_length": 1024, "envs_per_member": 16},
+                hypers={"trace_lambda": 0.98, "discount": 0.999, "entropy_cost": 0.01, "num_epochs": 4},
                 search=PPO_SEARCH,
             ),
         ),
@@ -184,8 +184,8 @@ DEFAULTS: dict[str, Defaults] = {
                 recurrent_options=LONG_UNROLLS,
             ),
             Learner(  # starter
-                options={"unroll_length": 128, "envs_per_member": 16, "batch_size": 256, "num_epochs": 4, "torso": "small"},
-                hypers={"learning_rate": 1e-3, "entropy_cost": 0.01},
+                options={"unroll_length": 128, "envs_per_member": 16, "batch_size": 256, "torso": "small"},
+                hypers={"learning_rate": 1e-3, "entropy_cost": 0.01, "num_epochs": 4},
                 search=PPO_SEARCH,
             ),
             impala=SCALED_RETURNS,  # tuned
@@ -230,8 +230,8 @@ BY_ENVIRONMENT: dict[str, Settings] = {
         "learners": _learners(
             _with(ACTOR_CRITIC_CONTROL, options=_SEES_SCALES),  # zoo
             Learner(  # zoo-ppo
-                options={"unroll_length": 256, "envs_per_member": 16, "num_epochs": 4, **NORMALISED},
-                hypers={"trace_lambda": 0.94},
+                options={"unroll_length": 256, "envs_per_member": 16, **NORMALISED},
+                hypers={"trace_lambda": 0.94, "num_epochs": 4},
                 search=PPO_SEARCH,
             ),
             impala=SCALED_RETURNS,
@@ -241,8 +241,8 @@ BY_ENVIRONMENT: dict[str, Settings] = {
         "learners": _learners(
             _with(ACTOR_CRITIC_CONTROL, options=_SEES_SCALES),  # zoo
             Learner(  # zoo-ppo
-                options={"unroll_length": 16, "envs_per_member": 16, "num_epochs": 4, **NORMALISED},
-                hypers={"trace_lambda": 0.98},
+                options={"unroll_length": 16, "envs_per_member": 16, **NORMALISED},
+                hypers={"trace_lambda": 0.98, "num_epochs": 4},
                 search=PPO_SEARCH,
             ),
             impala=SCALED_RETURNS,

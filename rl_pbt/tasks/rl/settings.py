@@ -34,6 +34,7 @@ ALIASES = {
     "rms_prop_eps": "epsilon",
     "clip_coef": "clip_range",
     "clip_eps": "clip_range",
+    "n_epochs": "num_epochs",
 }
 
 
@@ -117,6 +118,8 @@ def searched(
         if isinstance(value, str) and ":" in value:
             for extreme in parse_dimension(value).extremes:
                 _legal(known, name, extreme)
+            if known[name].whole and value.partition(":")[0] not in ("int", "choice"):
+                raise BadSetting("search", f"cannot use {name}: it is a whole number, so write {name}=int:LOW:HIGH")
             ranges[name] = value
         else:
             held[name] = _legal(known, name, value)

@@ -308,7 +308,8 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
         pytest.param(["--agent", "a2c", "--methods", "pbt", "--executor", "ray", "--workers", "2"], marks=pytest.mark.nightly),
         pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
         pytest.param(
-            ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "num_epochs=2"], marks=pytest.mark.nightly
+            ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "--hypers", "num_epochs=2"],
+            marks=pytest.mark.nightly,
         ),
     ],
 )

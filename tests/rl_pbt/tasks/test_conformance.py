@@ -80,10 +80,10 @@ SPECIMENS = {
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
     ),
     "ppo": Specimen(
-        settings={**RL, "agent": "ppo", "agent_options": {**RL_OPTIONS, "batch_size": 8, "num_epochs": 2}},
-        hypers={**RL_HYPERS, "clip_range": 0.2},
+        settings={**RL, "agent": "ppo", "agent_options": {**RL_OPTIONS, "batch_size": 8}},
+        hypers={**RL_HYPERS, "clip_range": 0.2, "num_epochs": 2},
         still={"learning_rate": 0.0},
-        others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5, "clip_range": 0.01},
+        others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5, "clip_range": 0.01, "num_epochs": 3},
         units=400,
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
     ),

@@ -36,6 +36,7 @@ def task_of(agent: str, **options: Any) -> RLTask:
     sizes = {"unroll_length": 5, "envs_per_member": 4, "hidden": (16, 16), "core_size": 8}
     config = AGENTS[agent].config(**sizes | options)  # type: ignore[arg-type]
     own = {name: hyper.default for name, hyper in AGENTS[agent].make.HYPERS.items() if name not in HYPERS}
+    own |= {"num_epochs": 2.0} if "num_epochs" in own else {}
     return RLTask(env=resolve("CartPole-v1"), agent=agent, agent_config=config, eval_episodes=3, hypers=own)
 
 
@@ -43,8 +44,8 @@ TASKS = {
     "a2c": task_of("a2c", normalise_observations=True),
     "impala": task_of("impala", normalise_observations=True, policy_lag=2, optimiser="adam"),
     "impala-lstm": task_of("impala", normalise_returns=True, core="lstm"),
-    "ppo": task_of("ppo", normalise_observations=True, batch_size=8, num_epochs=2),
-    "ppo-lstm": task_of("ppo", normalise_returns=True, core="lstm", batch_size=10, num_epochs=2, target_kl=0.05),
+    "ppo": task_of("ppo", normalise_observations=True, batch_size=8),
+    "ppo-lstm": task_of("ppo", normalise_returns=True, core="lstm", batch_size=10, target_kl=0.05),
 }
 TASK = TASKS["a2c"]
 
@@ -55,7 +56,7 @@ def updates_of(task: RLTask) -> int:
     if not isinstance(config, PPOConfig):
         return 20
     streams, length = (20, 1) if config.core == "none" else (4, 5)
-    return 20 * config.num_epochs * math.ceil(streams / (config.batch_size // length))
+    return 20 * int(task.hypers["num_epochs"]) * math.ceil(streams / (config.batch_size // length))
 
 
 @pytest.fixture(autouse=True)

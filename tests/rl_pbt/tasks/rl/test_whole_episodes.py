@@ -158,7 +158,7 @@ def test_episodes_go_on_from_interval_to_interval(agent: str, options: dict[str,
     """An episode of Acrobot that is not solved has 500 steps: it takes five intervals of 100 steps."""
     config, checkpoints = acrobot(agent, **options), FolderCheckpoints(tmp_path)
     assert config.task_options["carry_episodes"] and config.task_options["unseen_from_step"] is None
-    still = {"clip_range": 0.2} if agent == "ppo" else {}
+    still = {"clip_range": 0.2, "num_epochs": 2} if agent == "ppo" else {}
     lengths = []
     for number in range(6):
         (result,) = interval(config, checkpoints, proposal(number, number - 1 if number else None, hypers=still))
