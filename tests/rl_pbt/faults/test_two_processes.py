@@ -28,7 +28,7 @@ def begun(*words: str, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=heed_signals,
+        preexec_fn=heed_signals,  # noqa: PLW1509 - it takes no lock
     )
 
 

@@ -510,7 +510,7 @@ def test_dry_run_words_and_plain_options(algorithm: str) -> None:
     assert TYPE.judging(config.task_options).startswith(
         "the mean return of 2 evaluation episodes, played whole with the likeliest"
     )
-    assert TYPE.judging({**config.task_options, "fitness": "training"}).endswith("costs no frames")
+    assert "costs no frames. Where none ended" in TYPE.judging({**config.task_options, "fitness": "training"})
     lines = dict(TYPE.describe(config, TYPE.make(config, Machine())))
     assert ("replay buffer" in lines) is (algorithm in ("dqn", "sac", "td3"))
     assert config.space.dimensions.keys() <= config.hypers.keys()
