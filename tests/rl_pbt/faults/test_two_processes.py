@@ -21,21 +21,7 @@ RUN = ["tune", "--task", "quadratic", "--methods", "pbt", "random", "--populatio
 
 def begun(*words: str, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "ignore", "-m", "rl_pbt", *words]
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heed_signals,  # noqa: PLW1509 - it takes no lock
-    )
-
-
-def heed_signals() -> None:
-    """As in a terminal, also where these tests run under nohup, which a run heeds."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
