@@ -199,11 +199,11 @@ class ActorCritic(ABC):
         self._finite[member] = True
 
     def unfinished(self, member: int, envs: int) -> State:
-        """What is known of a member's episodes that go on: for an interval that begins with them, and not part of its state."""
+        """What is known of a member's unfinished episodes: for an interval that continues them, and not part of its state."""
         return {} if self._return_scale is None else {"sums": self._return_scale.sums(envs)[member].cpu().numpy().copy()}
 
     def resume(self, member: int, envs: int, state: Mapping[str, Array]) -> None:
-        """Its episodes go on from there. Raises ValueError for what `unfinished` cannot have given."""
+        """Its episodes continue from there. Raises ValueError for what `unfinished` cannot have given."""
         own = self.unfinished(member, envs)
         if {name: array.shape for name, array in state.items()} != {name: array.shape for name, array in own.items()}:
             raise ValueError(f"it has {sorted(state)} of other shapes, or not {sorted(own)}")

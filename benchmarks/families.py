@@ -39,7 +39,7 @@ def agent_speed(question: tuple[str, str, float]) -> float | str:
     """
     from rl_pbt.cli.dry_run import measure
     from rl_pbt.making import machine
-    from rl_pbt.tasks.rl.interval import make
+    from rl_pbt.tasks.rl.making import make
 
     env, timed, seconds = question
     overlapped = timed == OVERLAPPED

@@ -32,7 +32,8 @@ from rl_pbt.making import machine
 from rl_pbt.records import Proposal
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob
-from rl_pbt.tasks.rl.interval import RLTask, make
+from rl_pbt.tasks.rl.interval import RLTask
+from rl_pbt.tasks.rl.making import make
 from rl_pbt.text import table
 
 MEMBERS = 4  # that train on the one worker

@@ -147,7 +147,7 @@ class _Game:
             self._emulator.act(self._actions[NOOP])
         return self._show() if noops else self.first_frame  # going back changes no screen
 
-    def go_on(self, played: Array) -> None:
+    def continue_from(self, played: Array) -> None:
         """To where these frames of an episode led, [F] numbers of actions. Raises ValueError for what cannot have been played.
 
         The emulator's own state is known if it was here; otherwise the frames are played again. What a checkpoint says its state
@@ -165,7 +165,7 @@ class _Game:
             self._emulator.act(self._actions[action])
 
     def leave(self) -> Array:
-        """The frames of the episode so far, [F]: all that `go_on` needs, here or elsewhere."""
+        """The frames of the episode so far, [F]: all that `continue_from` needs, here or elsewhere."""
         _left[self._key()] = self._emulator.cloneState()
         while len(_left) > MOST_LEFT:
             del _left[next(iter(_left))]
@@ -264,8 +264,8 @@ class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
         ):
             if not 0 <= frames <= len(played):
                 raise ValueError(f"it cannot be {frames} frames long")
-            if not ended:  # the next step begins anew
-                game.go_on(played[:frames])
+            if not ended:  # the next step begins an episode
+                game.continue_from(played[:frames])
         self._ended = state["ended"].copy()
         self._frames = [frame.copy() for frame in state["shown"].swapaxes(0, 1)]
 

@@ -44,7 +44,7 @@ class Dynamics(ABC):
 
 @final
 class Population:
-    """B copies for each of P members, in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and begins anew.
+    """B copies for each of P members, in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and begins another.
 
     Copy b of a member that is reset with seed s draws as a single environment that is reset with s + b, or all draw from the
     stream of s, as `dynamics` has it. Copies that do not step keep their state, and show what they showed.
@@ -91,7 +91,7 @@ class Population:
         return {name: array.copy() for name, array in found.items()}
 
     def resume(self, member: int, state: Mapping[str, Array]) -> None:
-        """The member's episodes go on from there, as after `resuming.Resumes.resume`. Raises ValueError."""
+        """The member's episodes continue from there, as after `resuming.Resumes.resume`. Raises ValueError."""
         check_like(state, self.state(member))
         at = slice(member * self._shape[1], (member + 1) * self._shape[1])
         self._states[:, at] = state["states"].T

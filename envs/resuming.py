@@ -1,4 +1,4 @@
-"""Environments that can be left in the middle of an episode, and gone on with elsewhere."""
+"""Environments that can be left in the middle of an episode, which is continued elsewhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Resumes(ABC):
     @abstractmethod
     def state(self) -> dict[str, Array]:
         """Where the episode of each copy stands, in arrays [B, ...]: `shown`, the last observations; `ended`, whether the next
-        step begins anew; and what else there is."""
+        step begins an episode; and what else there is."""
 
     @abstractmethod
     def resume(self, state: Mapping[str, Array]) -> None:
-        """Go on from there; to be called after a reset, from whose seeds all randomness comes that is to come.
+        """Continue from there; to be called after a reset, from whose seeds all randomness comes that is to come.
 
         Raises ValueError for what cannot be a state of these environments.
         """

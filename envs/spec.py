@@ -29,7 +29,7 @@ class EnvSpec:
     frame_skip: int = 1
     max_episode_frames: int | None = None  # None also where the environment sets a limit of its own
     options: Options = field(default_factory=dict)
-    resumable: bool = False  # whether its episodes can be left and gone on with, as `resuming` says
+    resumable: bool = False  # whether its episodes can be left and continued, as `resuming` says
     reusable: bool = False  # whether it is known that a seeded reset leaves nothing of what was played before
 
     def __post_init__(self) -> None:

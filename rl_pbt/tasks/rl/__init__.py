@@ -2,7 +2,7 @@
 
 `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval` (the
 task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is told of
-it), `collecting` (a policy meets environments),
+it), `making` (a configuration -> the task), `collecting` (a policy meets environments),
 `environments` (those of a group of members, stepped together). Modules that load torch are loaded when settings are completed or
 a task is made.
 """
@@ -61,7 +61,7 @@ class RLType:
         return None if options["agent_options"].get("anneal", "none") == "none" else "the learning rate is annealed"
 
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
-        from rl_pbt.tasks.rl.interval import make
+        from rl_pbt.tasks.rl.making import make
 
         return make(config, machine)
 

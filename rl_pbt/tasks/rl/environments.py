@@ -197,7 +197,7 @@ class MemberEnvironments:
         self._check(self.observations, "observation", "reset")
 
     def unfinished(self, member: int) -> dict[str, Array]:
-        """Where a member's episodes stand, for an interval that goes on with them: arrays [B, ...], without random streams.
+        """Where a member's episodes stand, for an interval that continues them: arrays [B, ...], without random streams.
 
         For a member that has lost nothing, in environments whose spec is `resumable`.
         """
@@ -205,7 +205,7 @@ class MemberEnvironments:
         return {**stand, "returns": self._returns[member].copy(), "lengths": self._lengths[member].copy()}
 
     def resume(self, member: int, state: Mapping[str, Array]) -> None:
-        """A member's episodes go on from there; before the first step. Raises ValueError for what is no such state."""
+        """A member's episodes continue from there; before the first step. Raises ValueError for what is no such state."""
         own = {"returns": self._returns[member], "lengths": self._lengths[member]}
         check_like({name: array for name, array in state.items() if name in own}, own)
         stand = {name: array for name, array in state.items() if name not in own}

@@ -14,20 +14,17 @@ import torch
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace, make_network
 from rl_pbt.arrays import Array, State
-from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
-from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import built
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, unheeded
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED, no_fitness
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, longest_episode, resolved
+from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
-from rl_pbt.tasks.rl.metrics import metrics_of
-from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.metrics import metrics_of, result_of
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.winner import Winner
 
@@ -47,7 +44,7 @@ class RLTask:
     `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
     generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
     evaluation episodes where none did; "none" is for a rehearsal. Evaluation and test take the likeliest actions if `greedy`.
-    `hypers` are the values of those that the search leaves alone. With `carry_episodes` training goes on with the member's own
+    `hypers` are the values of those that the search leaves alone. With `carry_episodes` training continues the member's own
     episodes where its interval before left them; a copy of another member begins new ones. Episodes that are judged are cut after
     the frames of `longest_episode`, and counted as capped. Two choices are for a worker with a core to spare, and like `threads`
     change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
@@ -126,7 +123,7 @@ class RLTask:
             if judged.failed.get(index, DIVERGED) == DIVERGED:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
             failure = judged.failed.get(index) or no_fitness(judged.episodes[index])
-            results.append(_result(proposal, failure, judged.episodes[index], cost, metrics, job.lineage_units[index]))
+            results.append(result_of(proposal, failure, judged.episodes[index], cost, metrics, job.lineage_units[index]))
         return results
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
@@ -355,49 +352,5 @@ def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
     return [partial(advance, 0, proposal.id) for proposal in job.proposals]
 
 
-def make(config: RunConfig, machine: Machine) -> RLTask:
-    """The task of a configuration. Raises UserError where its environment, its agent or its device is not to be had here."""
-    chosen = built(RLOptions, config.task_options)
-    _check_device(chosen.device)
-    env = resolved(chosen.env, chosen.backend)
-    spare = chosen.device != "cpu" or machine.workers < machine.cores  # a core, or a device, that would otherwise be idle
-    return RLTask(
-        env=env,
-        agent=chosen.agent,
-        budget=config.budget,
-        agent_config=built(AGENTS[chosen.agent].config, chosen.agent_options),
-        hypers={name: float(value) for name, value in config.hypers.items()},
-        eval_episodes=chosen.eval_episodes,
-        fitness=chosen.fitness,
-        longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
-        greedy=chosen.eval_policy == "greedy",
-        carry_episodes=chosen.carry_episodes,
-        device=chosen.device,
-        learn_beside=spare,
-        step_together=spare,
-    )
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError):
-        raise BadSetting("device", f"{name!r} is not available here: use cpu") from None
-
-
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def _result(
-    proposal: Proposal, failure: str | None, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
-) -> Result:
-    return Result(
-        proposal=proposal.id,
-        fitness=None if failure else float(np.mean(judged.returns)),
-        failure=failure,
-        returns=() if failure else tuple(judged.returns),
-        cost=cost,
-        metrics=metrics,
-        lineage_units=parent_units + cost.train_units,
-    )

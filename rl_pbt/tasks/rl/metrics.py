@@ -1,4 +1,4 @@
-"""What is told of an interval of an agent beside its fitness."""
+"""What is told of an interval of an agent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rl_pbt.arrays import Array
+from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.tasks.playing import episode_metrics
 from rl_pbt.tasks.rl.environments import Episodes
 
@@ -29,3 +30,17 @@ def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, eva
         metrics["train/entropy_loss"] *= -1.0
     metrics |= episode_metrics(trained, evaluated)
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def result_of(
+    proposal: Proposal, failure: str | None, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
+) -> Result:
+    return Result(
+        proposal=proposal.id,
+        fitness=None if failure else float(np.mean(judged.returns)),
+        failure=failure,
+        returns=() if failure else tuple(judged.returns),
+        cost=cost,
+        metrics=metrics,
+        lineage_units=parent_units + cost.train_units,
+    )

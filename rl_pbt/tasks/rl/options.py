@@ -37,7 +37,7 @@ class RLOptions:
     )
     carry_episodes: bool = option(
         False,
-        help="go on with a member's own unfinished episodes in its next interval (default: true where its environments can)",
+        help="continue a member's own unfinished episodes in its next interval (default: true where its environments can)",
     )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")
     device: str = option("cpu", help="cpu or cuda", trains=False)

@@ -70,7 +70,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
         whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
     if whole["carry_episodes"] and not env.resumable:
-        raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and gone on with")
+        raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
     if not recorded and not whole["carry_episodes"]:
         whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
     return whole

@@ -34,7 +34,7 @@ class Training:
     its own.
 
     With `beside`, acting and learning run at the same time where the agent's lag allows it and observations are images. Members
-    whose episodes are `unfinished` go on with them. `ages` are frames that each has trained for before, of a `budget` in all.
+    whose episodes are `unfinished` continue them. `ages` are frames that each has trained for before, of a `budget` in all.
     """
 
     agent: ActorCritic
@@ -60,7 +60,7 @@ class Training:
         return {name: torch.stack([row[name] for row in rows]).mean(0).cpu().numpy() for name in (rows[0] if rows else ())}
 
     def left(self, member: int) -> dict[str, Array]:
-        """The episodes of a member that have not ended, for the next interval to go on with."""
+        """The episodes of a member that have not ended, for the next interval to continue."""
         parts = {
             ENVIRONMENTS: self.environments.unfinished(member),
             AGENT: self.agent.unfinished(member, self.config.envs_per_member),

@@ -1,0 +1,44 @@
+"""From a configuration to the task."""
+
+from __future__ import annotations
+
+import torch
+
+from rl_pbt.agents import AGENTS
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting
+from rl_pbt.options import built
+from rl_pbt.tasks.base import Machine
+from rl_pbt.tasks.rl.environments import longest_episode, resolved
+from rl_pbt.tasks.rl.interval import RLTask
+from rl_pbt.tasks.rl.options import RLOptions
+
+
+def make(config: RunConfig, machine: Machine) -> RLTask:
+    """The task of a configuration. Raises UserError where its environment, its agent or its device is not to be had here."""
+    chosen = built(RLOptions, config.task_options)
+    _check_device(chosen.device)
+    env = resolved(chosen.env, chosen.backend)
+    spare = chosen.device != "cpu" or machine.workers < machine.cores  # a core, or a device, that would otherwise be idle
+    return RLTask(
+        env=env,
+        agent=chosen.agent,
+        budget=config.budget,
+        agent_config=built(AGENTS[chosen.agent].config, chosen.agent_options),
+        hypers={name: float(value) for name, value in config.hypers.items()},
+        eval_episodes=chosen.eval_episodes,
+        fitness=chosen.fitness,
+        longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
+        greedy=chosen.eval_policy == "greedy",
+        carry_episodes=chosen.carry_episodes,
+        device=chosen.device,
+        learn_beside=spare,
+        step_together=spare,
+    )
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError):
+        raise BadSetting("device", f"{name!r} is not available here: use cpu") from None
