@@ -219,8 +219,10 @@ class ActorCritic(ABC):
         part of its budget that each has yet to train for, where learning rates are annealed.
         """
         rollout = rollout.to(self._device)
-        scale = [1.0] * len(self._finite) if left is None else [ANNEALED[self._config.anneal](part) for part in left]
-        self._rates = self._hypers["learning_rate"] * torch.tensor(scale, device=self._device)
+        self._rates = self._hypers["learning_rate"]
+        if left is not None and self._config.anneal != "none":
+            anneal = ANNEALED[self._config.anneal]
+            self._rates = self._rates * torch.tensor([anneal(part) for part in left], device=self._device)
         # [T+1, P, B, ...] -> [P, (T+1) B, ...]: one pass through the network for all values and policies.
         observations = rollout.observations.transpose(0, 1).flatten(1, 2)
         if self._normaliser is not None:
@@ -257,15 +259,16 @@ class ActorCritic(ABC):
     def _step(self, loss: Tensor, active: Tensor | None = None) -> Tensor:
         """One update of every member, or of those that are active [P], from their losses [P]. Norms of the gradients, [P]."""
         loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
-        resting = torch.zeros_like(self._finite) if active is None else ~active
-        before = {name: slot[resting].clone() for name, slot in self._slots().items()} if resting.any() else {}
+        resting = None if active is None or bool(active.all()) else ~active
+        before = {} if resting is None else {name: slot[resting].clone() for name, slot in self._slots().items()}
         others = {name: self._hypers[name] for name in ("max_grad_norm", "epsilon")}
         grad_norm = self._optimiser.step(learning_rate=self._rates, **others)
         self._updates += 1
-        self._finite &= resting | (torch.isfinite(loss.detach()) & torch.isfinite(grad_norm))
-        after = self._slots() if before else {}
-        for name, slot in before.items():
-            after[name][resting] = slot
+        finite = torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
+        self._finite &= finite if resting is None else finite | resting
+        if resting is not None:
+            for name, slot in self._slots().items():
+                slot[resting] = before[name]
         return grad_norm
 
     def _transitions(self, rollout: Rollout, values: Tensor, log_probs: Tensor) -> Transitions:

@@ -22,10 +22,8 @@ class HyperSpec:
 
     def complaint(self, value: float) -> str | None:
         """Why a value is not legal, or None where it is."""
-        if self.whole and value != round(value):
-            return f"must be a whole number, but is {value:g}"
         if self.low < value <= self.high or (value == self.low and not self.above_low):
-            return None
+            return f"must be a whole number, but is {value:g}" if self.whole and value != round(value) else None
         bound = f"above {self.low:g}" if self.above_low else f"{self.low:g} or more"
         return f"must be {bound}" + (f" and at most {self.high:g}" if self.high < FINITE else "") + f", but is {value:g}"
 

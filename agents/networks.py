@@ -64,7 +64,7 @@ def dense_weights(name: str, rows: int, columns: int, gain: float, generator: to
 
 
 def computes_in_bfloat16(device: str) -> bool:
-    """Whether a device multiplies bfloat16 numbers by itself; a processor that does not is slower with them than in float32."""
+    """Whether a device multiplies bfloat16 numbers by itself; a processor that does not is far slower than in float32."""
     if device != "cpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

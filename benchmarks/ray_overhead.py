@@ -2,9 +2,9 @@
 
     python -m benchmarks.ray_overhead [--env ID ...] [--frames N] [--repeats N] [--out FILE.json]
 
-Whole commands are timed, from the first import to the report: Ray's start and end are part of it, a few seconds whatever the
-run. Everything else is at its default, and so is the budget where none is given. The two take turns, the first of a round being
-the other one each time, so that a machine that drifts drifts for both. Reported are medians, and of the ratios within a round.
+Whole commands are timed, from the first import to the report: Ray's start and end are part of it. Everything else is at its
+default, and so is the budget where none is given. The two take turns, the first of a round being the other one each time, so
+that a machine that drifts drifts for both. Reported are medians, and of the ratios within a round.
 """
 
 from __future__ import annotations

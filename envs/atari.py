@@ -108,7 +108,7 @@ def _emulator(game: str) -> ALEInterface:
 
 # Where emulators of this process stood when they were left, by game and frames of the episode.
 _left: dict[tuple[str, bytes], ALEState] = {}
-MOST_LEFT = 1_000  # of some 8 kB each
+MOST_LEFT = 1_000  # of some 8 kB each, and a byte for each frame played
 
 
 @final

@@ -124,7 +124,7 @@ def _same_but_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) 
         raise BadSetting("budget", f"cannot be extended for {', '.join(whole)}, which chose for all of it: start a new run")
     planned = task_type(recorded.task).planned_for_all(recorded.task_options)
     if config.budget > recorded.budget and planned is not None:
-        raise BadSetting("budget", f"cannot be extended, for {planned} over all of it: start a new run")
+        raise BadSetting("budget", f"cannot be extended, since {planned} over all of it: start a new run")
     _same(replace(config, budget=recorded.budget), recorded, folder)
 
 

@@ -53,8 +53,7 @@ def _look_around() -> None:
 
 def _started(name: str, words: Sequence[str], program: str) -> int:
     end_at_once()
-    # Ray's workers have servers of their own, and it starts more slowly beside another one.
-    if name in TRAINS and not {"--task", "ray", "--executor=ray"} & set(words) and (os.cpu_count() or 1) > 1:
+    if name in TRAINS and "--task" not in words and (os.cpu_count() or 1) > 1:
         from rl_pbt.executors.processes import prepare
 
         prepare("rl_pbt.tasks.rl.interval")  # on another core, while this process imports what comes next

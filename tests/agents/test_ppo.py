@@ -13,6 +13,7 @@ from rl_pbt.agents.ppo import PPO, PPOConfig
 from tests.agents.test_actor_critic import (
     ENVS,
     LENGTH,
+    MEMBERS,
     SPACES,
     Reference,
     assert_states_close,
@@ -22,17 +23,7 @@ from tests.agents.test_actor_critic import (
 )
 
 CONFIG = PPOConfig(hidden=(8, 6), batch_size=7)
-HYPERS = {
-    "learning_rate": [1e-3, 7e-3, 3e-2],
-    "entropy_cost": [0.0, 0.3, 0.01],
-    "discount": [0.5, 0.9, 0.99],
-    "value_cost": [0.5, 0.1, 1.0],
-    "trace_lambda": [1.0, 0.8, 0.95],
-    "max_grad_norm": [0.5, 2.0, 0.1],
-    "epsilon": [1e-5, 1e-3, 1e-2],
-    "clip_range": [0.2, 0.05, 0.4],
-    "num_epochs": [3, 1, 2],
-}
+HYPERS = {**MEMBERS, "clip_range": [0.2, 0.05, 0.4], "num_epochs": [3, 1, 2]}
 
 
 def make_agent(kind: str = "discrete", config: PPOConfig = CONFIG, seeds=(1, 2, 3), **hypers: list[float]) -> PPO:

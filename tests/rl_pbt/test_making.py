@@ -142,6 +142,7 @@ def test_a_run_of_a_version_with_fewer_options_is_the_same_when_it_is_resumed(ag
         fewer = {name: value for name, value in options.items() if name != missing}
         recorded = replace(whole, task_options={**whole.task_options, "agent_options": fewer})
         assert configure({}, recorded) == recorded
+        assert task_type("rl").describe(recorded, make_task(recorded, 1)), "a dry run of it, too"
         named = configure({"agent_options": {missing: options[missing]}}, recorded)
         assert named.task_options["agent_options"] == options
 
@@ -167,7 +168,7 @@ def test_a_whole_number_is_searched_among_whole_numbers() -> None:
         config = configure({**given, "search": {"n_epochs": ranged}})
         drawn = [config.space.sample(np.random.default_rng(seed))["num_epochs"] for seed in range(20)]
         assert all(value == int(value) for value in drawn) and len(set(drawn)) > 1
-    for wrong in ("log:1:20", "linear:1:20", "int:0:3", "choice:1:2.5", 2.5):
+    for wrong in ("log:1:20", "linear:1:20", "int:0:3", "choice:1:2.5", 2.5, float("inf"), float("nan")):
         with pytest.raises(UserError, match="num_epochs"):
             configure({**given, "search": {"num_epochs": wrong}})
     with pytest.raises(UserError, match="unknown hyperparameter 'num_epochs'"):

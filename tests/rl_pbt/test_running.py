@@ -41,9 +41,9 @@ def test_a_larger_budget_extends_a_run(settings: dict[str, Any], tmp_path: Path)
         (
             {"env": "CartPole-v1", "agent": "ppo", "agent_options": {"anneal": "linear"}},
             {"budget": 10**6},
-            r"cannot be extended, for the learning rate is annealed over all of it: start a new run",
+            r"cannot be extended, since the learning rate is annealed over all of it: start a new run",
         ),
-        ({"env": "CartPole-v1", "agent": "sb3:dqn"}, {"budget": 10**6}, r"for its exploration falls over all of it"),
+        ({"env": "CartPole-v1", "agent": "sb3:dqn"}, {"budget": 10**6}, r"since its exploration falls over all of it"),
         ({"task": "quadratic"}, {"population": 77}, r"holds a run of another configuration \(population: 77, not 8\)"),
         ({"task": "quadratic"}, {"budget": 10**6, "population": 77}, r"holds a run of another configuration"),
     ],

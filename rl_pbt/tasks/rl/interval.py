@@ -228,7 +228,7 @@ class RLTask:
     def _agent(self, job: IntervalJob) -> tuple[ActorCritic, dict[int, State]]:
         """Weights, optimiser moments and normaliser of the parents first; then the hyperparameters of the proposals, live.
 
-        And the unfinished episodes of members that go on from their own checkpoints; a copy begins new ones.
+        And the unfinished episodes of members that continue from their own checkpoints; a copy begins new ones.
         """
         agent = self._new_agent(
             [

@@ -16,18 +16,14 @@ TAGS = {
     "policy_loss": "train/policy_gradient_loss",
     "value_loss": "train/value_loss",
     "entropy": "train/entropy_loss",
-    "explained_variance": "train/explained_variance",
-    "grad_norm": "train/grad_norm",
-    "approx_kl": "train/approx_kl",
-    "clip_fraction": "train/clip_fraction",
 }
 
 
 def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
-    """Of one member, of what all learned and of its episodes. Finite scalars under SB3's names."""
-    metrics = {TAGS[name]: float(values[member]) for name, values in learned.items()}
-    if learned:
-        metrics["train/entropy_loss"] *= -1.0
+    """Of one member, of what all learned and of its episodes. Finite scalars under SB3's names, or the agent's own."""
+    metrics = {TAGS.get(name, f"train/{name}"): float(values[member]) for name, values in learned.items()}
+    if "entropy" in learned:
+        metrics[TAGS["entropy"]] *= -1.0
     metrics |= episode_metrics(trained, evaluated)
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
@@ -35,6 +31,7 @@ def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, eva
 def result_of(
     proposal: Proposal, failure: str | None, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
 ) -> Result:
+    """Of a proposal whose parent is `parent_units` old, judged by these episodes unless it failed."""
     return Result(
         proposal=proposal.id,
         fitness=None if failure else float(np.mean(judged.returns)),

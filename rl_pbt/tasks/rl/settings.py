@@ -169,7 +169,7 @@ def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
     env = resolved(chosen.env, chosen.backend)
     limits = [frames for frames in (env.max_episode_frames, chosen.max_episode_frames) if frames is not None]
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
-    copies = int(chosen.agent_options["envs_per_member"])
+    copies = options.built(AGENTS[chosen.agent].config, chosen.agent_options).envs_per_member
     seen = None if chosen.carry_episodes else seen_in_words(env, copies, config.interval)
     return [
         ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
