@@ -287,4 +287,21 @@ BY_ENVIRONMENT: dict[str, Settings] = {
 
 def defaults_of(family: str, env_id: str) -> Defaults:
     """Of an environment: its family's, and over them its own."""
-    return replace(DEFAULTS.get(family, CONTROL), **BY_ENVIRONMENT.get(env_id, {}))
+    return replace(DEFAULTS[family], **BY_ENVIRONMENT.get(env_id, {}))
+
+
+def is_unknown(family: str, env_id: str) -> bool:
+    """Whether only the environment itself can tell what it is like: `defaults_of_unknown` are for those."""
+    return family in ("gymnasium", "classic_control") and env_id not in BY_ENVIRONMENT
+
+
+def defaults_of_unknown(*, continuous: bool, pictures: bool) -> Defaults:
+    """By its actions and its observations; those of pictures are not normalised, since networks for them scale them."""
+    if not continuous:
+        return CONTROL
+    if not pictures:
+        return CONTINUOUS
+    learners = {
+        agent: _with(learner, options={"normalise_observations": False}) for agent, learner in CONTINUOUS.learners.items()
+    }
+    return replace(CONTINUOUS, learners=learners)

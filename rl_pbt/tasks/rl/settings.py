@@ -15,9 +15,10 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.defaults import defaults_of
+from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
 from rl_pbt.tasks.rl.environments import cut_episodes, resolved
 from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import readable
 
@@ -78,17 +79,17 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
 
 def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
     """Of a new run. What depends on the budget and the population depends on those that were given."""
-    family = defaults_of(env.family, env.id)
-    budget = given.get("budget", family.frames)
-    population = given.get("population", family.population)
-    learner = family.learner(agent)
+    known = _defaults_for(env)
+    budget = given.get("budget", known.frames)
+    population = given.get("population", known.population)
+    learner = known.learner(agent)
     fixed, hypers = dict(learner.options), dict(learner.hypers)
     if not computes_in_bfloat16(given.get("device", "cpu")):
         fixed.pop("autocast", None)
     if agent_options(agent, given.get("agent_options", {}), fixed)["core"] != "none":
         fixed |= learner.recurrent_options
         hypers |= learner.recurrent_hypers
-    interval = given.get("interval", min(family.interval, max(budget, 1)))
+    interval = given.get("interval", min(known.interval, max(budget, 1)))
     carried = given.get("carry_episodes", env.resumable)
     if not carried and not {"envs_per_member", "unroll_length"} & set(given.get("agent_options", {})):
         fixed = fitted(env, agent_options(agent, {}, fixed), interval)
@@ -99,12 +100,19 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
         "interval": interval,
         "group_size": half(population),
         "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].make.HYPERS.items()},
-        "search": {**family.search, **learner.search},
-        "eval_episodes": family.eval_episodes,
+        "search": {**known.search, **learner.search},
+        "eval_episodes": known.eval_episodes,
         "carry_episodes": carried,
-        "test_episodes": family.test_episodes,
+        "test_episodes": known.test_episodes,
         "agent_options": fixed,
     }
+
+
+def _defaults_for(env: EnvSpec) -> Defaults:
+    if not is_unknown(env.family, env.id):
+        return defaults_of(env.family, env.id)
+    nature = nature_of(env)
+    return defaults_of_unknown(continuous=nature.continuous, pictures=nature.pictures)
 
 
 def searched(

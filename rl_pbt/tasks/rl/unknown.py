@@ -1,0 +1,80 @@
+"""What an environment that no defaults know is like: its actions and its observations, found out in a process of its own.
+
+Only the environment itself can tell, and its constructor may do anything: hang, or end the process that calls it. That must not
+be the process that plans a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+from gymnasium import spaces
+
+from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, UnknownEnvironment, close_quietly, make_vector, resolve
+from rl_pbt.envs.aliases import Vector
+from rl_pbt.tasks import process_group
+
+PATIENCE_S = 60.0  # for the import of a package and for one constructor
+FOUND, NOT_REGISTERED = 70, 71  # statuses with which no environment ends by chance
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """Whether actions are numbers in a range, and whether an observation has more than one axis, as pictures have."""
+
+    continuous: bool = False
+    pictures: bool = False
+
+    @classmethod
+    def of(cls, env: Vector) -> Nature:
+        """Of an environment that could be made."""
+        observation = env.single_observation_space.shape or ()
+        return cls(continuous=isinstance(env.single_action_space, spaces.Box), pictures=len(observation) > 1)
+
+
+def nature_of(spec: EnvSpec) -> Nature:
+    """Of an environment. Where it cannot be made, what most are: the run that comes will tell what is wrong with it."""
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        ended = process_group.run(
+            [sys.executable, "-m", __name__, spec.id],
+            cwd=os.getcwd(),
+            env={**os.environ, "PYTHONPATH": path},
+            timeout_s=PATIENCE_S,
+            scratch=Path(scratch),
+        )
+    if ended.status == FOUND:
+        return Nature(**json.loads(ended.out.splitlines()[-1]))
+    return _made_here(spec) if ended.status == NOT_REGISTERED else Nature()
+
+
+def _made_here(spec: EnvSpec) -> Nature:
+    """Of an environment that a script has registered, and so no other process can make."""
+    try:
+        env = make_vector(spec, 1)
+    except Exception:
+        return Nature()
+    found = Nature.of(env)
+    close_quietly(env)
+    return found
+
+
+def main() -> None:
+    """In the process of its own: the last line that it prints is the answer."""
+    try:
+        spec = resolve(sys.argv[1])
+    except (UnknownEnvironment, EnvironmentUnavailable):
+        sys.exit(NOT_REGISTERED)
+    print(f"\n{json.dumps(asdict(Nature.of(make_vector(spec, 1))))}", flush=True)
+    os._exit(FOUND)  # at once: what the environment does when it is closed is not to be seen
+
+
+if __name__ == "__main__":
+    main()
