@@ -25,6 +25,7 @@ from gymnasium.vector.utils import batch_space
 from rl_pbt.envs.aliases import Array, Info, Options, Pixels, Vector, VectorStep
 from rl_pbt.envs.blocks import block_means
 from rl_pbt.envs.resuming import Resumes, check_like
+from rl_pbt.envs.spec import WrongOption
 from rl_pbt.envs.stepping import StepsInHalves
 
 FRAME_SKIP = 4
@@ -67,6 +68,34 @@ def options_of(game: str) -> Options:
         "batch_size": 0,
         "thread_affinity_offset": -1,
     }
+
+
+# What a user may set, with the least and the most.
+SETTABLE: Mapping[str, tuple[float, float]] = {
+    "stack_num": (1, 64),
+    "repeat_action_probability": (0, 1),
+    "noop_max": (0, 1000),
+    "full_action_space": (0, 1),
+    "use_fire_reset": (0, 1),
+}
+NOT_POOLED = ("full_action_space", "use_fire_reset")  # what PoolAllFrames has not
+
+
+def chosen(options: Options, settings: Options) -> Options:
+    """Settings of a game, as its `options` hold them. Raises WrongOption."""
+    found = {}
+    for name, value in settings.items():
+        if name not in SETTABLE or (options["pooled_block"] and name in NOT_POOLED and value != options[name]):
+            known = [one for one in SETTABLE if not (options["pooled_block"] and one in NOT_POOLED)]
+            raise WrongOption(f"cannot set {name!r} of {options['game']}: what can be set is {', '.join(known)}")
+        kind, (least, most) = type(options[name]), SETTABLE[name]
+        number = isinstance(value, int) and kind is float and not isinstance(value, bool)
+        if not (number or type(value) is kind) or not least <= value <= most:
+            raise WrongOption(
+                f"cannot be used: {name} must be like {options[name]}, from {least} to {most}, but is {value!r:.100}"
+            )
+        found[name] = kind(value)
+    return found
 
 
 def make(options: Options, num_envs: int, threads: int) -> Vector:

@@ -9,6 +9,7 @@ import gymnasium
 
 from rl_pbt.envs import atari, vector
 from rl_pbt.envs.aliases import Vector
+from rl_pbt.envs.chosen import STACK
 from rl_pbt.envs.classic_control import CLASSIC_CONTROL
 from rl_pbt.envs.envpool import EnvPool
 from rl_pbt.envs.families import register
@@ -51,7 +52,12 @@ class Gymnasium:
 
     def make_population(self, spec: EnvSpec, members: int, copies: int) -> Population | None:
         registered = gymnasium.registry.get(spec.id)
-        if registered is None or registered.kwargs or registered.additional_wrappers or "make_kwargs" in spec.options:
+        if (
+            registered is None
+            or registered.kwargs
+            or registered.additional_wrappers
+            or {"make_kwargs", STACK} & spec.options.keys()
+        ):
             return None
         dynamics = CLASSIC_CONTROL.get(str(registered.entry_point))
         if dynamics is None or dynamics.one_stream == spec.copies_are_independent:

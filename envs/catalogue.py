@@ -15,29 +15,36 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
 from rl_pbt.envs import atari, names, probes
-from rl_pbt.envs.aliases import Vector
+from rl_pbt.envs.aliases import Options, Vector
 from rl_pbt.envs.backends import BACKENDS
+from rl_pbt.envs.chosen import with_options
 from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register, require
 from rl_pbt.envs.population import Population
-from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment
+from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
 
 gymnasium.register_envs(ale_py)
 gymnasium.register_envs(probes)
 
 
-def resolve(name: str, *, backend: str = DEFAULT_BACKEND) -> EnvSpec:
+def resolve(name: str, *, backend: str = DEFAULT_BACKEND, options: Options | None = None) -> EnvSpec:
     """`Pacman`, `ms_pacman`, `ALE/Pong-v5`, `cartpole`, `MinAtar/Breakout-v1`, `probe/Discount` or `module:Id`.
 
     An exact id is itself. Otherwise case and separators do not matter, and no version means the newest one. A package that
-    registers ids when imported is imported only when the name begins like one of its own.
-    Raises UnknownEnvironment, and EnvironmentUnavailable where a package is not installed or the backend has no such
-    environment.
+    registers ids when imported is imported only when the name begins like one of its own. `options` are what a user sets of it:
+    arguments of its constructor, `max_episode_steps`, `frame_stack`.
+    Raises UnknownEnvironment, EnvironmentUnavailable where a package is not installed or the backend has no such environment,
+    and WrongOption.
     """
     if backend not in BACKENDS:
         raise UnknownEnvironment(f"unknown backend {backend!r}: one of {', '.join(BACKENDS)}")
     module, colon, id_ = name.rpartition(":")
     spec = _from_module(module, id_) if colon else _from_name(name)
-    return BACKENDS[backend].spec_of(spec)
+    if options and backend != DEFAULT_BACKEND:
+        raise WrongOption(f"cannot be set with the backend {backend}: leave one of the two out")
+    chosen = with_options(spec, options or {})
+    if chosen.family != "atari":
+        chosen = replace(chosen, resumable=make_population(chosen, 1, 1) is not None)
+    return BACKENDS[backend].spec_of(chosen)
 
 
 def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
@@ -93,7 +100,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
     # CartPole's NumPy vector environment is 9x the sync one; JAX's (phys2d) is untried. The choice rests on
     # the id, not on what is installed, since the two kinds draw different random numbers.
     vectorised = spec.vector_entry_point is not None and spec.namespace != "phys2d" and not spec.additional_wrappers
-    made = EnvSpec(
+    return EnvSpec(
         id=id_,
         family=name,
         frame_skip=family.frame_skip,
@@ -105,7 +112,6 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
             **family.options,
         },
     )
-    return replace(made, resumable=make_population(made, 1, 1) is not None)
 
 
 def _as_json(value: object) -> object:

@@ -17,6 +17,10 @@ class EnvironmentUnavailable(RuntimeError):
     """A known environment that cannot be made here; one line that says why and what to do, such as what to install."""
 
 
+class WrongOption(ValueError):
+    """An option that an environment does not have, or cannot have so; one line, to follow the name of the setting."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvSpec:
     """One environment. `frame_skip` is emulator frames in an agent step; `options` is what is set, in plain JSON types.

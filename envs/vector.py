@@ -10,11 +10,12 @@ import gymnasium
 from gymnasium import error as gymnasium_error
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import FlattenObservation
-from gymnasium.wrappers.vector import FlattenObservation as FlattenObservations
+from gymnasium.wrappers import FrameStackObservation
 
 from rl_pbt.envs.aliases import Env, Options, Space, UnknownEnv, Vector
+from rl_pbt.envs.chosen import STACK
 from rl_pbt.envs.families import FAMILIES
+from rl_pbt.envs.flattening import Flat, FlatVector
 from rl_pbt.envs.guarding import Guarded, close_quietly
 from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 
@@ -45,6 +46,8 @@ def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))
+    if STACK in spec.options:  # black before an episode begins, as in ale_py
+        wrappers.append(functools.partial(FrameStackObservation, stack_size=spec.options[STACK], padding_type="zero"))
     # Processes that are forked from one that has threads may hang.
     vector_kwargs = {"context": "spawn"} if mode == "async" else None
     return gymnasium.make_vec(
@@ -57,7 +60,7 @@ def flat(env: Vector, id_: str) -> Vector:
     if isinstance(env.single_observation_space, spaces.Box):
         return env
     refuse_shapeless(env.single_observation_space, id_)
-    return FlattenObservations(env)
+    return FlatVector(env)
 
 
 def _flat_copy(env: UnknownEnv, id_: str) -> Env:
@@ -65,7 +68,7 @@ def _flat_copy(env: UnknownEnv, id_: str) -> Env:
     if isinstance(env.observation_space, spaces.Box):
         return env
     refuse_shapeless(env.observation_space, id_)
-    return FlattenObservation(env)
+    return Flat(env)
 
 
 def refuse_shapeless(space: Space, id_: str) -> None:

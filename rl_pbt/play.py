@@ -39,7 +39,7 @@ def play(run: Run, method: str, seed: int, episodes: int, say: Callable[[str], N
     if "env" not in options:
         raise UserError("this run trained no agent on an environment: there is nothing to watch")
     winner = run.winner(method, seed)  # first: it does not import what only the run's folder names
-    spec = resolved(options["env"], options.get("backend", "gymnasium"))
+    spec = resolved(options)
     raise_again()
     with environment_errors_in_one_line(spec, "drawing itself"), closing(watch(spec)) as watched:
         for episode in range(episodes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
@@ -154,14 +155,27 @@ def _is_mapping(name: str) -> bool:
 
 
 def _entries(name: str, words: Iterable[str]) -> dict[str, Any]:
-    """`lr=7e-4` by name; numbers as numbers, but for the options of an agent, which it reads itself."""
+    """`lr=7e-4` by name; numbers as numbers."""
     entries: dict[str, Any] = {}
     for word in words:
         entry, equals, text = word.partition("=")
         if not equals or not text:
             raise BadSetting(name, f"cannot read {word!r}: write NAME=VALUE")
-        entries[entry] = text if name == "agent_options" else range_or_value(text)
+        entries[entry] = READERS.get(name, range_or_value)(text)
     return entries
+
+
+def _as_json(text: str) -> object:
+    """`true`, `0.5` or `[1, 2]` as JSON has them, and anything else as the word that it is."""
+    try:
+        found: object = json.loads(text)
+        return found
+    except ValueError:
+        return text
+
+
+# How the values of some settings are read: those of an agent's options by the agent, which knows their types.
+READERS: Mapping[str, Callable[[str], object]] = {"agent_options": str, "env_options": _as_json}
 
 
 def split_program(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rl_pbt.agents.images import ImageFormat
 from rl_pbt.agents.networks import UnsupportedSpace
-from rl_pbt.agents.torsos import ImageFormat, make_torso
+from rl_pbt.agents.torsos import make_torso
 
 VECTOR = gymnasium.spaces.Box(-1.0, 1.0, (6,), np.float32)
 
@@ -328,7 +329,10 @@ def test_autocast_is_close_to_float32_and_gives_float32(name: str) -> None:
         # Numbers without bounds, or with other axes, are no images.
         (gymnasium.spaces.Box(-np.inf, 1.0, (3, 20, 20), np.float32), 7),
         (gymnasium.spaces.Box(0.0, 1.0, (20, 20), np.float32), 7),
-        (gymnasium.spaces.Box(0.0, 1.0, (2, 3, 4, 5), np.float64), 7),
+        (gymnasium.spaces.Box(0.0, 1.0, (2, 3, 4, 5, 6), np.float64), 7),
+        # Stacked images.
+        (bytes_of(4, 84, 84, 3), 256),
+        (gymnasium.spaces.Box(0.0, 1.0, (2, 10, 10, 4), np.float32), 128),
     ],
 )
 def test_auto_takes_a_torso_that_fits_the_space(space: gymnasium.spaces.Box, features: int) -> None:
@@ -368,7 +372,7 @@ class Mission(gymnasium.spaces.Space[str]):
         ("auto", gymnasium.spaces.Text(9), r"Text.*wrappers\.TransformObservation"),
         ("auto", Mission(), r"Mission.*wrappers\.TransformObservation"),
         ("auto", gymnasium.spaces.Box(0.0, 1.0, (), np.float32), r"Box.*wrappers\.FlattenObservation"),
-        ("auto", bytes_of(4, 84, 84, 3), r"\(4, 84, 84, 3\).*wrappers\.FlattenObservation"),
+        ("auto", bytes_of(2, 4, 84, 84, 3), r"\(2, 4, 84, 84, 3\).*wrappers\.FlattenObservation"),
         ("shallow", VECTOR, r"\(6,\)"),
         ("deep", gymnasium.spaces.Box(0.0, np.inf, (3, 40, 40), np.float32), r"\(3, 40, 40\)"),
         ("nature", bytes_of(1, 20, 20), r"\(1, 20, 20\)"),
@@ -409,6 +413,77 @@ def test_which_axis_has_the_channels(shape: tuple[int, int, int], channels: int,
     assert first.shape == (1, 1, channels, image.height, image.width)
     expected = seen[0, 0].permute(2, 0, 1) if channels_last else seen[0, 0]
     assert torch.equal(first[0, 0], expected)
+
+
+@pytest.mark.parametrize("shape", [(10, 10, 4), (3, 10, 20)])
+def test_a_stack_of_images_has_the_channels_of_all(shape: tuple[int, int, int]) -> None:
+    one, stack = ImageFormat.of(bytes_of(*shape)), ImageFormat.of(bytes_of(5, *shape))
+    assert one is not None and stack is not None and stack.channels == 5 * one.channels
+    observations = torch.randint(0, 256, (2, 3, 5, *shape), dtype=torch.uint8)
+    expected = torch.cat([one.channels_first(observations[:, :, place]) for place in range(5)], 2)
+    assert torch.equal(stack.channels_first(observations), expected)
+
+
+def flattened(space: gymnasium.Space) -> gymnasium.spaces.Box:
+    """As `envs.flattening` makes it."""
+    flat = gymnasium.spaces.flatten_space(space)
+    assert isinstance(flat, gymnasium.spaces.Box)
+    flat.original = space  # type: ignore[attr-defined]
+    return flat
+
+
+MIXED = gymnasium.spaces.Dict(
+    {
+        "camera": bytes_of(20, 20, 3),
+        "far": gymnasium.spaces.Dict({"camera": gymnasium.spaces.Box(0.0, 2.0, (1, 40, 50), np.float64)}),
+        "memory": bytes_of(6),
+        "room": gymnasium.spaces.Discrete(4),
+        "speed": gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float32),
+    }
+)
+
+
+def test_images_among_other_numbers_are_convolved_and_the_others_are_not() -> None:
+    flat = flattened(MIXED)
+    torso = make_torso("auto", flat, hidden=(7,), shared=False, autocast=False)
+    assert "20x20 and 3 channels" in torso.words and "40x50 and 1 channel," in torso.words and "vector of 13" in torso.words
+    weights = stacked(torso, (0, 1))
+    MIXED.seed(0)
+    samples = [MIXED.sample() for _ in range(2 * 3)]
+    observations = torch.tensor(np.stack([gymnasium.spaces.flatten(MIXED, one) for one in samples])).reshape(2, 3, -1)
+    features, for_value = features_of(torso, weights, observations)
+    assert torch.equal(features, for_value) and features.shape == (2, 3, torso.features) and torso.features == 128 + 256 + 7
+
+    def alone(name: str, space: gymnasium.Space, entry: str, seen: np.ndarray) -> torch.Tensor:
+        part = make_torso("auto", space, hidden=(7,), shared=True, autocast=False)
+        renamed = {key.replace(f"torso.{entry}.", "torso."): weight for key, weight in weights.items()}
+        return features_of(part, renamed, torch.tensor(seen).reshape(2, 3, *seen.shape[1:]))[0]
+
+    near = alone("near", MIXED["camera"], "camera", np.stack([one["camera"] for one in samples]))
+    far = alone("far", MIXED["far"]["camera"], "far_camera", np.stack([one["far"]["camera"] for one in samples]))
+    torch.testing.assert_close(features[..., :128], near)
+    torch.testing.assert_close(features[..., 128:384], far)
+    rest = np.stack(
+        [np.concatenate([one["memory"] / 255, np.eye(4)[one["room"]], one["speed"]]).astype(np.float32) for one in samples]
+    )
+    vector = gymnasium.spaces.Box(-np.inf, np.inf, (13,), np.float32)
+    torch.testing.assert_close(features[..., 384:], alone("rest", vector, "rest", rest))
+
+
+def test_a_dense_torso_scales_the_bytes_among_other_numbers() -> None:
+    torso = make_torso("dense", flattened(MIXED), hidden=(7,), shared=True, autocast=False)
+    (seen,) = [gymnasium.spaces.flatten(MIXED, MIXED.sample())]
+    scaled = seen.copy()
+    scaled[:1200] /= 255
+    scaled[3200:3206] /= 255
+    plain = make_torso("dense", gymnasium.spaces.Box(-np.inf, np.inf, seen.shape), hidden=(7,), shared=True, autocast=False)
+    weights = stacked(torso, (0,))
+    outputs = [features_of(*pair)[0] for pair in ((torso, weights, as_one(seen)), (plain, weights, as_one(scaled)))]
+    torch.testing.assert_close(outputs[0], outputs[1])
+
+
+def as_one(observation: np.ndarray) -> torch.Tensor:
+    return torch.tensor(observation, dtype=torch.float32)[None, None]
 
 
 def white_of(space: gymnasium.spaces.Box) -> torch.Tensor:

@@ -82,6 +82,7 @@ def test_observations_are_flattened_as_gymnasium_does(name: str, kind: str) -> N
     env = make_vector(resolve(f"sampling/{name}{kind}-v0"), 3)
     space, flat = FLATTENABLE[name], env.single_observation_space
     assert flat == (BOX if name == "Box" else spaces.flatten_space(space)) and isinstance(flat, spaces.Box)
+    assert getattr(flat, "original", BOX) == space, "what it was is remembered"
     first, _ = env.reset(seed=3)
     seen = [first, *(env.step(env.action_space.sample())[0] for _ in range(3))]
     env.close()

@@ -23,6 +23,9 @@ SETTINGS: list[dict[str, Any]] = [
     {"env": "CartPole-v1"},
     {"env": "cartpole", "agent": "impala", "frames": 50_000, "agent_options": {"core": "lstm", "hidden": [32]}, "seeds": [0, 1]},
     {"env": "Pendulum-v1", "search": {"lr": "log:1e-5:1e-2", "gamma": 0.9}, "methods": ["pbt-async", "random"], "any_age": True},
+    {"env": "CartPole-v1", "env_options": {"sutton_barto_reward": True, "max_episode_steps": 50, "frame_stack": 2}},
+    {"env": "MsPacman", "env_options": {"stack_num": 2, "full_action_space": True}},
+    {"env": "Pendulum-v1", "agent": "sb3:ppo", "env_options": {"g": 5.0}},
     {"task": "quadratic", "population": 4, "factors": [1.5, 0.5], "fraction": 0.25, "methods": ["pbt"]},
     OWN,
     {"task": "command", "program": ["sh", "train.sh"], "search": {"lr": "log:1e-4:1e-1"}, "budget": 10, "interval": 2},
@@ -100,6 +103,10 @@ def test_flags_keywords_and_a_file_with_flags_over_it_say_the_same(tmp_path: Pat
         ({"task": OWN["task"], "search": {"lr": "log:1e-4:1e-1"}}, "budget is missing"),
         ({**OWN, "search": {"lr": [1, 2]}}, "search"),
         ({"env": "CartPole-v1", "frame_skip": 2}, "frame_skip is a record of what CartPole-v1 is"),
+        ({"env": "Pendulum-v1", "env_options": {"gg": 5.0}}, "env_options has no 'gg' for Pendulum-v1: did you mean 'g'"),
+        ({"env": "CartPole-v1", "env_options": {"vectorization_mode": "sync"}}, "env_options cannot set vectorization_mode"),
+        ({"env": "CartPole-v1", "env_options": {"frame_stack": 2}, "carry_episodes": True}, "carry_episodes"),
+        ({"env": "CartPole-v1", "agent": "sb3:ppo", "env_options": {"frame_stack": 2}}, "cannot set frame_stack"),
         ({}, "say which environment"),
     ],
 )
@@ -145,6 +152,21 @@ def test_a_run_of_a_version_with_fewer_options_is_the_same_when_it_is_resumed(ag
         assert task_type("rl").describe(recorded, make_task(recorded, 1)), "a dry run of it, too"
         named = configure({"agent_options": {missing: options[missing]}}, recorded)
         assert named.task_options["agent_options"] == options
+
+
+def test_words_set_an_environment_as_values_do() -> None:
+    said = parsed("--env", "Pendulum-v1", "--env-options", "g=5.0", "max_episode_steps=30", "frame_stack=2")
+    options = {"g": 5.0, "max_episode_steps": 30, "frame_stack": 2}
+    assert said.difference(configure({"env": "Pendulum-v1", "env_options": options})) == []
+    task = make_task(said, workers=1)
+    assert task.env.max_episode_frames == 30 and task.env.options["make_kwargs"]["g"] == 5.0
+
+
+def test_a_run_is_resumed_with_the_environment_that_it_has() -> None:
+    recorded = configure({"env": "Pendulum-v1", "env_options": {"g": 5.0}})
+    assert configure({"env": "pendulum"}, recorded).difference(recorded) == []
+    for other in ({"env_options": {"g": 6.0}}, {"env_options": {"frame_stack": 2}}, {"env": "Acrobot-v1"}):
+        assert configure(other, recorded).difference(recorded)
 
 
 @pytest.mark.parametrize(

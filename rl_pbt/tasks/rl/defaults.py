@@ -292,7 +292,7 @@ def defaults_of(family: str, env_id: str) -> Defaults:
 
 def is_unknown(family: str, env_id: str) -> bool:
     """Whether only the environment itself can tell what it is like: `defaults_of_unknown` are for those."""
-    return family in ("gymnasium", "classic_control") and env_id not in BY_ENVIRONMENT
+    return (family in ("gymnasium", "classic_control") or family not in DEFAULTS) and env_id not in BY_ENVIRONMENT
 
 
 def defaults_of_unknown(*, continuous: bool, pictures: bool) -> Defaults:

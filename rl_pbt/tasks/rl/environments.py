@@ -23,8 +23,10 @@ from rl_pbt.envs import (
     EnvSpec,
     Resumes,
     UnknownEnvironment,
+    WrongOption,
     begin_step,
     check_like,
+    chosen_of,
     close_quietly,
     make_population,
     make_vector,
@@ -33,6 +35,7 @@ from rl_pbt.envs import (
 from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
+from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
 from rl_pbt.text import readable
@@ -49,20 +52,49 @@ class Episodes:
     truncated: int = 0
 
 
-def resolved(name: str | None, backend: str = DEFAULT_BACKEND) -> EnvSpec:
-    """The exact environment that a name stands for. Raises UserError, one line."""
-    if name is None:
+def resolved(settings: Settings) -> EnvSpec:
+    """The exact environment that settings name, with the options that they set of it. Raises UserError, one line.
+
+    `env_options` may be what a user sets, or the record of an environment that was resolved before, or both.
+    """
+    if settings.get("env") is None:
         raise BadSetting("env", "is missing: say which environment, Pacman for instance")
+    given = settings.get("env_options", {})
     try:
-        return resolve(name, backend=backend)
+        bare = resolve(settings["env"], backend=settings.get("backend", DEFAULT_BACKEND))
+        record = {name: value for name, value in given.items() if name in (*bare.options, "make_kwargs", "frame_stack")}
+        own = {name: value for name, value in given.items() if name not in record}
+        spec = resolve(settings["env"], backend=bare.backend, options={**chosen_of(record), **own})
+    except WrongOption as error:
+        raise BadSetting("env_options", str(error)) from None
     except (UnknownEnvironment, EnvironmentUnavailable) as error:
         raise UserError(str(error)) from None
+    for name, value in record.items():
+        if spec.options.get(name, value) != value:
+            raise BadSetting("env_options", f"cannot set {name}: it is {spec.options[name]!r} of {spec.id}")
+    return spec
+
+
+def in_words(settings: Settings) -> str:
+    """The environment that settings name, with what was set of it: `LunarLander-v3 (continuous=true)`."""
+    spec = resolved(settings)
+    usual = chosen_of(resolved({**settings, "env_options": {}}).options)
+    own = [f"{name}={in_a_word(value)}" for name, value in chosen_of(spec.options).items() if usual.get(name, ...) != value]
+    return f"{spec.id} ({', '.join(own)})" if own else spec.id
+
+
+def environment_settings(given: Settings, before: Settings) -> Settings:
+    """What is said of the environment, now and by a run that is resumed; nothing of that where another one is named."""
+    said = {**before, **given}
+    named: Settings = {name: said[name] for name in ("env", "backend") if name in said}
+    recorded = chosen_of(before.get("env_options", {})) if resolved(named).id == before.get("env") else {}
+    return {**named, "env_options": {**recorded, **given.get("env_options", {})}}
 
 
 def check_env(given: Settings) -> None:
     """Raises UserError where settings name an environment that is unknown or not to be had."""
     if given.get("env") is not None:
-        resolved(given["env"], given.get("backend", DEFAULT_BACKEND))
+        resolved(given)
 
 
 def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:

@@ -18,7 +18,7 @@ def make(config: RunConfig, machine: Machine) -> RLTask:
     """The task of a configuration. Raises UserError where its environment, its agent or its device is not to be had here."""
     chosen = built(RLOptions, config.task_options)
     _check_device(chosen.device)
-    env = resolved(chosen.env, chosen.backend)
+    env = resolved(config.task_options)
     spare = chosen.device != "cpu" or machine.workers < machine.cores  # a core, or a device, that would otherwise be idle
     return RLTask(
         env=env,

@@ -14,8 +14,8 @@ from rl_pbt.options import Settings, at_least_one, option
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RLOptions:
-    """An agent on an environment. `agent_options` names every option of the agent; `env_options` and `frame_skip` are a record
-    of the environment as it was resolved.
+    """An agent on an environment. `agent_options` names every option of the agent, `env_options` what is set of the environment,
+    and `frame_skip` is a record of it.
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
@@ -41,7 +41,10 @@ class RLOptions:
     )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")
     device: str = option("cpu", help="cpu or cuda", trains=False)
-    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
+    env_options: Settings = option(
+        factory=dict,
+        help="of the environment: arguments of its constructor, max_episode_steps, frame_stack, as in gravity=-5 frame_stack=4",
+    )
     frame_skip: int = option(1, help="frames of one action", flag=False)
     unseen_from_step: int | None = option(
         None, help="the step of an episode after which none is trained on, since every interval begins new ones", flag=False

@@ -8,7 +8,7 @@ from rl_pbt import options
 from rl_pbt.agents import AGENTS, computes_in_bfloat16
 from rl_pbt.agents.hypers import HyperSpec
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec
+from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
@@ -16,7 +16,7 @@ from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
-from rl_pbt.tasks.rl.environments import cut_episodes, resolved
+from rl_pbt.tasks.rl.environments import cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.options import RLOptions
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
@@ -42,14 +42,13 @@ ALIASES = {
 def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for reinforcement learning."""
     before = recorded or {}
-    env = resolved(given.get("env", before.get("env")), given.get("backend", before.get("backend", DEFAULT_BACKEND)))
+    env = resolved(environment_settings(given, before))
     agent = str(given.get("agent", before.get("agent", "a2c")))
     if agent not in AGENTS:
         raise did_you_mean("agent", agent, AGENTS)
+    if given.get("frame_skip", env.frame_skip) != env.frame_skip:
+        raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
     record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
-    for name, value in record.items():
-        if given.get(name, value) != value:
-            raise BadSetting(name, f"is a record of what {env.id} is, {value}, and cannot be set")
     base = recorded or _defaults(env, agent, given)
     known = AGENTS[agent].make.HYPERS
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
@@ -174,13 +173,13 @@ def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
     """Lines of the dry run; `network` says what reads observations."""
     chosen = options.built(RLOptions, config.task_options)
     fixed = ", ".join(f"{name}={in_a_word(value)}" for name, value in chosen.agent_options.items())
-    env = resolved(chosen.env, chosen.backend)
+    env = resolved(config.task_options)
     limits = [frames for frames in (env.max_episode_frames, chosen.max_episode_frames) if frames is not None]
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
     copies = options.built(AGENTS[chosen.agent].config, chosen.agent_options).envs_per_member
     seen = None if chosen.carry_episodes else seen_in_words(env, copies, config.interval)
     return [
-        ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
+        ("environment", f"{in_words(config.task_options)}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),
         *([("episodes", cut)] if cut else []),
         *([("trains on", seen)] if seen else []),

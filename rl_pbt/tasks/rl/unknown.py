@@ -16,7 +16,7 @@ from typing import final
 
 from gymnasium import spaces
 
-from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, UnknownEnvironment, close_quietly, make_vector, resolve
+from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, UnknownEnvironment, chosen_of, close_quietly, make_vector, resolve
 from rl_pbt.envs.aliases import Vector
 from rl_pbt.tasks import process_group
 
@@ -44,7 +44,7 @@ def nature_of(spec: EnvSpec) -> Nature:
     path = os.pathsep.join(folder for folder in sys.path if folder)
     with tempfile.TemporaryDirectory() as scratch:
         ended = process_group.run(
-            [sys.executable, "-m", __name__, spec.id],
+            [sys.executable, "-m", __name__, spec.id, json.dumps(chosen_of(spec.options))],
             cwd=os.getcwd(),
             env={**os.environ, "PYTHONPATH": path},
             timeout_s=PATIENCE_S,
@@ -69,7 +69,7 @@ def _made_here(spec: EnvSpec) -> Nature:
 def main() -> None:
     """In the process of its own: the last line that it prints is the answer."""
     try:
-        spec = resolve(sys.argv[1])
+        spec = resolve(sys.argv[1], options=json.loads(sys.argv[2]))
     except (UnknownEnvironment, EnvironmentUnavailable):
         sys.exit(NOT_REGISTERED)
     print(f"\n{json.dumps(asdict(Nature.of(make_vector(spec, 1))))}", flush=True)

@@ -259,7 +259,7 @@ class StableBaselinesTask:
 
         def played(tolerant: bool) -> FinalTest:
             clock = Clock()
-            choose = random_choice(spaces_of(self.env.id)[1], _seed(root_seed, "random policy"))
+            choose = random_choice(spaces_of(self.env)[1], _seed(root_seed, "random policy"))
             return self._tested(None, self._play(episodes, seed, choose, tolerant, partial(advance, 0, None)), clock)
 
         return or_excluded(None, episodes, played)
@@ -305,7 +305,7 @@ def make(config: RunConfig) -> StableBaselinesTask:
         torch.zeros(1, device=chosen.device)
     except (RuntimeError, AssertionError):
         raise BadSetting("device", f"{chosen.device!r} is not available here: use cpu") from None
-    env = resolved(chosen.env)
+    env = resolved(config.task_options)
     task = StableBaselinesTask(
         env=env,
         algorithm=algorithm_of(chosen.agent),
@@ -319,6 +319,6 @@ def make(config: RunConfig) -> StableBaselinesTask:
         longest_episode=longest_episode(env, chosen.max_episode_frames, config.interval),
         device=chosen.device,
     )
-    refuse_actions(task.env, task.algorithm, spaces_of(task.env.id)[1])
+    refuse_actions(task.env, task.algorithm, spaces_of(task.env)[1])
     task.probe()
     return task

@@ -11,7 +11,7 @@ from rl_pbt.options import Settings, at_least_one, option
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StableBaselinesOptions:
     """An algorithm on an environment. `agent_options` names every argument that cannot be searched, and every choice of networks
-    and environments; `env_options` and `frame_skip` are a record of the environment as it was resolved.
+    and environments; `env_options` are what is set of the environment, and `frame_skip` is a record of it.
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
@@ -37,7 +37,9 @@ class StableBaselinesOptions:
         True, help="keep an off-policy agent's replay buffer in its checkpoint; without, every interval begins with an empty one"
     )
     device: str = option("cpu", help="cpu or cuda", trains=False)
-    env_options: Settings = option(factory=dict, help="the environment's own settings", flag=False)
+    env_options: Settings = option(
+        factory=dict, help="of the environment: arguments of its constructor, max_episode_steps, as in continuous=true"
+    )
     frame_skip: int = option(1, help="frames of one action", flag=False)
     unseen_from_step: int | None = option(
         None, help="the step of an episode after which none is trained on, since every interval begins new ones", flag=False

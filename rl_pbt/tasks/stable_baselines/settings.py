@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from typing import final
+from typing import TypeAlias, final
 
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import EnvSpec
+from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec
+from rl_pbt.envs.chosen import STACK
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.environments import cut_episodes, resolved
+from rl_pbt.tasks.rl.environments import cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
@@ -28,6 +28,7 @@ from rl_pbt.tasks.stable_baselines.environments import make_one
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.text import readable
 
+Spaces: TypeAlias = tuple[spaces.Space[object], spaces.Space[object]]  # of observations and of actions
 LEAST_CNN_SIDE = 36  # pixels: the least that SB3's CnnPolicy can see
 NUMBER_BYTES = 4
 # Families in which the likeliest actions get stuck, so that rl-baselines3-zoo's `enjoy` draws them.
@@ -37,9 +38,10 @@ DRAWN_IN_EVALUATION = frozenset({"atari", "minigrid"})
 def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for Stable-Baselines3."""
     before = recorded or {}
-    env = resolved(given.get("env", before.get("env")))
+    env = resolved({**environment_settings(given, before), "backend": DEFAULT_BACKEND})
+    refuse_stacks(env)
     algorithm = algorithm_of(given.get("agent", before.get("agent", f"{PREFIX}ppo")))
-    observations, actions = spaces_of(env.id)
+    observations, actions = spaces_of(env)
     refuse_actions(env, algorithm, actions)
     base = recorded or _defaults(env, algorithm, given, observations)
     values = _Values(algorithm, dict(base["hypers"]), dict(base["search"]), dict(base["agent_options"]))
@@ -77,12 +79,22 @@ def algorithm_of(agent: str) -> str:
     return name
 
 
-@cache
-def spaces_of(env_id: str) -> tuple[spaces.Space[object], spaces.Space[object]]:
-    """Observation and action space of the environment of an exact id. Raises UserError."""
-    env = make_one(resolved(env_id))
-    env.close()
-    return env.observation_space, env.action_space
+_spaces: dict[str, Spaces] = {}  # of environments that were made
+
+
+def spaces_of(spec: EnvSpec) -> Spaces:
+    """Observation and action space. Raises UserError."""
+    if repr(spec) not in _spaces:
+        env = make_one(spec)
+        env.close()
+        _spaces[repr(spec)] = env.observation_space, env.action_space
+    return _spaces[repr(spec)]
+
+
+def refuse_stacks(env: EnvSpec) -> None:
+    """Raises BadSetting for frames that are stacked by us, of which SB3's networks would see no images."""
+    if STACK in env.options:
+        raise BadSetting("env_options", f"cannot set {STACK} for agents of SB3: stack frames in an environment of your own")
 
 
 def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[object]) -> None:
@@ -214,24 +226,24 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         judged = "the training episodes that end in a generation"
     fixed = ", ".join(f"{name}={in_a_word(value, empty='default')}" for name, value in chosen.agent_options.items())
     quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
-    env = resolved(chosen.env)
+    env = resolved(config.task_options)
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
     seen = seen_in_words(env, int(chosen.agent_options["n_envs"]), config.interval)
     lines = [
-        ("environment", f"{chosen.env}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
+        ("environment", f"{in_words(config.task_options)}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", judged),
         *([("episodes", cut)] if cut else []),
         *([("trains on", seen)] if seen else []),
         ("agent", fixed),
         ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
     ]
-    return lines if arguments.on_policy(algorithm) else [*lines, ("replay buffer", _replay(chosen))]
+    return lines if arguments.on_policy(algorithm) else [*lines, ("replay buffer", _replay(chosen, env))]
 
 
-def _replay(chosen: StableBaselinesOptions) -> str:
+def _replay(chosen: StableBaselinesOptions, env: EnvSpec) -> str:
     if not chosen.replay_buffer:
         return "not in checkpoints: every interval, a copy's or the same member's, begins with an empty one"
-    observations, actions = spaces_of(chosen.env)
+    observations, actions = spaces_of(env)
     size = chosen.agent_options["buffer_size"]
     assert observations.dtype is not None
     seen = math.prod(observations.shape or ()) * observations.dtype.itemsize

@@ -320,6 +320,44 @@ def test_actions_of_several_parts_and_nested_observations_are_learnt(space: gymn
     assert result.fitness is not None and result.fitness > 0.85, "guessing pays a half"
 
 
+class Pointing(gymnasium.Env[object, np.int64]):
+    """Ten rounds, in each of which the lit side of a picture, which comes with other numbers, is to be named."""
+
+    def __init__(self) -> None:
+        screen = gymnasium.spaces.Box(0, 255, (10, 12, 1), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({"screen": screen, "time": gymnasium.spaces.Discrete(11)})
+        self.action_space = gymnasium.spaces.Discrete(2)
+
+    def _show(self) -> dict[str, object]:
+        self.lit = int(self.np_random.integers(2))
+        screen = np.zeros((10, 12, 1), np.uint8)
+        screen[:, 6 * self.lit : 6 * self.lit + 6] = 255
+        return {"screen": screen, "time": self.time}
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[dict[str, object], dict[str, object]]:
+        super().reset(seed=seed)
+        self.time = 0
+        return self._show(), {}
+
+    def step(self, action: np.int64) -> tuple[dict[str, object], float, bool, bool, dict[str, object]]:
+        reward = float(action == self.lit) / 10
+        self.time += 1
+        return self._show(), reward, self.time == 10, False, {}
+
+
+def test_a_picture_among_other_observations_is_convolved_and_learnt_from(tmp_path: Path) -> None:
+    gymnasium.register("test/Pointing-v0", entry_point=Pointing)  # type: ignore[arg-type]
+    try:
+        config = AGENTS["a2c"].config(unroll_length=5, envs_per_member=8)
+        task = replace(TASK, env=resolve("test/Pointing-v0"), eval_episodes=8, agent_config=config)
+        assert task.network_in_words.startswith("1 convolution over images of 10x12 and 1 channel, 128 features; dense layers")
+        hypers: Hypers = {**HYPERS, "learning_rate": 2e-3, "entropy_cost": 0.0, "discount": 0.5}
+        (result,) = Run("inline")(FolderCheckpoints(tmp_path), replace(proposal(0, hypers=hypers), units=8_000), task=task)
+    finally:
+        del gymnasium.registry["test/Pointing-v0"]
+    assert result.fitness is not None and result.fitness > 0.85, "guessing pays a half"
+
+
 def test_judging_again_trains_nothing_and_plays_other_episodes(run: Run, checkpoints: FolderCheckpoints) -> None:
     before = {path.name: path.read_bytes() for path in checkpoints.folder.iterdir()}
     again = replace(proposal(9, parent=0, generation=5), units=0, episodes=3)

@@ -1,0 +1,83 @@
+"""What a user sets of an environment: arguments of its constructor, its time limit, how many observations are seen at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+
+import gymnasium
+from gymnasium.envs.registration import load_env_creator
+
+from rl_pbt.envs import atari
+from rl_pbt.envs.aliases import Options
+from rl_pbt.envs.spec import EnvSpec, WrongOption
+
+STACK, LIMIT = "frame_stack", "max_episode_steps"
+OURS = ("render_mode", "num_envs")  # arguments that we give
+
+
+def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
+    """The same environment with what was chosen, recorded in its options. Raises WrongOption."""
+    if not chosen:
+        return spec
+    if spec.family == "atari":
+        return replace(spec, options={**spec.options, **atari.chosen(spec.options, _for_atari(chosen))})
+    arguments = {name: value for name, value in chosen.items() if name != STACK}
+    options = dict(spec.options)
+    if STACK in chosen:
+        options[STACK] = at_least(STACK, chosen[STACK], 1)
+        if not spec.copies_are_independent:
+            options["vectorization_mode"] = "sync"  # each copy is stacked by itself
+    if arguments:
+        _check_arguments(spec, arguments)
+        options["make_kwargs"] = {**spec.options.get("make_kwargs", {}), **arguments}
+    longest = spec.max_episode_frames
+    if LIMIT in arguments:
+        longest = at_least(LIMIT, arguments[LIMIT], 1) * spec.frame_skip
+    return replace(spec, options=options, max_episode_frames=longest)
+
+
+def chosen_of(record: Options) -> Options:
+    """What has to be chosen again for an environment with these options."""
+    names = [name for name in (STACK, *atari.SETTABLE) if name in record]
+    return {**record.get("make_kwargs", {}), **{name: record[name] for name in names}}
+
+
+def at_least(name: str, value: object, least: int) -> int:
+    """A whole number. Raises WrongOption."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise WrongOption(f"cannot be used: {name} must be a whole number, {least} or more, but is {value!r:.100}")
+    return value
+
+
+def _for_atari(chosen: Options) -> Options:
+    return {"stack_num" if name == STACK else name: value for name, value in chosen.items()}
+
+
+def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
+    """Raises WrongOption for arguments that the constructor does not take. One that cannot be looked at may take any."""
+    known = _parameters(spec)
+    for name in arguments:
+        if spec.frame_skip != 1 and name in ("frame_skip", "frameskip"):
+            raise WrongOption(f"cannot set {name}: it is {spec.frame_skip} for every environment of its family")
+        if known is not None and name not in (*known, LIMIT):
+            near = get_close_matches(name, [*known, LIMIT, STACK], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join([*known, LIMIT, STACK])}"
+            raise WrongOption(f"has no {name!r} for {spec.id}: {hint}")
+
+
+def _parameters(spec: EnvSpec) -> list[str] | None:
+    """The names that the constructor knows; None where it takes any."""
+    registered = gymnasium.registry[spec.id.rpartition(":")[2]]
+    vectorised = spec.options["vectorization_mode"] == "vector_entry_point"
+    entry = registered.vector_entry_point if vectorised else registered.entry_point
+    try:
+        signature = inspect.signature(load_env_creator(entry) if isinstance(entry, str) else entry)  # type: ignore[arg-type]
+    except (Exception, SystemExit):
+        return None
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return None
+    return [name for name in signature.parameters if name not in (*OURS, LIMIT)]
