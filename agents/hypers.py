@@ -37,3 +37,6 @@ HYPERS: Mapping[str, HyperSpec] = {
     "max_grad_norm": HyperSpec(default=0.5, low=0.0, high=FINITE, above_low=True),
     "epsilon": HyperSpec(default=1e-5, low=0.0, high=FINITE, above_low=True),  # the optimiser's
 }
+# What acting may change too, between intervals: an option of every agent, which Jaderberg 2017 evolved on DeepMind Lab.
+UNROLL_LENGTH = "unroll_length"
+ACTING: Mapping[str, HyperSpec] = {UNROLL_LENGTH: HyperSpec(default=5, low=1, high=10_000, whole=True)}

@@ -184,6 +184,22 @@ def test_what_depends_on_the_whole_budget_is_known(settings: dict[str, object], 
     assert task_type(config.task).planned_for_all(config.task_options) == reason
 
 
+@pytest.mark.parametrize("agent", ["a2c", "ppo"])
+def test_unrolls_are_searched_or_held(agent: str) -> None:
+    given = {"env": "CartPole-v1", "agent": agent}
+    plain = configure(given)
+    assert "unroll_length" not in plain.hypers and "unroll_length" not in plain.search
+    searched = configure({**given, "search": {"unroll_length": "int:5:40"}})
+    options = searched.task_options["agent_options"]
+    assert searched.hypers["unroll_length"] == options["unroll_length"] == plain.task_options["agent_options"]["unroll_length"]  # type: ignore[index]
+    assert configure({}, searched).difference(searched) == []
+    held = configure({**given, "search": {"unroll_length": 7}})
+    assert held.difference(configure({**given, "agent_options": {"unroll_length": 7}})) == []
+    for wrong in ("log:1:20", "int:0:3", 0, 2.5):
+        with pytest.raises(UserError, match="unroll_length"):
+            configure({**given, "search": {"unroll_length": wrong}})
+
+
 def test_a_whole_number_is_searched_among_whole_numbers() -> None:
     given = {"env": "CartPole-v1", "agent": "ppo"}
     for ranged in ("int:1:20", "choice:4:10"):

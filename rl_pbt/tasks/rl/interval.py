@@ -13,6 +13,7 @@ import torch
 
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace, make_network
+from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH
 from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import UserError
@@ -85,8 +86,25 @@ class RLTask:
         return False
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
+        """Members whose unrolls are of different lengths do not share a tensor: those of each length have their turn."""
         torch.set_num_threads(self.threads)
+        results: dict[int, Result] = {}
+        for length, places in self._by_unroll_length(job).items():
+            alike = replace(self, agent_config=replace(self.agent_config, unroll_length=length))
+            results |= zip(places, alike._guarded_interval(_part(job, places), advance), strict=True)
+        return [results[place] for place in range(len(job.proposals))]
+
+    def _by_unroll_length(self, job: IntervalJob) -> Mapping[int, list[int]]:
+        """The places of proposals in the job, by the length that each is to train with."""
+        own = self.agent_config.unroll_length
+        found: dict[int, list[int]] = {}
+        for place, proposal in enumerate(job.proposals):
+            length = int(proposal.hypers.get(UNROLL_LENGTH, own)) if proposal.trains else own
+            found.setdefault(length, []).append(place)
+        return found
+
+    def _guarded_interval(self, job: IntervalJob, advance: Advance) -> list[Result]:
+        """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
         given_up = {index: job.given_up[p.id] for index, p in enumerate(job.proposals) if p.id in job.given_up}
         if len(given_up) < len(job.proposals):
             try:
@@ -246,7 +264,7 @@ class RLTask:
                 if MEMBER in left and int(left[MEMBER]) == proposal.member:
                     unfinished[index] = {name: array for name, array in left.items() if name != MEMBER}
         hypers = [{**self.hypers, **proposal.hypers} for proposal in job.proposals]
-        agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0]})
+        agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0] if name not in ACTING})
         return agent, unfinished
 
     def _train(
@@ -345,6 +363,17 @@ class _Played:
     failed: Mapping[int, str]
     metrics: Mapping[str, Array] = field(default_factory=dict)
     left: Mapping[int, State] = field(default_factory=dict)  # of unfinished episodes, by member
+
+
+def _part(job: IntervalJob, places: Sequence[int]) -> IntervalJob:
+    """The job for the proposals at these places alone."""
+    if len(places) == len(job.proposals):
+        return job
+    return replace(
+        job,
+        proposals=tuple(job.proposals[place] for place in places),
+        lineage_units=tuple(job.lineage_units[place] for place in places),
+    )
 
 
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:

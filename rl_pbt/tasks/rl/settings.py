@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rl_pbt import options
 from rl_pbt.agents import AGENTS, computes_in_bfloat16
-from rl_pbt.agents.hypers import HyperSpec
+from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
@@ -50,12 +50,18 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
     record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
     base = recorded or _defaults(env, agent, given)
-    known = AGENTS[agent].make.HYPERS
+    learning = AGENTS[agent].make.HYPERS
+    known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
     for name, value in given.get("hypers", {}).items():
         hypers[_known(known, name)] = _legal(known, _known(known, name), value)
-    if missing := [name for name in known if name not in hypers and name not in search]:
+    if missing := [name for name in learning if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
+    fixed = agent_options(agent, given.get("agent_options", {}), base["agent_options"])
+    if UNROLL_LENGTH in search:  # the published value is that of the agent
+        hypers.setdefault(UNROLL_LENGTH, int(str(fixed[UNROLL_LENGTH])))
+    elif UNROLL_LENGTH in hypers:  # held
+        fixed[UNROLL_LENGTH] = int(hypers.pop(UNROLL_LENGTH))
     whole = {
         **base,
         **given,
@@ -63,7 +69,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         "agent": agent,
         "hypers": hypers,
         "search": search,
-        "agent_options": agent_options(agent, given.get("agent_options", {}), base["agent_options"]),
+        "agent_options": fixed,
         **record,
     }
     if recorded:  # by a version that knew fewer options, perhaps: those that came later are at their defaults

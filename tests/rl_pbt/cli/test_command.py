@@ -296,7 +296,7 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
     assert said == ("", "") and not (tmp_path / "run").exists()
 
 
-@pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
+@pytest.mark.timeout(3000)  # some thirty runs and as many resumes, beside other tests; each takes Ray ten seconds
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
     "agent",
@@ -317,7 +317,7 @@ def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happe
     script = Path(__file__).parents[1] / "killing.py"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent],
-        capture_output=True, text=True, timeout=850, check=False,
+        capture_output=True, text=True, timeout=2900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)

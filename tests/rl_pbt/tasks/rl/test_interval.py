@@ -120,6 +120,25 @@ def weights_differ(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return any(not np.array_equal(a[name], b[name]) for name in a if name.startswith("weights"))
 
 
+def test_members_with_unrolls_of_their_own_train_as_those_that_are_configured_so(run: Run, tmp_path: Path) -> None:
+    def with_length(length: int) -> RLTask:
+        return replace(run.task, agent_config=replace(run.task.agent_config, unroll_length=length))
+
+    lengths = [8, 5, 8, 3]
+    mixed, alone = FolderCheckpoints(tmp_path / "mixed"), FolderCheckpoints(tmp_path / "alone")
+    proposals = [proposal(i, hypers={**HYPERS, "unroll_length": length}, member=i) for i, length in enumerate(lengths)]
+    together = run(mixed, *proposals)
+    assert [result.proposal for result in together] == [0, 1, 2, 3]
+    for alike in ([0, 2], [1], [3]):
+        expected = run(alone, *(proposal(i, member=i) for i in alike), task=with_length(lengths[alike[0]]))
+        for i, result in zip(alike, expected, strict=True):
+            assert (together[i].returns, together[i].metrics) == (result.returns, result.metrics)
+            assert together[i].cost.updates == result.cost.updates
+            assert mixed.path(i).read_bytes() == alone.path(i).read_bytes()
+    again = [replace(one, id=9 + i, parent=one.id, units=0, episodes=2) for i, one in enumerate(proposals)]
+    assert all(result.cost.updates == 0 and len(result.returns) == 2 for result in run(mixed, *again))
+
+
 def test_an_interval_is_a_pure_function(run: Run, checkpoints: FolderCheckpoints) -> None:
     def once() -> tuple[list[object], bytes]:
         results = run(checkpoints, proposal(2, 0), proposal(3, 1))
