@@ -243,13 +243,20 @@ class ActorCritic(ABC):
         """What makes one agent differ from another: learn from a rollout, whose steps are also in `batch`. Metrics, each [P]."""
 
     def _estimates(self, batch: Batch) -> Estimates:
-        """One pass through the network, with gradient."""
-        policy_features, value_features, _ = self._network.features(
-            self._weights, batch.observations, batch.core_state, batch.fresh
-        )
-        outputs = dense(self._weights, "policy", policy_features[:, : batch.actions.shape[1]])
+        """One pass through the network, with gradient; without for the values of a step more, from which targets are made."""
+        steps = batch.actions.shape[1]
+        alone = self._network.core.width == 0  # no step needs another one's features
+        seen = batch.observations[:, :steps] if alone else batch.observations
+        policy_features, value_features, _ = self._network.features(self._weights, seen, batch.core_state, batch.fresh)
+        outputs = dense(self._weights, "policy", policy_features[:, :steps])
         log_probs, entropies = self._network.head.log_prob_and_entropy(self._weights, outputs, batch.actions)
         values = dense(self._weights, "value", value_features).squeeze(-1)
+        if alone and steps < batch.observations.shape[1]:
+            with torch.no_grad():
+                more = batch.observations[:, steps:]
+                _, value_features, _ = self._network.features(self._weights, more, batch.core_state, batch.fresh)
+                last = dense(self._weights, "value", value_features).squeeze(-1)
+            values = torch.cat([values, last], 1)
         return Estimates(values=values, log_probs=log_probs, entropies=entropies)
 
     def _loss(self, policy_loss: Tensor, value_loss: Tensor, entropy: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rl_pbt.agents.aliases import Space
 from rl_pbt.agents.images import IMAGE_TORSOS, ImageFormat, is_bytes, white_of
-from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, dense, dense_weights
+from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, dense_weights, tanh_dense
 
 SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists
 LEAST_SIDE = 3  # pixels, of what is seen as an image
@@ -93,7 +93,7 @@ class DenseTorso:
         if self._whites != (1.0,):
             hidden = hidden / torch.tensor(self._whites, device=hidden.device)
         for layer in range(len(self._sizes) - 1):
-            hidden = torch.tanh(dense(weights, f"{trunk}.{layer}", hidden))
+            hidden = tanh_dense(weights, f"{trunk}.{layer}", hidden)
         return hidden
 
 

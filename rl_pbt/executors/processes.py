@@ -27,6 +27,7 @@ from rl_pbt.executors import descendants
 from rl_pbt.executors.attempts import Attempts, Death, death_by, death_of
 from rl_pbt.executors.base import Answer, ExecutorOptions, Outcome, Pending, TaskError, answered
 from rl_pbt.executors.interrupts import heard
+from rl_pbt.executors.memory import keep_freed_memory
 from rl_pbt.executors.watching import FIELDS, TICK_S, Board, Watch, watch
 from rl_pbt.tasks.base import Job, Task
 
@@ -88,6 +89,7 @@ def _serve(connection: Connection, numbers: Any, mark: str) -> None:
     """What a worker does until it is let go."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descendants.begin(mark)
+    keep_freed_memory()
     # If a child of this worker inherited the pipe, the parent would never see its end when the worker dies.
     os.set_inheritable(connection.fileno(), False)
     threading.Thread(target=_leave_with_parent, args=(mark,), daemon=True).start()
