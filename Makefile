@@ -45,6 +45,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.overlap --out results/reference/overlap/overlap.json
 	$(PYTHON) -m benchmarks.ray_overhead --out results/reference/ray/ray_overhead.json
 	$(PYTHON) -m benchmarks.soak --out results/reference/soak/soak.json
+	$(PYTHON) -m benchmarks.growth --out results/reference/growth/growth.json
 	$(PYTHON) -m benchmarks.jax_population --out results/reference/jax/jax_population.json
 	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
 	$(PYTHON) -m benchmarks.figure_2 --seeds 0 1 2 3 4 5 6 7 8 9

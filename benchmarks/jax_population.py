@@ -11,40 +11,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.jax_games import GAMES, Game, jax_modules
 from benchmarks.measuring import Entry, Measurement, Results, alone, parser, run, spread
+from benchmarks.training import Setting, on_one_core, train
 from rl_pbt.text import table
 
 Params: TypeAlias = dict[str, Any]  # of jax arrays
 
 HYPERS = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.99, "trace_lambda": 0.9, "value_cost": 0.5}
 DECAY, EPSILON, MAX_NORM = 0.99, 1e-5, 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """So many members, each with so many copies, learn from so many steps of each copy at a time."""
-
-    env: str
-    members: int
-    copies: int
-    unroll: int
-    updates: int  # in a measurement
-
-    @property
-    def steps(self) -> int:
-        """Of all members in a measurement."""
-        return self.members * self.copies * self.unroll * self.updates
 
 
 SETTINGS = (
@@ -178,7 +160,7 @@ def _stepped(params: Params, squares: Params, gradients: Params) -> tuple[Params
 
 def run_jax(setting: Setting) -> dict[str, float]:
     """Steps a second, seconds of compiling, and the mean return of the last tenth of the updates."""
-    _on_one_core()
+    on_one_core()
     jax, jnp = jax_modules()
     game = GAMES[setting.env]()
     network = Network(setting.env, game.actions)
@@ -211,51 +193,8 @@ def run_jax(setting: Setting) -> dict[str, float]:
 
 def run_ours(setting: Setting) -> dict[str, float]:
     """The same of an interval of ours, as long as XLA's second."""
-    _on_one_core()
-    import torch
-
-    from rl_pbt.executors.memory import keep_freed_memory
-    from rl_pbt.making import configure, make_task
-    from rl_pbt.records import Proposal
-    from rl_pbt.store.checkpoints import FolderCheckpoints
-    from rl_pbt.tasks.base import IntervalJob
-
-    torch.set_num_threads(1)
-    keep_freed_memory()  # as a worker does
-    options = {"envs_per_member": setting.copies, "unroll_length": setting.unroll}
-    config = configure({"env": setting.env, "agent_options": options, "search": HYPERS, "carry_episodes": False})
-    task = make_task(config, workers=1).rehearsal()
-    frames = setting.steps // setting.members
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoints = FolderCheckpoints(Path(folder))
-        for generation in (0, 1):
-            proposals = tuple(
-                Proposal(
-                    id=generation * setting.members + member,
-                    member=member,
-                    generation=generation,
-                    hypers={},
-                    parent=member if generation else None,
-                    units=frames,
-                )
-                for member in range(setting.members)
-            )
-            job = IntervalJob(
-                proposals=proposals,
-                lineage_units=(generation * frames,) * setting.members,
-                root_seed=0,
-                checkpoints=checkpoints,
-            )
-            start = time.perf_counter()
-            results = task.interval(job)
-            wall_s = time.perf_counter() - start
-    returns = [result.metrics["rollout/ep_rew_mean"] for result in results]
-    return {"rate": setting.steps / wall_s, "return": sum(returns) / len(returns)}
-
-
-def _on_one_core() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    trained = train(setting, HYPERS)
+    return {"rate": setting.steps / trained.wall_s, "return": trained.mean_return}
 
 
 def measure(setting: Setting, repeats: int) -> Entry:
