@@ -98,7 +98,6 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(address: str) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(1200)
 def test_three_nodes_one_of_them_killed_in_each_of_ten_runs(tmp_path: Path) -> None:
     search(tmp_path / "inline", "pbt", InlineExecutor(QuadraticTask()))
     rng = random.Random(0)

@@ -296,7 +296,7 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
     assert said == ("", "") and not (tmp_path / "run").exists()
 
 
-@pytest.mark.timeout(3000)  # some thirty runs and as many resumes, beside other tests; each takes Ray ten seconds
+@pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
     "agent",
