@@ -1,4 +1,4 @@
-"""Speed of whole runs, side by side with Stable-Baselines3 (SB3) A2C, in agent steps per second.
+"""Speed of whole runs, side by side with the same agent of Stable-Baselines3 (SB3), in agent steps per second.
 
     python -m benchmarks.throughput [--quick] [--out FILE.json]
 
@@ -32,6 +32,7 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table
 
 if TYPE_CHECKING:
+    import gymnasium
     from stable_baselines3.common.atari_wrappers import AtariWrapper
     from stable_baselines3.common.monitor import Monitor
 
@@ -46,36 +47,37 @@ class Setting:
     """One environment and how much to run of it; `frames` are for each member, as on the command line."""
 
     env: str
-    methods: tuple[str, ...]
-    population: int
-    workers: int
+    agent: str = "a2c"
+    methods: tuple[str, ...] = ("pbt",)
+    population: int = 8
+    workers: int = 2
     frames: int
     interval: int
     sb3_steps: int
     ceiling_s: float | None = None
 
+    @property
+    def name(self) -> str:
+        """Of its row; A2C, which is in most of them, goes without saying."""
+        return self.env if self.agent == "a2c" else f"{self.env}, {self.agent}"
 
-# Frames and intervals are the command line's defaults.
+
+# The first two are the command line's defaults; of the others the frames are fewer, and as many intervals.
 SETTINGS = (
     Setting(
         env="CartPole-v1",
         methods=("pbt", "random"),
         population=16,
-        workers=2,
         frames=200_000,
         interval=20_000,
         sb3_steps=144_000,
     ),
-    Setting(
-        env="Pacman",
-        methods=("pbt",),
-        population=8,
-        workers=2,
-        frames=200_000,
-        interval=40_000,
-        sb3_steps=16_000,
-        ceiling_s=15.0,
-    ),
+    Setting(env="Pacman", frames=200_000, interval=40_000, sb3_steps=16_000, ceiling_s=15.0),
+    Setting(env="Acrobot-v1", frames=100_000, interval=10_000, sb3_steps=80_000),
+    Setting(env="LunarLander-v3", frames=80_000, interval=8_000, sb3_steps=80_000),
+    Setting(env="MinAtar/Breakout-v1", frames=80_000, interval=8_000, sb3_steps=80_000),
+    Setting(env="CartPole-v1", agent="ppo", frames=100_000, interval=10_000, sb3_steps=80_000),
+    Setting(env="LunarLander-v3", agent="ppo", frames=80_000, interval=8_000, sb3_steps=80_000),
 )
 QUICK_SHARE = 8
 
@@ -173,7 +175,19 @@ def shortened(setting: Setting, share: int) -> Setting:
 def bench_command(setting: Setting, out: Path) -> list[str]:
     """The command line of a run of ours."""
     return [
-        *(sys.executable, "-m", "rl_pbt.bench", "--env", setting.env, "--methods", *setting.methods, "--out", str(out)),
+        *(
+            sys.executable,
+            "-m",
+            "rl_pbt.bench",
+            "--env",
+            setting.env,
+            "--agent",
+            setting.agent,
+            "--methods",
+            *setting.methods,
+            "--out",
+            str(out),
+        ),
         *("--population", str(setting.population), "--workers", str(setting.workers)),
         *("--frames", str(setting.frames), "--interval", str(setting.interval), "--seeds", "0"),
     ]
@@ -189,20 +203,23 @@ def run_ours(setting: Setting) -> dict[str, float]:
         done = subprocess.run(bench_command(setting, out), cwd=ROOT, capture_output=True, text=True, check=False)
         command_wall_s = time.perf_counter() - start
         if done.returncode:
-            raise SystemExit(f"the run on {setting.env} failed:\n{done.stderr or done.stdout}")
+            raise SystemExit(f"the run on {setting.name} failed:\n{done.stderr or done.stdout}")
         return rates(accounting_of(RunFolder(out), resolve(setting.env).frame_skip, command_wall_s))
 
 
 def run_sb3(setting: Setting) -> float:
-    """Agent steps per second of SB3's A2C with its defaults on 16 environments."""
-    from stable_baselines3 import A2C
+    """Agent steps per second of SB3's agent with its defaults on 16 environments."""
+    from stable_baselines3 import A2C, PPO
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack
 
-    atari = setting.env == "Pacman"
-    vector: VecEnv = DummyVecEnv([_sb3_pacman if atari else _sb3_cartpole] * SB3_ENVS)
+    atari, pixels = setting.env == "Pacman", setting.env.startswith("MinAtar")
+    vector: VecEnv = DummyVecEnv([_sb3_pacman if atari else partial(_sb3_env, setting.env)] * SB3_ENVS)
     if atari:
         vector = VecFrameStack(vector, n_stack=4)
-    model = A2C("CnnPolicy" if atari else "MlpPolicy", vector, device="cpu", seed=0)
+    agent = {"a2c": A2C, "ppo": PPO}[setting.agent]
+    # SB3's CnnPolicy refuses images of 10x10: it gets the convolution that ours has.
+    kwargs = {"features_extractor_class": _small_torso(), "net_arch": []} if pixels else None
+    model = agent("CnnPolicy" if atari else "MlpPolicy", vector, device="cpu", seed=0, policy_kwargs=kwargs)
     start = time.perf_counter()
     model.learn(setting.sb3_steps)
     wall_s = time.perf_counter() - start
@@ -210,11 +227,37 @@ def run_sb3(setting: Setting) -> float:
     return steps_per_second(model.num_timesteps, 1, wall_s)
 
 
-def _sb3_cartpole() -> Monitor:
+def _sb3_env(name: str) -> Monitor:
     import gymnasium
     from stable_baselines3.common.monitor import Monitor
 
-    return Monitor(gymnasium.make("CartPole-v1"))
+    from rl_pbt.envs import resolve
+
+    return Monitor(gymnasium.make(resolve(name).id))  # resolved first: that registers it
+
+
+def _small_torso() -> type:
+    """Of the agents' torso "small": 16 filters of 3x3 and a dense layer of 128, over images with channels last."""
+    import torch
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+    class Small(BaseFeaturesExtractor):
+        def __init__(self, observation_space: gymnasium.spaces.Box) -> None:
+            super().__init__(observation_space, 128)
+            height, width, channels = observation_space.shape
+            self._layers = torch.nn.Sequential(
+                torch.nn.Conv2d(channels, 16, 3),
+                torch.nn.ReLU(),
+                torch.nn.Flatten(),
+                torch.nn.Linear(16 * (height - 2) * (width - 2), 128),
+                torch.nn.ReLU(),
+            )
+
+        def forward(self, observations: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self._layers(observations.movedim(-1, 1))
+            return features
+
+    return Small
 
 
 def _sb3_pacman() -> AtariWrapper:
@@ -255,7 +298,7 @@ def measure(setting: Setting, repeats: int) -> Entry:
     """All candidates of one environment in turn, `repeats` times."""
     runs, sb3, ceiling = [], [], []
     for repeat in range(repeats):
-        print(f"{setting.env}: repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+        print(f"{setting.name}: repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
         runs.append(alone(run_ours, setting))
         sb3.append(alone(run_sb3, setting))
         if setting.ceiling_s is not None:
@@ -268,7 +311,7 @@ def measure(setting: Setting, repeats: int) -> Entry:
 LABELS = {
     "train": "rl_pbt, training steps",
     "all": "rl_pbt, all steps",
-    "sb3": f"SB3 A2C, {SB3_ENVS} environments",
+    "sb3": f"SB3, {SB3_ENVS} environments",
     "ceiling": f"our environments alone, {CEILING_ENVS} a process",
 }
 
@@ -296,15 +339,15 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure each environment, write the file, print its page."""
     arguments = parser("throughput", __doc__)
     arguments.add_argument("--quick", action="store_true", help=f"one repeat of 1/{QUICK_SHARE} of the work")
-    arguments.add_argument("--repeats", type=int, help="measurements of each candidate (default 3)")
-    arguments.add_argument("--env", choices=[one.env for one in SETTINGS], help="this environment only")
+    arguments.add_argument("--repeats", type=int, help="measurements of each candidate (default 5)")
+    arguments.add_argument("--env", choices=sorted({one.env for one in SETTINGS}), help="this environment only")
     args = arguments.parse_args(words)
     if importlib.util.find_spec("cv2") is None:
         raise SystemExit("Stable-Baselines3's Atari wrappers need OpenCV: pip install -e '.[bench]'")
-    repeats = args.repeats or (1 if args.quick else 3)
+    repeats = args.repeats or (1 if args.quick else 5)
     todo = [
         Measurement(
-            place=(one.env,),
+            place=(one.name,),
             asked={"quick": args.quick, "repeats": repeats},
             make=partial(measure, shortened(one, QUICK_SHARE) if args.quick else one, repeats),
         )

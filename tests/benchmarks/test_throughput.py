@@ -96,11 +96,11 @@ def test_without_a_ceiling_there_is_no_share_of_it() -> None:
     assert "| CartPole-v1 | rl_pbt, training steps | 1 | 1 | 1 | 1.00x |  |" in throughput.page({"CartPole-v1": figures})
 
 
-@pytest.mark.parametrize("setting", throughput.SETTINGS, ids=lambda setting: setting.env)
+@pytest.mark.parametrize("setting", throughput.SETTINGS, ids=lambda setting: setting.name)
 def test_the_command_line_is_one_that_the_suite_takes(setting: throughput.Setting) -> None:
     command = throughput.bench_command(throughput.shortened(setting, 8), Path("out"))
     args = build_parser("bench").parse_args(command[command.index("rl_pbt.bench") + 1 :])
-    assert args.env == setting.env
+    assert (args.env, args.agent) == (setting.env, setting.agent)
     assert (args.population, args.budget) == (setting.population, setting.frames // 8)
 
 
@@ -135,6 +135,9 @@ def test_ours_runs_with_a_handful_of_frames() -> None:
     assert 0 < found["train"] < found["all"] and 0 < found["overhead"] < 1 and found["start-up and report, s"] > 0
 
 
-def test_sb3_runs_with_a_handful_of_steps() -> None:
-    setting = replace(throughput.SETTINGS[0], sb3_steps=80)
-    assert throughput.run_sb3(setting) > 0
+@pytest.mark.parametrize("name", ["CartPole-v1", "MinAtar/Breakout-v1"])
+def test_sb3_runs_with_a_handful_of_steps(name: str) -> None:
+    if "MinAtar" in name:
+        pytest.importorskip("minatar")
+    (setting,) = [one for one in throughput.SETTINGS if one.name == name]
+    assert throughput.run_sb3(replace(setting, sb3_steps=80)) > 0
