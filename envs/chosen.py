@@ -40,9 +40,11 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
 
 
 def chosen_of(record: Options) -> Options:
-    """What has to be chosen again for an environment with these options."""
-    names = [name for name in (STACK, *atari.SETTABLE) if name in record]
-    return {**record.get("make_kwargs", {}), **{name: record[name] for name in names}}
+    """What has to be chosen again for an environment with these options. Raises WrongOption for no options of any."""
+    arguments = record.get("make_kwargs", {})
+    if not isinstance(arguments, Mapping):
+        raise WrongOption(f"cannot be used: make_kwargs must be names with values, but is {arguments!r:.100}")
+    return {**arguments, **{name: record[name] for name in (STACK, *atari.SETTABLE) if name in record}}
 
 
 def at_least(name: str, value: object, least: int) -> int:

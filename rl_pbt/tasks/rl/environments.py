@@ -34,7 +34,7 @@ from rl_pbt.envs import (
 )
 from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import Settings
+from rl_pbt.options import Settings, checked
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
@@ -59,7 +59,7 @@ def resolved(settings: Settings) -> EnvSpec:
     """
     if settings.get("env") is None:
         raise BadSetting("env", "is missing: say which environment, Pacman for instance")
-    given = settings.get("env_options", {})
+    given = checked("env_options", settings.get("env_options", {}), Settings)
     try:
         bare = resolve(settings["env"], backend=settings.get("backend", DEFAULT_BACKEND))
         record = {name: value for name, value in given.items() if name in (*bare.options, "make_kwargs", "frame_stack")}
@@ -87,8 +87,13 @@ def environment_settings(given: Settings, before: Settings) -> Settings:
     """What is said of the environment, now and by a run that is resumed; nothing of that where another one is named."""
     said = {**before, **given}
     named: Settings = {name: said[name] for name in ("env", "backend") if name in said}
-    recorded = chosen_of(before.get("env_options", {})) if resolved(named).id == before.get("env") else {}
-    return {**named, "env_options": {**recorded, **given.get("env_options", {})}}
+    own, recorded = (checked("env_options", settings.get("env_options", {}), Settings) for settings in (given, before))
+    if resolved(named).id != before.get("env"):
+        return {**named, "env_options": own}
+    try:
+        return {**named, "env_options": {**chosen_of(recorded), **own}}
+    except WrongOption as error:
+        raise BadSetting("env_options", str(error)) from None
 
 
 def check_env(given: Settings) -> None:
