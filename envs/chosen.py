@@ -60,8 +60,10 @@ def _for_atari(chosen: Options) -> Options:
 
 def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
     """Raises WrongOption for arguments that the constructor does not take. One that cannot be looked at may take any."""
-    known = _parameters(spec)
-    for name in arguments:
+    known, usual = _parameters(spec), spec.options.get("make_kwargs", {})
+    for name, value in arguments.items():
+        if name in usual and usual[name] == value:
+            continue
         if spec.frame_skip != 1 and name in ("frame_skip", "frameskip"):
             raise WrongOption(f"cannot set {name}: it is {spec.frame_skip} for every environment of its family")
         if known is not None and name not in (*known, LIMIT):

@@ -26,8 +26,8 @@ from rl_pbt.cli.arguments import in_flags
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.envs import watch
 from rl_pbt.errors import BadSetting, UserError, exit_status
-from rl_pbt.tasks.rl.environments import resolved
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
+from rl_pbt.tasks.rl.resolving import resolved
 
 Picture: TypeAlias = npt.NDArray[np.uint8]  # [H, W, 3]
 LARGEST_SIDE = 480  # small pictures are blown up to about this many pixels

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rl_pbt.envs import WrongOption, chosen_of, make_population, make_vector, resolve
+from rl_pbt.envs import EnvironmentUnavailable, WrongOption, chosen_of, make_population, make_vector, resolve
 from rl_pbt.envs.aliases import Options
 
 
@@ -33,6 +33,19 @@ def test_a_record_makes_the_same_again(name: str, options: Options) -> None:
     first, _ = env.reset(seed=0)
     assert first.shape == (2, *(env.single_observation_space.shape or ()))
     env.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Pacman", "Pong", "CartPole-v1", "FrozenLake-v1", "LunarLander-v3", "HalfCheetah-v5", "MinAtar/Breakout-v1"]
+    + ["MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1", "probe/Discount"],
+)
+def test_what_nobody_chose_can_be_chosen_again(name: str) -> None:
+    try:
+        plain = resolve(name)
+    except EnvironmentUnavailable as error:
+        pytest.skip(str(error))
+    assert resolve(name, options=chosen_of(plain.options)) == plain
 
 
 def test_arguments_reach_the_constructor() -> None:

@@ -30,7 +30,7 @@ class RLType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        from rl_pbt.tasks.rl.environments import check_env
+        from rl_pbt.tasks.rl.resolving import check_env
 
         check_env(given)  # before torch is loaded, which takes seconds
         from rl_pbt.tasks.rl.settings import completed

@@ -17,28 +17,19 @@ import numpy as np
 
 from rl_pbt.arrays import Array
 from rl_pbt.envs import (
-    DEFAULT_BACKEND,
-    FAMILIES,
     EnvironmentUnavailable,
     EnvSpec,
     Resumes,
-    UnknownEnvironment,
-    WrongOption,
     begin_step,
     check_like,
-    chosen_of,
     close_quietly,
     make_population,
     make_vector,
-    resolve,
 )
 from rl_pbt.envs.aliases import Vector, VectorStep
-from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import Settings, checked
-from rl_pbt.tasks.playing import in_a_word
+from rl_pbt.errors import UserError
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
-from rl_pbt.text import readable
 
 NOBODY: Mapping[int, str] = MappingProxyType({})
 
@@ -50,76 +41,6 @@ class Episodes:
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     truncated: int = 0
-
-
-def resolved(settings: Settings) -> EnvSpec:
-    """The exact environment that settings name, with the options that they set of it. Raises UserError, one line.
-
-    `env_options` may be what a user sets, or the record of an environment that was resolved before, or both.
-    """
-    if settings.get("env") is None:
-        raise BadSetting("env", "is missing: say which environment, Pacman for instance")
-    given = checked("env_options", settings.get("env_options", {}), Settings)
-    try:
-        bare = resolve(settings["env"], backend=settings.get("backend", DEFAULT_BACKEND))
-        record = {name: value for name, value in given.items() if name in (*bare.options, "make_kwargs", "frame_stack")}
-        own = {name: value for name, value in given.items() if name not in record}
-        spec = resolve(settings["env"], backend=bare.backend, options={**chosen_of(record), **own})
-    except WrongOption as error:
-        raise BadSetting("env_options", str(error)) from None
-    except (UnknownEnvironment, EnvironmentUnavailable) as error:
-        raise UserError(str(error)) from None
-    for name, value in record.items():
-        if spec.options.get(name, value) != value:
-            raise BadSetting("env_options", f"cannot set {name}: it is {spec.options[name]!r} of {spec.id}")
-    return spec
-
-
-def in_words(settings: Settings) -> str:
-    """The environment that settings name, with what was set of it: `LunarLander-v3 (continuous=true)`."""
-    spec = resolved(settings)
-    usual = chosen_of(resolved({**settings, "env_options": {}}).options)
-    own = [f"{name}={in_a_word(value)}" for name, value in chosen_of(spec.options).items() if usual.get(name, ...) != value]
-    return f"{spec.id} ({', '.join(own)})" if own else spec.id
-
-
-def environment_settings(given: Settings, before: Settings) -> Settings:
-    """What is said of the environment, now and by a run that is resumed; nothing of that where another one is named."""
-    said = {**before, **given}
-    named: Settings = {name: said[name] for name in ("env", "backend") if name in said}
-    own, recorded = (checked("env_options", settings.get("env_options", {}), Settings) for settings in (given, before))
-    if resolved(named).id != before.get("env"):
-        return {**named, "env_options": own}
-    try:
-        return {**named, "env_options": {**chosen_of(recorded), **own}}
-    except WrongOption as error:
-        raise BadSetting("env_options", str(error)) from None
-
-
-def check_env(given: Settings) -> None:
-    """Raises UserError where settings name an environment that is unknown or not to be had."""
-    if given.get("env") is not None:
-        resolved(given)
-
-
-def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:
-    """Frames after which an episode that is played to be judged is cut, or None where it ends by itself in time.
-
-    Where neither the environment nor the user sets a limit, an episode may last as long as an interval.
-    """
-    if chosen is not None:
-        return chosen
-    ends = spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself
-    return None if ends else interval
-
-
-def cut_episodes(spec: EnvSpec, chosen: int | None, interval: int) -> str | None:
-    """What a dry run says of episodes that are cut, if they are."""
-    longest = longest_episode(spec, chosen, interval)
-    if longest is None:
-        return None
-    own = "" if spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself else "have no limit of their own; "
-    return f"{own}cut after {readable(longest)} frames in evaluation and test, and counted as capped"
 
 
 # Environments of this process, kept until others of their kind are wanted: making Atari's takes as long as a hundred steps.

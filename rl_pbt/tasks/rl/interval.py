@@ -13,7 +13,7 @@ import torch
 
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace, make_network
-from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH
+from rl_pbt.agents.hypers import ACTING
 from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import UserError
@@ -27,12 +27,11 @@ from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
 from rl_pbt.tasks.rl.metrics import metrics_of, result_of
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
+from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
 
-UNFINISHED, MEMBER = (
-    "unfinished.",
-    "member",
-)  # what begins so in a checkpoint is no part of the agent; and whose episodes they are
+# What begins so in a checkpoint is no part of the agent; and whose episodes they are.
+UNFINISHED, MEMBER = "unfinished.", "member"
 
 
 @final
@@ -89,19 +88,10 @@ class RLTask:
         """Members whose unrolls are of different lengths do not share a tensor: those of each length have their turn."""
         torch.set_num_threads(self.threads)
         results: dict[int, Result] = {}
-        for length, places in self._by_unroll_length(job).items():
+        for length, part in by_unroll_length(job, self.agent_config.unroll_length).items():
             alike = replace(self, agent_config=replace(self.agent_config, unroll_length=length))
-            results |= zip(places, alike._guarded_interval(_part(job, places), advance), strict=True)
-        return [results[place] for place in range(len(job.proposals))]
-
-    def _by_unroll_length(self, job: IntervalJob) -> Mapping[int, list[int]]:
-        """The places of proposals in the job, by the length that each is to train with."""
-        own = self.agent_config.unroll_length
-        found: dict[int, list[int]] = {}
-        for place, proposal in enumerate(job.proposals):
-            length = int(proposal.hypers.get(UNROLL_LENGTH, own)) if proposal.trains else own
-            found.setdefault(length, []).append(place)
-        return found
+            results |= {result.proposal: result for result in alike._guarded_interval(part, advance)}
+        return [results[proposal.id] for proposal in job.proposals]
 
     def _guarded_interval(self, job: IntervalJob, advance: Advance) -> list[Result]:
         """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
@@ -363,17 +353,6 @@ class _Played:
     failed: Mapping[int, str]
     metrics: Mapping[str, Array] = field(default_factory=dict)
     left: Mapping[int, State] = field(default_factory=dict)  # of unfinished episodes, by member
-
-
-def _part(job: IntervalJob, places: Sequence[int]) -> IntervalJob:
-    """The job for the proposals at these places alone."""
-    if len(places) == len(job.proposals):
-        return job
-    return replace(
-        job,
-        proposals=tuple(job.proposals[place] for place in places),
-        lineage_units=tuple(job.lineage_units[place] for place in places),
-    )
 
 
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:

@@ -9,9 +9,9 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.options import built
 from rl_pbt.tasks.base import Machine
-from rl_pbt.tasks.rl.environments import longest_episode, resolved
 from rl_pbt.tasks.rl.interval import RLTask
 from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.resolving import longest_episode, resolved
 
 
 def make(config: RunConfig, machine: Machine) -> RLTask:

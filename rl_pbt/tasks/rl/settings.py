@@ -16,8 +16,8 @@ from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
-from rl_pbt.tasks.rl.environments import cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.resolving import cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import readable

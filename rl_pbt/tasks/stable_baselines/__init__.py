@@ -30,7 +30,7 @@ class StableBaselinesType:
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """Every setting; names resolved, hyperparameters under SB3's names. Raises UserError."""
-        from rl_pbt.tasks.rl.environments import check_env
+        from rl_pbt.tasks.rl.resolving import check_env
 
         check_env(given)
         from rl_pbt.tasks.stable_baselines.settings import completed

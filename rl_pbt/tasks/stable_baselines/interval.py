@@ -23,8 +23,8 @@ from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, un
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED
-from rl_pbt.tasks.rl.environments import longest_episode, resolved
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, or_excluded, tried_twice
+from rl_pbt.tasks.rl.resolving import longest_episode, resolved
 from rl_pbt.tasks.stable_baselines import members
 from rl_pbt.tasks.stable_baselines.arguments import on_policy, quantum_of
 from rl_pbt.tasks.stable_baselines.environments import (

@@ -19,7 +19,7 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.environments import cut_episodes, environment_settings, in_words, resolved
+from rl_pbt.tasks.rl.resolving import cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
