@@ -102,7 +102,6 @@ class DenseTorso:
 class Entry:
     """One of the spaces that were put together into a vector: its numbers are at `place`."""
 
-    name: str
     space: Space
     place: slice
 
@@ -115,22 +114,17 @@ class Entry:
 def entries_of(space: Space) -> list[Entry]:
     """What a vector is made of, whose space says as `original` which Dict or Tuple was flattened to it; none otherwise."""
     original = getattr(space, "original", None)
-    return [] if original is None else list(_entries(original, "", 0))
+    return [] if original is None else list(_entries(original, 0))
 
 
-def _entries(space: Space, name: str, start: int) -> Iterator[Entry]:
+def _entries(space: Space, start: int) -> Iterator[Entry]:
     """In the order in which Gymnasium flattens them."""
-    inner: Sequence[tuple[str, Space]]
-    if isinstance(space, gymnasium.spaces.Dict):
-        inner = list(space.spaces.items())
-    elif isinstance(space, gymnasium.spaces.Tuple):
-        inner = [(str(index), entry) for index, entry in enumerate(space.spaces)]
-    else:
-        yield Entry(name, space, slice(start, start + flatdim(space)))
+    if not isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
+        yield Entry(space, slice(start, start + flatdim(space)))
         return
-    for key, entry in inner:
-        yield from _entries(entry, f"{name}_{key}".lstrip("_"), start)
-        start += flatdim(entry)
+    for inner in space.spaces.values() if isinstance(space, gymnasium.spaces.Dict) else space.spaces:
+        yield from _entries(inner, start)
+        start += flatdim(inner)
 
 
 @final
@@ -209,7 +203,7 @@ def _combined(name: str, entries: Sequence[Entry], hidden: Sequence[int], autoca
         if image:
             kind = _size(image) if name == "auto" else name
             seen = replace(image, white=1.0) if normalised else image
-            images.append((entry, IMAGE_TORSOS[kind](seen, autocast, f"torso.{entry.name}")))
+            images.append((entry, IMAGE_TORSOS[kind](seen, autocast, f"torso.image{len(images)}")))
     inputs = sum(flatdim(entry.space) for entry in others)
     whites = [white for entry in others for white in _entry_whites(entry, normalised)]
     rest = DenseTorso(inputs, hidden, True, whites, "torso.rest") if others else None

@@ -454,20 +454,20 @@ def test_images_among_other_numbers_are_convolved_and_the_others_are_not() -> No
     features, for_value = features_of(torso, weights, observations)
     assert torch.equal(features, for_value) and features.shape == (2, 3, torso.features) and torso.features == 128 + 256 + 7
 
-    def alone(name: str, space: gymnasium.Space, entry: str, seen: np.ndarray) -> torch.Tensor:
+    def alone(space: gymnasium.Space, entry: str, seen: np.ndarray) -> torch.Tensor:
         part = make_torso("auto", space, hidden=(7,), shared=True, autocast=False)
         renamed = {key.replace(f"torso.{entry}.", "torso."): weight for key, weight in weights.items()}
         return features_of(part, renamed, torch.tensor(seen).reshape(2, 3, *seen.shape[1:]))[0]
 
-    near = alone("near", MIXED["camera"], "camera", np.stack([one["camera"] for one in samples]))
-    far = alone("far", MIXED["far"]["camera"], "far_camera", np.stack([one["far"]["camera"] for one in samples]))
+    near = alone(MIXED["camera"], "image0", np.stack([one["camera"] for one in samples]))
+    far = alone(MIXED["far"]["camera"], "image1", np.stack([one["far"]["camera"] for one in samples]))
     torch.testing.assert_close(features[..., :128], near)
     torch.testing.assert_close(features[..., 128:384], far)
     rest = np.stack(
         [np.concatenate([one["memory"] / 255, np.eye(4)[one["room"]], one["speed"]]).astype(np.float32) for one in samples]
     )
     vector = gymnasium.spaces.Box(-np.inf, np.inf, (13,), np.float32)
-    torch.testing.assert_close(features[..., 384:], alone("rest", vector, "rest", rest))
+    torch.testing.assert_close(features[..., 384:], alone(vector, "rest", rest))
 
 
 def test_a_dense_torso_scales_the_bytes_among_other_numbers() -> None:
