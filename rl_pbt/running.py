@@ -34,7 +34,7 @@ from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
-from rl_pbt.records import FinalTest
+from rl_pbt.records import FinalTest, Hypers
 from rl_pbt.search import METHODS
 from rl_pbt.store.files import disk_errors_in_one_line
 from rl_pbt.store.journal import Journal
@@ -304,7 +304,8 @@ def _all_searches(prepared: Prepared, stream: TextIO, restored: list[int]) -> Fi
 def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int, restored: list[int]) -> None:
     config, folder = prepared.opened.config, prepared.opened.folder
     folder.check_inside(name, seed)
-    board = TensorBoard(folder.method_folder(name, seed), config.space, words=words_of(config))
+    about: Hypers = {"method": name, "seed": seed, "population": config.population}
+    board = TensorBoard(folder.method_folder(name, seed), config.space, words=words_of(config), about=about)
     progress.begin(f"{name}, seed {seed}")
     first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
     search = Search(

@@ -1,8 +1,9 @@
 """TensorBoard, written from results: one run a member, one for the population, one for the winner's line of descent.
 
-The x axis is in the units of the task. A member that copied a younger donor would go back in time on its training age, so members
-are drawn against the units that their slot has trained for, which never fall, and the population against their mean. Nothing
-is read back from these files: a resumed run deletes them and writes them again from the ledger.
+The x axis is in the units of the task. The population is drawn against all that it has spent, evaluation included, so that
+methods lie over one another at equal compute; `charts/`, which comes first on the page, has what to compare them by. Members are
+drawn against the units that their slot has trained for, which never fall, as the training age of one that copies a younger donor
+would. Nothing is read back from these files: a resumed run deletes them and writes them again from the ledger.
 
 The writer comes with torch, which is loaded for the first result: a training without torch need not wait for it to start.
 """
@@ -21,6 +22,7 @@ from rl_pbt.records import FinalTest, Hypers, Proposal, Result
 from rl_pbt.space import Space, spread
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.tasks.base import Words
+from rl_pbt.text import value_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -32,21 +34,23 @@ FOLDER_NAME = "tensorboard"
 class TensorBoard:
     """An observer of one method and seed, which writes to `folder`. Close it to flush.
 
-    Tags of the training's own metrics stay as they are; where the unit is a frame, the speed is called `time/fps` as
-    Stable-Baselines3 does.
+    `about` is what the page of hyperparameters says of the run, beside those of its winner. Tags of the training's own metrics
+    stay as they are; where the unit is a frame, the speed is called `time/fps` as Stable-Baselines3 does.
     """
 
-    def __init__(self, folder: Path, space: Space, *, words: Words) -> None:
+    def __init__(self, folder: Path, space: Space, *, words: Words, about: Hypers) -> None:
         self._folder = folder / FOLDER_NAME
         _delete_events(self._folder)
         self._space = space
         self._speed_tag = "time/fps" if words.short_unit == "frame" else f"time/{_in_tag(words.short_units)}_per_s"
-        self._test_tag = f"test/mean_{_in_tag(words.score)}"
+        self._test_tag = f"charts/test_{_in_tag(words.score)}"
+        self._about = about
         self._writers: dict[str, SummaryWriter] = {}
         self._lineage = Lineage()  # of the finished proposals
         self._results: dict[int, Result] = {}
         self._standing: dict[int, Proposal] = {}  # each member's newest finished proposal
         self._units: dict[int, int] = {}  # that each member's slot has trained for
+        self._spent = 0  # units, by the whole population
         self._unseen = 0  # results since the population was last drawn
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
@@ -57,12 +61,16 @@ class TensorBoard:
             if donor is None:
                 continue
             before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
-            moved = [f"{name} {before.hypers[name]} -> {value}" for name, value in sorted(proposal.hypers.items())]
+            moved = [
+                f"{name} {value_text(before.hypers[name])} -> {value_text(value)}"
+                for name, value in sorted(proposal.hypers.items())
+            ]
             text = f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
-            self._writer("population").add_text("exploit", text, self._units[proposal.member])
+            self._writer("population").add_text("exploit", text, self._spent)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
         """A point on each curve of the member; final re-evaluations have none."""
+        self._spent += result.cost.units
         if not proposal.trains:
             return
         self._lineage.add(proposal)
@@ -84,12 +92,12 @@ class TensorBoard:
             return
         self._unseen = 0
         writer = self._writer("population")
-        units = round(fmean(self._units.values()))
+        units = self._spent
         standing = [proposal for _, proposal in sorted(self._standing.items())]
         results = [self._results[proposal.id] for proposal in standing]
         if fitness := [result.fitness for result in results if result.fitness is not None]:
-            told = {"best": max(fitness), "median": median(fitness), "spread": max(fitness) - min(fitness)}
-            _scalars(writer, {f"population/{name}": value for name, value in told.items()}, units)
+            told = {"charts/best_fitness": max(fitness), "charts/median_fitness": median(fitness)}
+            _scalars(writer, {**told, "diversity/fitness": max(fitness) - min(fitness)}, units)
         for name, dimension in self._space.dimensions.items():
             diversity = spread(dimension, [proposal.hypers[name] for proposal in standing])
             writer.add_scalar(f"diversity/{name}", diversity, units)
@@ -107,13 +115,13 @@ class TensorBoard:
         for proposal in line:
             result = self._results[proposal.id]
             _scalars(writer, {**_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}, result.lineage_units)
-        first_and_last = {f"first/{n}": v for n, v in line[0].hypers.items()} | {
-            f"last/{n}": v for n, v in line[-1].hypers.items()
-        }
-        metrics = {self._test_tag: fmean(test.returns)} if test.returns else {}
-        for summary in hparams(first_and_last, metrics):  # type: ignore[no-untyped-call]
+        ends = {"first": line[0], "last": line[-1]}
+        hypers = {f"{end}/{name}": value for end, proposal in ends.items() for name, value in proposal.hypers.items()}
+        tested = {self._test_tag: fmean(test.returns)} if test.returns else {}
+        # The page takes the values of these from the curves of the same writer.
+        for summary in hparams({**self._about, **hypers}, {**tested, "fitness": 0.0}):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
-        _scalars(writer, metrics, self._results[test.proposal].lineage_units)
+        _scalars(writer, tested, self._spent)
 
     def close(self) -> None:
         """Flush everything to disk."""
