@@ -117,9 +117,10 @@ class TensorBoard:
             _scalars(writer, {**_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}, result.lineage_units)
         ends = {"first": line[0], "last": line[-1]}
         hypers = {f"{end}/{name}": value for end, proposal in ends.items() for name, value in proposal.hypers.items()}
+        about = {f"about/{name}": value for name, value in self._about.items()}  # columns are sorted: it comes first
         tested = {self._test_tag: fmean(test.returns)} if test.returns else {}
         # The page takes the values of these from the curves of the same writer.
-        for summary in hparams({**self._about, **hypers}, {**tested, "fitness": 0.0}):  # type: ignore[no-untyped-call]
+        for summary in hparams({**about, **hypers}, {**tested, "fitness": 0.0}):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         _scalars(writer, tested, self._spent)
 

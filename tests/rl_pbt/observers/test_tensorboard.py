@@ -65,5 +65,5 @@ def test_copies_and_founders_are_drawn(tmp_path: Path) -> None:
 def test_the_page_of_hyperparameters_tells_runs_apart(tmp_path: Path) -> None:
     told = watched(tmp_path, FRAMES)["winner"].summary_metadata["_hparams_/session_start_info"].plugin_data.content
     hypers = HParamsPluginData.FromString(told).session_start_info.hparams
-    assert (hypers["method"].string_value, hypers["seed"].number_value) == ("pbt", 7)
+    assert (hypers["about/method"].string_value, hypers["about/seed"].number_value) == ("pbt", 7)
     assert (hypers["first/lr"].number_value, hypers["last/lr"].number_value) == (0.01, 0.04)
