@@ -118,8 +118,8 @@ def main(words: Sequence[str] | None = None) -> None:
         for axis, settings in grown(base).items()
     ]
     run(todo, out=args.out, page=page)
-    if args.out is not None:
-        draw(read(args.out), args.out.with_suffix(".png"))
+    if results := read(args.out):
+        draw(results, args.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
