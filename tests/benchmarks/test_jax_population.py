@@ -10,6 +10,7 @@ pytest.importorskip("jax", reason="needs the extra jax")
 
 from benchmarks.jax_games import GAMES, Wall, jax_modules
 from benchmarks.jax_population import SETTINGS, Setting, page, run_jax
+from benchmarks.measuring import alone
 
 
 def test_a_pole_moves_as_in_gymnasium() -> None:
@@ -76,7 +77,8 @@ def test_a_ball_moves_as_in_minatar() -> None:
 
 
 def test_what_is_compiled_learns() -> None:
-    found = run_jax(Setting(env="CartPole-v1", members=2, copies=16, unroll=8, updates=150))
+    setting = Setting(env="CartPole-v1", members=2, copies=16, unroll=8, updates=150)
+    found = alone(run_jax, setting)  # which holds its process to one core
     assert found["rate"] > 0 and found["return"] > 60, "a random policy has 22"
 
 
