@@ -219,4 +219,3 @@ IMAGE_TORSOS: Mapping[str, Callable[[ImageFormat, bool, str], ImageTorso]] = {
     "small": partial(ConvTorso, layers=((16, 3, 1),), features=128),  # the DQN of Young & Tian 2019, for games of 10x10
     "deep": ResidualTorso,
 }
-SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists

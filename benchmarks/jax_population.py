@@ -4,7 +4,7 @@
 
 Needs the extra `jax`. Both sides train the same networks on the same environments with as many members, copies and steps an
 update, on one core, and take turns. Neither evaluates, and ours writes no ledger: this is the speed of acting and learning. XLA
-compiles for half a minute before its first step, which the rate leaves out and the table shows.
+compiles before its first step, which the rate leaves out and the table shows.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ def test_a_command_is_one_that_its_script_takes(command: list[str], monkeypatch:
     script = import_module(f"benchmarks.{name}")
     if name == "throughput":
         pytest.importorskip("cv2", reason="Stable-Baselines3's Atari wrappers need the extra bench")
+    if name == "jax_population":
+        pytest.importorskip("jax", reason="needs the extra jax")
     asked: list[Any] = []
     monkeypatch.setattr(script, "run", lambda todo, *, out, page: asked.extend([out, *todo]))
     script.main(words)
