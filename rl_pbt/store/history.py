@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from heapq import heappop, heappush
 from itertools import accumulate, pairwise
 from typing import final
 
@@ -117,21 +118,47 @@ def units_spent(history: History) -> list[int]:
     return [int(total) for total in np.cumsum(costs)]
 
 
-def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, best fitness of the members as they stand) after each round; none where all have failed."""
-    standing: dict[int, int] = {}  # member -> its newest proposal
-    best: list[tuple[float, int, int]] = []  # a heap of (-fitness, proposal, member), of which some do not stand any more
-    curve = []
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The fitness of the members as they stand when `units` have been spent: of the best, and the quartiles, without failures."""
+
+    units: int
+    best: float
+    upper: float
+    median: float
+    lower: float
+
+
+def standings(history: History) -> list[Standing]:
+    """How the population stands after each round; none where all have failed."""
+    standing: dict[int, float] = {}  # member -> its newest fitness
+    fitness: list[float] = []  # the same, in order
+    told = []
     for units, trials in zip(units_spent(history), history.rounds, strict=True):
         for trial in trials:
-            standing[trial.proposal.member] = trial.proposal.id
+            if (before := standing.pop(trial.proposal.member, None)) is not None:
+                del fitness[bisect_left(fitness, before)]
             if trial.result.fitness is not None:
-                heappush(best, (-trial.result.fitness, trial.proposal.id, trial.proposal.member))
-        while best and standing[best[0][2]] != best[0][1]:
-            heappop(best)
-        if best:
-            curve.append((units, -best[0][0]))
-    return curve
+                standing[trial.proposal.member] = trial.result.fitness
+                insort(fitness, trial.result.fitness)
+        if fitness:
+            lower, median, upper = (_quantile(fitness, share) for share in (0.25, 0.5, 0.75))
+            told.append(Standing(units=units, best=fitness[-1], upper=upper, median=median, lower=lower))
+    return told
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Between two values in proportion, as numpy does: this is called for each round, and does not sort again."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def best_fitness_curve(history: History) -> list[tuple[int, float]]:
+    """(units spent, best fitness of the members as they stand) after each round; none where all have failed."""
+    return [(stand.units, stand.best) for stand in standings(history)]
 
 
 @final

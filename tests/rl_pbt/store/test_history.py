@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rl_pbt.records import Cost, Proposal, Result, Trial
 from rl_pbt.store.history import (
@@ -16,6 +19,7 @@ from rl_pbt.store.history import (
     judged,
     line_of_descent,
     parallelism,
+    standings,
     surviving,
     survivors,
 )
@@ -63,6 +67,22 @@ def test_best_fitness_counts_all_units_and_whole_generations() -> None:
     all_failed = History(trials=(*FAMILY[:3], trial(3, 1, 1, 1, None, 20)))
     assert best_fitness_curve(all_failed) == [(21, 5.0)]
     assert best_fitness_curve(History()) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(-5, 5).map(float)), min_size=1, max_size=24))
+def test_how_the_population_stands_is_what_numpy_says_of_the_newest_fitness_of_each_member(
+    told: list[tuple[int, float | None]],
+) -> None:
+    trials = [trial(id, member, 0, None, fitness, 10) for id, (member, fitness) in enumerate(told)]
+    history = History(trials=tuple(replace(one, asked_after=2 * (place // 2)) for place, one in enumerate(trials)))
+    newest: dict[int, float | None] = {}
+    expected = []
+    for known, (member, fitness) in enumerate(told, start=1):
+        newest[member] = fitness
+        if (known % 2 == 0 or known == len(told)) and (healthy := [value for value in newest.values() if value is not None]):
+            expected.append([*np.quantile(healthy, [1, 0.75, 0.5, 0.25])])
+    stand = [[one.best, one.upper, one.median, one.lower] for one in standings(history)]
+    assert np.shape(stand) == np.shape(expected) and np.allclose(stand, expected, rtol=1e-12)
 
 
 def test_what_had_to_wait_and_what_was_thrown_away() -> None:
