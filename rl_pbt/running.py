@@ -30,6 +30,7 @@ from rl_pbt.making import (
     plan_of,
 )
 from rl_pbt.named_code import check_code
+from rl_pbt.observers.standing import Outline
 from rl_pbt.observers.tensorboard import TensorBoard
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
@@ -43,6 +44,7 @@ from rl_pbt.store.owner import RUN_LOCK, owned
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import BaselineJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
+from rl_pbt.text import shown
 
 if TYPE_CHECKING:
     from rl_pbt.report import Summary
@@ -285,9 +287,8 @@ def _session(prepared: Prepared) -> Session:
 def _all_searches(prepared: Prepared, stream: TextIO, restored: list[int]) -> FinalTest | None:
     """The searches, and the test of the baseline; units that each search trained for again are added to `restored`."""
     config = prepared.opened.config
-    total = plan_of(config, prepared.task).total * len(config.methods) * len(config.seeds)
     executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
-    progress = Progress(total, stream, lambda: executor.units_underway, words=words_of(config))
+    progress = Progress(_outline(prepared), stream, lambda: executor.units_underway)
     try:
         for seed in config.seeds:
             for name in config.methods:
@@ -301,12 +302,26 @@ def _all_searches(prepared: Prepared, stream: TextIO, restored: list[int]) -> Fi
         executor.close()
 
 
+def _outline(prepared: Prepared) -> Outline:
+    config, plan = prepared.opened.config, plan_of(prepared.opened.config, prepared.task)
+    return Outline(
+        title=task_type(config.task).title(config.task_options),
+        folder=shown(prepared.opened.folder.folder),
+        methods=config.methods,
+        seeds=config.seeds,
+        population=config.population,
+        generations=plan.generations,
+        units=plan.total,
+        words=words_of(config),
+    )
+
+
 def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int, restored: list[int]) -> None:
     config, folder = prepared.opened.config, prepared.opened.folder
     folder.check_inside(name, seed)
     about: Hypers = {"method": name, "seed": seed, "population": config.population}
     board = TensorBoard(folder.method_folder(name, seed), config.space, words=words_of(config), about=about)
-    progress.begin(f"{name}, seed {seed}")
+    progress.begin(name, seed)
     first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
     search = Search(
         title=f"{name}, seed {seed}",

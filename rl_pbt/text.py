@@ -48,6 +48,12 @@ def value_text(value: Hyper | None) -> str:
     return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else plain_text(str(value), LONGEST_VALUE)
 
 
+def score_text(score: float, *, sign: bool = False) -> str:
+    """A fitness or a return: 500, 20.78, 12,346, and +3.1 with its `sign`."""
+    form = ",.0f" if 1000 <= abs(score) < 1e9 else ".4g"
+    return format(score, f"{'+' if sign else ''}{form}")
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, ending with a line break; a bar inside a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_pbt.cli.arguments import build_parser, in_flags, settings_of, split_program
@@ -56,7 +55,7 @@ def train(words: Sequence[str], program: str) -> None:
         return
     from rl_pbt.report import write_report  # noqa: PLC0415 - it takes longer to load than all else
 
-    _show(write_report(opened.folder), opened.folder)
+    _show(write_report(opened.folder), opened.folder, program)
 
 
 def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
@@ -69,7 +68,7 @@ def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print(f"\nstopped; resume with: {again}", file=sys.stderr)
         raise SystemExit(130) from None
-    _show(summary, folder)
+    _show(summary, folder, program)
 
 
 def _code_in_words(config: RunConfig) -> list[str]:
@@ -80,10 +79,10 @@ def _code_in_words(config: RunConfig) -> list[str]:
     return [*flags, *(("--", *program) if program else ())]
 
 
-def _show(summary: Summary, folder: RunFolder) -> None:
-    from rl_pbt.report import page_path, terminal_summary  # noqa: PLC0415 - as above
+def _show(summary: Summary, folder: RunFolder, program: str) -> None:
+    from rl_pbt.report import print_end  # noqa: PLC0415 - as above
 
-    print(terminal_summary(summary, Path(shown(page_path(folder)))))
+    print_end(summary, folder, program)
 
 
 def methods_help() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.errors import exit_status
-from rl_pbt.report import page_path, terminal_summary, write_report
+from rl_pbt.report import print_end, write_report
 from rl_pbt.store.run import RunFolder
 
 
@@ -18,7 +18,7 @@ def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.re
     run = RunFolder(parser.parse_args(words).run)
 
     def report() -> None:
-        print(terminal_summary(write_report(run), page_path(run)))
+        print_end(write_report(run), run, program)
 
     return exit_status(report)
 

@@ -12,11 +12,10 @@ from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.summarising import summary_of
-from rl_pbt.report.summary import MethodSummary, Summary
+from rl_pbt.report.summary import Summary
 from rl_pbt.store.files import check_inside, write_durably, write_json
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import NOTHING, readable, value_text
 
 PLOTS = "plots"
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
@@ -69,20 +68,3 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
 
 def _as_labels(words: Words) -> Words:
     return replace(words, **{one.name: style.literal(getattr(words, one.name)) for one in fields(words)})
-
-
-def terminal_summary(summary: Summary, page: Path) -> str:
-    """The end of a run: each method's test score and cost, the verdict, and where the page is."""
-    words = summary.words
-    lines = [f"{name:14} {_in_one_line(method, words)}" for name, method in summary.methods.items()]
-    verdicts = [comparison.verdict for comparison in summary.comparisons]
-    return "\n".join([*lines, *verdicts, *summary.caveats, f"report: {page}"])
-
-
-def _in_one_line(method: MethodSummary, words: Words) -> str:
-    cost, tested = method.cost, method.test_return
-    value, interval = (NOTHING, NOTHING) if tested is None else (value_text(tested.value), tested.interval_text(words))
-    return (
-        f"mean test {words.score} {value}, 95 % interval {interval}; "
-        f"{readable(cost.units)} {words.short_units}, {cost.updates:,} updates, {cost.cpu_s:.0f} CPU seconds"
-    )

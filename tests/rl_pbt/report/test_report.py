@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -13,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from rl_pbt import report
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.report.ending import end_of_run
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
@@ -122,6 +125,15 @@ def make_run(
     return run
 
 
+def ending_of(run: RunFolder, width: int = 100) -> str:
+    """What the terminal shows at the end."""
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(end_of_run(report.summarise(run), run, "rl-pbt bench"))
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
 def reported(run: RunFolder) -> str:
     """The page."""
     report.write_report(run)
@@ -204,8 +216,7 @@ def test_generations_that_evaluation_took_the_units_of_are_missed(tmp_path: Path
     generations = dear["methods"]["pbt"]["seeds"]["0"]["sequential_depth"]
     assert generations < BUDGET // INTERVAL and "fewer than the 5 planned generations" in said and f"pbt {generations}" in said
     assert "Evaluation took more than 40%" in said
-    told = report.terminal_summary(report.summarise(RunFolder(tmp_path / "dear")), Path("page.md"))
-    assert said in told.replace("\n", " ") and "frames" in said
+    assert said in " ".join(ending_of(RunFolder(tmp_path / "dear")).split()) and "frames" in said
     assert summarise(make_run(tmp_path / "cheap"))["caveats"] == []
 
 
@@ -318,11 +329,18 @@ def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path) -> None:
     json.loads(contents[0]["summary.json"])
 
 
-def test_the_terminal_gets_a_few_lines(tmp_path: Path) -> None:
+def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    lines = report.terminal_summary(report.summarise(run), report.page_path(run)).splitlines()
-    assert len(lines) == 4 and lines[0].startswith("pbt") and lines[-1] == f"report: {tmp_path / 'summary.md'}"
-    assert "mean test return" in lines[0] and "frames" in lines[0] and "(episodes)" in lines[0]
+    lines = [line.rstrip() for line in ending_of(run).splitlines()]
+    assert lines[1].startswith("a2c on Made/Up-v0 · 6 members × 5k frames") and lines[1].endswith(" · seed 0")
+    header = next(line for line in lines if line.startswith("method"))
+    assert [column in header for column in ("test return", "95 % interval", "IQM", "winner's last")] == [True] * 4
+    rows = {line.split()[0]: line for line in lines if line.startswith(("pbt ", "random ", "random policy"))}
+    assert set(rows) == {"pbt", "random"} and "learning_rate" in rows["pbt"]
+    verdict = report.summarise(run).comparison.verdict
+    assert verdict in " ".join(" ".join(lines).split())
+    assert f"report  {tmp_path / 'summary.md'}" in lines and f"curves  tensorboard --logdir {tmp_path}" in lines
+    assert f"watch   rl-pbt play {tmp_path}" in lines
 
 
 def test_damage_is_named_by_file_and_line(tmp_path: Path) -> None:
@@ -345,7 +363,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     make_run(tmp_path / "run")
     command = [sys.executable, "-m", "rl_pbt.report"]
     done = subprocess.run([*command, tmp_path / "run"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("pbt ") and done.stdout.splitlines()[-1] == f"report: {tmp_path / 'run' / 'summary.md'}"
+    assert f"report  {tmp_path / 'run' / 'summary.md'}" in [line.rstrip() for line in done.stdout.splitlines()]
     failed = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ") and "is not a run" in failed.stderr and len(failed.stderr.splitlines()) == 1
@@ -356,11 +374,11 @@ def test_a_task_that_is_not_reinforcement_learning_has_words_of_its_own(
 ) -> None:
     run = make_run(tmp_path, seeds=2, task=TRANSLATOR, eval_units=900)
     page = reported(run)
-    told = report.terminal_summary(report.summarise(run), Path("page.md"))
+    told = ending_of(run)
     assert not OF_REINFORCEMENT_LEARNING.search(page) and not OF_REINFORCEMENT_LEARNING.search(told)
     for words in ("# Translator", "## Test BLEU", "mean test BLEU", "above the baseline", "training sentences", "(evaluations)"):
         assert words in page
-    assert "mean test BLEU" in told and "sentences" in told and "(evaluations)" in told
+    assert "test BLEU" in told and "sentences" in told and "(evaluations)" in " ".join(told.split())
     unknown = make_run(tmp_path / "unknown", task=TRANSLATOR, baseline=None)
     assert "The baseline was not measured, so it is unknown whether anything was learned." in reported(unknown)
 

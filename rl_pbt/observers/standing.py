@@ -1,0 +1,231 @@
+"""How a run stands, worked out from its events: what a terminal shows. Nothing here prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import final
+
+from rl_pbt.records import FinalTest, Proposal, Result
+from rl_pbt.store.lineage import Lineage
+from rl_pbt.tasks.base import Words
+
+UNSPENT_SHARE = 0.002  # of the budget, that the methods may leave over
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What is known of a run before it begins. `units` is the budget of one method on one seed."""
+
+    title: str
+    folder: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    population: int
+    generations: int
+    units: int
+    words: Words
+
+    @property
+    def total(self) -> int:
+        """The budget of all methods on all seeds together, in units."""
+        return self.units * len(self.methods) * len(self.seeds)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """One member as it stands. `fitness` is the last that is known of its weights: where they were just copied, the donor's.
+
+    `change` is what the interval that led to it gained; `changed` are the hyperparameters that differ from the member's interval
+    before.
+    """
+
+    proposal: Proposal  # the newest
+    is_underway: bool
+    donor: int | None  # the other member that was copied for it
+    fitness: float | None
+    failed: bool
+    is_copied: bool  # that fitness is the donor's
+    change: float | None
+    changed: frozenset[str]
+
+
+@final
+class SearchStanding:
+    """One method on one seed, from its events."""
+
+    def __init__(self, method: str, seed: int) -> None:
+        self.method, self.seed = method, seed
+        self.newest: dict[int, Proposal] = {}  # by member
+        self.asked_last: set[int] = set()  # proposals
+        self.underway: set[int] = set()  # proposals
+        self.copies = 0
+        self.trained = 0  # intervals
+        self.spent = 0  # units
+        self.test: FinalTest | None = None
+        self.lineage = Lineage()
+        self._judged: dict[int, Proposal] = {}  # by member: its newest that has a result
+        self._fitness: dict[int, float | None] = {}  # by proposal that has a result
+        self._before: dict[int, Proposal] = {}  # by member: the one before its newest
+
+    def propose(self, proposals: Sequence[Proposal]) -> None:
+        """The method asked for these, all at once."""
+        self.asked_last = {proposal.id for proposal in proposals}
+        self.underway |= self.asked_last
+        for proposal in proposals:
+            if proposal.member in self.newest:
+                self._before[proposal.member] = self.newest[proposal.member]
+            self.lineage.add(proposal)
+            self.newest[proposal.member] = proposal
+            self.copies += self.donor(proposal) is not None
+
+    def finish(self, proposal: Proposal, result: Result) -> None:
+        """One of them has its result."""
+        self.underway.discard(proposal.id)
+        self._judged[proposal.member] = proposal
+        self._fitness[proposal.id] = result.fitness
+        self.spent += result.cost.units
+        self.trained += proposal.trains
+
+    def donor(self, proposal: Proposal) -> int | None:
+        """The other member that was copied for it."""
+        donor = self.lineage.donor(proposal)
+        return None if donor is None else donor.member
+
+    @property
+    def generation(self) -> int | None:
+        """The one underway, counted from 1; None where the method does not wait for all members, and so has none."""
+        in_step = 1 < len(self.asked_last) == len(self.newest)
+        return 1 + max(proposal.generation for proposal in self._asked_last()) if in_step else None
+
+    def _asked_last(self) -> Iterator[Proposal]:
+        return (self.lineage[id_] for id_ in self.asked_last)
+
+    @property
+    def is_judging_again(self) -> bool:
+        """Whether what is underway, or was last, is a final re-evaluation."""
+        return bool(self.asked_last) and not any(proposal.trains for proposal in self._asked_last())
+
+    @property
+    def fitness(self) -> dict[int, float]:
+        """The newest fitness of each member that has one and has not failed since."""
+        told = ((member, self._fitness[proposal.id]) for member, proposal in self._judged.items())
+        return {member: fitness for member, fitness in told if fitness is not None}
+
+    @property
+    def best(self) -> float | None:
+        """The highest of those."""
+        return max(self.fitness.values(), default=None)
+
+    @property
+    def median(self) -> float | None:
+        """Of those."""
+        return median(self.fitness.values()) if self.fitness else None
+
+    def fitness_of(self, proposal: Proposal) -> float | None:
+        """None where it failed, or is underway."""
+        return self._fitness.get(proposal.id)
+
+    def rows(self) -> list[MemberRow]:
+        """Every member, by number."""
+        return [self._row(member, proposal) for member, proposal in sorted(self.newest.items())]
+
+    def _row(self, member: int, proposal: Proposal) -> MemberRow:
+        judged = self._known(member, proposal)
+        fitness = None if judged is None else self._fitness[judged.id]
+        parent = None if judged is None or judged.parent is None else self._fitness.get(judged.parent)
+        before = self._before.get(member)
+        return MemberRow(
+            proposal=proposal,
+            is_underway=proposal.id in self.underway,
+            donor=self.donor(proposal),
+            fitness=fitness,
+            failed=judged is not None and fitness is None,
+            is_copied=judged is not None and judged.member != member,
+            change=None if fitness is None or parent is None or judged is None or judged.member != member else fitness - parent,
+            changed=frozenset(name for name, value in proposal.hypers.items() if before and before.hypers.get(name) != value),
+        )
+
+    def _known(self, member: int, proposal: Proposal) -> Proposal | None:
+        """What its fitness is to be read from: itself, what it began from, or what stood there before."""
+        if proposal.id in self._fitness:
+            return proposal
+        if proposal.parent is not None and proposal.parent in self._fitness:
+            return self.lineage[proposal.parent]
+        return self._judged.get(member)
+
+
+@final
+class RunStanding:
+    """All searches of a run so far, one after another; `underway` tells the units of intervals that have not ended."""
+
+    def __init__(self, outline: Outline, underway: Callable[[], int]) -> None:
+        self.outline = outline
+        self.searches: list[SearchStanding] = []
+        self._underway = underway
+        self.started = time.monotonic()
+        self._spent_here = 0  # without what a resumed run found in its ledgers
+        self._first_units: tuple[float, int] | None = None  # when units were first seen underway, and how many
+
+    @property
+    def search(self) -> SearchStanding:
+        """The one that goes on."""
+        return self.searches[-1]
+
+    def begin(self, method: str, seed: int) -> None:
+        """A new search starts."""
+        self.searches.append(SearchStanding(method, seed))
+
+    def finish(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """A result of the search that goes on; `replayed` where the ledger had it."""
+        self.search.finish(proposal, result)
+        self._spent_here += 0 if replayed else result.cost.units
+
+    def of(self, method: str) -> list[SearchStanding]:
+        """Its searches so far, a seed each."""
+        return [search for search in self.searches if search.method == method]
+
+    def spent_by(self, method: str) -> int:
+        """Units, those underway included."""
+        underway = self._underway() if self.searches and self.search.method == method else 0
+        return sum(search.spent for search in self.of(method)) + underway
+
+    def tested(self, method: str) -> float | None:
+        """The mean of the tests of its winners so far, each the mean of its episodes."""
+        means = [fmean(search.test.returns) for search in self.of(method) if search.test is not None and search.test.returns]
+        return fmean(means) if means else None
+
+    @property
+    def spent(self) -> int:
+        """Units of all methods, those underway included."""
+        return sum(search.spent for search in self.searches) + self._underway()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this process began with it."""
+        return time.monotonic() - self.started
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that it will take at the pace so far; None where that is not known yet, 0 where only a test is left."""
+        pace = self.pace()
+        if pace is None:
+            return None
+        left = max(0, self.outline.total - self.spent)
+        return 0.0 if left < UNSPENT_SHARE * self.outline.total else left / pace
+
+    def pace(self) -> float | None:
+        """Units a second. In the first interval, since its first units: what the members train on took a while to make."""
+        now, underway = time.monotonic(), self._underway()
+        if self._spent_here:
+            return (self._spent_here + underway) / (now - self.started)
+        if not underway:
+            return None
+        if self._first_units is None:
+            self._first_units = (now, underway)
+        since, units = self._first_units
+        return (underway - units) / (now - since) if underway > units else None

@@ -1,0 +1,121 @@
+"""The end of a run on the terminal: what was found, how sure that is, and what can be done next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rl_pbt.errors import plain_text
+from rl_pbt.recorded import manifest_of
+from rl_pbt.records import Hypers
+from rl_pbt.report.summary import MethodSummary, Summary
+from rl_pbt.report.writing import page_path
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.base import LONGEST_WORD
+from rl_pbt.tasks.registry import task_type
+from rl_pbt.text import NOTHING, counted, duration, readable, score_text, shown, value_text
+
+MOST_COMPARISONS = 1  # that are told here: the page has all
+COMMAND = re.compile(r"(bench|tune|report)$")
+
+
+def print_end(summary: Summary, run: RunFolder, program: str) -> None:
+    """On the terminal, or in plain lines of 80 characters where there is none; `program` is how this one was started."""
+    Console(highlight=False).print(end_of_run(summary, run, program))
+
+
+def end_of_run(summary: Summary, run: RunFolder, program: str) -> RenderableType:
+    """A heading, a table of the methods, the verdict, caveats, and the commands that come next, for rich to print."""
+    manifest = manifest_of(run)
+    parts: list[RenderableType] = [
+        Text(),
+        Text(_heading(summary, manifest), style="bold"),
+        _methods(summary, manifest),
+        *_verdicts(summary),
+        *(Text(caveat, style="dim") for caveat in summary.caveats),
+        Text(),
+        *_next(summary, run, manifest, program),
+    ]
+    return Group(*parts)
+
+
+def _heading(summary: Summary, manifest: Manifest) -> str:
+    config, words = manifest.config, summary.words
+    told = [
+        plain_text(task_type(config.task).title(config.task_options), LONGEST_WORD),
+        f"{counted(config.population, 'member')} × {readable(config.budget)} {words.short_units}",
+        f"seed {config.seeds[0]}" if len(config.seeds) == 1 else counted(len(config.seeds), "seed"),
+        *([] if manifest.elapsed_s is None else [duration(manifest.elapsed_s)]),
+        *([] if summary.status == "finished" else [f"{summary.status}: partial results"]),
+    ]
+    return " · ".join(told)
+
+
+def _methods(summary: Summary, manifest: Manifest) -> Table:
+    """Test score, interval and interquartile mean of each method, and what its best tested winner ended with."""
+    words = summary.words
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    over = {m.test_return.over(words) for m in summary.methods.values() if m.test_return is not None}
+    table.add_column("method", no_wrap=True)
+    table.add_column(f"test {words.score}", justify="right", no_wrap=True)
+    table.add_column(f"95 % interval ({', '.join(sorted(over))})" if over else "95 % interval")
+    table.add_column("IQM", justify="right", no_wrap=True)
+    table.add_column("winner's last hyperparameters")
+    for name, method in summary.methods.items():
+        table.add_row(Text(name), *_scores(method), Text(_hypers(_best_winner(method))))
+    if words.baseline and manifest.baseline:
+        table.add_row(Text(words.baseline, style="dim"), score_text(sum(manifest.baseline) / len(manifest.baseline)), "", "", "")
+    return table
+
+
+def _scores(method: MethodSummary) -> list[str]:
+    tested, iqm = method.test_return, method.iqm
+    if tested is None or iqm is None:
+        return [NOTHING] * 3
+    interval = NOTHING if tested.interval is None else " to ".join(map(score_text, tested.interval))
+    return [score_text(tested.value), interval, score_text(iqm.value)]
+
+
+def _best_winner(method: MethodSummary) -> Hypers:
+    """The hyperparameters of the winner, of several seeds of the one with the best test."""
+    tested = [
+        (sum(seed.test_returns) / len(seed.test_returns), seed.winner.hypers)
+        for seed in method.seeds.values()
+        if seed.winner is not None and seed.test_returns
+    ]
+    return max(tested, key=lambda one: one[0])[1] if tested else {}
+
+
+def _hypers(hypers: Hypers) -> str:
+    return ", ".join(f"{name} {value_text(value)}".replace(" ", "\N{NO-BREAK SPACE}") for name, value in hypers.items())
+
+
+def _verdicts(summary: Summary) -> Iterator[Text]:
+    """The first comparison: its claim stands out from what is to be said of it."""
+    for comparison in summary.comparisons[:MOST_COMPARISONS]:
+        claim, *rest = re.split(r"(?<=\.) (?=[A-Z])", comparison.verdict, maxsplit=1)
+        yield Text(claim, style="bold").append("".join(f" {words}" for words in rest), style="not bold")
+    if more := summary.comparisons[MOST_COMPARISONS:]:
+        yield Text(f"{counted(len(more), 'more comparison')} on the page.")
+
+
+def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[RenderableType]:
+    """Commands, which are not wrapped: a line that is cut in two cannot be copied."""
+    folder, options = shown(run.folder), manifest.config.task_options
+    commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", folder])}
+    if "env" in options and any(method.test_return for method in summary.methods.values()):
+        commands["watch"] = f"{COMMAND.sub('play', program)} {shlex.quote(folder)}"
+        first = next(iter(summary.methods.values()))
+        if summary.status == "finished" and any(seed.exploits for seed in first.seeds.values()):
+            words = ["--env", plain_text(str(options["env"]), LONGEST_WORD), "--methods", f"replay:{folder}"]
+            commands["replay"] = f"{COMMAND.sub('bench', program)} {shlex.join(words)}"
+    for label, command in commands.items():
+        yield Padding(Text(f"{label:7} {command}", no_wrap=True, overflow="ignore"), (0, 0), expand=False)
