@@ -18,11 +18,12 @@ from rl_pbt.records import Hyper, Hypers
 class Axis:
     """How a plot shows a hyperparameter. A `log` axis is one only if all that it shows is above 0.
 
-    `ticks` are names of places on it; without any, numbers will do.
+    `ticks` are names of places on it; without any, numbers will do. `flipped`: the largest place is at the bottom.
     """
 
     label: str
     log: bool = False
+    flipped: bool = False
     ticks: Mapping[float, str] = field(default_factory=dict)
 
 
@@ -206,7 +207,11 @@ class Horizon(_Interval):
         return 1.0 - float(value)
 
     def axis(self, name: str) -> Axis:
-        return Axis(label=f"1 − {name}", log=True)
+        """Named as people write discounts, 0.9, 0.99 and 0.999: at the bounds, and between them where there is room."""
+        decades = [1.0 - 10.0**-nines for nines in range(1, 10)]
+        between = [discount for discount in decades if 0.15 < self.unit(discount) < 0.85]
+        ticks = {self.plotted(discount): f"{discount:.10g}" for discount in (self.low, *between, self.high)}
+        return Axis(label=name, log=True, flipped=True, ticks=ticks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.errors import plain_text
-from rl_pbt.records import Hypers, Trial
+from rl_pbt.report import tables
 from rl_pbt.report.evidence import Evidence
-from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
-from rl_pbt.report.summary import MethodSummary, Summary
-from rl_pbt.store.history import History, copies, winning_line
+from rl_pbt.report.summary import Summary
+from rl_pbt.report.tables import Table
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import NOTHING, counted, duration, readable, table, value_text
-
-INTERVAL = "95 % interval"
+from rl_pbt.text import counted, duration, table
 
 
 def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str:
     """The page in Markdown; `figures` are paths from where it lies."""
     words = evidence.words
     embedded = _embedded(figures)
-    failed = plain_text(evidence.manifest.reason or "")
-    unfinished = {"finished": "", "running": "**In progress — partial results.**"}
+    state, compared = tables.state_of(evidence), tables.compared(summary)
     told = [
         f"# {evidence.title}",
-        unfinished.get(summary.status, f"**{summary.status.capitalize()} — partial results.**"),
-        failed and f"It failed: {failed}",
+        state and f"**{state}**",
+        tables.failure_of(evidence),
         *(f"**{comparison.verdict}**" for comparison in summary.comparisons),
         *summary.caveats,
-        _results(summary, words),
-        _compared(summary, words),
-        _accounting(summary, words),
+        _section(f"Test {words.score}", tables.results(summary)),
+        _section("Comparisons", compared) if compared else "",
+        _section(f"Compute accounting, {tables.accounted(summary)}", tables.accounting(summary)) + f"\n{tables.ACCOUNTING}",
     ]
     schedules = [
         _schedule(f"{method}, seed {seed}", history, words)
@@ -58,84 +55,8 @@ def _embedded(figures: Sequence[str]) -> list[str]:
     return list(firsts.values())
 
 
-def _cells(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
-    """Value and interval of each."""
-    return [
-        text
-        for estimate in estimates
-        for text in ((NOTHING, NOTHING) if estimate is None else (value_text(estimate.value), estimate.interval_text(words)))
-    ]
-
-
-def _results(summary: Summary, words: Words) -> str:
-    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean.
-    trimmed = any(method.iqm != method.test_return for method in summary.methods.values())
-    margins: dict[str, Estimate | None] = {}
-    for comparison in summary.comparisons:
-        margins |= comparison.baseline.margins if comparison.baseline else {}
-    rows: list[list[str]] = []
-    for name, method in summary.methods.items():
-        estimates = [method.test_return]
-        estimates += [method.iqm] if trimmed else []
-        estimates += [margins.get(name)] if words.baseline and margins else []
-        rows.append([name, *_cells(estimates, words), value_text(_selection_fitness(method))])
-    header = ["method", f"mean test {words.score}", INTERVAL, *(["IQM", INTERVAL] if trimmed else [])]
-    header += [f"above the {words.baseline}", INTERVAL] if words.baseline and margins else []
-    header.append("selection fitness (optimistically biased)")
-    return f"## Test {words.score}\n\n" + table(header, rows)
-
-
-def _selection_fitness(method: MethodSummary) -> float | None:
-    """Mean over the seeds of what the winners were chosen by."""
-    fitness = [seed.winner.fitness for seed in method.seeds.values() if seed.winner and seed.winner.fitness is not None]
-    return sum(fitness) / len(fitness) if fitness else None
-
-
-def _compared(summary: Summary, words: Words) -> str:
-    """All comparisons that were not refused."""
-    rows: list[list[str]] = []
-    for comparison in summary.comparisons:
-        if measured := comparison.measured:
-            cells = _cells([measured.difference, measured.probability_of_improvement], words)
-            p_values = [value_text(p_value) for p_value in (measured.p_value, measured.p_value_corrected)]
-            rows.append([" minus ".join(comparison.methods), *cells, *p_values])
-    if not rows:
-        return ""
-    header = ["methods", f"difference in mean test {words.score}", INTERVAL, "P(the first is better)", INTERVAL]
-    header += ["p", f"p, corrected for {counted(len(rows), 'comparison')}"]
-    return "## Comparisons\n\n" + table(header, rows)
-
-
-def _accounting(summary: Summary, words: Words) -> str:
-    units = words.short_units
-    rows: list[list[str]] = []
-    for name, method in summary.methods.items():
-        cost, seeds = method.cost, method.seeds.values()
-        numbers = [
-            method.budget,
-            cost.train_units,
-            cost.eval_units,
-            cost.units,
-            cost.updates,
-            sum(seed.discarded_units for seed in seeds),
-            max(seed.sequential_depth for seed in seeds),
-            max(seed.sequential_units for seed in seeds),
-            max(seed.peak_proposals for seed in seeds),
-        ]
-        seconds = [f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}"]
-        events = [str(sum(seed.exploits for seed in seeds)), str(sum(seed.failures for seed in seeds))]
-        rows.append([name, *(f"{number:,}" for number in numbers), *seconds, *events])
-    header = ["method", f"budget, {units}", f"training {units}", f"evaluation {units}", f"{units} spent", "updates"]
-    header += [f"discarded {units}", "critical path (intervals)", f"critical path ({units})", "peak parallelism"]
-    header += ["CPU seconds", "worker seconds", "copies", "failures"]
-    told = (
-        "Worker seconds are those that workers spent on training and evaluation, added up over the workers. Training on weights "
-        "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
-        "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
-        "both, the seed with the most is shown."
-    )
-    seeds_of = "one seed" if len(summary.seeds) == 1 else f"all {len(summary.seeds)} seeds together"
-    return f"## Compute accounting, {seeds_of}\n\n{table(header, rows)}\n{told}"
+def _section(title: str, content: Table) -> str:
+    return f"## {title}\n\n{table(content.header, content.rows)}"
 
 
 def _in_code(text: str) -> str:
@@ -153,68 +74,15 @@ def _harmless(text: str) -> str:
 
 
 def _measured(evidence: Evidence) -> str:
-    config, manifest, words = evidence.config, evidence.manifest, evidence.words
-    tested = counted(config.test_episodes, words.episode, words.episodes)
-    text = (
-        f"Fitness is {evidence.judging}. The winner has the highest fitness at the end, so its fitness is optimistically biased; "
-        f"the test {words.score} is the mean of {tested} on seeds that nothing was selected on. One population run of one seed "
-        f"is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
-        f"{config.interval:,} {words.units} a member, evaluation included{_trained_for(evidence)}."
-    )
+    manifest = evidence.manifest
     commit = f", commit {_in_code(manifest.last.commit)}" if manifest.last.commit else ""
     workers = "" if manifest.last.workers is None else f" with {counted(manifest.last.workers, 'worker')}"
     took = "" if manifest.elapsed_s is None else f", in {duration(manifest.elapsed_s)}{workers}"
-    return f"## How it was measured\n\n{_harmless(text)}\n\nMade by {_in_code(manifest.command)}{commit}{took}."
-
-
-def _trained_for(evidence: Evidence) -> str:
-    """How long members really trained between two evaluations."""
-    lengths = {
-        trial.proposal.units
-        for by_seed in evidence.histories.values()
-        for history in by_seed.values()
-        for trial in history.trials
-    }
-    return f"; members were trained for {min(lengths):,} to {max(lengths):,} at a time" if lengths else ""
+    told = _harmless(tables.measuring(evidence))
+    return f"## How it was measured\n\n{told}\n\nMade by {_in_code(manifest.command)}{commit}{took}."
 
 
 def _schedule(name: str, history: History, words: Words) -> str:
-    line = winning_line(history)
-    if not line:
-        return f"### {name}\n\n" + ("Every member failed." if history.ended else "No winner yet.")
-    winner = line[-1].proposal
-    final = ", ".join(f"{hyper} {value_text(value)}" for hyper, value in winner.hypers.items())
-    rows = [_stage_row(history.by_id, stage) for stage in _stages(line, copies(history))]
-    told = f"Member {winner.member} won with {final}. Its line of descent:"
-    header = ["generations", f"training {words.short_units}", "member", *winner.hypers, "what changed"]
-    return f"### {name}\n\n{told}\n\n{table(header, rows)}"
-
-
-def _stages(line: Sequence[Trial], copied: set[int]) -> list[list[Trial]]:
-    """The line of descent, cut wherever something changed."""
-    stages: list[list[Trial]] = []
-    for trial in line:
-        if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.id not in copied:
-            stages[-1].append(trial)
-        else:
-            stages.append([trial])
-    return stages
-
-
-def _stage_row(trials: Mapping[int, Trial], stage: Sequence[Trial]) -> list[str]:
-    """One row: generations in which the member trained on with the same hyperparameters."""
-    first, last = stage[0].proposal, stage[-1].proposal
-    start = 0 if first.parent is None else trials[first.parent].result.lineage_units
-    generations = str(first.generation) if len(stage) == 1 else f"{first.generation}–{last.generation}"
-    units = f"{readable(start)}–{readable(stage[-1].result.lineage_units)}"
-    if first.parent is None:
-        changed = "began"
-    else:
-        parent = trials[first.parent].proposal
-        copied = f"member {first.member} copied {parent.member}; " if first.member != parent.member else ""
-        changed = copied + (_changes(parent.hypers, first.hypers) or "same hyperparameters")
-    return [generations, units, str(first.member), *map(value_text, first.hypers.values()), changed]
-
-
-def _changes(before: Hypers, after: Hypers) -> str:
-    return ", ".join(f"{n} {value_text(before[n])} → {value_text(v)}" for n, v in after.items() if v != before[n])
+    descent = tables.descent(history, words)
+    told = f"### {name}\n\n{tables.winner_of(history)}"
+    return f"{told} Its line of descent:\n\n{table(descent.header, descent.rows)}" if descent else told

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from rl_pbt.records import Trial
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, literal
-from rl_pbt.space import Dimension, Space
-from rl_pbt.store.history import History, ancestor_curve, best_fitness_curve, copies, units_spent, winning_line
+from rl_pbt.space import Axis, Dimension, Space
+from rl_pbt.store.history import History, ancestor_curve, best_fitness_curve, copies, lifetime, units_spent, winning_line
 from rl_pbt.tasks.base import Words
 
 ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
@@ -108,31 +108,35 @@ def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimen
         return dimension.plotted(trial.proposal.hypers[name])
 
     healthy = [trial for trial in history.trials if trial.result.failure is None and name in trial.proposal.hypers]
-    segments = [[(x, shown(trial)) for x in _lifetime(history, trial)] for trial in healthy]
+    segments = [[(x, shown(trial)) for x in lifetime(history, trial)] for trial in healthy]
     axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
     line = [trial for trial in winning_line(history) if name in trial.proposal.hypers]
-    edges = [x for trial in line for x in _lifetime(history, trial)]
+    edges = [x for trial in line for x in lifetime(history, trial)]
     values = [shown(trial) for trial in line for _ in range(2)]
     axes.plot(edges, values, color=COLOURS[0], linewidth=2.4, zorder=4, solid_joinstyle="miter")
     dots = [trial for trial in line if trial.proposal.id in copied]
-    places, heights = [_lifetime(history, trial)[0] for trial in dots], [shown(trial) for trial in dots]
+    places, heights = [lifetime(history, trial)[0] for trial in dots], [shown(trial) for trial in dots]
     axes.plot(places, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=5, zorder=5)
     axes.autoscale_view()
     clean(axes)
     axis = dimension.axis(name)
+    logarithmic = on_log_scale(axis, [y for segment in segments for _, y in segment])
+    if logarithmic:
+        axes.set_yscale("log")
     if axis.ticks:
         axes.set_yticks(list(axis.ticks), [literal(name) for name in axis.ticks.values()])
-    # An empty log scale has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
-    drawn = [y for segment in segments for _, y in segment]
-    if drawn and axis.log and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]:
-        axes.set_yscale("log")
+        axes.minorticks_off()
+    if axis.flipped:
+        axes.yaxis.set_inverted(True)
     axes.set_ylabel(literal(axis.label))
 
 
-def _lifetime(history: History, trial: Trial) -> tuple[int, int]:
-    """Lineage units at the start and at the end of a trial that did not fail."""
-    parent = trial.proposal.parent
-    return (0 if parent is None else history.by_id[parent].result.lineage_units), trial.result.lineage_units
+def on_log_scale(axis: Axis, drawn: Sequence[float]) -> bool:
+    """Whether the axis is logarithmic and can show what is drawn.
+
+    An empty one has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
+    """
+    return axis.log and bool(drawn) and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]
 
 
 def _draw_fitness_of_lineages(axes: Axes, history: History) -> None:

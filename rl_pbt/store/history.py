@@ -77,6 +77,12 @@ def winning_line(history: History) -> list[Trial]:
     return [] if history.chosen is None else [history.by_id[ancestor] for ancestor in line_of_descent(history, history.chosen)]
 
 
+def lifetime(history: History, trial: Trial) -> tuple[int, int]:
+    """Lineage units at the start and at the end of a trial that did not fail."""
+    parent = trial.proposal.parent
+    return (0 if parent is None else history.by_id[parent].result.lineage_units), trial.result.lineage_units
+
+
 def copies(history: History) -> set[int]:
     """Ids of the trials whose weights or hyperparameters are of another member."""
     donor = history.lineage.donor

@@ -1,0 +1,198 @@
+"""The tables and sentences of a report, before they are Markdown (`page`) or HTML (`web`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from rl_pbt.errors import plain_text
+from rl_pbt.records import Hypers, Trial
+from rl_pbt.report.evidence import Evidence
+from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
+from rl_pbt.report.summary import MethodSummary, Summary
+from rl_pbt.store.history import History, copies, winning_line
+from rl_pbt.tasks.base import Words
+from rl_pbt.text import NOTHING, counted, readable, value_text
+
+INTERVAL = "95 % interval"
+ACCOUNTING = (
+    "Worker seconds are those that workers spent on training and evaluation, added up over the workers. Training on weights "
+    "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
+    "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
+    "both, the seed with the most is shown."
+)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of as many cells as the header has."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def state_of(evidence: Evidence) -> str:
+    """What a reader must know first of a run that is not finished; nothing of one that is."""
+    unfinished = {"finished": "", "running": "In progress — partial results."}
+    return unfinished.get(evidence.status, f"{evidence.status.capitalize()} — partial results.")
+
+
+def failure_of(evidence: Evidence) -> str:
+    """Why the run failed, if it did."""
+    failed = plain_text(evidence.manifest.reason or "")
+    return failed and f"It failed: {failed}"
+
+
+def results(summary: Summary) -> Table:
+    """The test scores of each method."""
+    words = summary.words
+    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean.
+    trimmed = any(method.iqm != method.test_return for method in summary.methods.values())
+    margins: dict[str, Estimate | None] = {}
+    for comparison in summary.comparisons:
+        margins |= comparison.baseline.margins if comparison.baseline else {}
+    rows: list[list[str]] = []
+    for name, method in summary.methods.items():
+        estimates = [method.test_return]
+        estimates += [method.iqm] if trimmed else []
+        estimates += [margins.get(name)] if words.baseline and margins else []
+        rows.append([name, *_cells(estimates, words), value_text(_selection_fitness(method))])
+    header = ["method", f"mean test {words.score}", INTERVAL, *(["IQM", INTERVAL] if trimmed else [])]
+    header += [f"above the {words.baseline}", INTERVAL] if words.baseline and margins else []
+    header.append("selection fitness (optimistically biased)")
+    return Table(header=header, rows=rows)
+
+
+def compared(summary: Summary) -> Table | None:
+    """All comparisons that were not refused; None where all were."""
+    words = summary.words
+    rows: list[list[str]] = []
+    for comparison in summary.comparisons:
+        if measured := comparison.measured:
+            cells = _cells([measured.difference, measured.probability_of_improvement], words)
+            p_values = [value_text(p_value) for p_value in (measured.p_value, measured.p_value_corrected)]
+            rows.append([" minus ".join(comparison.methods), *cells, *p_values])
+    if not rows:
+        return None
+    header = ["methods", f"difference in mean test {words.score}", INTERVAL, "P(the first is better)", INTERVAL]
+    header += ["p", f"p, corrected for {counted(len(rows), 'comparison')}"]
+    return Table(header=header, rows=rows)
+
+
+def accounting(summary: Summary) -> Table:
+    """What each method spent; `ACCOUNTING` explains it."""
+    units = summary.words.short_units
+    rows: list[list[str]] = []
+    for name, method in summary.methods.items():
+        cost, seeds = method.cost, method.seeds.values()
+        numbers = [
+            method.budget,
+            cost.train_units,
+            cost.eval_units,
+            cost.units,
+            cost.updates,
+            sum(seed.discarded_units for seed in seeds),
+            max(seed.sequential_depth for seed in seeds),
+            max(seed.sequential_units for seed in seeds),
+            max(seed.peak_proposals for seed in seeds),
+        ]
+        seconds = [f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}"]
+        events = [str(sum(seed.exploits for seed in seeds)), str(sum(seed.failures for seed in seeds))]
+        rows.append([name, *(f"{number:,}" for number in numbers), *seconds, *events])
+    header = ["method", f"budget, {units}", f"training {units}", f"evaluation {units}", f"{units} spent", "updates"]
+    header += [f"discarded {units}", "critical path (intervals)", f"critical path ({units})", "peak parallelism"]
+    header += ["CPU seconds", "worker seconds", "copies", "failures"]
+    return Table(header=header, rows=rows)
+
+
+def accounted(summary: Summary) -> str:
+    """What the accounting is of."""
+    return "one seed" if len(summary.seeds) == 1 else f"all {len(summary.seeds)} seeds together"
+
+
+def measuring(evidence: Evidence) -> str:
+    """How fitness and test scores came about."""
+    config, words = evidence.config, evidence.words
+    tested = counted(config.test_episodes, words.episode, words.episodes)
+    return (
+        f"Fitness is {evidence.judging}. The winner has the highest fitness at the end, so its fitness is optimistically biased; "
+        f"the test {words.score} is the mean of {tested} on seeds that nothing was selected on. One population run of one seed "
+        f"is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
+        f"{config.interval:,} {words.units} a member, evaluation included{_trained_for(evidence)}."
+    )
+
+
+def _trained_for(evidence: Evidence) -> str:
+    """How long members really trained between two evaluations."""
+    lengths = {
+        trial.proposal.units
+        for by_seed in evidence.histories.values()
+        for history in by_seed.values()
+        for trial in history.trials
+    }
+    return f"; members were trained for {min(lengths):,} to {max(lengths):,} at a time" if lengths else ""
+
+
+def winner_of(history: History) -> str:
+    """Who won a search with which hyperparameters; or why nobody did."""
+    if not (line := winning_line(history)):
+        return "Every member failed." if history.ended else "No winner yet."
+    winner = line[-1].proposal
+    final_hypers = ", ".join(f"{hyper} {value_text(value)}" for hyper, value in winner.hypers.items())
+    return f"Member {winner.member} won with {final_hypers}."
+
+
+def descent(history: History, words: Words) -> Table | None:
+    """The winner's line of descent, a row for each stretch in which nothing changed; None where there is no winner."""
+    if not (line := winning_line(history)):
+        return None
+    rows = [_stage_row(history.by_id, stage) for stage in _stages(line, copies(history))]
+    header = ["generations", f"training {words.short_units}", "member", *line[-1].proposal.hypers, "what changed"]
+    return Table(header=header, rows=rows)
+
+
+def _stages(line: Sequence[Trial], copied: set[int]) -> list[list[Trial]]:
+    """The line of descent, cut wherever something changed."""
+    stages: list[list[Trial]] = []
+    for trial in line:
+        if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.id not in copied:
+            stages[-1].append(trial)
+        else:
+            stages.append([trial])
+    return stages
+
+
+def _stage_row(trials: Mapping[int, Trial], stage: Sequence[Trial]) -> list[str]:
+    """One row: generations in which the member trained on with the same hyperparameters."""
+    first, last = stage[0].proposal, stage[-1].proposal
+    start = 0 if first.parent is None else trials[first.parent].result.lineage_units
+    generations = str(first.generation) if len(stage) == 1 else f"{first.generation}–{last.generation}"
+    units = f"{readable(start)}–{readable(stage[-1].result.lineage_units)}"
+    if first.parent is None:
+        changed = "began"
+    else:
+        parent = trials[first.parent].proposal
+        copied = f"member {first.member} copied {parent.member}; " if first.member != parent.member else ""
+        changed = copied + (_changes(parent.hypers, first.hypers) or "same hyperparameters")
+    return [generations, units, str(first.member), *map(value_text, first.hypers.values()), changed]
+
+
+def _changes(before: Hypers, after: Hypers) -> str:
+    return ", ".join(f"{n} {value_text(before[n])} → {value_text(v)}" for n, v in after.items() if v != before[n])
+
+
+def _cells(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
+    """Value and interval of each."""
+    return [
+        text
+        for estimate in estimates
+        for text in ((NOTHING, NOTHING) if estimate is None else (value_text(estimate.value), estimate.interval_text(words)))
+    ]
+
+
+def _selection_fitness(method: MethodSummary) -> float | None:
+    """Mean over the seeds of what the winners were chosen by."""
+    fitness = [seed.winner.fitness for seed in method.seeds.values() if seed.winner and seed.winner.fitness is not None]
+    return sum(fitness) / len(fitness) if fitness else None
