@@ -55,6 +55,11 @@ class Dimension(Protocol):
         """Values that are legal if all are: both bounds, or every choice."""
         ...
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The low and the high bound; none of what has choices."""
+        ...
+
     def plotted(self, value: Hyper) -> float:
         """Where an axis shows the value."""
         ...
@@ -87,6 +92,10 @@ class _Interval:
 
     @property
     def extremes(self) -> tuple[Hyper, ...]:
+        return self.low, self.high
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
         return self.low, self.high
 
     def plotted(self, value: Hyper) -> float:
@@ -244,6 +253,10 @@ class Choice:
     @property
     def extremes(self) -> tuple[Hyper, ...]:
         return self.choices
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        return ()
 
     def plotted(self, value: Hyper) -> float:
         return self.unit(value) * (len(self.choices) - 1)

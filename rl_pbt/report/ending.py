@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -29,12 +28,21 @@ COMMAND = re.compile(r"(bench|tune|report)$")
 
 def print_end(summary: Summary, run: RunFolder, program: str) -> None:
     """On the terminal, or in plain lines of 80 characters where there is none; `program` is how this one was started."""
-    Console(highlight=False).print(end_of_run(summary, run, program))
+    print_end_on(Console(highlight=False), summary, run, program)
 
 
-def end_of_run(summary: Summary, run: RunFolder, program: str) -> RenderableType:
-    """A heading, a table of the methods, the verdict, caveats, and the commands that come next, for rich to print."""
+def print_end_on(console: Console, summary: Summary, run: RunFolder, program: str) -> None:
+    """A heading, a table of the methods, the verdict, caveats, and the commands that come next.
+
+    Commands are not wrapped: one that is cut in two cannot be copied.
+    """
     manifest = manifest_of(run)
+    console.print(_found(summary, manifest))
+    for label, command in _next(summary, run, manifest, program):
+        console.print(f"{label:7} {command}", soft_wrap=True, markup=False)
+
+
+def _found(summary: Summary, manifest: Manifest) -> RenderableType:
     parts: list[RenderableType] = [
         Text(),
         Text(_heading(summary, manifest), style="bold"),
@@ -42,7 +50,6 @@ def end_of_run(summary: Summary, run: RunFolder, program: str) -> RenderableType
         *_verdicts(summary),
         *(Text(caveat, style="dim") for caveat in summary.caveats),
         Text(),
-        *_next(summary, run, manifest, program),
     ]
     return Group(*parts)
 
@@ -62,7 +69,7 @@ def _heading(summary: Summary, manifest: Manifest) -> str:
 def _methods(summary: Summary, manifest: Manifest) -> Table:
     """Test score, interval and interquartile mean of each method, and what its best tested winner ended with."""
     words = summary.words
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     over = {m.test_return.over(words) for m in summary.methods.values() if m.test_return is not None}
     table.add_column("method", no_wrap=True)
     table.add_column(f"test {words.score}", justify="right", no_wrap=True)
@@ -107,8 +114,8 @@ def _verdicts(summary: Summary) -> Iterator[Text]:
         yield Text(f"{counted(len(more), 'more comparison')} on the page.")
 
 
-def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[RenderableType]:
-    """Commands, which are not wrapped: a line that is cut in two cannot be copied."""
+def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[tuple[str, str]]:
+    """What each is for, and the command."""
     folder, options = shown(run.folder), manifest.config.task_options
     commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", folder])}
     if "env" in options and any(method.test_return for method in summary.methods.values()):
@@ -117,5 +124,4 @@ def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) ->
         if summary.status == "finished" and any(seed.exploits for seed in first.seeds.values()):
             words = ["--env", plain_text(str(options["env"]), LONGEST_WORD), "--methods", f"replay:{folder}"]
             commands["replay"] = f"{COMMAND.sub('bench', program)} {shlex.join(words)}"
-    for label, command in commands.items():
-        yield Padding(Text(f"{label:7} {command}", no_wrap=True, overflow="ignore"), (0, 0), expand=False)
+    yield from commands.items()

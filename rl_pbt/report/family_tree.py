@@ -21,12 +21,13 @@ FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
 GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])
 DIED_OUT, FAILED, TICKS = "#dcdce6", "#6b7280", "#5c6270"
 FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
+LEAST_AREA = 0.25  # of the least fit of a row, as a share of the fittest's
 SWEEPS = 30  # of the straightening
 
 
 def family_tree(history: History, *, title: str) -> Figure:
-    """Time downwards: a node a proposal, first generation pink and last blue. Lines that left no descendant fade; the
-    winner's is dark.
+    """Time downwards: a node a proposal, first generation pink and last blue, the larger the fitter in its row. Lines that left
+    no descendant fade; the winner's is dark.
     """
     places = tree_layout(history)
     generations = 1 + max((row for _, row in places.values()), default=0)
@@ -39,7 +40,7 @@ def family_tree(history: History, *, title: str) -> Figure:
     axes.set_ylim(generations - 0.4, -0.6)
     axes.set_xlim(-0.9, widest - 0.1)
     axes.set_xticks([])
-    axes.yaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
+    axes.set_yticks(_generation_ticks(generations))
     axes.set_ylabel("generation")
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
     axes.tick_params(length=0, colors=TICKS)
@@ -182,14 +183,40 @@ def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, 
     def colour(proposal: int) -> tuple[float, float, float]:
         return _faded(shades[places[proposal][1]], proposal in kept)
 
-    axes.scatter(*_columns(places, whole), size, c=[colour(p) for p in whole], linewidths=0, zorder=4)
+    share = _fitness_ranks(history, places)
+    areas = [size * (LEAST_AREA + (1 - LEAST_AREA) * share[p]) for p in whole]
+    axes.scatter(*_columns(places, whole), areas, c=[colour(p) for p in whole], linewidths=0, zorder=4)
     axes.scatter(*_columns(places, failed), size, c=FAILED, marker="x", linewidths=1, zorder=4)
     if winning:
         rim = max(0.7, size**0.5 / 5)
         shades = [colour(proposal) for proposal in winning[:-1]]
-        axes.scatter(*_columns(places, winning[:-1]), size * 1.5, c=shades, edgecolors=INK, linewidths=rim, zorder=5)
+        areas = [1.5 * size * (LEAST_AREA + (1 - LEAST_AREA) * share[p]) for p in winning[:-1]]
+        axes.scatter(*_columns(places, winning[:-1]), areas, c=shades, edgecolors=INK, linewidths=rim, zorder=5)
         end = _columns(places, winning[-1:])
         axes.scatter(*end, max(120.0, size * 7), c=INK, marker="*", edgecolors="white", linewidths=0.8, zorder=6)
+
+
+def _fitness_ranks(history: History, places: Mapping[int, tuple[float, int]]) -> dict[int, float]:
+    """Of each proposal that has a fitness, 0 for the least of its row and 1 for the greatest."""
+    rows: dict[int, list[Trial]] = {}
+    for trial in history.trials:
+        if trial.result.fitness is not None:
+            rows.setdefault(places[trial.proposal.id][1], []).append(trial)
+    ranks: dict[int, float] = {}
+    for trials in rows.values():
+        ordered = sorted({trial.result.rank_key for trial in trials})
+        top = max(1, len(ordered) - 1)
+        place = {fitness: index / top if len(ordered) > 1 else 1.0 for index, fitness in enumerate(ordered)}
+        ranks |= {trial.proposal.id: place[trial.result.rank_key] for trial in trials}
+    return ranks
+
+
+def _generation_ticks(generations: int) -> list[int]:
+    """A dozen at most, the last among them."""
+    ticks = [int(tick) for tick in MaxNLocator(12, integer=True, min_n_ticks=1).tick_values(0, generations - 1)]
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1
+    last = generations - 1
+    return [*(tick for tick in ticks if 0 <= tick <= last - step / 2), last]
 
 
 def _columns(places: Mapping[int, tuple[float, int]], proposals: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -201,6 +228,7 @@ def _tree_legend(history: History) -> list[Line2D]:
         return Line2D([], [], color=colour, label=label, **{"marker": "o", "linestyle": "", **style})  # type: ignore[arg-type]
 
     handles = [node(FIRST, "first generation"), node(LAST, "last generation"), node(DIED_OUT, "died out")]
+    handles.append(node(DIED_OUT, "small: unfit in its row", markersize=3))
     if history.chosen is not None:
         handles.append(node(INK, "the winner and its ancestors", marker="*", markersize=10, linestyle="-", linewidth=2.4))
     if any(trial.result.failure is not None for trial in history.trials):

@@ -1,160 +1,97 @@
-"""Figures of a run, drawn from histories. The nouns on them are the task's."""
+"""Figures that set methods beside one another, drawn from histories. The nouns on them are the task's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from rl_pbt.records import Trial
-from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
-from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, literal
-from rl_pbt.space import Axis, Dimension, Space
-from rl_pbt.store.history import History, ancestor_curve, best_fitness_curve, copies, lifetime, units_spent, winning_line
+from rl_pbt.arrays import Floats
+from rl_pbt.report.statistics import mean_of
+from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours
+from rl_pbt.store.history import History, Standing, standings
 from rl_pbt.tasks.base import Words
+from rl_pbt.text import counted
 
-ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
+PLACES = 200  # of a mean over seeds
+FAR = 3.0  # interquartile ranges beyond the quartiles, from which a score is drawn at the edge
+Curves: TypeAlias = Mapping[str, tuple[Floats, Floats]]  # of a method: name -> places, values
 
 
-def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words) -> Figure:
-    """Fitness of every member (faint) and the best of them as they stand (bold) against all units that a method spent.
+def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words, title: str = "") -> Figure:
+    """How the populations stand against all units that they spent: the median bold, the middle half a band, the best thin.
 
-    Of many methods only the bold curves can be told apart, so there are no others.
+    Of several seeds the means are drawn. Of many methods only the medians can be told apart, so there is nothing else.
     """
     few = len(histories) <= len(COLOURS)
     figure = Figure(figsize=(8, 5) if few else (10, 6), layout="constrained")
     axes = figure.add_subplot()
+    drawn: list[Line2D] = []
     for (method, by_seed), colour in zip(histories.items(), colours(len(histories)), strict=True):
-        if few:
-            for history in by_seed:
-                _draw_members(axes, history, colour, alpha=0.28 / len(by_seed) ** 0.5)
-        _draw_best(axes, method, [curve for h in by_seed if (curve := best_fitness_curve(h))], colour, each=few)
-    axes.autoscale_view()
+        curves = _mean_curves([stands for history in by_seed if (stands := standings(history))])
+        if curves:
+            drawn.append(_draw_population(axes, method, curves, colour, whole=few))
     clean(axes)
     axes.set_xlabel(f"{words.units} spent by the whole population, evaluation included")
     axes.set_ylabel(f"fitness ({words.score})")
-    axes.set_title("Fitness while learning", loc="left", fontweight="bold")
     seeds = max(map(len, histories.values()))
-    bold = "best member" if seeds == 1 else f"best member, mean of {seeds} seeds"
-    if few and seeds >= LEAST_SEEDS:
-        bold += " and its 95 % interval"
-    if axes.get_legend_handles_labels()[0] and few:
-        figure.legend(frameon=False, loc="outside lower center", ncols=3, title=bold)
-    elif axes.get_legend_handles_labels()[0]:
-        figure.legend(frameon=False, loc="outside right center", fontsize="small", title=bold.replace(", ", ",\n"))
+    axes.set_title(title or "Fitness while learning", loc="left", fontweight="bold")
+    note = "mean of " + counted(seeds, "seed") if seeds > 1 else ""
+    if drawn and few:
+        handles = [*drawn, *_meanings()]
+        figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=min(6, len(handles)), title=note or None)
+    elif drawn:
+        told = "median member" + (f",\n{note}" if note else "")
+        figure.legend(handles=drawn, frameon=False, loc="outside right center", fontsize="small", title=told)
     return figure
 
 
-def _draw_members(axes: Axes, history: History, colour: str, alpha: float) -> None:
-    curves: dict[int, list[tuple[int, float]]] = {}
-    for units, trials in zip(units_spent(history), history.rounds, strict=True):
-        for trial in trials:
-            fitness = float("nan") if trial.result.fitness is None else trial.result.fitness
-            curves.setdefault(trial.proposal.member, []).append((units, fitness))
-    axes.add_collection(LineCollection(list(curves.values()), colors=colour, alpha=alpha, linewidths=0.8, zorder=2))
-
-
-def _draw_best(axes: Axes, method: str, curves: list[list[tuple[int, float]]], colour: str, *, each: bool) -> None:
-    """One seed: its curve bold. Several: `each` thin, and bold their mean over the units that all of them reached.
-
-    Where there are seeds enough for an interval over seeds, that takes the place of the thin curves.
-    """
-    if not curves:
-        return
-    arrays = [np.array(curve, dtype=np.float64) for curve in curves]
-    if len(arrays) == 1:
-        axes.plot(*arrays[0].T, color=colour, linewidth=2.4, zorder=4, label=method)
-        return
-    start, end = max(array[0, 0] for array in arrays), min(array[-1, 0] for array in arrays)
-    units = np.linspace(start, max(start, end), 100)
-    fitness = np.array([np.interp(units, *array.T) for array in arrays])  # [seed, place]
-    estimates = [mean_of([[value] for value in values]) for values in fitness.T]
-    if each and len(arrays) >= LEAST_SEEDS:
-        low, high = zip(*(estimate.interval or (estimate.value,) * 2 for estimate in estimates), strict=True)
-        axes.fill_between(units, low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
-    for array in arrays if each and len(arrays) < LEAST_SEEDS else []:
-        axes.plot(*array.T, color=colour, linewidth=1, alpha=0.65, zorder=3)
-    axes.plot(units, [estimate.value for estimate in estimates], color=colour, linewidth=2.6, zorder=4, label=method)
-
-
-def schedules(history: History, space: Space, *, title: str, words: Words) -> Figure:
-    """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold."""
-    panels = len(space.dimensions) + 1
-    figure = Figure(figsize=(8, 1.0 + 1.9 * panels), layout="constrained")
-    all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-    copied = copies(history)
-    for axes, (name, dimension) in zip(all_axes, space.dimensions.items(), strict=False):
-        _draw_hyper(axes, history, copied, name, dimension)
-    _draw_fitness_of_lineages(all_axes[-1], history)
-    all_axes[-1].set_ylabel("fitness")
-    all_axes[-1].set_xlabel(f"{words.units} this member was trained for, along its line of descent")
-    all_axes[0].set_title(title, loc="left", fontweight="bold")
-    handles = [Line2D([], [], color=GREY, alpha=0.6, linewidth=1, label="every member")]
-    if winning := winning_line(history):
-        handles.append(Line2D([], [], color=COLOURS[0], linewidth=2.4, label="the winner's line of descent"))
-        if any(trial.proposal.id in copied for trial in winning):
-            dot = Line2D([], [], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label="copied")
-            handles.append(dot)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimension: Dimension) -> None:
-    def shown(trial: Trial) -> float:
-        return dimension.plotted(trial.proposal.hypers[name])
-
-    healthy = [trial for trial in history.trials if trial.result.failure is None and name in trial.proposal.hypers]
-    segments = [[(x, shown(trial)) for x in lifetime(history, trial)] for trial in healthy]
-    axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
-    line = [trial for trial in winning_line(history) if name in trial.proposal.hypers]
-    edges = [x for trial in line for x in lifetime(history, trial)]
-    values = [shown(trial) for trial in line for _ in range(2)]
-    axes.plot(edges, values, color=COLOURS[0], linewidth=2.4, zorder=4, solid_joinstyle="miter")
-    dots = [trial for trial in line if trial.proposal.id in copied]
-    places, heights = [lifetime(history, trial)[0] for trial in dots], [shown(trial) for trial in dots]
-    axes.plot(places, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=5, zorder=5)
-    axes.autoscale_view()
-    clean(axes)
-    axis = dimension.axis(name)
-    logarithmic = on_log_scale(axis, [y for segment in segments for _, y in segment])
-    if logarithmic:
-        axes.set_yscale("log")
-    if axis.ticks:
-        axes.set_yticks(list(axis.ticks), [literal(name) for name in axis.ticks.values()])
-        axes.minorticks_off()
-    if axis.flipped:
-        axes.yaxis.set_inverted(True)
-    axes.set_ylabel(literal(axis.label))
-
-
-def on_log_scale(axis: Axis, drawn: Sequence[float]) -> bool:
-    """Whether the axis is logarithmic and can show what is drawn.
-
-    An empty one has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
-    """
-    return axis.log and bool(drawn) and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]
-
-
-def _draw_fitness_of_lineages(axes: Axes, history: History) -> None:
-    segments = [
-        [(p.lineage_units, p.fitness), (t.result.lineage_units, t.result.fitness)]
-        for t in history.trials
-        if t.proposal.parent is not None and (p := history.by_id[t.proposal.parent].result).fitness is not None
-        if t.result.fitness is not None
+def _meanings() -> list[Line2D | Patch]:
+    """What is bold, thin and shaded, whatever the method."""
+    return [
+        Line2D([], [], color=GREY, linewidth=2.6, label="median member"),
+        Line2D([], [], color=GREY, linewidth=1, label="best member"),
+        Patch(facecolor=GREY, alpha=0.25, linewidth=0, label="middle half"),
     ]
-    axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
-    if history.chosen is not None:
-        axes.plot(*zip(*ancestor_curve(history, history.chosen), strict=True), color=COLOURS[0], linewidth=2.4, zorder=4)
-    axes.autoscale_view()
-    clean(axes)
 
 
-def winners_scores(histories: Mapping[str, Sequence[History]], *, words: Words, baseline: Sequence[float] = ()) -> Figure:
-    """Every test episode of each seed's winner, the seeds' means, and the method's mean with its 95 % interval."""
+def _mean_curves(of_seeds: Sequence[Sequence[Standing]]) -> dict[str, tuple[Floats, Floats]]:
+    """Units, and the mean over seeds, of best, quartiles and median. A seed that spent less stays where it ended."""
+    if not of_seeds:
+        return {}
+    units = [np.array([stand.units for stand in stands], dtype=np.float64) for stands in of_seeds]
+    grid = units[0]
+    if len(of_seeds) > 1:
+        start, end = max(places[0] for places in units), max(places[-1] for places in units)
+        grid = np.linspace(start, max(start, end), PLACES)
+    curves: dict[str, tuple[Floats, Floats]] = {}
+    for name in ("best", "upper", "median", "lower"):
+        values = [np.array([getattr(stand, name) for stand in stands], dtype=np.float64) for stands in of_seeds]
+        curves[name] = grid, np.mean([np.interp(grid, *curve) for curve in zip(units, values, strict=True)], axis=0)
+    return curves
+
+
+def _draw_population(axes: Axes, method: str, curves: Curves, colour: str, *, whole: bool) -> Line2D:
+    if whole:
+        units, upper = curves["upper"]
+        axes.fill_between(units, curves["lower"][1], upper, color=colour, alpha=0.16, linewidth=0, zorder=1)
+        axes.plot(*curves["best"], color=colour, linewidth=1, alpha=0.9, zorder=3)
+    (line,) = axes.plot(*curves["median"], color=colour, linewidth=2.6 if whole else 2, zorder=4, label=method)
+    return line
+
+
+def winners_scores(
+    histories: Mapping[str, Sequence[History]], *, words: Words, baseline: Sequence[float] = (), title: str = ""
+) -> Figure:
+    """Every test episode of each seed's winner, the seeds' means, and the method's mean with its 95 % interval.
+
+    The axis is that of most scores: those far away are triangles at its edge.
+    """
     figure = Figure(figsize=(1.6 + 2.4 * max(2, len(histories)), 5), layout="constrained")
     axes = figure.add_subplot()
     for place, (by_seed, colour) in enumerate(zip(histories.values(), colours(len(histories)), strict=True)):
@@ -172,7 +109,8 @@ def winners_scores(histories: Mapping[str, Sequence[History]], *, words: Words, 
     clean(axes, counts_on_x=False)
     axes.grid(False, axis="x")
     axes.set_ylabel(f"{words.score} of a test {words.episode}")
-    axes.set_title("The winners on held-out test seeds", loc="left", fontweight="bold")
+    axes.set_title(title or "The winners on held-out test seeds", loc="left", fontweight="bold")
+    _mark_outliers(axes, list(histories.values()), [float(np.mean(baseline))] if baseline else [], words)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -194,3 +132,37 @@ def _draw_mean(axes: Axes, returns: Sequence[Sequence[float]], place: float, wor
     shown = "_" + label if label in known else label
     axes.plot(place, estimate.value, "D", color=INK, markersize=5, zorder=5, label=shown)
     axes.annotate(f"{estimate.value:.4g}", (place, estimate.value), (7, 0), textcoords="offset points", va="center")
+
+
+def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], shown_too: Sequence[float], words: Words) -> None:
+    """Limit the axis to where most scores are, and draw what lies beyond at its edge."""
+    tests = [[v for history in by_seed if history.test is not None for v in history.test.returns] for by_seed in by_method]
+    ranges = [limits for values in tests if (limits := _usual_range(values))]
+    if not ranges:
+        return
+    low, high = min([*(low for low, _ in ranges), *shown_too]), max([*(high for _, high in ranges), *shown_too])
+    margin = 0.06 * (high - low) or 0.5
+    if not any(v < low or v > high for values in tests for v in values):
+        return
+    axes.set_ylim(low - margin, high + margin)
+    label = f"{words.episodes} beyond the axis, and how many"
+    for place, values in enumerate(tests):
+        for beyond, edge, marker, vertical in (
+            ([v for v in values if v > high], high + margin / 2, "^", "bottom"),
+            ([v for v in values if v < low], low - margin / 2, "v", "top"),
+        ):
+            if beyond:
+                axes.plot(place - 0.06, edge, marker, color=INK, markersize=6, zorder=6, clip_on=False, label=label)
+                told = f"{len(beyond)}, to {max(beyond, key=abs):.4g}"
+                axes.annotate(told, (place - 0.06, edge), (8, 0), textcoords="offset points", va=vertical, fontsize=8)
+                label = "_" + label
+
+
+def _usual_range(values: Sequence[float]) -> tuple[float, float] | None:
+    """The least and the greatest of those that are not far from the middle half; None of few, or where that has no width."""
+    if len(values) < 8:
+        return (min(values), max(values)) if values else None
+    lower, upper = np.percentile(values, [25, 75])
+    reach = FAR * (upper - lower)
+    near = [value for value in values if lower - reach <= value <= upper + reach] if reach else list(values)
+    return min(near), max(near)

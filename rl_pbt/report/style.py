@@ -44,7 +44,7 @@ def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
     axes.set_axisbelow(True)
     if counts_on_x:
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: readable(count)))
 
 

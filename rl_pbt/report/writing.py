@@ -11,11 +11,14 @@ from rl_pbt.report import plots, style
 from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree
 from rl_pbt.report.page import page_of
+from rl_pbt.report.schedules import schedules
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.store.files import check_inside, write_durably, write_json
+from rl_pbt.store.history import copies, has_schedules
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
+from rl_pbt.text import counted
 
 PLOTS = "plots"
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
@@ -54,16 +57,24 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
         style.save(figure, run.folder / names[-1])
 
     if any(history.rounds for history in everything):
-        save(plots.learning_curves(by_method, words=words), "learning_curves")
+        save(plots.learning_curves(by_method, words=words, title=_heading(evidence, title)), "learning_curves")
     if any(history.test is not None for history in everything):
-        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline), "test_scores")
+        heading = f"{title}: the winners on held-out test seeds"
+        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading), "test_scores")
     for method, by_seed in evidence.histories.items():
         for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
-            if history.trials:
-                heading = f"{title}: {method}, seed {seed}"
-                save(plots.schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
+            heading = f"{title}: {method}, seed {seed}"
+            if has_schedules(history):
+                save(schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
+            if copies(history):
                 save(family_tree(history, title=heading), f"family-tree-{method}-seed-{seed}")
     return names
+
+
+def _heading(evidence: Evidence, title: str) -> str:
+    config = evidence.config
+    seeds = f"seed {config.seeds[0]}" if len(config.seeds) == 1 else counted(len(config.seeds), "seed")
+    return f"{title}, {counted(config.population, 'member')}, {seeds}: fitness while learning"
 
 
 def _as_labels(words: Words) -> Words:

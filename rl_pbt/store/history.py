@@ -89,6 +89,14 @@ def copies(history: History) -> set[int]:
     return {trial.proposal.id for trial in history.trials if donor(trial.proposal) is not None}
 
 
+def has_schedules(history: History) -> bool:
+    """Whether anybody's hyperparameters changed while it trained; without that there is nothing to draw over time."""
+    by_id = history.by_id
+    return any(
+        t.proposal.parent is not None and by_id[t.proposal.parent].proposal.hypers != t.proposal.hypers for t in history.trials
+    )
+
+
 def survivors(history: History) -> list[int]:
     """Ids of the newest proposals of the members that trained for as long as any did, failures left out; and the winner's.
 

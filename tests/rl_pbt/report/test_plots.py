@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, Trial
-from rl_pbt.report import family_tree, plots
+from rl_pbt.report import family_tree, plots, schedules
 from rl_pbt.report.style import save
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
@@ -62,7 +63,7 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
 def test_choices_are_drawn_however_they_were_written_and_whatever_was_published() -> None:
     proposals = [Proposal(id=i, member=i, generation=0, hypers={"h": h}, parent=None, units=5) for i, h in enumerate((0.1, 0.7))]
     trials = [Trial(proposal=p, result=Result(proposal=p.id, fitness=1.0, lineage_units=5)) for p in proposals]
-    figure = plots.schedules(
+    figure = schedules.schedules(
         History(trials=tuple(trials), chosen=1), Space.parse({"h": "choice:1e-1:1e-3"}), title="choices", words=WORDS
     )
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["0.1", "0.001"]
@@ -91,7 +92,7 @@ def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
     assert_drawn(plots.learning_curves(histories, words=WORDS))
     assert_drawn(plots.winners_scores(histories, words=WORDS, baseline=[0.5, 1.0]))
     for by_seed in histories.values():
-        assert_drawn(plots.schedules(by_seed[0], Space.parse(SEARCH), title="schedules", words=WORDS))
+        assert_drawn(schedules.schedules(by_seed[0], Space.parse(SEARCH), title="schedules", words=WORDS))
         assert_drawn(family_tree.family_tree(by_seed[0], title="tree"))
 
 
@@ -100,7 +101,7 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
         for figure in (
             plots.learning_curves({"pbt": [scarce]}, words=WORDS),
             plots.winners_scores({"pbt": [scarce]}, words=WORDS),
-            plots.schedules(scarce, Space.parse(SEARCH), title="", words=WORDS),
+            schedules.schedules(scarce, Space.parse(SEARCH), title="", words=WORDS),
             family_tree.family_tree(scarce, title=""),
         ):
             assert pixels(figure).size > 0
@@ -115,6 +116,69 @@ def test_the_legend_never_lies_on_the_curves() -> None:
     assert axes.get_legend() is None and len(bands) == 5, "a band for each mean"
     below = figure.legends[0].get_window_extent().y1
     assert below <= axes.get_window_extent().y0
+
+
+def standing_at(fitness: list[list[float]], cost: int = 10) -> History:
+    """Generations of so many members, with these fitnesses."""
+    trials: list[Trial] = []
+    for generation, values in enumerate(fitness):
+        for member, value in enumerate(values):
+            id_ = generation * len(values) + member
+            parent = None if generation == 0 else id_ - len(values)
+            proposal = Proposal(id=id_, member=member, generation=generation, hypers={"h": 0.5}, parent=parent, units=cost)
+            result = Result(proposal=id_, fitness=value, cost=Cost(train_units=cost), lineage_units=cost * (generation + 1))
+            trials.append(Trial(proposal=proposal, result=result, asked_after=generation * len(values)))
+    return History(trials=tuple(trials), chosen=len(trials) - 1, ended=True)
+
+
+def test_the_median_is_bold_the_best_thin_and_the_middle_half_a_band() -> None:
+    figure = plots.learning_curves({"pbt": [standing_at([[1, 2, 3, 4, 10], [2, 3, 4, 5, 20]])]}, words=WORDS, title="a title")
+    (axes,) = figure.axes
+    best, median = sorted(axes.lines, key=lambda line: line.get_linewidth())
+    assert [list(line.get_xydata()[:, 1]) for line in (best, median)] == [[10, 20], [3, 4]]  # type: ignore[index,call-overload]
+    assert list(median.get_xdata()) == [50, 100]
+    (band,) = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
+    corners = {(x, y) for x, y in band.get_paths()[0].vertices}  # type: ignore[union-attr]
+    assert {(50, 2), (50, 4), (100, 3), (100, 5)} <= corners
+    assert axes.get_title(loc="left") == "a title"
+
+
+def test_a_seed_that_spent_less_stays_where_it_ended_and_does_not_end_the_curve() -> None:
+    short, long = standing_at([[0, 0], [2, 2]]), standing_at([[0, 0], [4, 4], [6, 6]])
+    (axes,) = plots.learning_curves({"pbt": [short, long]}, words=WORDS).axes
+    median = max(axes.lines, key=lambda line: line.get_linewidth())
+    places, values = np.asarray(median.get_xdata(), dtype=float), np.asarray(median.get_ydata(), dtype=float)
+    assert (places[0], places[-1]) == (20, 60) and values[-1] == pytest.approx((2 + 6) / 2)
+    assert np.interp(40, places, values) == pytest.approx(3, abs=0.05)
+
+
+def test_an_outlier_does_not_flatten_the_test_scores_and_is_named_at_the_edge() -> None:
+    usual = [float(value % 10) for value in range(30)]
+    tested = replace(standing_at([[1, 2]]), test=FinalTest(proposal=0, returns=(*usual, 500.0, 700.0), cost=Cost()))
+    figure = plots.winners_scores({"pbt": [tested], "random": [tested]}, words=WORDS, baseline=[-2.0])
+    (axes,) = figure.axes
+    assert axes.get_ylim()[0] < -2 and axes.get_ylim()[1] < 60
+    assert [text.get_text() for text in axes.texts if "to" in text.get_text()] == ["2, to 700"] * 2
+    assert_drawn(figure)
+    (calm,) = plots.winners_scores(
+        {"pbt": [replace(tested, test=FinalTest(proposal=0, returns=(1.0, 9.0), cost=Cost()))]}, words=WORDS
+    ).axes
+    assert calm.get_ylim()[1] > 9 and not any("beyond" in str(line.get_label()) for line in calm.lines)
+
+
+def test_bounds_are_drawn_and_hyperparameters_without_any_have_none() -> None:
+    figure = schedules.schedules(history("pbt"), Space.parse(SEARCH), title="", words=WORDS)
+    dashed = {axes.get_ylabel(): sum(line.get_linestyle() == "--" for line in axes.lines) for axes in figure.axes}
+    assert dashed == {"learning_rate": 2, "discount": 2, "layers": 0, "n": 2, "fitness": 0}
+
+
+def test_the_fitter_the_larger_and_the_last_generation_has_its_number() -> None:
+    family = standing_at([[1, 2, 3]] * 28)
+    figure = family_tree.family_tree(family, title="")
+    (axes,) = figure.axes
+    assert axes.get_yticks()[-1] == 27 and len(axes.get_yticks()) <= 14
+    ranks = family_tree._fitness_ranks(family, family_tree.tree_layout(family))
+    assert [ranks[proposal] for proposal in range(3)] == [0.0, 0.5, 1.0]
 
 
 def test_many_methods_have_a_colour_each() -> None:

@@ -20,7 +20,7 @@ from rl_pbt import report
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.report.ending import end_of_run
+from rl_pbt.report.ending import print_end_on
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
@@ -128,7 +128,7 @@ def make_run(
 def ending_of(run: RunFolder, width: int = 100) -> str:
     """What the terminal shows at the end."""
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(end_of_run(report.summarise(run), run, "rl-pbt bench"))
+    print_end_on(console, report.summarise(run), run, "rl-pbt bench")
     stream = console.file
     assert isinstance(stream, io.StringIO)
     return stream.getvalue()
@@ -220,6 +220,14 @@ def test_generations_that_evaluation_took_the_units_of_are_missed(tmp_path: Path
     assert summarise(make_run(tmp_path / "cheap"))["caveats"] == []
 
 
+def test_a_population_that_ended_at_a_bound_is_told_to_widen_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best learning rate of these ledgers is 1e-3."""
+    assert not any("bound" in caveat for caveat in summarise(make_run(tmp_path / "wide"))["caveats"])
+    monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:1.3e-5")
+    told = [caveat for caveat in summarise(make_run(tmp_path / "narrow", seeds=3))["caveats"] if "bound" in caveat]
+    assert told == ["pbt left most members at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
+
+
 def test_the_baseline_is_the_yardstick(tmp_path: Path) -> None:
     learnt = summarise(make_run(tmp_path / "learnt"))["comparison"]
     assert learnt["baseline"]["mean"] == 0.0
@@ -307,7 +315,7 @@ def test_the_page_shows_tables_schedule_and_plots_that_exist(tmp_path: Path) -> 
     names = {line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.endswith(".png)")}
     drawn = {f"plots/{path.name}" for path in (run.folder / "plots").iterdir()}
     assert names == drawn
-    assert len(drawn) == 2 + 2 * 2 * 2
+    assert len(drawn) == 2 + 2 * 2, "random search copies nothing and changes nothing"
 
 
 def test_the_schedule_ends_with_the_winners_hypers(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Whether a population ended at the bounds of its search: then the range, and not the method, chose the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rl_pbt.report.evidence import Evidence, Histories
+from rl_pbt.space import Dimension
+from rl_pbt.store.history import History, has_schedules
+from rl_pbt.text import value_text
+
+AT_A_BOUND = 0.01  # of the range, on its own scale
+MOST_OF_THEM = 0.5  # of the members of a population
+
+
+def at_bounds(evidence: Evidence) -> Iterator[str]:
+    """A sentence for each method and hyperparameter that most members of most seeds left at one of its bounds."""
+    for method, by_seed in evidence.histories.items():
+        if not all(history.ended and has_schedules(history) for history in by_seed.values()):
+            continue
+        for name, dimension in evidence.config.space.dimensions.items():
+            for side, bound in zip(("lower", "upper"), dimension.bounds, strict=False):
+                if _most_at(by_seed, name, dimension, bound):
+                    at = f"the {side} bound of {name}, {value_text(bound)}"
+                    yield f"{method} left most members at {at}: a wider range may do better."
+
+
+def _most_at(by_seed: Histories, name: str, dimension: Dimension, bound: float) -> bool:
+    seeds = [_share_at(history, name, dimension, bound) > MOST_OF_THEM for history in by_seed.values()]
+    return sum(seeds) > MOST_OF_THEM * len(seeds)
+
+
+def _share_at(history: History, name: str, dimension: Dimension, bound: float) -> float:
+    """Of the members as they stood at the end."""
+    newest = {trial.proposal.member: trial.proposal.hypers[name] for trial in history.trials if name in trial.proposal.hypers}
+    near = [abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND for value in newest.values()]
+    return sum(near) / len(near) if near else 0.0

@@ -1,0 +1,94 @@
+"""The hyperparameters of a population over its training, with the line of descent that won."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rl_pbt.records import Trial
+from rl_pbt.report.style import COLOURS, GREY, clean, literal
+from rl_pbt.space import Axis, Dimension, Space
+from rl_pbt.store.history import History, ancestor_curve, copies, lifetime, winning_line
+from rl_pbt.tasks.base import Words
+
+ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
+
+
+def schedules(history: History, space: Space, *, title: str, words: Words) -> Figure:
+    """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold."""
+    panels = len(space.dimensions) + 1
+    figure = Figure(figsize=(8, 1.0 + 1.9 * panels), layout="constrained")
+    all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+    copied = copies(history)
+    for axes, (name, dimension) in zip(all_axes, space.dimensions.items(), strict=False):
+        _draw_hyper(axes, history, copied, name, dimension)
+    _draw_fitness_of_lineages(all_axes[-1], history)
+    all_axes[-1].set_ylabel("fitness")
+    all_axes[-1].set_xlabel(f"{words.units} this member was trained for, along its line of descent")
+    all_axes[0].set_title(title, loc="left", fontweight="bold")
+    handles = [Line2D([], [], color=GREY, alpha=0.6, linewidth=1, label="every member")]
+    if winning := winning_line(history):
+        handles.append(Line2D([], [], color=COLOURS[0], linewidth=2.4, label="the winner's line of descent"))
+        if any(trial.proposal.id in copied for trial in winning):
+            dot = Line2D([], [], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label="copied")
+            handles.append(dot)
+    if any(dimension.bounds for dimension in space.dimensions.values()):
+        handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, label="bounds of the search"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimension: Dimension) -> None:
+    def shown(trial: Trial) -> float:
+        return dimension.plotted(trial.proposal.hypers[name])
+
+    healthy = [trial for trial in history.trials if trial.result.failure is None and name in trial.proposal.hypers]
+    segments = [[(x, shown(trial)) for x in lifetime(history, trial)] for trial in healthy]
+    axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
+    line = [trial for trial in winning_line(history) if name in trial.proposal.hypers]
+    edges = [x for trial in line for x in lifetime(history, trial)]
+    values = [shown(trial) for trial in line for _ in range(2)]
+    axes.plot(edges, values, color=COLOURS[0], linewidth=2.4, zorder=4, solid_joinstyle="miter")
+    dots = [trial for trial in line if trial.proposal.id in copied]
+    places, heights = [lifetime(history, trial)[0] for trial in dots], [shown(trial) for trial in dots]
+    axes.plot(places, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=5, zorder=5)
+    axes.autoscale_view()
+    clean(axes)
+    for bound in dimension.bounds if healthy else ():
+        axes.axhline(dimension.plotted(bound), color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, zorder=1)
+    axis = dimension.axis(name)
+    logarithmic = on_log_scale(axis, [y for segment in segments for _, y in segment])
+    if logarithmic:
+        axes.set_yscale("log")
+    if axis.ticks:
+        axes.set_yticks(list(axis.ticks), [literal(name) for name in axis.ticks.values()])
+        axes.minorticks_off()
+    if axis.flipped:
+        axes.yaxis.set_inverted(True)
+    axes.set_ylabel(literal(axis.label))
+
+
+def on_log_scale(axis: Axis, drawn: Sequence[float]) -> bool:
+    """Whether the axis is logarithmic and can show what is drawn.
+
+    An empty one has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
+    """
+    return axis.log and bool(drawn) and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]
+
+
+def _draw_fitness_of_lineages(axes: Axes, history: History) -> None:
+    segments = [
+        [(p.lineage_units, p.fitness), (t.result.lineage_units, t.result.fitness)]
+        for t in history.trials
+        if t.proposal.parent is not None and (p := history.by_id[t.proposal.parent].result).fitness is not None
+        if t.result.fitness is not None
+    ]
+    axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
+    if history.chosen is not None:
+        axes.plot(*zip(*ancestor_curve(history, history.chosen), strict=True), color=COLOURS[0], linewidth=2.4, zorder=4)
+    axes.autoscale_view()
+    clean(axes)
