@@ -54,6 +54,9 @@ class Stopper:
         if self._left == 0:
             raise Stopped
 
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """Nothing stops here."""
+
     def tested(self, test: FinalTest) -> None:
         """Nothing stops here."""
 

@@ -17,6 +17,7 @@ from rl_pbt.space import Space
 
 MANY = ("population", "group_size", "test_episodes")  # what is made or counted one by one
 MOST = 1_000_000
+MOST_TESTS = 1000  # beside the final one: each keeps a checkpoint to the end
 LONGEST_NAME = 100  # characters of a hyperparameter's
 
 
@@ -39,6 +40,9 @@ class RunConfig:
     search: Mapping[str, Hyper] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
     hypers: Mapping[str, Hyper] = option(help="values found by hand, for those that are searched and those that are not")
     test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds that nothing was selected on")
+    anytime_tests: int = option(
+        0, help="times before the end that the best member so far is tested too, for the anytime curve; not charged"
+    )
     task_options: Settings = option(factory=dict, help="options of the task", flag=False)
     method_options: Settings = option(factory=dict, help="options of the methods", flag=False)
 
@@ -49,6 +53,8 @@ class RunConfig:
             if len(set(several)) != len(several):
                 raise BadSetting(name, "must not name one twice")
         options.at_least_one(self, "group_size", "test_episodes")
+        if not 0 <= self.anytime_tests <= MOST_TESTS:
+            raise BadSetting("anytime_tests", f"must be from 0 to {MOST_TESTS}, but is {self.anytime_tests}")
         for name in MANY:
             if getattr(self, name) > MOST:
                 raise BadSetting(name, f"must be {MOST} or less, but is {getattr(self, name)}")

@@ -14,10 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TypeVar
 
 from rl_pbt.errors import LostCheckpoint, UserError
 from rl_pbt.executors.base import Executor, Outcome, run_all
+from rl_pbt.incumbents import Incumbents, Leader
 from rl_pbt.observers.base import Observer
 from rl_pbt.records import FinalTest, Proposal, Result, joined
 from rl_pbt.restoring import Restorer
@@ -40,9 +42,11 @@ class Search:
     """One method on one seed, with what it needs to run.
 
     `title` names it in messages, `population` is how many members fail before nobody is left, `group_size` how many proposals
-    make one job at most, `test_episodes` on how many episodes the winner is tested. `extensions` are larger budgets, with each of
-    which the method goes on when it has ended with the one before. With `keep_population`, the checkpoints from which it could go
-    on once more are left, and not the winner's alone. `say` tells a person of what happens beside the search itself.
+    make one job at most, `test_episodes` on how many episodes the winner is tested. `budget` is what all members may spend; so
+    many `anytime_tests` before its end, the member that leads is remembered, and tested when all is over. `extensions` are larger
+    budgets, with each of which the method goes on when it has ended with the one before. With `keep_population`, the checkpoints
+    from which it could go on once more are left, and not the winner's alone. `say` tells a person of what happens beside the
+    search itself.
     """
 
     title: str
@@ -54,6 +58,8 @@ class Search:
     population: int
     group_size: int
     test_episodes: int
+    budget: int = 0
+    anytime_tests: int = 0
     observers: Sequence[Observer] = ()
     extensions: Sequence[Plan] = ()
     keep_population: bool = False
@@ -69,24 +75,41 @@ class Search:
 
         Raises UserError where all members fail, and what an executor raises.
         """
-        loop = _Loop(search=self)
+        loop = _Loop(search=self, incumbents=Incumbents(tests=self.anytime_tests))
+        loop.incumbents.plan(self.budget)
         loop.run()
-        self._judge(self.method.winner())
+        self._judge(self.method.winner(), loop.incumbents.taken())
         for plan in self.extensions:
             self.journal.record([Extended(budget=plan.budget_per_member)])
             self.method.extend(plan)
+            loop.incumbents.plan(plan.total)
             loop.run()
-            self._judge(self.method.winner())
+            self._judge(self.method.winner(), loop.incumbents.taken())
         self._tidy(self.method.winner())
 
-    def _judge(self, winner: int | None) -> None:
-        """Choose and test."""
+    def _judge(self, winner: int | None, leaders: Sequence[Leader]) -> None:
+        """Choose; then test those that led before, and the winner, all at once."""
         self.journal.record([Chosen(proposal=winner)])
         if winner is not None:
-            test = self.journal.test(winner, lambda: self._whole(winner, lambda: self._tested(winner)))
-            for observer in self.observers:
-                observer.tested(test)
+            few = min(self.test_episodes, max(TEST_EPISODES_PER_JOB, self.test_episodes // 4))
+            asked = [
+                *(_Asked(leader.proposal, leader.units, few) for leader in leaders),
+                _Asked(winner, None, self.test_episodes),
+            ]
+            self._test(asked)
         self.journal.record([Ended()])
+
+    def _test(self, asked: Sequence[_Asked]) -> None:
+        """Test them, but for what the ledger has, and tell the observers."""
+        missing = asked[self.journal.tests_held :]
+        fresh = iter(self._whole([one.proposal for one in missing], lambda: self._tested(missing)) if missing else ())
+        for one in asked:
+            test = self.journal.test(one.proposal, one.units, lambda: next(fresh))
+            for observer in self.observers:
+                if one.units is None:
+                    observer.tested(test)
+                else:
+                    observer.incumbent_tested(test, one.units)
 
     def _tidy(self, winner: int | None) -> None:
         """Leave no checkpoint that is not wanted any more."""
@@ -95,31 +118,42 @@ class Search:
         elif winner is None:
             self.checkpoints.leave_only([])
         else:
-            self._whole(winner, lambda: self.checkpoints.leave_only([winner]))
+            self._whole([winner], lambda: self.checkpoints.leave_only([winner]))
 
-    def _whole(self, winner: int, work: Callable[[], T]) -> T:
-        """The outcome of work that needs the winner's checkpoint, which is computed again where it is lost."""
+    def _whole(self, needed: Sequence[int], work: Callable[[], T]) -> T:
+        """The outcome of work that needs these checkpoints, which are computed again where they are lost."""
         while True:
             try:
                 return work()
             except LostCheckpoint as lost:
-                self.restorer.restore(lost, [winner])
+                self.restorer.restore(lost, needed)
 
-    def _tested(self, winner: int) -> FinalTest:
-        return joined(run_all(self.executor, self._shares(winner)))
+    def _tested(self, asked: Sequence[_Asked]) -> list[FinalTest]:
+        shares = [self._shares(one) for one in asked]
+        done = iter(run_all(self.executor, [job for jobs in shares for job in jobs]))
+        return [joined(list(islice(done, len(jobs)))) for jobs in shares]
 
-    def _shares(self, winner: int) -> list[FinalTestJob]:
-        """The final test, cut into jobs."""
+    def _shares(self, asked: _Asked) -> list[FinalTestJob]:
+        """A test, cut into jobs."""
         return [
             FinalTestJob(
-                proposal=winner,
-                episodes=range(start, min(start + TEST_EPISODES_PER_JOB, self.test_episodes)),
+                proposal=asked.proposal,
+                episodes=range(start, min(start + TEST_EPISODES_PER_JOB, asked.episodes)),
                 root_seed=self.root_seed,
                 checkpoints=self.checkpoints,
-                digest=self.restorer.digests[winner],
+                digest=self.restorer.digests[asked.proposal],
             )
-            for start in range(0, self.test_episodes, TEST_EPISODES_PER_JOB)
+            for start in range(0, asked.episodes, TEST_EPISODES_PER_JOB)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A test to be made: of the winner, or of a proposal that led when so many units had been spent."""
+
+    proposal: int
+    units: int | None
+    episodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +173,7 @@ class _Loop:
     """The state of a search between two results."""
 
     search: Search
+    incumbents: Incumbents
     lineage_units: dict[int, int] = field(default_factory=dict)  # by proposal
     underway: deque[_Underway] = field(default_factory=deque)
     newest: dict[int, Result] = field(default_factory=dict)  # by member
@@ -158,14 +193,20 @@ class _Loop:
             for proposal, result, _ in finished:
                 self.lineage_units[result.proposal] = result.lineage_units
                 method.tell(result)
+                self.incumbents.note(proposal, result)
                 self.newest[proposal.member] = result
                 if result.failure is None:
                     self.failures.clear()
                 else:
                     self.failures.append(result)
+            self.incumbents.look(method.needed())
             if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
-                self.search.checkpoints.keep_only(method.needed(), being_written=self._being_written)
+                self.search.checkpoints.keep_only(self._needed, being_written=self._being_written)
             self._check_that_somebody_trains()
+
+    @property
+    def _needed(self) -> set[int]:
+        return {*self.search.method.needed(), *self.incumbents.needed}
 
     @property
     def _being_written(self) -> list[int]:
@@ -216,7 +257,7 @@ class _Loop:
             except LostCheckpoint as lost:
                 jobs = [underway.job, *(other.job for other in self.underway)]
                 parents = {proposal.parent for job in jobs for proposal in job.proposals if proposal.parent is not None}
-                needed = parents | self.search.method.needed()
+                needed = parents | self._needed
                 self.search.restorer.restore(lost, needed, [*underway.ids, *self._being_written])
                 outcome = self.search.executor.submit(underway.job)
         return []

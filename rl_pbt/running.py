@@ -335,6 +335,8 @@ def _search(prepared: Prepared, executor: Executor, progress: Progress, name: st
         population=config.population,
         group_size=config.group_size,
         test_episodes=config.test_episodes,
+        budget=plan_of(first, prepared.task).total,
+        anytime_tests=config.anytime_tests,
         observers=(board, progress),
         say=progress.say,
     )

@@ -19,6 +19,10 @@ class Observer(Protocol):
         """One of them has its result; `replayed` where the ledger had it already."""
         ...
 
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """The member that led when the population had spent so many units was tested, after the end."""
+        ...
+
     def tested(self, test: FinalTest) -> None:
         """The winner was tested: the last event, which a search without a winner does not have."""
         ...

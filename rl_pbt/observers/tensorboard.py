@@ -104,6 +104,11 @@ class TensorBoard:
         founders = len({self._lineage.founder(proposal.id) for proposal in standing})
         writer.add_scalar("diversity/surviving_founders", founders, units)
 
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """A point of the anytime curve, which the test of the winner ends."""
+        if test.returns:
+            self._writer("winner").add_scalar(self._test_tag, fmean(test.returns), units)
+
     def tested(self, test: FinalTest) -> None:
         """Draw the winner's ancestor curve, and write its hyperparameters, first and last, for the HParams page."""
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 - loads torch

@@ -92,6 +92,9 @@ class Progress:
             self.say(self._line())
             self._told = 0
 
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """Nothing to say: it is for the curves."""
+
     def tested(self, test: FinalTest) -> None:
         """A line with the winner's mean test score, and what is left out of it."""
         assert test.proposal is not None, "a winner is tested here, and no baseline"

@@ -7,7 +7,7 @@ from rl_pbt.report.comparison import caveats, comparisons
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.statistics import iqm_of, mean_of
 from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
-from rl_pbt.store.history import History, best_fitness_curve, copies, founders, judged, parallelism, survivors
+from rl_pbt.store.history import History, anytime_curve, best_fitness_curve, copies, founders, judged, parallelism, survivors
 
 
 def summary_of(evidence: Evidence) -> Summary:
@@ -54,6 +54,7 @@ def _seed_summary(history: History, budget: int) -> SeedSummary:
         test_episodes_excluded=history.test.excluded if history.test else 0,
         test_failure=history.test.failure if history.test else None,
         best_fitness_curve=tuple(best_fitness_curve(history)),
+        anytime_test_curve=tuple(anytime_curve(history)),
         final_fitness=tuple(history.by_id[survivor].result.fitness for survivor in sorted(survivors(history))),
         sequential_depth=parallel.sequential_depth,
         sequential_units=parallel.sequential_units,

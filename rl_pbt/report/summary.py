@@ -47,6 +47,7 @@ class SeedSummary:
     test_episodes_excluded: int
     test_failure: str | None
     best_fitness_curve: tuple[tuple[int, float], ...]
+    anytime_test_curve: tuple[tuple[int, float], ...]
     final_fitness: tuple[float | None, ...]
     sequential_depth: int
     sequential_units: int

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from rl_pbt.report import plots, style
+from rl_pbt.report.anytime import anytime_curves
 from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree
 from rl_pbt.report.page import page_of
@@ -58,6 +59,9 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
 
     if any(history.rounds for history in everything):
         save(plots.learning_curves(by_method, words=words, title=_heading(evidence, title)), "learning_curves")
+    if any(history.incumbents for history in everything):
+        heading = f"{title}: the best member so far, on held-out test seeds"
+        save(anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading), "anytime_curves")
     if any(history.test is not None for history in everything):
         heading = f"{title}: the winners on held-out test seeds"
         save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading), "test_scores")

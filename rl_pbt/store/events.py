@@ -89,6 +89,19 @@ class FinalTested:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncumbentTested:
+    """The member that led when the population had spent so many `units` was tested, when the search was over."""
+
+    test: FinalTest
+    units: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """The fields of its line."""
+        return {"event": "incumbent_tested", "test": self.test.to_json(), "units": self.units}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """The search is over: no event follows, unless its budget is extended."""
 
@@ -109,13 +122,14 @@ class Extended:
         return {"event": "extended", "budget": self.budget}
 
 
-Event: TypeAlias = Proposed | Finished | Chosen | FinalTested | Ended | Extended
+Event: TypeAlias = Proposed | Finished | Chosen | IncumbentTested | FinalTested | Ended | Extended
 
 # The fields of each event's line.
 FIELDS: Mapping[str, frozenset[str]] = {
     "proposed": frozenset({"proposal"}),
     "finished": frozenset({"result", "time"}),
     "chosen": frozenset({"proposal"}),
+    "incumbent_tested": frozenset({"test", "units"}),
     "tested": frozenset({"test"}),
     "ended": frozenset(),
     "extended": frozenset({"budget"}),
@@ -154,6 +168,8 @@ def from_json(line: object, version: int = VERSION) -> Event:
             return Chosen(proposal=checked("proposal", fields["proposal"], int | None))
         case "tested":
             return FinalTested(test=built(FinalTest, fields["test"]))
+        case "incumbent_tested":
+            return IncumbentTested(test=built(FinalTest, fields["test"]), units=checked("units", fields["units"], int))
         case "extended":
             return Extended(budget=checked("budget", fields["budget"], int))
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +15,18 @@ import numpy as np
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial, pooled
-from rl_pbt.store.events import Chosen, Ended, Event, Extended, FinalTested, Finished, Proposed
+from rl_pbt.store.events import Chosen, Ended, Event, Extended, FinalTested, Finished, IncumbentTested, Proposed
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.store.run import RunFolder
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incumbent:
+    """The test of the member that led when the population had spent so many `units`."""
+
+    units: int
+    test: FinalTest
 
 
 @final
@@ -32,6 +42,7 @@ class History:
     judged_again: tuple[Trial, ...] = ()
     pending: tuple[Proposal, ...] = ()
     chosen: int | None = None
+    incumbents: tuple[Incumbent, ...] = ()
     test: FinalTest | None = None
     ended: bool = False
 
@@ -175,6 +186,13 @@ def best_fitness_curve(history: History) -> list[tuple[int, float]]:
     return [(stand.units, stand.best) for stand in standings(history)]
 
 
+def anytime_curve(history: History) -> list[tuple[int, float]]:
+    """(units spent, mean test score of the member that led then), the winner's after all that was spent."""
+    points = [(one.units, one.test.returns) for one in history.incumbents]
+    points += [] if history.test is None else [(history.cost.units, history.test.returns)]
+    return [(units, math.fsum(returns) / len(returns)) for units, returns in points if returns]
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallelism:
@@ -236,6 +254,7 @@ class Reader:
     trials: dict[int, Trial] = field(default_factory=dict)
     trained: int = 0  # of the trials
     chosen: int | None = None
+    incumbents: list[Incumbent] = field(default_factory=list)
     test: FinalTest | None = None
     ended: bool = False
 
@@ -256,6 +275,9 @@ class Reader:
             case Chosen(proposal=chosen):
                 self._check_chosen(chosen)
                 self.chosen = chosen
+            case IncumbentTested(test=test, units=units):
+                self._check_incumbent(test, units)
+                self.incumbents.append(Incumbent(units=units, test=test))
             case FinalTested(test=test):
                 self._check_tested(test)
                 self.test = test
@@ -284,6 +306,11 @@ class Reader:
         if chosen is not None and not (self._has_trained(chosen) and self.trials[chosen].result.failure is None):
             raise ValueError(f"the chosen proposal {chosen} has no fitness")
 
+    def _check_incumbent(self, test: FinalTest, units: int) -> None:
+        due = self.chosen is not None and self.test is None and test.proposal is not None and self._has_trained(test.proposal)
+        if not due or units <= max((incumbent.units for incumbent in self.incumbents), default=0):
+            raise ValueError(f"a test of proposal {test.proposal}, that led after {units} units, is not due")
+
     def _check_tested(self, test: FinalTest) -> None:
         if self.test is not None or test.proposal is None or test.proposal != self.chosen:
             raise ValueError(f"a test of proposal {test.proposal} is not due")
@@ -296,6 +323,7 @@ class Reader:
             judged_again=tuple(trial for trial in done if not trial.proposal.trains),
             pending=tuple(proposal for proposal, _ in self.proposed.values() if proposal.id not in self.trials),
             chosen=self.chosen,
+            incumbents=tuple(self.incumbents),
             test=self.test,
             ended=self.ended,
         )

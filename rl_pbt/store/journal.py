@@ -13,7 +13,7 @@ from typing import final
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import FinalTest, Result
-from rl_pbt.store.events import Chosen, Ended, Extended, FinalTested, Finished, Proposed
+from rl_pbt.store.events import Chosen, Ended, Extended, FinalTested, Finished, IncumbentTested, Proposed
 from rl_pbt.store.history import Reader
 from rl_pbt.store.ledger import Ledger
 
@@ -27,7 +27,7 @@ class Journal:
         self._clock = clock
         self._recorded: deque[Proposed | Chosen | Ended | Extended] = deque()  # what was decided, in order
         self._results: dict[int, Result] = {}  # by proposal
-        self._tests: deque[FinalTest] = deque()  # one a budget
+        self._tests: deque[IncumbentTested | FinalTested] = deque()
         reader = Reader()
         for place, event in enumerate(ledger.repair(), start=1):
             try:
@@ -37,8 +37,8 @@ class Journal:
             match event:
                 case Finished(result=result):
                     self._results[result.proposal] = result
-                case FinalTested(test=test):
-                    self._tests.append(test)
+                case IncumbentTested() | FinalTested():
+                    self._tests.append(event)
                 case Proposed() | Chosen() | Ended() | Extended():
                     self._recorded.append(event)
 
@@ -73,10 +73,24 @@ class Journal:
         """Durable when this returns."""
         self._ledger.append([Finished(result=result, time=self._clock()) for result in results])
 
-    def test(self, proposal: int, run: Callable[[], FinalTest]) -> FinalTest:
-        """The recorded test of this proposal, or a new one, recorded."""
-        if self._tests:
-            return self._tests.popleft()  # of this proposal: that it was chosen is recorded too, and was compared
-        test = run()
-        self._ledger.append([FinalTested(test=test)])
-        return test
+    def test(self, proposal: int, units: int | None, run: Callable[[], FinalTest]) -> FinalTest:
+        """The recorded test of this proposal, or a new one, recorded: the final one or, where it led after so many `units`, that.
+
+        Raises UserError where another test was recorded at this point.
+        """
+        if not self._tests:
+            test = run()
+            self._ledger.append([FinalTested(test=test) if units is None else IncumbentTested(test=test, units=units)])
+            return test
+        recorded = self._tests.popleft()
+        if (recorded.test.proposal, recorded.units if isinstance(recorded, IncumbentTested) else None) != (proposal, units):
+            raise UserError(
+                f"{self._ledger.path} does not fit this run: it holds a test of proposal {recorded.test.proposal} where one of "
+                f"{proposal} is due. It was written by another version or configuration: start a new run in another folder"
+            )
+        return recorded.test
+
+    @property
+    def tests_held(self) -> int:
+        """How many recorded tests the loop has not come to."""
+        return len(self._tests)

@@ -98,6 +98,8 @@ def run_search(
             root_seed=root,
             group_size=2,
             test_episodes=20,
+            budget=plan.total,
+            anytime_tests=3,
         ).run()
     finally:
         executor.close()
@@ -138,6 +140,24 @@ def test_one_and_two_workers_write_the_same_ledger(tmp_path: Path, method: str) 
     run_search(tmp_path / "one", method)
     run_search(tmp_path / "two", method, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_who_led_at_shares_of_the_budget_is_tested_when_all_is_over(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path, method)
+    history = read_history(RunFolder(tmp_path), method, 5)
+    assert 1 <= len(history.incumbents) <= 3
+    for incumbent in history.incumbents:
+        spent, standing = 0, {}
+        for trial in history.trials:  # as they were told, a job at a time: the first end of one at which enough was spent
+            spent += trial.result.cost.units
+            standing[trial.proposal.member] = trial.result
+            if spent == incumbent.units:
+                break
+        assert spent == incumbent.units
+        best = max(result.rank_key for result in standing.values())
+        assert incumbent.test.proposal is not None and len(incumbent.test.returns) == 8
+        assert history.by_id[incumbent.test.proposal].result.fitness == best
 
 
 def test_only_the_winners_checkpoint_is_left(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""The anytime curve: what one would have had, on held-out seeds, if the search had been stopped earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rl_pbt.arrays import Floats
+from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
+from rl_pbt.report.style import COLOURS, GREY, clean, colours
+from rl_pbt.store.history import History, anytime_curve
+from rl_pbt.tasks.base import Words
+
+PLACES = 60  # of a mean over seeds; each is an interval
+
+
+def anytime_curves(
+    histories: Mapping[str, Sequence[History]], *, words: Words, baseline: Sequence[float] = (), title: str = ""
+) -> Figure:
+    """The mean test score of the member that led, against all units spent; of several seeds their mean, with its 95 % interval.
+
+    Leaders were tested when all was over, on seeds that nothing was selected on: unlike the best fitness this is no maximum of
+    noisy scores.
+    """
+    few = len(histories) <= len(COLOURS)
+    figure = Figure(figsize=(8, 5) if few else (10, 6), layout="constrained")
+    axes = figure.add_subplot()
+    for (method, by_seed), colour in zip(histories.items(), colours(len(histories)), strict=True):
+        curves = [np.array(curve, dtype=np.float64) for history in by_seed if (curve := anytime_curve(history))]
+        if len(curves) == 1:
+            axes.plot(*curves[0].T, color=colour, linewidth=2.4, marker="o", markersize=4, zorder=4, label=method)
+        elif curves:
+            _draw_mean(axes, method, curves, colour, whole=few)
+    if baseline:
+        mean = float(np.mean(baseline))
+        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.4, zorder=1, label=f"{words.baseline}: {mean:.4g}")
+    clean(axes)
+    axes.set_xlabel(f"{words.units} spent by the whole population, evaluation included")
+    axes.set_ylabel(f"test {words.score} of the best member so far")
+    axes.set_title(title or "Best member so far, on held-out test seeds", loc="left", fontweight="bold")
+    if axes.get_legend_handles_labels()[0]:
+        place = {"loc": "outside lower center", "ncols": 4} if few else {"loc": "outside right center", "fontsize": "small"}
+        figure.legend(frameon=False, **place)
+    return figure
+
+
+def _draw_mean(axes: Axes, method: str, curves: Sequence[Floats], colour: str, *, whole: bool) -> None:
+    """Over the units that all seeds had spent when they were first looked at; one that ended earlier stays where it ended."""
+    start, end = max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
+    units = np.linspace(start, max(start, end), PLACES)
+    scores = np.array([np.interp(units, *curve.T) for curve in curves])  # [seed, place]
+    estimates = [mean_of([[value] for value in values]) for values in scores.T]
+    if whole and len(curves) >= LEAST_SEEDS:
+        low, high = zip(*(estimate.interval or (estimate.value,) * 2 for estimate in estimates), strict=True)
+        axes.fill_between(units, low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
+    for curve in curves if whole else ():
+        axes.plot(*curve.T, color=colour, linewidth=0.8, alpha=0.5, zorder=2)
+    axes.plot(units, [estimate.value for estimate in estimates], color=colour, linewidth=2.6, zorder=4, label=method)
