@@ -91,7 +91,7 @@ class Run:
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
 
     def export(self, path: Folder, method: str | None = None, seed: int | None = None) -> Path:
-        """Write a winner's policy of the likeliest actions as a file that needs no rl_pbt: ".onnx", or ".pt" for torch.export.load.
+        """Write a winner's policy of the likeliest actions as a file that needs no rl_pbt: ".onnx", or ".pt" or ".pt2".
 
         Without a method or a seed, the best tested of all. Raises UserError where there is none, or where it has no such policy.
         """

@@ -18,7 +18,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     parser = Parser(prog=program, description="Write a winner's policy as a file that needs no rl_pbt.", allow_abbrev=False)
     add = parser.add_argument
     add("run", type=Path, help="the run's folder, which holds manifest.json")
-    add("file", type=Path, help="where to: FILE.onnx, or FILE.pt for torch.export.load")
+    add("file", type=Path, help="where to: FILE.onnx; or FILE.pt2 or FILE.pt for torch.export.load")
     add("--env", help="the environment again, where it is of a module (module:Id): a run imports no code by itself")
     add("--method", help="whose winner (default: the best tested of all)")
     add("--seed", type=int, help="of which seed (default: the best tested of all)")

@@ -1,24 +1,29 @@
-"""`python -m rl_pbt.report RUN`."""
+"""`python -m rl_pbt.report RUN`: its report, and a run as studies of Optuna."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.errors import exit_status
+from rl_pbt.parser import Parser
 from rl_pbt.report import page_path, terminal_summary, write_report
+from rl_pbt.report.optuna_study import write_studies
 from rl_pbt.store.run import RunFolder
 
 
 def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.report") -> int:
     """Write the report of the run that the words name, and print its summary; the exit status."""
-    parser = argparse.ArgumentParser(prog=program, description="Rebuild the report of a finished or interrupted run.")
+    parser = Parser(prog=program, description="Rebuild the report of a finished or interrupted run.", allow_abbrev=False)
     parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
-    run = RunFolder(parser.parse_args(words).run)
+    parser.add_argument("--optuna", metavar="URL", help="write it as studies of Optuna too, into sqlite:///FILE.db")
 
     def report() -> None:
+        args = parser.parse_args(words)
+        run = RunFolder(args.run)
         print(terminal_summary(write_report(run), page_path(run)))
+        if args.optuna is not None:
+            print("studies:", *write_studies(run, args.optuna))
 
     return exit_status(report)
 

@@ -47,7 +47,7 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     everything = [history for histories in by_method.values() for history in histories]
-    words, title, space = _as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
+    words, title, space = as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
     names: list[str] = []
 
     def save(figure: Figure, name: str) -> None:
@@ -67,7 +67,8 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
     return names
 
 
-def _as_labels(words: Words) -> Words:
+def as_labels(words: Words) -> Words:
+    """The nouns as figures can show them."""
     return replace(words, **{one.name: style.literal(getattr(words, one.name)) for one in fields(words)})
 
 

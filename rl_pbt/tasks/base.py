@@ -203,7 +203,7 @@ class TaskType(Protocol):
         ...
 
     def not_exported(self, options: Settings) -> str | None:
-        """Why no winner's policy can be exported as a file, and what to do instead; None where its `export(path, told)` does it."""
+        """Why no winner can be exported as a file, and what to do instead; None where its `export(path, told)` does that."""
         ...
 
     def make(self, config: RunConfig, machine: Machine) -> Task:

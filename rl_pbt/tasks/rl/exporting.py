@@ -1,6 +1,7 @@
 """A winner's deterministic policy as a file that needs nothing of this project: ONNX, or an exported program of PyTorch.
 
-`.pt` is what `torch.export` saves: TorchScript, which files of that name used to hold, is deprecated. Observations go in as the
+`.pt2` is what `torch.export` saves, and `.pt` the same: TorchScript, which files of that name used to hold, is deprecated.
+`torch.export.load` takes a file's name if it ends in `.pt2`, and any file that is open. Observations go in as the
 environment gives them, a batch at a time, and actions come out as it takes them: statistics of observations, scaling and bounds
 are part of the graph. A policy that remembers takes what it remembered, and gives what it remembers now; zeros begin an episode.
 """
@@ -31,7 +32,7 @@ from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
 from rl_pbt.store.files import write_durably
 
-ONNX, TORCH = ".onnx", ".pt"
+ONNX, TORCH = ".onnx", (".pt", ".pt2")
 INSTALL = "pip install -e '.[export]'"
 METADATA = "rl_pbt.json"  # the extra file of an exported program; in ONNX each entry is "rl_pbt.NAME"
 EXAMPLES = 2  # a batch of one would become a constant of the graph
@@ -83,12 +84,14 @@ def export(acting: Acting, path: Path, told: Mapping[str, str]) -> None:
     The same policy gives the same bytes. Raises UserError for another ending, for what is not installed, and for observations of
     several parts.
     """
-    if path.suffix not in (ONNX, TORCH):
-        raise UserError(f"cannot export to {path.name!r}: name a file that ends in {ONNX} or {TORCH}")
+    if path.suffix not in (ONNX, *TORCH):
+        raise UserError(f"cannot export to {path.name!r}: name a file that ends in {ONNX}, {TORCH[0]} or {TORCH[1]}")
     if entries_of(acting.observation_space):
-        raise UserError(f"{acting.env.id} gives observations of several parts, which are flattened first: no such policy is exported")
+        raise UserError(
+            f"{acting.env.id} gives observations of several parts, which are flattened first: no such policy is exported"
+        )
     if path.suffix == ONNX and (absent := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
-        raise UserError(f"{ONNX} needs the package {absent[0]}, which is not installed: {INSTALL}, or export to {TORCH}")
+        raise UserError(f"{ONNX} needs the package {absent[0]}, which is not installed: {INSTALL}, or export to {TORCH[0]}")
     with _silence(), torch.no_grad():
         program = _program(acting)
         metadata = {**told, **_described(acting)}
@@ -103,7 +106,7 @@ def _program(acting: Acting) -> torch.export.ExportedProgram:
         inputs["state"] = torch.zeros(EXAMPLES, width)
     graph = _Recurrent(acting.policy) if width else _Forgetful(acting.policy)
     batch = torch.export.Dim("batch")
-    return torch.export.export(graph, (), inputs, dynamic_shapes={name: {0: batch} for name in inputs}, strict=False)
+    return torch.export.export(graph, tuple(inputs.values()), dynamic_shapes={name: {0: batch} for name in inputs}, strict=False)
 
 
 def _blank(space: gymnasium.Space[object]) -> Array:
@@ -120,8 +123,8 @@ def _described(acting: Acting) -> dict[str, str]:
         "environment": env.id,
         "frame_skip": str(env.frame_skip),
         "environment_options": json.dumps(dict(env.options), sort_keys=True),
-        "observation": f"[batch, {', '.join(map(str, space.shape or ()))}] {space.dtype}, as this environment gives it with these "
-        "options; whatever is scaled or normalised beyond them is scaled inside",
+        "observation": f"[batch, {', '.join(map(str, space.shape or ()))}] {space.dtype}, as this environment gives it with "
+        "these options; whatever is scaled or normalised beyond them is scaled inside",
         "action": "[batch, ...], the likeliest, as the environment takes it",
         "state": f"[batch, {width}] float32: zeros at the start of an episode, then the next_state of the step before"
         if width

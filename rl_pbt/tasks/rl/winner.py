@@ -48,5 +48,5 @@ class Winner:
         return number
 
     def export(self, path: Path, told: Mapping[str, str]) -> None:
-        """Write the policy of the likeliest actions as a file, and with it what is `told`. Raises UserError, as `exporting` says."""
+        """Write the policy of the likeliest actions as a file, with what is `told`. Raises UserError, as `exporting` says."""
         export(Acting(policy=self.policy, observation_space=self.observation_space, env=self._env), path, told)
