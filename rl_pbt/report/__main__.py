@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +13,17 @@ from rl_pbt.report.optuna_study import write_studies
 from rl_pbt.store.run import RunFolder
 
 
-def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.report") -> int:
-    """Write the report of the run that the words name, and print its summary; the exit status."""
+def build_parser(program: str) -> argparse.ArgumentParser:
+    """Its flags."""
     parser = Parser(prog=program, description="Rebuild the report of a finished or interrupted run.", allow_abbrev=False)
     parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
     parser.add_argument("--optuna", metavar="URL", help="write it as studies of Optuna too, into sqlite:///FILE.db")
+    return parser
+
+
+def main(words: Sequence[str] | None = None, program: str = "python -m rl_pbt.report") -> int:
+    """Write the report of the run that the words name, and print its summary; the exit status."""
+    parser = build_parser(program)
 
     def report() -> None:
         args = parser.parse_args(words)

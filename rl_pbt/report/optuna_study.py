@@ -11,6 +11,7 @@ Optuna is an optional extra, loaded when a study is written.
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -172,5 +173,9 @@ def _errors_of_the_database(optuna: ModuleType, storage: str) -> Iterator[None]:
     """In one line: a file that is no database, or one of another version of Optuna."""
     try:
         yield
-    except (optuna.exceptions.StorageInternalError, RuntimeError) as error:
-        raise UserError(f"cannot write studies to {storage!r}: {error}; name another file") from error
+    except (
+        optuna.exceptions.StorageInternalError,
+        RuntimeError,
+        importlib.import_module("sqlalchemy.exc").SQLAlchemyError,
+    ) as error:
+        raise UserError(f"cannot write studies to {storage!r}: {str(error).partition(chr(10))[0]}; name another file") from error

@@ -139,7 +139,12 @@ def test_a_distribution_holds_every_value_that_there_was(optuna: Any, text: str,
     assert str(parameter.distribution(optuna.distributions)) == distribution
 
 
-def test_without_optuna_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = make_run(tmp_path / "run").folder
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main([str(folder), "--optuna", "sqlite:///run.db"]) == 2
+    error = capsys.readouterr().err
+    assert "a study of Optuna needs the package optuna, which is not installed: pip install -e '.[search]'" in error
+    assert error.count("\n") == 1 and not (tmp_path / "run.db").exists()
