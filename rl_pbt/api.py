@@ -24,6 +24,7 @@ from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
 from rl_pbt.running import complete, open_run, owning, prepare
+from rl_pbt.store.files import write_durably
 from rl_pbt.store.history import History, line_of_descent, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
@@ -99,8 +100,9 @@ class Run:
         if reason := task_type(config.task).not_exported(config.task_options):
             raise UserError(f"this run's winner cannot be exported: {reason}")
         method, seed, _ = self.chosen(method, seed)
-        self.winner(method, seed).export(Path(path), {"run": self.folder.name, "method": method, "seed": str(seed)})
-        return Path(path)
+        path, told = Path(path), {"run": self.folder.name, "method": method, "seed": str(seed)}
+        write_durably(path, self.winner(method, seed).exported(path.suffix, told))
+        return path
 
     def chosen(self, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
         """Method, seed and proposal of a winner: those named or, of all winners left, the one with the best mean test score."""

@@ -326,7 +326,7 @@ def strings_of(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-SPEAKS_IN_FLAGS = frozenset({"cli", "bench", "benchmarks"})
+SPEAKS_IN_FLAGS = frozenset({"cli", "bench", "benchmarks", "parser"})
 FLAGS_OF_OTHERS = frozenset({"--always", "--porcelain", "--show-toplevel", "--short", "--untracked-files", "--abbrev", "--dirty"})
 
 

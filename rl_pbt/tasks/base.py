@@ -203,7 +203,7 @@ class TaskType(Protocol):
         ...
 
     def not_exported(self, options: Settings) -> str | None:
-        """Why no winner can be exported as a file, and what to do instead; None where its `export(path, told)` does that."""
+        """Why no winner can be exported as a file, and what to do instead; None where its `exported(ending, told)` is one."""
         ...
 
     def make(self, config: RunConfig, machine: Machine) -> Task:

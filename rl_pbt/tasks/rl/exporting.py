@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import final
 
 import gymnasium
@@ -30,7 +29,6 @@ from rl_pbt.agents.torsos import entries_of
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
-from rl_pbt.store.files import write_durably
 
 ONNX, TORCH = ".onnx", (".pt", ".pt2")
 INSTALL = "pip install -e '.[export]'"
@@ -78,25 +76,26 @@ class _Recurrent(_Graph):
         return self._acted(observation, state)
 
 
-def export(acting: Acting, path: Path, told: Mapping[str, str]) -> None:
-    """Write the policy to `path`, whose ending says how; `told` goes with what is told of its inputs and its outputs.
+def exported(acting: Acting, ending: str, told: Mapping[str, str]) -> bytes:
+    """The content of a file with that ending; `told` goes with what is told of its inputs and its outputs.
 
     The same policy gives the same bytes. Raises UserError for another ending, for what is not installed, and for observations of
     several parts.
     """
-    if path.suffix not in (ONNX, *TORCH):
-        raise UserError(f"cannot export to {path.name!r}: name a file that ends in {ONNX}, {TORCH[0]} or {TORCH[1]}")
+    if ending not in (ONNX, *TORCH):
+        raise UserError(
+            f"cannot export to a file that ends in {ending!r}: name a file that ends in {ONNX}, {TORCH[0]} or {TORCH[1]}"
+        )
     if entries_of(acting.observation_space):
         raise UserError(
             f"{acting.env.id} gives observations of several parts, which are flattened first: no such policy is exported"
         )
-    if path.suffix == ONNX and (absent := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
+    if ending == ONNX and (absent := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
         raise UserError(f"{ONNX} needs the package {absent[0]}, which is not installed: {INSTALL}, or export to {TORCH[0]}")
     with _silence(), torch.no_grad():
         program = _program(acting)
         metadata = {**told, **_described(acting)}
-        content = _as_onnx(program, metadata) if path.suffix == ONNX else _as_torch(program, metadata)
-    write_durably(path, content)
+        return _as_onnx(program, metadata) if ending == ONNX else _as_torch(program, metadata)
 
 
 def _program(acting: Acting) -> torch.export.ExportedProgram:

