@@ -294,7 +294,7 @@ def settings_that_differ(group: Group) -> list[tuple[str, str]]:
     runs = {column.folder: column for column in reversed(group.columns)}
     ordered = sorted(runs.values(), key=group.columns.index)
     return [
-        (f"{one.label} and {other.label}", "; ".join(plain_text(text, 200) for text in difference))
+        (f"{one.label} and {other.label}", "; ".join(plain_text(text) for text in difference))
         for one, other in pairwise(ordered)
         if (difference := one.evidence.config.difference(other.evidence.config))
     ]
