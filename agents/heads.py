@@ -47,6 +47,10 @@ class Head(Protocol):
         """Actions as the environment takes them, in its own shape and type."""
         ...
 
+    def as_environment(self, actions: Tensor) -> Tensor:
+        """The same as a tensor, computed by torch alone, as a graph that is exported needs it."""
+        ...
+
 
 @final
 class Categorical:
@@ -73,6 +77,9 @@ class Categorical:
 
     def to_environment(self, actions: Tensor) -> Array:
         return np.asarray((actions + self._start).cpu().numpy(), np.int64)
+
+    def as_environment(self, actions: Tensor) -> Tensor:
+        return actions + self._start
 
 
 @final
@@ -109,6 +116,10 @@ class MultiCategorical:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(shaped + self._space.start, self._space.dtype)
 
+    def as_environment(self, actions: Tensor) -> Tensor:
+        start = torch.tensor(self._space.start)
+        return (actions.reshape(*actions.shape[:-1], *self._space.shape) + start).to(start.dtype)
+
 
 @final
 class Bernoulli:
@@ -141,6 +152,9 @@ class Bernoulli:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(shaped, self._space.dtype)
 
+    def as_environment(self, actions: Tensor) -> Tensor:
+        return actions.reshape(*actions.shape[:-1], *self._space.shape).to(torch.int8)
+
 
 @final
 class DiagonalGaussian:
@@ -172,6 +186,10 @@ class DiagonalGaussian:
     def to_environment(self, actions: Tensor) -> Array:
         shaped = actions.cpu().numpy().reshape(*actions.shape[:-1], *self._space.shape)
         return np.asarray(np.clip(shaped, self._space.low, self._space.high), self._space.dtype)
+
+    def as_environment(self, actions: Tensor) -> Tensor:
+        low, high = torch.tensor(self._space.low), torch.tensor(self._space.high)
+        return actions.reshape(*actions.shape[:-1], *self._space.shape).to(low.dtype).clamp(low, high)
 
 
 def make_head(space: Space) -> Head:

@@ -37,6 +37,12 @@ class Moments:
         alone.mean, alone.variance, alone.count = (one[members].clone() for one in (self.mean, self.variance, self.count))
         return alone
 
+    def on(self, device: str) -> Moments:
+        """A copy on another device."""
+        moved = copy.copy(self)
+        moved.mean, moved.variance, moved.count = (one.to(device) for one in (self.mean, self.variance, self.count))
+        return moved
+
     def update(self, samples: Tensor, valid: Tensor) -> None:
         """Take in samples [T, P, B, *shape] where `valid` [T, P, B]; the others may hold anything."""
         weights = valid.to(torch.float64)
@@ -77,6 +83,12 @@ class Normaliser:
         alone = copy.copy(self)
         alone._moments = self._moments.of_members(members)
         return alone
+
+    def on(self, device: str) -> Normaliser:
+        """A copy on another device."""
+        moved = copy.copy(self)
+        moved._moments = self._moments.on(device)
+        return moved
 
     def update(self, observations: Tensor, valid: Tensor) -> None:
         """Take in observations [T, P, B, *observation] where `valid` [T, P, B]; the others may hold anything."""

@@ -72,6 +72,15 @@ class Policy:
         weights = {name: weight[index] for name, weight in self.weights.items()}
         return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.of_members(index))
 
+    def with_weights(self, weights: Weights) -> Policy:
+        """The same with other tensors for its weights."""
+        return replace(self, weights=weights)
+
+    def in_float32(self) -> Policy:
+        """A copy on the CPU, without bfloat16, which a torso may have computed with."""
+        weights = {name: weight.to("cpu", torch.float32) for name, weight in self.weights.items()}
+        return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.on("cpu"), device="cpu")
+
     def initial_state(self, members: int, envs: int) -> Tensor:
         """The core's state at the start of an episode, [P, B, S]."""
         return torch.zeros(members, envs, self.network.core.width, device=self.device)
@@ -85,12 +94,16 @@ class Policy:
     def act(self, observations: Tensor, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Actions [P, B, ...], policy outputs [P, B, size] and the next state, for observations [P, B, *observation]."""
         observations = observations.to(self.device)
+        outputs, state = self.outputs(observations, state)
+        return self.network.head.sample(self.weights, outputs, noise), outputs, state
+
+    def outputs(self, observations: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Policy outputs [P, B, size] and the next state, for observations [P, B, *observation] on the policy's own device."""
         seen = observations if self.normaliser is None else self.normaliser(observations)
         fresh = torch.zeros(1, *state.shape[:2], dtype=torch.bool, device=self.device)
         features = self.network.torso.for_policy(self.weights, seen)
         features, state = self.network.core(self.weights, features, state, fresh)
-        outputs = dense(self.weights, "policy", features)
-        return self.network.head.sample(self.weights, outputs, noise), outputs, state
+        return dense(self.weights, "policy", features), state
 
     @torch.no_grad()
     def log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:

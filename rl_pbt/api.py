@@ -24,6 +24,7 @@ from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
 from rl_pbt.running import complete, open_run, owning, prepare
+from rl_pbt.store.files import write_durably
 from rl_pbt.store.history import History, line_of_descent, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
@@ -31,6 +32,7 @@ from rl_pbt.tasks import own
 from rl_pbt.tasks.base import Task
 from rl_pbt.tasks.checkpoints import Sealed
 from rl_pbt.tasks.finding import Trainable
+from rl_pbt.tasks.registry import task_type
 
 Row: TypeAlias = dict[str, JSON]
 Folder: TypeAlias = str | Path
@@ -88,6 +90,19 @@ class Run:
         task = _maker(self._task)(config, 1)
         digest = read_history(self._run, method, seed).by_id[proposal].result.digest
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
+
+    def export(self, path: Folder, method: str | None = None, seed: int | None = None) -> Path:
+        """Write a winner's policy of the likeliest actions as a file that needs no rl_pbt: ".onnx", or ".pt" or ".pt2".
+
+        Without a method or a seed, the best tested of all. Raises UserError where there is none, or where it has no such policy.
+        """
+        config = self.config
+        if reason := task_type(config.task).not_exported(config.task_options):
+            raise UserError(f"this run's winner cannot be exported: {reason}")
+        method, seed, _ = self.chosen(method, seed)
+        path, told = Path(path), {"run": self.folder.name, "method": method, "seed": str(seed)}
+        write_durably(path, self.winner(method, seed).exported(path.suffix, told))
+        return path
 
     def chosen(self, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
         """Method, seed and proposal of a winner: those named or, of all winners left, the one with the best mean test score."""

@@ -22,10 +22,10 @@ PACKAGES = ("rl_pbt", "benchmarks")
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "arrays", "errors", "seeds"}),
     frozenset({"records"}),
-    frozenset({"options", "space", "text"}),
+    frozenset({"options", "parser", "space", "text"}),
     frozenset({"config", "provenance", "torch_state"}),
     frozenset({"agents", "envs", "store", "tasks"}),
-    frozenset({"executors", "observers", "search"}),
+    frozenset({"executors", "incumbents", "observers", "search"}),
     frozenset({"recorded", "named_code", "restoring"}),
     frozenset({"controller", "report", "schedule"}),
     frozenset({"making"}),
@@ -127,7 +127,9 @@ def complaint(module: str, target: str) -> str | None:
 
 
 def _unit(module: str) -> str:
-    """The file or folder directly under rl_pbt, or `benchmarks`."""
+    """The file or folder directly under rl_pbt, or `benchmarks`; what `python -m` runs of a folder is a command."""
+    if module.endswith(".__main__"):
+        return "__main__"
     if not module.startswith("rl_pbt"):
         return module.split(".", maxsplit=1)[0]
     return module.split(".")[1] if "." in module else "__init__"
@@ -326,7 +328,7 @@ def strings_of(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-SPEAKS_IN_FLAGS = frozenset({"cli", "bench", "benchmarks"})
+SPEAKS_IN_FLAGS = frozenset({"cli", "bench", "benchmarks", "parser"})
 FLAGS_OF_OTHERS = frozenset({"--always", "--porcelain", "--show-toplevel", "--short", "--untracked-files", "--abbrev", "--dirty"})
 
 

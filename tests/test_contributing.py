@@ -146,6 +146,8 @@ class CountingType:
         return "the count"
     def planned_for_all(self, options):
         return None
+    def not_exported(self, options):
+        return "a count is no policy"
     def cautions(self, options):
         return ["Numbers were counted in order."]
     def make(self, config, machine):

@@ -6,14 +6,15 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from rl_pbt import __version__, options
 from rl_pbt.cli.toml import read_toml
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import BadSetting, UserError, near_names
+from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.executors import EXECUTORS
 from rl_pbt.options import in_words, types_of
+from rl_pbt.parser import Parser
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
 from rl_pbt.tasks.registry import TASKS, task_type
@@ -29,28 +30,13 @@ UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "dry_run", "program")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line that says the way out; exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see --help")
-
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            word = unknown[0].partition("=")[0]
-            raise UserError(f"unknown argument {word!r}: {near_names(word, flags) if word.startswith('-') else 'see --help'}")
-        return parsed
-
-
 def _flag(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
 def build_parser(program: str) -> argparse.ArgumentParser:
     """A flag for each setting of the search, of every task and of every method; all default to None: what was not said."""
-    parser = _Parser(
+    parser = Parser(
         prog=program,
         description="Train a population with PBT and with its baselines on the same budget, and compare the winners.",
         epilog=EXAMPLES,

@@ -80,7 +80,7 @@ def _code_in_words(config: RunConfig) -> list[str]:
 
 
 def _show(summary: Summary, folder: RunFolder, program: str) -> None:
-    from rl_pbt.report import print_end  # noqa: PLC0415 - as above
+    from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - as above
 
     print_end(summary, folder, program)
 

@@ -1,4 +1,4 @@
-"""Where every command starts: `rl-pbt bench|tune|report|play|config`.
+"""Where every command starts: `rl-pbt bench|tune|report|play|compare|export|config`.
 
 Light until it knows what is asked for: worker processes import the main module again, and what the command line needs,
 TensorBoard and plots above all, would double the time that a worker takes to start.
@@ -19,12 +19,14 @@ from rl_pbt.errors import near_names
 COMMANDS = {
     "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
     "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
-    "report": ("rl_pbt.report.__main__", "write the report of a finished or interrupted run"),
+    "report": ("rl_pbt.cli.report", "write the report of a finished or interrupted run"),
     "play": ("rl_pbt.play", "watch the winner of a run play"),
+    "compare": ("rl_pbt.cli.compare", "overlay several runs, and say what they show together"),
+    "export": ("rl_pbt.cli.export", "write a winner's policy as a file that needs no rl_pbt"),
     "config": ("rl_pbt.cli.toml", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
-LOADS_TORCH = (*TRAINS, "play")  # when it knows for what; it says itself when Ctrl-C can raise again
+LOADS_TORCH = (*TRAINS, "play", "export")  # when it knows for what; it says itself when Ctrl-C can raise again
 
 
 def main(words: Sequence[str] | None = None, program: str | None = None) -> None:

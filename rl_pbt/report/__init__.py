@@ -4,8 +4,7 @@
 draw it in one `style`, `page` tells it, and `writing` puts it beside the run.
 """
 
-from rl_pbt.report.ending import print_end
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.writing import page_path, summarise, write_report
 
-__all__ = ["Summary", "page_path", "print_end", "summarise", "write_report"]
+__all__ = ["Summary", "page_path", "summarise", "write_report"]

@@ -7,22 +7,19 @@ compared. The claims that a run makes together are wrong with a chance of 5 % at
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, log2
-from typing import final
 
 from rl_pbt.errors import plain_text
 from rl_pbt.records import JSON
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
-from rl_pbt.report.statistics import Estimate, difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
+from rl_pbt.report.statistics import difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
+from rl_pbt.report.verdict import Chance, verdict_of
 from rl_pbt.search import Plan
 from rl_pbt.store.history import History, winning_line
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import counted, listed
+from rl_pbt.text import listed
 
-ALPHA = 0.05
 COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a caveat
 BUDGET_TOLERANCE = 0.005  # by which the units that two methods spent may differ
 
@@ -41,7 +38,7 @@ def comparisons(evidence: Evidence) -> list[Comparison]:
     return [
         _refused(evidence, (first, other), refusal)
         if (refusal := refusals[other]) is not None
-        else _compared(evidence, first, other, _Chance(p_values[other], corrected.get(other), len(fair)))
+        else _compared(evidence, first, other, _chance(evidence, p_values[other], corrected.get(other), len(fair)))
         for other in others
     ]
 
@@ -115,21 +112,38 @@ def _generations(history: History, population: int, planned: int) -> int:
 def _refusal(evidence: Evidence, first: str, second: str) -> str | None:
     """Why the two methods cannot be compared, and what would help; or None."""
     for method in (first, second):
-        for seed, history in evidence.histories[method].items():
-            if not history.ended:
-                return f"{method} is unfinished on seed {seed}"
-            if history.chosen is None:
-                return f"{method} has no winner on seed {seed}: every member failed"
-            if history.test is None or not history.test.returns:
-                return f"{method}'s winner on seed {seed} was not tested"
+        if untested := without_a_test(method, evidence.histories[method]):
+            return untested
     one, other = (total_cost(evidence.histories[method]).units for method in (first, second))
-    if abs(one - other) > BUDGET_TOLERANCE * max(one, other):
-        return (
-            f"the budgets differ: {first} spent {one:,} {evidence.words.units} and {second} {other:,}, "
-            f"{abs(one - other) / max(one, other):.1%} apart. A larger budget, or less evaluation, makes what the last "
-            "evaluation costs matter less"
-        )
+    return unequal_budgets((first, second), one, other, evidence.words)
+
+
+def without_a_test(method: str, by_seed: Histories) -> str | None:
+    """Why a method has no score to compare on one of its seeds; or None."""
+    for seed, history in by_seed.items():
+        if not history.ended:
+            return f"{method} is unfinished on seed {seed}"
+        if history.chosen is None:
+            return f"{method} has no winner on seed {seed}: every member failed"
+        if history.test is None or not history.test.returns:
+            return f"{method}'s winner on seed {seed} was not tested"
     return None
+
+
+def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words) -> str | None:
+    """Why methods that spent so much each cannot be compared, and what would help; or None."""
+    if not budgets_differ(one, other):
+        return None
+    return (
+        f"the budgets differ: {methods[0]} spent {one:,} {words.units} and {methods[1]} {other:,}, "
+        f"{abs(one - other) / max(one, other):.1%} apart. A larger budget, or less evaluation, makes what the last "
+        "evaluation costs matter less"
+    )
+
+
+def budgets_differ(one: float, other: float) -> bool:
+    """By more than is bound to remain."""
+    return abs(one - other) > BUDGET_TOLERANCE * max(one, other)
 
 
 def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str) -> Comparison:
@@ -154,26 +168,21 @@ def _margins(evidence: Evidence, methods: Sequence[str]) -> BaselineMargins | No
     )
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Chance:
-    """The p value of a comparison, and the same corrected for all that are compared `together`; None for too few seeds."""
-
-    p_value: float | None
-    corrected: float | None
-    together: int
+def _chance(evidence: Evidence, p_value: float | None, corrected: float | None, together: int) -> Chance:
+    return Chance(p_value=p_value, corrected=corrected, together=together, seeds=(len(evidence.config.seeds),))
 
 
-def _compared(evidence: Evidence, first: str, second: str, chance: _Chance) -> Comparison:
+def _compared(evidence: Evidence, first: str, second: str, chance: Chance) -> Comparison:
     histories = {method: evidence.histories[method] for method in (first, second)}
     returns = {method: returns_of(by_seed) for method, by_seed in histories.items()}
     difference = difference_of(returns[first], returns[second])
     margins = _margins(evidence, (first, second))
-    verdict = _verdict((first, second), difference, len(returns[first]), chance, evidence.words)
     return Comparison(
         methods=(first, second),
         refused=None,
-        verdict=" ".join([verdict, *_remarks(histories, margins, evidence.words)]),
+        verdict=" ".join(
+            [verdict_of((first, second), difference, chance, evidence.words), *_remarks(histories, margins, evidence.words)]
+        ),
         baseline=margins,
         measured=Measured(
             mean_test_returns={
@@ -186,49 +195,6 @@ def _compared(evidence: Evidence, first: str, second: str, chance: _Chance) -> C
             p_value_corrected=chance.corrected,
         ),
     )
-
-
-def seeds_to_claim(together: int) -> int:
-    """Equal methods differ in one direction on all of n seeds with chance 2^(1-n): fewer seeds than these can show nothing."""
-    return 1 + ceil(log2(together / ALPHA))
-
-
-def _verdict(methods: tuple[str, str], difference: Estimate, seeds: int, chance: _Chance, words: Words) -> str:
-    """The claim that the difference supports, in plain English."""
-    better, worse = methods if difference.value >= 0 else methods[::-1]
-    over = f"over {seeds} seeds" if difference.unit == "seeds" else f"over test {words.episodes} only"
-    measured = f"{methods[0]} minus {methods[1]} is {difference.value:+.4g} in mean test {words.score}"
-    none_found = "No statistically significant difference"
-    if difference.interval is None:
-        return f"{none_found}: {measured}, and a single test {words.episode} gives no interval; test on more."
-    measured += f" (95 % interval {difference.interval[0]:+.4g} to {difference.interval[1]:+.4g} {over})"
-    if chance.corrected is None:
-        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else none_found
-        return (
-            f"{found}: {measured}. With {counted(seeds, 'seed')} no interval over seeds can be given: this says nothing about "
-            f"other seeds. Run {seeds_to_claim(chance.together)} seeds or more."
-        )
-    if not difference.sign:
-        return f"{none_found}: {measured}."
-    return _claim(better, measured, seeds, chance.corrected, chance.together)
-
-
-def _claim(better: str, measured: str, seeds: int, p_value: float, together: int) -> str:
-    """The claim that a difference supports whose interval over seeds excludes 0."""
-    of_many = f", corrected for {together} comparisons" if together > 1 else ""
-    needed = seeds_to_claim(together)
-    if seeds < needed:
-        return (
-            f"{better} did better on these seeds: {measured}. {seeds} seeds are too few to claim it: two equal methods "
-            f"would differ in one direction on all of them in 1 of {2 ** (seeds - 1)} comparisons"
-            f"{f', and here are {together}' if together > 1 else ''}. Run {needed} or more."
-        )
-    if p_value >= ALPHA:
-        return (
-            f"{better} did better on these seeds: {measured}. It is not enough to claim it: a permutation test gives p = "
-            f"{p_value:.2g}{of_many}."
-        )
-    return f"{better} is better: {measured}, p = {p_value:.2g}{of_many}."
 
 
 def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None, words: Words) -> Iterator[str]:

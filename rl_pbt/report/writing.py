@@ -50,7 +50,7 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     everything = [history for histories in by_method.values() for history in histories]
-    words, title, space = _as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
+    words, title, space = as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
     names: list[str] = []
 
     def save(figure: Figure, name: str) -> None:
@@ -81,5 +81,6 @@ def _heading(evidence: Evidence, title: str) -> str:
     return f"{title}, {counted(config.population, 'member')}, {seeds}: fitness while learning"
 
 
-def _as_labels(words: Words) -> Words:
+def as_labels(words: Words) -> Words:
+    """The nouns as figures can show them."""
     return replace(words, **{one.name: style.literal(getattr(words, one.name)) for one in fields(words)})

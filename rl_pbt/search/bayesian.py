@@ -33,12 +33,12 @@ Sampler: TypeAlias = Literal["gp", "tpe"]
 INSTALL = "pip install -e '.[search]'"
 
 
-def load_optuna() -> ModuleType:
-    """The package. Raises UserError, with what installs it, where it is absent."""
+def load_optuna(wanted: str = "bayes and tpe need") -> ModuleType:
+    """The package, `wanted` by whom. Raises UserError, with what installs it, where it is absent."""
     try:
         return importlib.import_module("optuna")
     except ImportError as error:
-        raise UserError(f"bayes and tpe need the package optuna, which is not installed: {INSTALL}") from error
+        raise UserError(f"{wanted} the package optuna, which is not installed: {INSTALL}") from error
 
 
 def startup_trials(population: int) -> int:

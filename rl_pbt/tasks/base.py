@@ -202,6 +202,10 @@ class TaskType(Protocol):
         """What of the training depends on the whole budget, so that it cannot be extended; None where nothing does."""
         ...
 
+    def not_exported(self, options: Settings) -> str | None:
+        """Why no winner can be exported as a file, and what to do instead; None where its `exported(ending, told)` is one."""
+        ...
+
     def make(self, config: RunConfig, machine: Machine) -> Task:
         """The task of a configuration. Raises UserError."""
         ...

@@ -264,6 +264,10 @@ class CommandType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def not_exported(self, options: Settings) -> str:
+        """There is no policy."""
+        return "what a program learned is in its own files: rl_pbt.load(RUN).winner().write_to(FOLDER) writes them"
+
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
         """Raises UserError where the program is not here."""
         options = built(CommandOptions, config.task_options)

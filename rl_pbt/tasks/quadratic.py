@@ -152,6 +152,10 @@ class QuadraticType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def not_exported(self, options: Settings) -> str:
+        """There is no policy."""
+        return "the quadratic has no policy: its winner is two numbers"
+
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
         return QuadraticTask(step_size=config.task_options["step_size"])
 

@@ -157,6 +157,15 @@ def test_each_part_begins_at_its_start_in_the_shape_of_the_space() -> None:
     np.testing.assert_array_equal(environment, [[[[1, 1], [1, 8]], [[3, 0], [0, 5]]]])
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_actions_for_the_environment_are_the_same_in_torch_alone(name: str) -> None:
+    head = make_head(CASES[name].space)
+    actions = head.sample(with_weights(head), drawn_outputs(CASES[name], 200), drawn_noise(head, 200)).detach()
+    expected, computed = head.to_environment(actions), head.as_environment(actions).numpy()
+    assert computed.dtype == expected.dtype
+    np.testing.assert_array_equal(computed, expected)
+
+
 @pytest.mark.parametrize("name", ["discrete", "multi", "multi, of a shape"])
 def test_the_largest_noise_gives_a_legal_action_whatever_the_rounding(name: str) -> None:
     case = CASES[name]

@@ -60,6 +60,10 @@ class RLType:
         """Learning rates that are annealed."""
         return None if options["agent_options"].get("anneal", "none") == "none" else "the learning rate is annealed"
 
+    def not_exported(self, options: Settings) -> str | None:
+        """None: it can."""
+        return None
+
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.making import make
 

@@ -190,8 +190,7 @@ class RLTask:
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
         observation_space, _ = self._spaces()
-        assert observation_space.dtype is not None
-        return Winner(self.load(proposal, checkpoints).policy(), observation_space.dtype)
+        return Winner(self.load(proposal, checkpoints).policy(), observation_space, self.env)
 
     def load(self, proposal: int, checkpoints: Checkpoints) -> ActorCritic:
         """The agent, of one member, that a proposal left. Raises UserError for a checkpoint that is not its own."""

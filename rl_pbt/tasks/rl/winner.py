@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import final
 
+import gymnasium
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from rl_pbt.agents import Policy
 from rl_pbt.arrays import Array
+from rl_pbt.envs import EnvSpec
+from rl_pbt.tasks.rl.exporting import Acting, exported
 
 
 @final
@@ -19,9 +22,10 @@ class Winner:
     Observations are those of `rl_pbt.envs.make_vector` for its environment, which is what it was trained on.
     """
 
-    def __init__(self, policy: Policy, dtype: npt.DTypeLike, seed: int = 0) -> None:
+    def __init__(self, policy: Policy, observation_space: gymnasium.Space[object], env: EnvSpec, seed: int = 0) -> None:
         self.policy = policy
-        self._dtype = dtype  # of observations
+        self.observation_space = observation_space
+        self._env = env
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
@@ -33,7 +37,7 @@ class Winner:
     def act(self, observation: Array, deterministic: bool = False) -> Array | float:
         """The action for one observation, as the environment takes it; the likeliest one if `deterministic`."""
         noise = self.policy.sample_noise([self._generator], 1, 1)[0]
-        seen = torch.from_numpy(np.asarray(observation, self._dtype)[None, None])
+        seen = torch.from_numpy(np.asarray(observation, self.observation_space.dtype)[None, None])
         actions, output, self._state = self.policy.act(seen, self._state, noise)
         chosen = self.policy.likeliest(output) if deterministic else actions
         action: Array = self.policy.environment_actions(chosen)[0, 0]
@@ -41,3 +45,7 @@ class Winner:
             return action
         number: float = action.item()
         return number
+
+    def exported(self, ending: str, told: Mapping[str, str]) -> bytes:
+        """A file of the policy of the likeliest actions, with what is `told`. Raises UserError, as `exporting` says."""
+        return exported(Acting(policy=self.policy, observation_space=self.observation_space, env=self._env), ending, told)

@@ -67,6 +67,10 @@ class StableBaselinesType:
         """DQN's exploration, which falls over a part of it."""
         return "its exploration falls" if options["agent"] == "sb3:dqn" else None
 
+    def not_exported(self, options: Settings) -> str | None:
+        """SB3 has its own way."""
+        return "an agent of Stable-Baselines3 saves itself: rl_pbt.load(RUN).winner().model.save(FILE)"
+
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
         """The task of a configuration. Raises UserError where SB3 cannot make its algorithm."""
         from rl_pbt.tasks.stable_baselines.interval import make

@@ -17,10 +17,10 @@ import pytest
 from rich.console import Console
 
 from rl_pbt import report
+from rl_pbt.cli.ending import print_end_on
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.report.ending import print_end_on
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space

@@ -106,3 +106,41 @@ def test_margin_includes_the_reference_s_own_error() -> None:
     margin = statistics.margin_of([[10.0, 10.0]], [0.0, 2.0, 4.0, 6.0])
     assert margin.value == 7.0 and margin.interval is not None
     assert margin.interval[0] < 6 and margin.interval[1] > 8
+
+
+def test_unpaired_seeds_are_resampled_each_by_itself() -> None:
+    """What pairs would leave no doubt of, seeds that have nothing in common do."""
+    second = [[0.0], [100.0], [1000.0], [10.0], [-500.0]]
+    first = [[values[0] + 1.0] for values in second]
+    estimate = statistics.unpaired_difference_of(first, second[:-1] + second[-1:])
+    assert estimate.value == pytest.approx(1.0) and estimate.unit == "seeds" and estimate.sign == 0
+    assert statistics.unpaired_difference_of(second, first).value == pytest.approx(-1.0)
+    apart = statistics.unpaired_difference_of([[5.0], [6.0], [7.0], [6.0]], [[0.0], [1.0], [2.0]])
+    assert apart.value == pytest.approx(5.0) and apart.sign == 1
+    few = statistics.unpaired_difference_of([[5.0, 6.0], [7.0, 8.0]], [[1.0, 2.0]] * 3)
+    assert few.unit == "episodes" and few.value == pytest.approx(5.0)
+
+
+def test_the_unpaired_interval_is_that_of_two_independent_means() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 2, 60), rng.normal(0, 1, 40)
+    interval = statistics.unpaired_difference_of(first[:, None].tolist(), second[:, None].tolist()).interval
+    error = np.sqrt(first.var() / 60 + second.var() / 40)
+    assert interval is not None
+    assert interval == pytest.approx(first.mean() - second.mean() + np.array([-1.96, 1.96]) * error, abs=0.1 * error)
+
+
+@pytest.mark.parametrize("counts", [(4, 4), (3, 6)])
+def test_the_unpaired_p_value_counts_the_ways_to_deal_seeds_out(counts: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(1, 1, counts[0]), rng.normal(0, 1, counts[1])
+    pooled = np.concatenate([first, second])
+    dealt = [
+        pooled[list(chosen)].mean() - np.delete(pooled, list(chosen)).mean()
+        for chosen in itertools.combinations(range(len(pooled)), counts[0])
+    ]
+    found = first.mean() - second.mean()
+    expected = min(1.0, 2 * min(np.mean(np.array(dealt) >= found - 1e-12), np.mean(np.array(dealt) <= found + 1e-12)))
+    samples = first[:, None].tolist(), second[:, None].tolist()
+    assert statistics.unpaired_p_value_of(*samples) == pytest.approx(expected)
+    assert statistics.unpaired_p_value_of(samples[0][:2], samples[1]) is None

@@ -14,8 +14,8 @@ from rich.text import Text
 from rl_pbt.errors import plain_text
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import Hypers
+from rl_pbt.report import page_path
 from rl_pbt.report.summary import MethodSummary, Summary
-from rl_pbt.report.writing import page_path
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import LONGEST_WORD

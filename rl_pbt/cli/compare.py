@@ -1,0 +1,55 @@
+"""`rl-pbt compare RUN RUN ...`: several runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_pbt.cli.arguments import in_flags
+from rl_pbt.errors import BadSetting, UserError, exit_status, near_names
+from rl_pbt.parser import Parser
+from rl_pbt.report.several import Unfinished, compare
+from rl_pbt.report.several_page import write_page
+from rl_pbt.report.several_tables import FORMATS, as_text, curves_as_csv
+from rl_pbt.store.files import write_durably
+from rl_pbt.text import shown
+
+
+def build_parser(program: str) -> argparse.ArgumentParser:
+    """Its flags."""
+    parser = Parser(
+        prog=program, description="Overlay several runs, or folders of runs, and say what they show together.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder; or a folder of runs, compared by environment")
+    add("--out", type=Path, metavar="FOLDER", help="write a page and its figures there")
+    add("--format", metavar="FORMAT", help=f"print the table alone, as one of: {', '.join(FORMATS)}")
+    add("--curves", type=Path, metavar="FILE", help="write the learning curves to a CSV file")
+    return parser
+
+
+def _compare(args: argparse.Namespace) -> None:
+    if args.format is not None and args.format not in FORMATS:
+        raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
+    groups = compare(args.runs)
+    if args.curves is not None:
+        write_durably(args.curves, curves_as_csv(groups).encode())
+    page = None if args.out is None else write_page(groups, args.out)
+    if args.format is not None:
+        print(FORMATS[args.format](groups), end="")
+        return
+    print(as_text(groups))
+    if page is not None:
+        print(f"page: {shown(page.absolute())}")
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Run the command; its exit status."""
+    parser = build_parser(program)
+
+    def worded(error: UserError) -> str:
+        told = in_flags(error, parser, words)
+        return f"{told}, as in rl-pbt {error.command} --resume {error.folder}" if isinstance(error, Unfinished) else told
+
+    return exit_status(lambda: _compare(parser.parse_args(words)), worded)

@@ -1,0 +1,87 @@
+"""`comparison.md` and its figures: several runs on one page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rl_pbt.report import plots, style
+from rl_pbt.report.several import Group, settings_that_differ
+from rl_pbt.report.several_tables import harmless, markdown_of
+from rl_pbt.report.statistics import LEAST_SEEDS
+from rl_pbt.report.writing import as_labels
+from rl_pbt.store.files import check_inside, write_durably
+from rl_pbt.text import counted
+
+PAGE = "comparison.md"
+CURVES, SCORES = "learning_curves.png", "test_scores.png"
+
+
+def write_page(groups: Sequence[Group], folder: Path) -> Path:
+    """Write the page and its figures into `folder`; the same runs give the same bytes. Returns the path of the page."""
+    places = [""] if len(groups) == 1 else _names(groups)
+    for group, place in zip(groups, places, strict=True):
+        check_inside(folder, *filter(None, [place]), CURVES)
+        _draw(group, folder / place)
+    check_inside(folder, PAGE)
+    write_durably(folder / PAGE, page_of(groups, places).encode())
+    return folder / PAGE
+
+
+def _names(groups: Sequence[Group]) -> list[str]:
+    """A folder for the figures of each."""
+    names = [re.sub(r"\W+", "-", group.title, flags=re.ASCII).strip("-") for group in groups]
+    return [name if name and names.count(name) == 1 else f"{name}-{place}" for place, name in enumerate(names, 1)]
+
+
+def page_of(groups: Sequence[Group], places: Sequence[str]) -> str:
+    """The page in Markdown; `places` are the folders of the figures, from where it lies."""
+    heading = [f"# {harmless(groups[0].title)}"] if len(groups) == 1 else [f"# {counted(len(groups), 'comparison')}"]
+    parts = [part for group, place in zip(groups, places, strict=True) for part in _parts(group, place, len(groups) > 1)]
+    return "\n\n".join(part.strip("\n") for part in [*heading, *parts, _measured(groups)]) + "\n"
+
+
+def _parts(group: Group, place: str, titled: bool) -> Iterator[str]:
+    if titled:
+        yield f"## {harmless(group.title)}"
+    for pair in group.pairs:
+        yield f"**{harmless(pair.verdict)}**"
+    yield markdown_of(group)
+    for name in (CURVES, SCORES):
+        yield f"![{Path(name).stem}]({place}{'/' if place else ''}{name})"
+    if differing := settings_that_differ(group):
+        yield "Settings in which these runs differ, one after the other:"
+        yield "\n".join(f"* {harmless(runs)}: {harmless(settings)}" for runs, settings in differing)
+
+
+def _measured(groups: Sequence[Group]) -> str:
+    """How to read the numbers."""
+    pairs = [pair for group in groups for pair in group.pairs if pair.refused is None]
+    together = sum(pair.p_value is not None for pair in pairs)
+    text = (
+        f"The first of a table is compared with each of the others. An interval over seeds needs {LEAST_SEEDS} of them; with "
+        "fewer it is over test episodes, and says nothing about other seeds."
+    )
+    if together > 1:
+        text += f" The p values are corrected for {counted(together, 'comparison')} together (Holm)."
+    if paired := [" and ".join(pair.labels) for pair in pairs if pair.paired]:
+        text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
+    if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:
+        text += (
+            " Not paired, since their seeds or their settings differ: each is resampled by itself, and the p value is of an "
+            f"unpaired permutation test, which sees less: {'; '.join(unpaired)}."
+        )
+    return f"## How it was compared\n\n{harmless(text)}"
+
+
+def _draw(group: Group, folder: Path) -> None:
+    histories = {_as_label(column.label): list(column.by_seed.values()) for column in group.columns}
+    words = as_labels(group.words)
+    style.save(plots.learning_curves(histories, words=words), folder / CURVES)
+    style.save(plots.winners_scores(histories, words=words), folder / SCORES)
+
+
+def _as_label(label: str) -> str:
+    """Matplotlib leaves a label that begins with an underscore out of a legend."""
+    return style.literal(label) if not label.startswith("_") else f" {style.literal(label)}"

@@ -1,0 +1,155 @@
+"""One table of several runs: for people, as Markdown, as LaTeX, and as raw numbers; and their learning curves as numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from rl_pbt.report.several import Column, Group
+from rl_pbt.report.statistics import Estimate
+from rl_pbt.store.history import standings
+from rl_pbt.text import NOTHING, readable, table, value_text
+
+INTERVAL = "95 % interval"
+RAW = (
+    "method", "run", "environment", "seeds", "budget units", "mean test score", "low", "high", "IQM", "IQM low", "IQM high",
+    "units", "cpu seconds",
+)  # fmt: skip
+OF_CURVES = ("label", "environment", "seed", "units", "best", "median", "lower", "upper")
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    NOTHING: "--",
+}  # fmt: skip
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would compute
+
+
+def rows_of(group: Group) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, as a person reads them."""
+    words = group.words
+    header = ["method", "seeds", f"mean test {words.score}", INTERVAL, "IQM", INTERVAL, words.units, "CPU seconds"]
+    return header, [[column.label, str(len(column.by_seed)), *_cells(column, group), *_costs(column)] for column in group.columns]
+
+
+def _cells(column: Column, group: Group) -> list[str]:
+    estimates = (column.mean, column.iqm)
+    return [
+        text
+        for one in estimates
+        for text in ((NOTHING, NOTHING) if one is None else (value_text(one.value), one.interval_text(group.words)))
+    ]
+
+
+def _costs(column: Column) -> list[str]:
+    return [readable(column.cost.units), f"{column.cost.cpu_s:.0f}"]
+
+
+def as_text(groups: Sequence[Group]) -> str:
+    """Columns that are in line, with the verdicts below."""
+    return "\n\n".join("\n".join([group.title, *_in_line(group), *(pair.verdict for pair in group.pairs)]) for group in groups)
+
+
+def _in_line(group: Group) -> list[str]:
+    header, rows = rows_of(group)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in (header, *rows)]
+
+
+def as_markdown(groups: Sequence[Group]) -> str:
+    """A table for each group, under its title where there are several."""
+    return "\n".join((f"## {harmless(group.title)}\n\n" if len(groups) > 1 else "") + markdown_of(group) for group in groups)
+
+
+def markdown_of(group: Group) -> str:
+    """The table of one group."""
+    return harmless(table(*rows_of(group)))
+
+
+def harmless(text: str) -> str:
+    """Without what Markdown would take for HTML or a link: names in it may be somebody else's."""
+    return text.replace("<", "&lt;").replace("](", "]\\(")
+
+
+def as_latex(groups: Sequence[Group]) -> str:
+    """A tabular of the package booktabs, escaped; with several groups, one under the other."""
+    return "\n".join(_latex_of(group) for group in groups)
+
+
+def _latex_of(group: Group) -> str:
+    header, rows = rows_of(group)
+    lines = [" & ".join(map(_in_latex, cells)) + r" \\" for cells in (header, *rows)]
+    return "\n".join(
+        [
+            f"% {_in_latex(group.title)}; needs \\usepackage{{booktabs}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _in_latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def as_csv(groups: Sequence[Group]) -> str:
+    """One table of raw numbers for all groups."""
+    return _csv(RAW, (_raw(group, column) for group in groups for column in group.columns))
+
+
+def _raw(group: Group, column: Column) -> list[object]:
+    config = column.evidence.config
+    return [
+        column.method,
+        column.folder.absolute().name,
+        group.title,
+        len(column.by_seed),
+        config.population * config.budget,
+        *_numbers(column.mean),
+        *_numbers(column.iqm),
+        column.cost.units,
+        column.cost.cpu_s,
+    ]
+
+
+def _numbers(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    if estimate is None:
+        return None, None, None
+    low, high = estimate.interval or (None, None)
+    return estimate.value, low, high
+
+
+def curves_as_csv(groups: Sequence[Group]) -> str:
+    """How the population of each column and seed stands after each round."""
+    return _csv(
+        OF_CURVES,
+        (
+            [column.label, group.title, seed, stand.units, stand.best, stand.median, stand.lower, stand.upper]
+            for group in groups
+            for column in group.columns
+            for seed, history in column.by_seed.items()
+            for stand in standings(history)
+        ),
+    )
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A number as Python writes it, so that it is read as the same one; a text that would be a formula as a text."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([[_plain(cell) for cell in row] for row in rows])
+    return buffer.getvalue()
+
+
+def _plain(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Group]], str]] = {"md": as_markdown, "latex": as_latex, "csv": as_csv}

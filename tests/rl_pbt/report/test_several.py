@@ -1,0 +1,238 @@
+"""Several runs side by side: what is refused, what is paired, and the same numbers in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl_pbt.cli.main import main
+from rl_pbt.errors import UserError
+from rl_pbt.report.evidence import read_evidence
+from rl_pbt.report.several import Group, compare, short_names
+from rl_pbt.report.several_page import write_page
+from rl_pbt.report.several_tables import as_csv, as_latex, as_markdown, as_text, curves_as_csv
+from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_p_value_of
+from rl_pbt.report.summarising import summary_of
+from rl_pbt.store.history import standings
+from rl_pbt.store.run import RunFolder
+from tests.rl_pbt.report.test_report import make_run
+
+
+def configured(run: RunFolder, **fields: Any) -> RunFolder:
+    """The run, as if its configuration had said so."""
+    manifest = run.manifest()
+    run.write_manifest(replace(manifest, config=replace(manifest.config, **fields)))
+    return run
+
+
+def on(run: RunFolder, **options: Any) -> RunFolder:
+    """The run, as if its task had had these options."""
+    return configured(run, task_options={**run.manifest().config.task_options, **options})
+
+
+def only(groups: list[Group]) -> Group:
+    (group,) = groups
+    return group
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one method each, whose winners differ by five, on six seeds."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "better", methods=("pbt",), seeds=6, bonus=5.0)
+    make_run(folder / "usual", methods=("random",), seeds=6)
+    return folder
+
+
+def test_runs_whose_seeds_are_shared_are_paired_as_methods_of_one_run_are(made: Path, tmp_path: Path) -> None:
+    pair = only(compare([made / "better", made / "usual"])).pairs[0]
+    whole = make_run(tmp_path / "whole", seeds=6, bonus=5.0)
+    measured = summary_of(read_evidence(whole)).comparison.measured
+    assert measured is not None and pair.paired
+    assert (pair.difference, pair.p_value, pair.corrected) == (
+        measured.difference, measured.p_value, measured.p_value_corrected,
+    )  # fmt: skip
+    assert (
+        pair.verdict.startswith('"better: pbt" is better: "better: pbt" minus "usual: random" is ')
+        and "over 6 seeds" in pair.verdict
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seeds": (0, 1, 2, 3, 4)},
+        {"search": {"learning_rate": "log:1e-5:1e-2", "discount": "horizon:0.9:0.99"}},
+        {"test_episodes": 6},
+    ],
+)
+def test_other_seeds_or_members_are_not_paired(made: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    shutil.copytree(made / "usual", tmp_path / "usual")
+    configured(RunFolder(tmp_path / "usual"), **fields)
+    group = only(compare([made / "better", tmp_path / "usual"]))
+    pair = group.pairs[0]
+    first, second = (column.returns for column in group.columns)
+    assert not pair.paired and pair.p_value == unpaired_p_value_of(first, second) and "unpaired" in pair.verdict
+    assert pair.difference is not None
+    assert pair.difference.value == pytest.approx(np.mean(np.mean(first, 1)) - np.mean(np.mean(second, 1)))
+    page = write_page([group], tmp_path / "page").read_text()
+    assert "Not paired" in page and "Settings in which these runs differ" in page and next(iter(fields)) in page
+
+
+def test_all_that_is_claimed_together_is_corrected_together(made: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(made / "usual", tmp_path / name)
+    pairs = only(compare([made / "better", tmp_path / "one", tmp_path / "two"])).pairs
+    assert [pair.p_value for pair in pairs] == [2 / 2**6] * 2
+    assert [pair.corrected for pair in pairs] == [4 / 2**6] * 2
+    assert all("6 seeds are too few to claim it" in pair.verdict for pair in pairs)
+
+
+def test_a_suite_is_compared_environment_by_environment(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("better", "usual"):
+        for env in ("Made/Up-v0", "Other-v1"):
+            folder = tmp_path / "suite" / env.partition("-")[0].replace("/", "") / name
+            shutil.copytree(made / name, folder)
+            on(RunFolder(folder), env=env)
+    groups = compare([tmp_path / "suite"])
+    assert [group.title for group in groups] == ["Made/Up-v0", "Other-v1"]
+    assert [[column.label for column in group.columns] for group in groups] == [["better: pbt", "usual: random"]] * 2
+    assert [pair.corrected for group in groups for pair in group.pairs] == [4 / 2**6] * 2
+    with pytest.raises(SystemExit) as status:
+        main(["compare", str(tmp_path / "suite"), "--out", str(tmp_path / "page")])
+    assert status.value.code == 0 and str(tmp_path / "page" / "comparison.md") in capsys.readouterr().out
+    page = (tmp_path / "page" / "comparison.md").read_text()
+    figures = re.findall(r"!\[\w+\]\(([^)]+)\)", page)
+    assert len(figures) == 4 and all((tmp_path / "page" / figure).stat().st_size > 10_000 for figure in figures)
+    two = [tmp_path / "suite" / "MadeUp" / "better", tmp_path / "suite" / "Other" / "better"]
+    with pytest.raises(UserError, match=r"of Made/Up-v0 and of Other-v1: .* name a folder of runs"):
+        compare(two)
+
+
+def unfinished(folder: Path) -> None:
+    run = RunFolder(folder)
+    run.write_manifest(replace(run.manifest(), status="interrupted"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: configured(RunFolder(folder), budget=5050), "the budgets differ: .* has 30,000 .* and .* 30,300"),
+        (unfinished, r"usual has not finished \(interrupted\): resume it first, as in rl-pbt bench --resume .*/usual$"),
+        (lambda folder: on(RunFolder(folder), frame_skip=1), "not scored alike .frame_skip: 4, not 1"),
+        (lambda folder: on(RunFolder(folder), env="Other-v1"), "these runs are of Made/Up-v0 and of Other-v1"),
+        (lambda folder: (folder / "manifest.json").unlink(), "neither a run nor a folder of runs"),
+    ],
+)
+def test_what_is_not_fair_is_refused_in_one_line(
+    made: Path, tmp_path: Path, change: Any, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made / "usual", tmp_path / "usual")
+    change(tmp_path / "usual")
+    with pytest.raises(SystemExit) as status:
+        main(["compare", str(made / "better"), str(tmp_path / "usual"), "--out", str(tmp_path / "page")])
+    error = capsys.readouterr().err
+    assert status.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1
+    assert re.search(says, error.strip()), error
+    assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["better"], "is the only run of Made/Up-v0, with one method"),
+        (["better", "better"], "is named twice"),
+        (["better", "usual", "--formt", "md"], "did you mean '--format'"),
+        (["better", "usual", "--format", "mdd"], "--format 'mdd' is unknown: did you mean 'md'"),
+    ],
+)
+def test_words_that_make_no_comparison_are_one_line(
+    made: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    with pytest.raises(SystemExit) as status:
+        main(["compare", *words])
+    error = capsys.readouterr().err
+    assert status.value.code == 2 and error.count("\n") == 1 and says in error
+
+
+def test_what_evaluation_cost_one_of_them_is_refused_on_the_page(made: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "costly", methods=("random",), seeds=6, eval_units=0)
+    group = only(compare([made / "better", tmp_path / "costly"]))
+    spent = [column.cost.units for column in group.columns]
+    assert (abs(spent[0] - spent[1]) > 0.005 * max(spent)) == (group.pairs[0].refused is not None)
+
+
+def test_every_format_has_the_same_numbers(made: Path) -> None:
+    groups = compare([made / "better", made / "usual"])
+    rows = list(csv.DictReader(io.StringIO(as_csv(groups))))
+    for column, row in zip(groups[0].columns, rows, strict=True):
+        assert column.mean is not None and column.mean.interval is not None and column.iqm is not None
+        assert float(row["mean test score"]) == column.mean.value and float(row["IQM"]) == column.iqm.value
+        assert (float(row["low"]), float(row["high"])) == column.mean.interval
+        assert (row["method"], row["run"], row["environment"], row["seeds"]) == (
+            column.method, column.folder.name, "Made/Up-v0", "6",
+        )  # fmt: skip
+        assert int(row["budget units"]) == 30_000 and int(row["units"]) == column.cost.units
+        shown = f"{column.mean.value:.4g}"
+        assert all(shown in text for text in (as_markdown(groups), as_latex(groups), as_text(groups)))
+    latex = as_latex(groups)
+    assert latex.count(r"\begin{tabular}{lrrrrrrr}") == latex.count(r"\end{tabular}") == 1 and r"95 \% interval" in latex
+    assert all(line.count(" & ") == 7 for line in latex.splitlines() if line.endswith(r"\\"))
+
+
+def test_the_curves_are_what_the_population_stood_at(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", str(made / "better"), str(made / "usual"), "--format", "csv", "--curves", str(tmp_path / "curves.csv")])
+    groups = compare([made / "better", made / "usual"])
+    assert capsys.readouterr().out == as_csv(groups)
+    assert (tmp_path / "curves.csv").read_text() == curves_as_csv(groups)
+    rows = [
+        row for row in csv.DictReader(io.StringIO(curves_as_csv(groups))) if (row["label"], row["seed"]) == ("usual: random", "3")
+    ]
+    expected = standings(groups[0].columns[1].by_seed[3])
+    assert [(int(row["units"]), float(row["best"]), float(row["median"])) for row in rows] == [
+        (stand.units, stand.best, stand.median) for stand in expected
+    ]
+
+
+def test_names_from_elsewhere_do_no_harm(made: Path, tmp_path: Path) -> None:
+    hostile = tmp_path / "=_<b>[x](y)|$a$ & \\input{z}\n"
+    shutil.copytree(made / "usual", hostile)
+    groups = compare([made / "better", hostile])
+    page = write_page(groups, tmp_path / "page").read_text()
+    assert "<b>" not in page and "](y)" not in page and "\n|" in page
+    assert r"\input" not in as_latex(groups) and "$a$" not in as_latex(groups)
+    assert "\n'=_<b>" in curves_as_csv(groups) or "\n\"'=_<b>" in curves_as_csv(groups)
+    assert (tmp_path / "page" / "learning_curves.png").exists()
+
+
+def test_the_same_runs_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    for name in ("first", "again"):
+        write_page(compare([made / "better", made / "usual"]), tmp_path / name)
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_names_are_as_short_as_tells_them_apart() -> None:
+    assert short_names([Path("/a/x"), Path("/a/y")]) == ["x", "y"]
+    assert short_names([Path("/a/x"), Path("/b/x")]) == ["a/x", "b/x"]
+    long = short_names([Path("/" + "l" * 60 + "1"), Path("/" + "l" * 60 + "2")])
+    assert len(set(long)) == 2 and all(len(name) < 50 for name in long)
+
+
+def test_a_lone_method_of_every_run_is_not_repeated(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "better", tmp_path / "again")
+    group = only(compare([made / "better", tmp_path / "again"]))
+    assert [column.label for column in group.columns] == ["better", "again"]
+    pair = group.pairs[0]
+    first, second = (column.returns for column in group.columns)
+    assert pair.difference == difference_of(first, second) and pair.p_value == p_value_of(first, second) == 1.0
