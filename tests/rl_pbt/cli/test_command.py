@@ -122,7 +122,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     done = command(*SMALL, "--out", str(out), "--workers", "2")
     assert done.returncode == 0, done.stderr
-    assert "left" in done.stdout and "test return" in done.stdout and "report:" in done.stdout
+    assert "left" in done.stdout and "test return" in done.stdout and "\nreport  " in done.stdout
     return out
 
 
