@@ -19,9 +19,9 @@ from rl_pbt.errors import near_names
 COMMANDS = {
     "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
     "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
-    "report": ("rl_pbt.report.__main__", "write the report of a finished or interrupted run"),
-    "play": ("rl_pbt.play", "watch the winner of a run play"),
-    "config": ("rl_pbt.cli.toml", "print the configuration of a run as TOML, for another one"),
+    "report": ("rl_pbt.cli.reporting", "write the report of a finished or interrupted run"),
+    "play": ("rl_pbt.cli.playing", "watch the winner of a run play"),
+    "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
 LOADS_TORCH = (*TRAINS, "play")  # when it knows for what; it says itself when Ctrl-C can raise again
@@ -53,10 +53,6 @@ def _look_around() -> None:
 
 def _started(name: str, words: Sequence[str], program: str) -> int:
     end_at_once()
-    if name in TRAINS and "--task" not in words and (os.cpu_count() or 1) > 1:
-        from rl_pbt.executors.processes import prepare
-
-        prepare("rl_pbt.tasks.rl.interval")  # on another core, while this process imports what comes next
     command = import_module(COMMANDS[name][0]).main
     if name not in LOADS_TORCH:
         raise_again()
