@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
             raise UserError(self._unknown(unknown[0]))
         return parsed
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         try:
             return super().parse_known_args(args, namespace)
         except UserError:

@@ -46,7 +46,11 @@ def build_parser(program: str) -> Parser:
     add("--best-of", type=int, metavar="N", help="play so many, and show the one with the highest return: it is not typical")
     add("--method", metavar="NAME", help="whose winner (default: the best tested of all)")
     add("--seed", type=int, metavar="N", help="of which seed (default: the best tested of all)")
-    add("--env", metavar="NAME", help="the environment again, where it is of a module (module:Id): a run imports no code by itself")
+    add(
+        "--env",
+        metavar="NAME",
+        help="its environment again, where that is of a module (module:Id): a run imports no code by itself",
+    )
     return parser
 
 
@@ -67,7 +71,7 @@ def _watch(args: argparse.Namespace) -> None:
         saved = _shown(_told(stage, numbers), args.video)
         if best and stage.played and stage.played[0].earned != best.earned:
             print(f"episode {best.number} returned {best.earned:g} at first: this environment does not repeat its episodes")
-        if saved:
+        if saved and stage.played:
             which = _shown_in_words(stage.played, args.best_of)
             returns = listed([f"{episode.earned:g}" for episode in stage.played])
             noun = "return" if len(stage.played) == 1 else "returns"

@@ -78,12 +78,12 @@ class Stage:
     def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
         """Every picture of these episodes."""
         for number in numbers:
-            earned, steps = 0.0, 0
+            so_far = (0.0, 0)
             with environment_errors_in_one_line(self._spec, DRAWING):
-                for earned, steps in self._steps(number):
+                for so_far in self._steps(number):
                     picture, per_s = self._watched.picture(), self._watched.pictures_per_s
-                    yield Shot(picture=picture, episode=number, earned=earned, per_s=per_s)
-            self.played.append(Episode(number=number, earned=earned, steps=steps))
+                    yield Shot(picture=picture, episode=number, earned=so_far[0], per_s=per_s)
+            self.played.append(Episode(number=number, earned=so_far[0], steps=so_far[1]))
 
     def unseen(self, numbers: Iterable[int]) -> Iterator[Episode]:
         """These episodes, without drawing them."""

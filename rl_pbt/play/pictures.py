@@ -40,7 +40,7 @@ def enlarged(picture: Picture) -> Picture:
     """
     side = max(picture.shape[:2])
     factor = LARGEST // side
-    if SMALLEST <= factor * side:
+    if factor * side >= SMALLEST:
         large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     else:
         height, width = (max(1, round(LARGEST / side * length)) for length in picture.shape[:2])
