@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from rl_pbt.errors import did_you_mean
 from rl_pbt.executors.processes import prepare
 from rl_pbt.making import check_early, check_workers, executor_options, sort_out
 from rl_pbt.options import Settings
+from rl_pbt.recorded import manifest_of
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS
 from rl_pbt.tasks.rl.options import AGENT_NAMES
 
 WORKERS_LOAD = "rl_pbt.tasks.rl.interval"
 
 
-def look_ahead(settings: Settings, *, resumes: bool, workers: int | None, executor: str | None, how: Settings) -> bool:
-    """Raise UserError for what is wrong whatever else there is; whether agents on an environment are to be trained.
-
-    Of a run that is resumed, settings are known when its manifest is read.
-    """
+def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, executor: str | None, how: Settings) -> bool:
+    """Raise UserError for what is wrong whatever else there is; whether agents on an environment are to be trained."""
     check_workers(workers)
     executor_options(executor or "processes", how)
     budget = {"budget": settings["frames"]} if "frames" in settings else {}
     check_early({**settings, **budget})
-    if resumes:
-        return True
+    if resume is not None:
+        manifest = manifest_of(RunFolder(resume))
+        ended = manifest.status == "finished" and "budget" not in {**settings, **budget}
+        return manifest.config.task in AGENTS_ON_ENVIRONMENTS and not ended
     sorted_out = sort_out(settings)
     if sorted_out.task not in AGENTS_ON_ENVIRONMENTS:
         return False

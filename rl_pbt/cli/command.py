@@ -46,8 +46,7 @@ def train(words: Sequence[str], program: str) -> None:
     if trained and args.task is None:
         args.task = "command"
     settings, how = for_executor(settings_of(args))
-    resumes = args.resume is not None
-    if look_ahead(settings, resumes=resumes, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
+    if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
         begin_loading()
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:

@@ -43,11 +43,11 @@ def shots(number: int, per_s: float, picture: np.ndarray | None = None) -> Itera
         yield Shot(picture=grey, episode=1, earned=place, per_s=per_s)
 
 
-def pictures_of(path: Path) -> np.ndarray:
+def pictures_of(path: Path, height: int, width: int) -> np.ndarray:
     """Of a video, [N, H, W, 3]."""
-    reader = imageio_ffmpeg.read_frames(path)
-    width, height = next(reader)["size"]
-    return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run(ffmpeg, capture_output=True, check=True)
+    return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
 
 
 def returns_in(said: str) -> list[float]:
@@ -86,8 +86,8 @@ def test_an_mp4_is_whole_and_of_the_best_episode_which_is_said_not_to_be_typical
     *played, shown = returns_in(said)
     assert len(played) == 4 and shown == max(played), "it was not repeated"
     assert f"episode {played.index(max(played)) + 1}, the best of 4 and so not typical, of the winner of" in said
-    pictures = pictures_of(path)
-    assert pictures.shape == (max(played) + 1, 400, 600, 3)
+    pictures = pictures_of(path, 400, 600)
+    assert len(pictures) == max(played) + 1
     assert all(picture[5:25, 5:200].max() > 200 and picture[2, 2].max() < 120 for picture in pictures), "no words on dark"
 
 
