@@ -74,6 +74,7 @@ def build_parser(program: str) -> Parser:
     )
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     known: set[str] = set()
+    _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most say first
     _add_settings(groups, RunConfig, WHAT, known)
     for name in TASKS:
         _add_settings(groups, task_type(name).options, AGENT if name in AGENTS_ON_ENVIRONMENTS else OWN, known)
@@ -100,11 +101,11 @@ def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and stop")
 
 
-def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str]) -> None:
+def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str], only: Sequence[str] = ()) -> None:
     """A flag for each setting, in the group that it is said to belong to, or else in the usual one of its class."""
     names = {alias: field for name in TASKS for alias, field in task_type(name).aliases.items()}
     for name, one in options.fields_of(cls).items():
-        if name in known or not one.metadata.get("flag", True):
+        if name in known or (only and name not in only) or not one.metadata.get("flag", True):
             continue
         known.add(name)
         flags = [_flag(name), *(_flag(alias) for alias, field in names.items() if field == name)]
