@@ -12,7 +12,6 @@ from math import ceil
 from pathlib import Path
 from typing import final
 
-import imageio_ffmpeg
 from PIL import Image
 
 from rl_pbt.errors import UserError, plain_text
@@ -123,6 +122,8 @@ def _write_video(pictures: Iterable[Picture], per_s: float, path: Path) -> None:
 def _ffmpeg() -> str:
     """Its path. Raises UserError where there is none for this machine."""
     try:
+        import imageio_ffmpeg  # noqa: PLC0415 - a GIF does without
+
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
-        raise UserError("there is no ffmpeg for a video here: name a .gif, or set IMAGEIO_FFMPEG_EXE to its path") from None
+    except (ImportError, RuntimeError):
+        raise UserError("there is no ffmpeg for a video here: name a .gif, or pip install imageio-ffmpeg") from None

@@ -141,13 +141,13 @@ def test_a_machine_without_ffmpeg_and_one_that_fails_are_one_line_and_leave_noth
     def absent() -> str:
         raise RuntimeError("no ffmpeg exe could be found")
 
-    monkeypatch.setattr(film.imageio_ffmpeg, "get_ffmpeg_exe", absent)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", absent)
     with pytest.raises(UserError, match=r"name a \.gif"):
         write_film(shots(3, 10), tmp_path / "winner.mp4")
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\necho the disk is odd >&2\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setattr(film.imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(script))
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(script))
     with pytest.raises(UserError, match=r"the disk is odd.*name another file"):
         write_film(shots(300, 10), tmp_path / "winner.mp4")
     assert list(tmp_path.iterdir()) == [script]
