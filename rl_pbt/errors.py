@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 LONGEST = 2000  # characters of a message
 
@@ -42,6 +43,15 @@ class LostCheckpoint(UserError):
 
     def __reduce__(self) -> tuple[type[LostCheckpoint], tuple[int, str]]:
         return type(self), (self.proposal, self.what)
+
+
+class Unfinished(UserError):
+    """A run that has not come to its end, in this `folder`, made by this `command`."""
+
+    def __init__(self, folder: Path, status: str, command: str) -> None:
+        super().__init__(f"{folder} has not finished ({status}): resume it first")
+        self.folder = folder
+        self.command = command
 
 
 def in_one_line(error: BaseException) -> str:

@@ -7,8 +7,9 @@ People see one flat list of settings, by keyword, in a TOML file or as flags; `c
 from __future__ import annotations
 
 import os
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass
 from pathlib import Path
+from typing import final
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig
@@ -17,6 +18,7 @@ from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
+from rl_pbt.space import lacks_scale, parse_dimension
 from rl_pbt.tasks.base import Machine, Task
 from rl_pbt.tasks.registry import named, task_type
 
@@ -28,29 +30,69 @@ def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfi
 
     Raises UserError, one line, for a name that is unknown or a value that cannot be.
     """
+    sorted_out = sort_out(settings, recorded)
+    kind = task_type(sorted_out.task)
+    whole = kind.complete(sorted_out.given, _flat(recorded) if recorded else None)
+    chosen = tuple(sorted_out.methods or whole["methods"])
+    config = RunConfig(
+        task=sorted_out.task,
+        methods=chosen,
+        **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in SHARED},
+        task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in _names(kind.options)})),
+        method_options=_method_options(chosen, sorted_out.of_methods, recorded),
+    )
+    check_replay(config)
+    return config
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortedOut:
+    """Settings by whose they are: `given` are the search's and the task's, each of the type that its field has."""
+
+    task: str
+    given: Settings
+    methods: tuple[str, ...] | None
+    of_methods: Settings
+
+
+def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut:
+    """The first half of `configure`, which loads nothing that trains. Raises UserError."""
     name, others = named(settings, recorded.task if recorded else None)
     kind = task_type(name)
     flat = {kind.aliases.get(setting, setting): value for setting, value in others.items()}
     methods, replay = _methods(flat.pop("methods", None))
-    shared = _names(RunConfig) - OWN - {"task", "methods"}
     of_task = _names(kind.options)
     of_methods = {setting for entry in METHODS.values() for setting in _names(entry.options)}
     for setting in flat:
-        if setting not in shared | of_task | of_methods:
-            known = sorted(shared | of_task | of_methods | {"task", "methods"} | set(kind.aliases))
+        if setting not in SHARED | of_task | of_methods:
+            known = sorted(SHARED | of_task | of_methods | {"task", "methods"} | set(kind.aliases))
             raise BadSetting(setting, f"is not a setting of the task {name}: {near_names(setting, known)}")
-    given = {s: _checked(s, v, RunConfig if s in shared else kind.options) for s, v in flat.items() if s in shared | of_task}
-    whole = kind.complete(given, _flat(recorded) if recorded else None)
-    chosen = tuple(methods or whole["methods"])
-    config = RunConfig(
-        task=name,
-        methods=chosen,
-        **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in shared},
-        task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in of_task})),
-        method_options=_method_options(chosen, {**{s: v for s, v in flat.items() if s in of_methods}, **replay}, recorded),
+    given = {s: _checked(s, v, RunConfig if s in SHARED else kind.options) for s, v in flat.items() if s in SHARED | of_task}
+    return SortedOut(
+        task=name, given=given, methods=methods, of_methods={**{s: v for s, v in flat.items() if s in of_methods}, **replay}
     )
-    check_replay(config)
-    return config
+
+
+def check_early(settings: Settings) -> None:
+    """Raises UserError for what no task could be trained with, whatever else is said: known before anything large is loaded."""
+    types = options.types_of(RunConfig)
+    for written in options.checked("search", settings.get("search", {}), types["search"]).values():
+        if isinstance(written, str) and ":" in written:
+            parse_dimension(f"linear:{written}" if lacks_scale(written) else written)  # whichever scale it will have
+    usual = {"methods": (), "seeds": (0,), "population": 2, "interval": 1, "group_size": 1, "test_episodes": 1}
+    said = {name: settings.get(name, value) for name, value in usual.items()}
+    said["budget"] = settings.get("budget", said["interval"])
+    config = RunConfig(
+        task="", search={}, hypers={}, **{name: options.checked(name, value, types[name]) for name, value in said.items()}
+    )
+    Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+
+
+def check_workers(workers: int | None) -> None:
+    """Raises BadSetting for fewer than one."""
+    if workers is not None and workers < 1:
+        raise BadSetting("workers", f"must be 1 or more, but is {workers}")
 
 
 def _checked(setting: str, value: object, cls: type) -> object:
@@ -61,6 +103,9 @@ def _checked(setting: str, value: object, cls: type) -> object:
 def _names(cls: type) -> set[str]:
     """Of the options that a dataclass declares."""
     return set(options.types_of(cls))
+
+
+SHARED = frozenset(_names(RunConfig) - OWN - {"task", "methods"})  # settings of every search
 
 
 def _flat(config: RunConfig) -> Settings:

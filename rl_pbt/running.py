@@ -20,6 +20,7 @@ from rl_pbt.executors import Executor, ExecutorOptions
 from rl_pbt.executors.interrupts import held
 from rl_pbt.making import (
     check_recorded,
+    check_workers,
     configure,
     default_executor,
     default_workers,
@@ -170,8 +171,7 @@ def prepare(
     `how` are options of the executor. With `keep_population` all checkpoints are left from which the run can be extended. Raises
     UserError.
     """
-    if workers is not None and workers < 1:
-        raise BadSetting("workers", f"must be 1 or more, but is {workers}")
+    check_workers(workers)
     config = opened.config
     workers = workers or (1 if executor == "inline" else default_workers(config))
     executor = executor or default_executor(workers)

@@ -286,6 +286,9 @@ def parse_dimension(text: str) -> Dimension:
     Raises UserError: one line that quotes the text.
     """
     scale, _, rest = text.partition(":")
+    if lacks_scale(text):
+        scales = [f"{known}:{text}" for known in SCALES]
+        raise UserError(f"{text!r} needs a scale: write {', '.join(scales[:-1])} or {scales[-1]}")
     if scale == "choice":
         return Choice(choices=tuple(_number_or_text(word) for word in rest.split(":")))
     if scale not in SCALES:
@@ -300,6 +303,18 @@ def parse_dimension(text: str) -> Dimension:
         return SCALES[scale](low=low, high=high)
     except UserError as error:
         raise UserError(f"cannot use {text!r}: {error}") from None
+
+
+def lacks_scale(text: str) -> bool:
+    """Whether it is `1e-5:1e-2`, two bounds without the scale between them."""
+    words = text.split(":")
+    return len(words) == 2 and not any(isinstance(_number_or_text(word), str | bool) for word in words)
+
+
+def with_scale(text: str, usual: str | None) -> str:
+    """`1e-5:1e-2` of a hyperparameter that is searched anyhow, by the text `usual`, has that one's scale."""
+    scale = (usual or "").partition(":")[0]
+    return f"{scale}:{text}" if scale in SCALES and lacks_scale(text) else text
 
 
 def range_or_value(written: object) -> object:

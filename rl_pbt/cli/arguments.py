@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from rl_pbt import __version__, options
+from rl_pbt.cli.parser import Parser
 from rl_pbt.cli.toml import read_toml
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import BadSetting
 from rl_pbt.executors import EXECUTORS
 from rl_pbt.options import in_words, types_of
-from rl_pbt.parser import Parser
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
-from rl_pbt.tasks.registry import TASKS, task_type
+from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS, task_type
 
-EXAMPLES = """examples:
-  python -m rl_pbt.bench --env Pacman
-  python -m rl_pbt.bench --env CartPole-v1 --methods pbt random --seeds 0 1 2 3 4 5 --frames 200k
-  rl-pbt tune --task my_package:MyTraining --search lr=log:1e-5:1e-1 --budget 20k --interval 1k
-  rl-pbt tune --task command --search lr=log:1e-5:1e-1 --budget 100 --interval 5 -- python train.py
-"""
+# The groups of the help, in their order; and which settings are in another one than those they are declared with.
+WHAT, BUDGET, SEARCH, AGENT, OWN, MACHINE, OUTPUT = GROUPS = (
+    "what to run",
+    "budget",
+    "PBT and other methods",
+    "agent and environment",
+    "training of your own",
+    "machine",
+    "output",
+)
+ELSEWHERE = {
+    **dict.fromkeys(("env",), WHAT),
+    **dict.fromkeys(("budget", "interval", "population", "eval_episodes", "test_episodes", "max_episode_frames"), BUDGET),
+    **dict.fromkeys(("search", "hypers"), SEARCH),
+    **dict.fromkeys(("group_size", "device"), MACHINE),
+}
+METAVARS = {
+    "search": "NAME=RANGE",
+    "budget": "N",
+    "task": "NAME",
+    "unit": "WORD",
+    "score": "WORD",
+    "fraction": "FRACTION",
+    "resample_probability": "PROBABILITY",
+    "factors": "FACTOR",
+    "timeout": "SECONDS",
+    "timeout_s": "SECONDS",
+    "ray_address": "HOST:PORT",
+}
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 # What is not a setting: where and how to run, which changes no result.
 OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "dry_run", "program")
@@ -34,57 +58,86 @@ def _flag(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-def build_parser(program: str) -> argparse.ArgumentParser:
+def build_parser(program: str) -> Parser:
     """A flag for each setting of the search, of every task and of every method; all default to None: what was not said."""
+    bench, tune = ("python -m rl_pbt.bench", program) if program.endswith("tune") else (program, "rl-pbt tune")
     parser = Parser(
-        prog=program,
-        description="Train a population with PBT and with its baselines on the same budget, and compare the winners.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        argument_default=None,
+        program,
+        "Train a population with PBT and with its baselines on the same budget, and compare the winners.",
+        usage=[f"{bench} --env NAME [options]", f"{tune} --task NAME --search NAME=RANGE ... --budget N [options] [-- PROGRAM]"],
+        examples=[
+            f"{bench} --env Pacman",
+            f"{bench} --env CartPole-v1 --methods pbt,random --seeds 0,1,2,3,4,5 --frames 200k",
+            f"{tune} --task my_package:MyTraining --search lr=log:1e-5:1e-1 --budget 20k --interval 1k",
+            f"{tune} --task command --search lr=log:1e-5:1e-1 --budget 100 --interval 5 -- python train.py",
+        ],
     )
-    parser.add_argument("--version", action="version", version=f"rl_pbt {__version__}")
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
     known: set[str] = set()
-    _add_settings(parser.add_argument_group("what to run"), RunConfig, known)
+    _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most say first
+    _add_settings(groups, RunConfig, WHAT, known)
     for name in TASKS:
-        _add_settings(parser.add_argument_group(f"task {name}"), task_type(name).options, known)
-    methods = parser.add_argument_group("methods")
+        _add_settings(groups, task_type(name).options, AGENT if name in AGENTS_ON_ENVIRONMENTS else OWN, known)
     for entry in METHODS.values():
-        _add_settings(methods, entry.options, known)
-    machine = parser.add_argument_group("machine and output")
-    add = machine.add_argument
-    add("--workers", type=_count, help="worker processes (default: one a group, at most one a core); never changes a result")
-    add("--executor", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
+        _add_settings(groups, entry.options, SEARCH, known)
+    add = groups[MACHINE].add_argument
+    workers = "worker processes (default: one a group, at most one a core); never changes a result"
+    add("--workers", type=_count, metavar="N", help=workers)
+    add("--executor", metavar="NAME", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
     for executor in EXECUTORS.values():
-        _add_settings(machine, executor.options, known)
-    add("--keep-population", action="store_true", help="keep every member's last checkpoint, so that the budget can be extended")
-    add("--out", type=Path, help="the run's own folder (default: results/NAME/TIME)")
-    add("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, go on when it has ended")
-    add("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
-    add("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
+        _add_settings(groups, executor.options, MACHINE, known)
+    _add_outside(groups[WHAT].add_argument, groups[OUTPUT].add_argument)
     return parser
 
 
-def _add_settings(group: Any, cls: type, known: set[str]) -> None:
+def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
+    """What is a flag and nothing else."""
+    what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
+    what("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, go on when it has ended")
+    what("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
+    output("--out", type=Path, metavar="DIR", help="the run's own folder (default: results/NAME/TIME)")
+    keep = "keep every member's last checkpoint, so that the budget can be extended"
+    output("--keep-population", action="store_true", help=keep)
+    output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and stop")
+
+
+def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str], only: Sequence[str] = ()) -> None:
+    """A flag for each setting, in the group that it is said to belong to, or else in the usual one of its class."""
     names = {alias: field for name in TASKS for alias, field in task_type(name).aliases.items()}
     for name, one in options.fields_of(cls).items():
-        if name in known or not one.metadata.get("flag", True):
+        if name in known or (only and name not in only) or not one.metadata.get("flag", True):
             continue
         known.add(name)
         flags = [_flag(name), *(_flag(alias) for alias, field in names.items() if field == name)]
-        group.add_argument(*flags, dest=name, help=one.metadata.get("help", "").replace("%", "%%"), **_form(types_of(cls)[name]))
+        form = _form(name, types_of(cls)[name])
+        groups[ELSEWHERE.get(name, usual)].add_argument(
+            *flags, dest=name, help=one.metadata.get("help", "").replace("%", "%%"), **form
+        )
 
 
-def _form(kind: Any) -> dict[str, Any]:
-    """How argparse reads a setting of that type."""
+def _form(name: str, kind: Any) -> dict[str, Any]:
+    """How argparse reads a setting of that type, and what its help calls a value."""
+    metavar = METAVARS.get(name)
     if get_origin(kind) is tuple:
-        return {"nargs": "+", "type": _words(get_args(kind)[0]), "action": _Flattened}
+        word = get_args(kind)[0]
+        return {"nargs": "+", "type": _words(word), "action": _Flattened, "metavar": metavar or _metavar(word)}
     if (get_origin(kind) or kind) is Mapping:
-        return {"nargs": "+", "metavar": "NAME=VALUE"}
+        return {"nargs": "+", "type": _entries_of, "action": _Flattened, "metavar": metavar or "NAME=VALUE"}
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
-    return {"type": _reader(kind)}
+    return {"type": _reader(kind), "metavar": metavar or _metavar(kind)}
+
+
+def _metavar(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
+    kinds = get_args(kind) or (kind,)
+    return "N" if int in kinds else "X" if float in kinds else "NAME"
+
+
+def _entries_of(text: str) -> list[str]:
+    """`lr=7e-4,gamma=0.99` as two; the commas of one value, `hidden=64,64`, are its own."""
+    return re.split(r",(?=[A-Za-z_]\w*=)", text)
 
 
 class _Flattened(argparse.Action):
@@ -169,13 +222,3 @@ def split_program(words: Sequence[str]) -> tuple[list[str], list[str]]:
     words = list(words)
     place = words.index("--") if "--" in words else len(words)
     return words[:place], words[place + 1 :]
-
-
-def in_flags(error: UserError, parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
-    """The message of an error, with a flag for the name of a setting: the one that was typed, where it has several."""
-    if isinstance(error, BadSetting):
-        for action in parser._actions:
-            if action.dest == error.field and action.option_strings:
-                typed = [flag for flag in action.option_strings if flag in words]
-                return f"{[*typed, action.option_strings[0]][0]} {error.message}"
-    return str(error)

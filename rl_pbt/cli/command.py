@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rl_pbt.cli.arguments import build_parser, in_flags, settings_of, split_program
+from rl_pbt.cli.ahead import begin_loading, look_ahead
+from rl_pbt.cli.arguments import build_parser, settings_of, split_program
 from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import exit_status
@@ -21,6 +24,8 @@ from rl_pbt.text import shown
 
 if TYPE_CHECKING:
     from rl_pbt.report import Summary
+
+WIDTH = 100  # characters of a line of the methods' list
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -40,6 +45,8 @@ def train(words: Sequence[str], program: str) -> None:
     if trained and args.task is None:
         args.task = "command"
     settings, how = for_executor(settings_of(args))
+    if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
+        begin_loading()
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
         raise_again()
@@ -86,6 +93,13 @@ def _show(summary: Summary, folder: RunFolder, program: str) -> None:
 
 
 def methods_help() -> str:
-    """Every search method with its source."""
-    width = max(map(len, METHODS))
-    return "\n".join(f"{name:{width}} {entry.description} ({entry.reference})" for name, entry in METHODS.items())
+    """Every search method with its source, by kind."""
+    width = max(map(len, METHODS)) + 3
+    lines: list[str] = []
+    for kind in dict.fromkeys(entry.kind for entry in METHODS.values()):
+        lines.append(f"{kind}:")
+        for name, entry in METHODS.items():
+            if entry.kind == kind:
+                text = f"{entry.description} ({entry.reference})"
+                lines += textwrap.wrap(text, WIDTH, initial_indent=f"  {name}".ljust(width), subsequent_indent=" " * width)
+    return "\n".join(lines)

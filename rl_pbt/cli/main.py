@@ -19,11 +19,11 @@ from rl_pbt.errors import near_names
 COMMANDS = {
     "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
     "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
-    "report": ("rl_pbt.cli.report", "write the report of a finished or interrupted run"),
-    "play": ("rl_pbt.play", "watch the winner of a run play"),
-    "compare": ("rl_pbt.cli.compare", "overlay several runs, and say what they show together"),
-    "export": ("rl_pbt.cli.export", "write a winner's policy as a file that needs no rl_pbt"),
-    "config": ("rl_pbt.cli.toml", "print the configuration of a run as TOML, for another one"),
+    "report": ("rl_pbt.cli.reporting", "write the report of a finished or interrupted run"),
+    "play": ("rl_pbt.cli.playing", "watch the winner of a run play"),
+    "compare": ("rl_pbt.cli.comparing", "overlay several runs, and say what they show together"),
+    "export": ("rl_pbt.cli.exporting", "write a winner's policy as a file that needs no rl_pbt"),
+    "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
 LOADS_TORCH = (*TRAINS, "play", "export")  # when it knows for what; it says itself when Ctrl-C can raise again
@@ -55,10 +55,6 @@ def _look_around() -> None:
 
 def _started(name: str, words: Sequence[str], program: str) -> int:
     end_at_once()
-    if name in TRAINS and "--task" not in words and (os.cpu_count() or 1) > 1:
-        from rl_pbt.executors.processes import prepare
-
-        prepare("rl_pbt.tasks.rl.interval")  # on another core, while this process imports what comes next
     command = import_module(COMMANDS[name][0]).main
     if name not in LOADS_TORCH:
         raise_again()

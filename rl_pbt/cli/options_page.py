@@ -7,9 +7,10 @@ from rl_pbt.text import table
 
 HEAD = """# Options
 
-Made by `python -m rl_pbt.cli.options_page` from what `python -m rl_pbt.bench --help` says. Every one of them but those of the
-last table is a keyword of `rl_pbt.bench` and `rl_pbt.tune` too, and a key of a TOML file, with underscores for hyphens. Defaults
-of an environment are those of its family, which `--dry-run` prints.
+Made by `python -m rl_pbt.cli.options_page` from what `python -m rl_pbt.bench --help` says. Every one of them but `--config`,
+`--dry-run` and `--version` is a keyword of `rl_pbt.bench` and `rl_pbt.tune` too, with underscores for hyphens; and a key of a
+TOML file, but for these, `--workers`, `--executor`, `--resume`, `--out` and `--keep-population`. Defaults of an environment are
+those of its family, which `--dry-run` prints.
 """
 
 
@@ -18,9 +19,9 @@ def page() -> str:
     parts = [HEAD]
     for group in build_parser("python -m rl_pbt.bench")._action_groups:
         actions = [action for action in group._group_actions if action.option_strings and action.dest != "help"]
-        if actions and group.title != "options":  # --help and --version
+        if actions:
             rows = [[f"`{', '.join(action.option_strings)}`", (action.help or "").replace("%%", "%")] for action in actions]
-            parts.append(f"## {str(group.title).capitalize()}\n\n{table(['option', 'what it is'], rows)}")
+            parts.append(f"## {str(group.title)[0].upper()}{str(group.title)[1:]}\n\n{table(['option', 'what it is'], rows)}")
     return "\n".join(parts)
 
 

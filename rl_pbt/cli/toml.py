@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import UserError, exit_status
+from rl_pbt.errors import UserError
 from rl_pbt.making import OWN
-from rl_pbt.recorded import manifest_of
-from rl_pbt.store.run import RunFolder
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -46,11 +43,3 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
     return [_without_none(entry) for entry in value if entry is not None] if isinstance(value, list) else value
-
-
-def main(words: Sequence[str], program: str) -> int:
-    """`rl-pbt config RUN`: its configuration, on standard output. The exit status."""
-    parser = argparse.ArgumentParser(prog=program, description="Print the configuration of a run as TOML.")
-    parser.add_argument("run", type=Path, help="the run's folder, which holds manifest.json")
-    folder = RunFolder(parser.parse_args(words).run)
-    return exit_status(lambda: print(toml_of(manifest_of(folder).config), end=""))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import UserError, plain_text
+from rl_pbt.errors import Unfinished, UserError, plain_text
 from rl_pbt.records import JSON, Cost
 from rl_pbt.report.comparison import budgets_differ, unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, Histories, read_evidence, returns_of, total_cost
@@ -40,16 +40,6 @@ OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "te
 # Settings of a task that say what a score is a score of; those of the agent alone may differ.
 OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score")
 OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
-
-
-@final
-class Unfinished(UserError):
-    """A run that has not come to its end, in this `folder`."""
-
-    def __init__(self, folder: Path, status: str, command: str) -> None:
-        super().__init__(f"{folder} has not finished ({status}): resume it first")
-        self.folder = folder
-        self.command = command
 
 
 @final

@@ -152,4 +152,4 @@ def _plain(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Group]], str]] = {"md": as_markdown, "latex": as_latex, "csv": as_csv}
+TABLES: Mapping[str, Callable[[Sequence[Group]], str]] = {"md": as_markdown, "latex": as_latex, "csv": as_csv}

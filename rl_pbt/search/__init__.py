@@ -23,6 +23,8 @@ from rl_pbt.search.replay import Replay, ReplayOptions
 __all__ = ["METHODS", "Entry", "Method", "NoOptions", "Plan", "Problem"]
 
 JADERBERG = "Jaderberg 2017"
+PBT, ABLATION, RELATIVE = "population based training", "what it is without one of its parts", "its rivals that copy too"
+WITHOUT = "search that copies nothing"
 Options = TypeVar("Options")
 
 
@@ -31,15 +33,17 @@ Options = TypeVar("Options")
 class Entry(Generic[Options]):
     """How to make a method, the dataclass of its options, its line in lists of methods, and its source.
 
-    Names of options are one list shared by all methods: where two have the same, it means the same. A `sequential` method has
-    one proposal underway at a time. One that `replays` needs a finished run and is chosen by `replay:RUN`. One that `extends` can
-    continue with a larger budget when it has ended; others have made choices for the whole budget.
+    `kind` is the heading of that line. Names of options are one list shared by all methods: where two have the same, it means the
+    same. A `sequential` method has one proposal underway at a time. One that `replays` needs a finished run and is chosen by
+    `replay:RUN`. One that `extends` can continue with a larger budget when it has ended; others have made choices for the whole
+    budget.
     """
 
     make: Callable[[Problem, Options], Method]
     options: type[Options]
     description: str
     reference: str
+    kind: str = "other methods"
     sequential: bool = False
     replays: bool = False
     extends: bool = False
@@ -52,6 +56,7 @@ def _replay(name: str, description: str) -> Entry[ReplayOptions]:
         replays=True,
         description=description,
         reference=f"{JADERBERG}, sec. 5",
+        kind="replays of a finished run",
     )
 
 
@@ -61,6 +66,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.TruncationOptions,
         description="Population Based Training: truncation selection, then perturb",
         reference=f"{JADERBERG}, sec. 4.1.1",
+        kind=PBT,
         extends=True,
     ),
     "pbt-ttest": Entry(
@@ -68,6 +74,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.ExploringOptions,
         description="each member copies a random other whose returns are higher by Welch's t-test",
         reference=f"{JADERBERG}, sec. 4.1.1",
+        kind=PBT,
         extends=True,
     ),
     "pbt-tournament": Entry(
@@ -75,6 +82,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.ExploringOptions,
         description="each member copies a random other that is better",
         reference=f"{JADERBERG}, sec. 4.3.1",
+        kind=PBT,
         extends=True,
     ),
     "pbt-impala": Entry(
@@ -82,6 +90,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.ImpalaOptions,
         description="a random other that is 5 % better is copied; all hyperparameters are perturbed, each one time in three",
         reference="Espeholt 2018, App. F",
+        kind=PBT,
         extends=True,
     ),
     "pbt-async": Entry(
@@ -89,6 +98,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=AsynchronousOptions,
         description="pbt without a barrier: a member decides when it is ready",
         reference=f"{JADERBERG}, Algorithm 1",
+        kind=PBT,
         extends=True,
     ),
     "weights-only": Entry(
@@ -96,6 +106,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.CopyingOptions,
         description="losers copy weights and keep their own hyperparameters",
         reference=f"{JADERBERG}, sec. 5",
+        kind=ABLATION,
         extends=True,
     ),
     "hypers-only": Entry(
@@ -103,6 +114,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.TruncationOptions,
         description="losers copy hyperparameters, perturb them, and keep their own weights",
         reference=f"{JADERBERG}, sec. 5",
+        kind=ABLATION,
         extends=True,
     ),
     "explore-only": Entry(
@@ -110,6 +122,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.ExploringOptions,
         description="everyone's hyperparameters are perturbed, nobody copies",
         reference=f"{JADERBERG}, Fig. 2",
+        kind=ABLATION,
         extends=True,
     ),
     "exploit-only": Entry(
@@ -117,6 +130,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=pbt.CopyingOptions,
         description="losers copy weights and hyperparameters as they are",
         reference=f"{JADERBERG}, Fig. 2",
+        kind=ABLATION,
         extends=True,
     ),
     "pb2": Entry(
@@ -124,6 +138,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=PB2Options,
         description="pbt whose losers get what a Gaussian process expects most of, needs the extra 'search'",
         reference="Parker-Holder 2020",
+        kind=RELATIVE,
         extends=True,
     ),
     "mf-pbt": Entry(
@@ -131,12 +146,14 @@ METHODS: dict[str, Entry[Any]] = {
         options=MFPBTOptions,
         description="sub-populations that evolve at different frequencies and exchange their best, needs 8 members or more",
         reference="Doulazmi 2025",
+        kind=RELATIVE,
     ),
     "gpbt-pl": Entry(
         make=GPBTPL,
         options=GPBTPLOptions,
         description="losers take a winner's weights, and their own hyperparameters move towards its, with momentum",
         reference="Bai & Cheng 2024",
+        kind=RELATIVE,
         extends=True,
     ),
     "random": Entry(
@@ -144,6 +161,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=NoOptions,
         description="random search: hyperparameters drawn once, the best member taken",
         reference="Bergstra & Bengio 2012",
+        kind=WITHOUT,
         extends=True,
     ),
     "hand-tuned": Entry(
@@ -151,6 +169,7 @@ METHODS: dict[str, Entry[Any]] = {
         options=NoOptions,
         description="the default hyperparameters, published or tuned, on as many seeds as the population has members",
         reference="sources are named beside the defaults of each task",
+        kind=WITHOUT,
         extends=True,
     ),
     "bayes": Entry(
@@ -159,6 +178,7 @@ METHODS: dict[str, Entry[Any]] = {
         sequential=True,
         description="full training runs one after another, each proposed by a Gaussian process",
         reference="Optuna's GPSampler; Akiba 2019, arXiv 1907.10902",
+        kind=WITHOUT,
     ),
     "tpe": Entry(
         make=lambda problem, _: Bayesian(problem, "tpe"),
@@ -166,18 +186,21 @@ METHODS: dict[str, Entry[Any]] = {
         sequential=True,
         description="full training runs one after another, each proposed by tree-structured Parzen estimators",
         reference="Bergstra 2011; Optuna's TPESampler",
+        kind=WITHOUT,
     ),
     "asha": Entry(
         make=lambda problem, _: ASHA(problem),
         options=NoOptions,
         description="successive halving without a barrier: the best third of a rung trains three times as long",
         reference="Li 2020, arXiv 1810.05934",
+        kind=WITHOUT,
     ),
     "hyperband": Entry(
         make=lambda problem, _: Hyperband(problem),
         options=NoOptions,
         description="brackets of successive halving, from many short trainings to few full ones",
         reference="Li 2017, arXiv 1603.06560",
+        kind=WITHOUT,
     ),
     "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule that RUN's first method found"),
     "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hyperparameters held"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rl_pbt.errors import BadSetting
+from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.records import Hyper
-from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.space import parse_dimension, range_or_value, with_scale
 
 SHARED_DEFAULTS: Settings = {"methods": ("pbt", "random"), "seeds": (0,), "population": 8, "anytime_tests": 4}
 INTERVALS = 20  # of a default run: PB2's count, enough for schedules and few enough to evaluate in
@@ -51,7 +51,11 @@ def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, 
     for name, written in given.items():
         value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
-            parse_dimension(value)
+            value = with_scale(value, search.get(name))
+            try:
+                parse_dimension(value)
+            except UserError as error:
+                raise BadSetting("search", f"cannot use {name}: {error}") from None
             ranges[name] = value
         elif not isinstance(value, int | float | str):
             raise BadSetting("search", f"cannot hold {name} at {value!r}: give a range, a number or a word")

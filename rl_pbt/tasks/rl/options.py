@@ -11,6 +11,8 @@ from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
 
+AGENT_NAMES = ("a2c", "impala", "ppo")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RLOptions:
@@ -19,7 +21,9 @@ class RLOptions:
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
-    agent: str = option("a2c", help="learning algorithm, one of: a2c, impala, ppo, or sb3:ALGORITHM of Stable-Baselines3")
+    agent: str = option(
+        "a2c", help=f"learning algorithm, one of: {', '.join(AGENT_NAMES)}, or sb3:ALGORITHM of Stable-Baselines3"
+    )
     agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
     )

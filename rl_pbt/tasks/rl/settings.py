@@ -12,7 +12,7 @@ from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
-from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
@@ -129,6 +129,7 @@ def searched(
         name = _known(known, word)
         value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
+            value = with_scale(value, search.get(name))
             for extreme in parse_dimension(value).extremes:
                 _legal(known, name, extreme)
             if known[name].whole and value.partition(":")[0] not in ("int", "choice"):
@@ -144,7 +145,7 @@ def _known(known: Mapping[str, HyperSpec], word: str) -> str:
     """Its name among those that the agent has. Raises BadSetting for another."""
     name = ALIASES.get(word, word)
     if name not in known:
-        raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(name, known)}")
+        raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(word, [*known, *ALIASES])}")
     return name
 
 

@@ -16,7 +16,7 @@ from rl_pbt.envs.chosen import STACK
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
-from rl_pbt.space import parse_dimension, range_or_value
+from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.resolving import cut_episodes, environment_settings, in_words, resolved
@@ -156,6 +156,7 @@ class _Values:
         if name not in searchable:
             why = arguments.fixed(self.algorithm).get(name, "is not a number")
             raise BadSetting("search", f"cannot vary {name}, which {why}: hold it, as in {name}={self.fixed[name]}")
+        value = with_scale(value, self.search.get(name))
         dimension = parse_dimension(value)
         for extreme in (*dimension.extremes, dimension.from_unit(0.5)):
             complaint = "must be a number in a range" if isinstance(extreme, str) else searchable[name].complaint(extreme)
@@ -199,7 +200,8 @@ class _Values:
         known = {**arguments.searchable(self.algorithm), **arguments.agent_options(self.algorithm)[0]}
         name = word if word in known else ALIASES.get(word, word)
         if name not in known:
-            raise BadSetting(setting, f"names {word!r}, which {PREFIX}{self.algorithm} does not have: {near_names(name, known)}")
+            near = near_names(word, [*known, *ALIASES])
+            raise BadSetting(setting, f"names {word!r}, which {PREFIX}{self.algorithm} does not have: {near}")
         return name
 
     def _option(self, name: str, value: object, setting: str) -> JSON:

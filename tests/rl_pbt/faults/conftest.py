@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import rl_pbt
-from rl_pbt import play
+from rl_pbt.play import film
 from rl_pbt.store.ledger import Ledger
 
 TRAININGS = Path(__file__).parents[1] / "trainings"
@@ -83,11 +83,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(desk)
     monkeypatch.syspath_prepend(str(TRAININGS))
     monkeypatch.setattr("rl_pbt.report.style.DPI", 20)
-    monkeypatch.setattr(play, "write_video", a_few_pictures)
+    monkeypatch.setattr(film, "write_film", a_few_pictures)
     return desk
 
 
-def a_few_pictures(pictures: Generator[object], path: Path) -> None:
+def a_few_pictures(pictures: Generator[object], path: Path) -> film.Film:
     """Not whole episodes, and no file."""
     with contextlib.closing(pictures):
         deque(itertools.islice(pictures, 3))
+    return film.Film(pictures=3, seconds=1.0)

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import rl_pbt
-from rl_pbt import play
-from rl_pbt.cli import command, toml
+from rl_pbt.cli import command, configuration, playing, reporting
 from rl_pbt.errors import UserError
-from rl_pbt.report import __main__ as reporting
 from tests.rl_pbt.faults.spoiling import snapshot
 
 MARKUP = ("<img", "](javascript", "](http", "\n# heading", "\n[z]:")
@@ -83,13 +81,13 @@ def read_by(reader: str, kind: str, desk: Path) -> Said:
     }.get(task, ["--task", "quadratic", "--budget", "60", "--interval", "20"])
     match reader:
         case "report":
-            return said(lambda: reporting.main(["sent"]))
+            return said(lambda: reporting.main(["sent"], "rl-pbt report"))
         case "resume":
             return said(lambda: command.main(["--resume", "sent", *alone, *NAMED.get(task, [])], "rl-pbt tune"))
         case "config":
-            return said(lambda: toml.main(["sent"], "rl-pbt config"))
+            return said(lambda: configuration.main(["sent"], "rl-pbt config"))
         case "play":
-            return said(lambda: play.main(["sent", "--video", "x.gif"]))
+            return said(lambda: playing.main(["sent", "--video", "x.gif"], "rl-pbt play"))
         case "replay":
             words = [*small, "--methods", "replay:sent", "--population", "2", "--out", "replayed", *alone]
             return said(lambda: command.main(words, "rl-pbt bench"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rl_pbt
-from rl_pbt.cli.report import main
+from rl_pbt.cli.reporting import main
 from rl_pbt.report.optuna_study import Parameter
 from rl_pbt.space import parse_dimension
 from tests.rl_pbt.report.test_report import make_run

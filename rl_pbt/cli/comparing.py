@@ -6,20 +6,24 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rl_pbt.cli.arguments import in_flags
-from rl_pbt.errors import BadSetting, UserError, exit_status, near_names
-from rl_pbt.parser import Parser
-from rl_pbt.report.several import Unfinished, compare
-from rl_pbt.report.several_page import write_page
-from rl_pbt.report.several_tables import FORMATS, as_text, curves_as_csv
+from rl_pbt.cli.parser import Parser, in_flags
+from rl_pbt.errors import BadSetting, Unfinished, UserError, exit_status, near_names
 from rl_pbt.store.files import write_durably
 from rl_pbt.text import shown
 
+FORMATS = ("md", "latex", "csv")
 
-def build_parser(program: str) -> argparse.ArgumentParser:
+
+def build_parser(program: str) -> Parser:
     """Its flags."""
     parser = Parser(
-        prog=program, description="Overlay several runs, or folders of runs, and say what they show together.", allow_abbrev=False
+        program,
+        "Overlay several runs, or folders of runs, and say what they show together.",
+        usage=[f"{program} RUN RUN ... [options]"],
+        examples=[
+            f"{program} results/CartPole-v1/A results/CartPole-v1/B --out comparison",
+            f"{program} results/CartPole-v1 --format latex",
+        ],
     )
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder; or a folder of runs, compared by environment")
@@ -32,12 +36,16 @@ def build_parser(program: str) -> argparse.ArgumentParser:
 def _compare(args: argparse.Namespace) -> None:
     if args.format is not None and args.format not in FORMATS:
         raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
+    from rl_pbt.report.several import compare  # noqa: PLC0415 - statistics and plots take longer to load than all else
+    from rl_pbt.report.several_page import write_page  # noqa: PLC0415
+    from rl_pbt.report.several_tables import TABLES, as_text, curves_as_csv  # noqa: PLC0415
+
     groups = compare(args.runs)
     if args.curves is not None:
         write_durably(args.curves, curves_as_csv(groups).encode())
     page = None if args.out is None else write_page(groups, args.out)
     if args.format is not None:
-        print(FORMATS[args.format](groups), end="")
+        print(TABLES[args.format](groups), end="")
         return
     print(as_text(groups))
     if page is not None:

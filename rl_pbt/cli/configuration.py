@@ -1,0 +1,29 @@
+"""`rl-pbt config RUN`: its configuration as TOML, on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_pbt.cli.parser import Parser
+from rl_pbt.cli.toml import toml_of
+from rl_pbt.errors import exit_status
+from rl_pbt.recorded import manifest_of
+from rl_pbt.store.run import RunFolder
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Print it; the exit status."""
+    return exit_status(lambda: print(toml_of(manifest_of(RunFolder(build_parser(program).parse_args(words).run)).config), end=""))
+
+
+def build_parser(program: str) -> Parser:
+    """Its one argument."""
+    parser = Parser(
+        program,
+        "Print the configuration of a run as TOML, with every setting, for another run.",
+        usage=[f"{program} RUN"],
+        examples=[f"{program} results/Pacman/RUN > again.toml", "rl-pbt bench --config again.toml --seeds 1 2 3"],
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
+    return parser

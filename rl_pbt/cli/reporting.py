@@ -1,0 +1,44 @@
+"""`rl-pbt report RUN`: its report, written again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_pbt.cli.parser import Parser, in_flags
+from rl_pbt.errors import exit_status
+from rl_pbt.recorded import manifest_of
+from rl_pbt.store.run import RunFolder
+
+
+def main(words: Sequence[str], program: str = "rl-pbt report") -> int:
+    """Write the report of the run that the words name, and print its end; the exit status."""
+    parser = build_parser(program)
+    return exit_status(lambda: _report(parser, words, program), lambda error: in_flags(error, parser, words))
+
+
+def build_parser(program: str) -> Parser:
+    """Its flags."""
+    parser = Parser(
+        program,
+        "Rebuild the report of a finished or interrupted run: its pages and plots, in its folder.",
+        usage=[f"{program} RUN [--optuna URL]"],
+        examples=[f"{program} results/Pacman/RUN", f"{program} results/Pacman/RUN --optuna sqlite:///studies.db"],
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
+    parser.add_argument("--optuna", metavar="URL", help="write it as studies of Optuna too, into sqlite:///FILE.db")
+    return parser
+
+
+def _report(parser: Parser, words: Sequence[str], program: str) -> None:
+    args = parser.parse_args(words)
+    run = RunFolder(args.run)
+    manifest_of(run)  # or it is not a run
+    from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - plots take longer to load than all else
+    from rl_pbt.report import write_report  # noqa: PLC0415
+
+    print_end(write_report(run), run, program)
+    if args.optuna is not None:
+        from rl_pbt.report.optuna_study import write_studies  # noqa: PLC0415
+
+        print("studies:", *write_studies(run, args.optuna))

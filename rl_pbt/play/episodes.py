@@ -1,0 +1,111 @@
+"""Whole episodes of a method's winner, on the seeds of its final test: nothing was selected on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+
+from rl_pbt import seeds
+from rl_pbt.api import Run
+from rl_pbt.envs import EnvSpec, Watched, quietly, watch
+from rl_pbt.errors import UserError
+from rl_pbt.play.pictures import Shot
+from rl_pbt.store.history import read_history
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
+from rl_pbt.tasks.rl.resolving import resolved
+
+DRAWING = "drawing itself"
+
+
+class Player(Protocol):
+    """What a task gives as the winner of a run on an environment."""
+
+    def reset(self, seed: int) -> None:
+        """Begin an episode, with this seed for what it draws."""
+        ...
+
+    def act(self, observation: object) -> object:
+        """What it does now."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """One that was played to its end; `number` counts from 1 on. It holds no pictures, however many are played."""
+
+    number: int
+    earned: float
+    steps: int
+
+
+@contextmanager
+def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
+    """The winner of a method on a seed, and one copy of its environment. Raises UserError where there is nothing to watch."""
+    options = run.config.task_options
+    if "env" not in options:
+        raise UserError("this run trained no agent on an environment: there is nothing to watch")
+    winner: Player = run.winner(method, seed)  # first: it does not import what only the run's folder names
+    spec = resolved(options)
+    with environment_errors_in_one_line(spec, DRAWING):
+        watched = watch(spec)
+    try:
+        yield Stage(spec, watched, winner, seed)
+    finally:
+        with quietly():
+            watched.close()
+
+
+@final
+class Stage:
+    """`played` are the episodes that were shown, in that order.
+
+    An episode is the same whenever it is played, as far as the environment heeds its seed.
+    """
+
+    def __init__(self, spec: EnvSpec, watched: Watched, winner: Player, seed: int) -> None:
+        self._spec = spec
+        self._watched = watched
+        self._winner = winner
+        self._seed = seed
+        self.played: list[Episode] = []
+
+    def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
+        """Every picture of these episodes."""
+        for number in numbers:
+            so_far = (0.0, 0)
+            with environment_errors_in_one_line(self._spec, DRAWING):
+                for so_far in self._steps(number):
+                    picture, per_s = self._watched.picture(), self._watched.pictures_per_s
+                    yield Shot(picture=picture, episode=number, earned=so_far[0], per_s=per_s)
+            self.played.append(Episode(number=number, earned=so_far[0], steps=so_far[1]))
+
+    def unseen(self, numbers: Iterable[int]) -> Iterator[Episode]:
+        """These episodes, without drawing them."""
+        for number in numbers:
+            with environment_errors_in_one_line(self._spec, "playing"):
+                *_, (earned, steps) = self._steps(number)
+            yield Episode(number=number, earned=earned, steps=steps)
+
+    def _steps(self, number: int) -> Iterator[tuple[float, int]]:
+        """What was earned, and in how many steps, before the first step and after each."""
+        observations = self._watched.reset(seeds.environment_seed(self._seed, split="test") + number - 1)
+        self._winner.reset(seeds.seed(self._seed, purpose=f"play episode {number - 1}"))
+        earned, steps, ended = 0.0, 0, False
+        yield earned, steps
+        while not ended:
+            action = self._winner.act(observations[0])
+            observations, rewards, terminated, truncated = self._watched.step(np.asarray([action]))
+            earned, steps, ended = earned + float(rewards[0]), steps + 1, bool(terminated[0] or truncated[0])
+            yield earned, steps
+
+
+def tested(run: Run, method: str, seed: int) -> tuple[float, int] | None:
+    """The mean over the episodes of a winner's final test, and how many; None where none has a score."""
+    test = read_history(RunFolder(run.folder), method, seed).test
+    return (float(np.mean(test.returns)), len(test.returns)) if test is not None and test.returns else None

@@ -1,0 +1,164 @@
+"""Words of the command line: what help shows, what may be written how, and that nothing is loaded to refuse what is wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rl_pbt.cli import configuration, playing, reporting
+from rl_pbt.cli.arguments import ELSEWHERE, GROUPS, METAVARS, build_parser, settings_of
+from rl_pbt.cli.parser import Parser
+from rl_pbt.errors import UserError
+from rl_pbt.making import configure
+from rl_pbt.space import parse_dimension
+
+PROGRAM = "python -m rl_pbt.bench"
+HEAVY = ("torch", "scipy", "gymnasium", "ale_py", "matplotlib", "tensorboard", "pandas", "stable_baselines3", "optuna")
+SCRIPT = f"""
+import sys
+from multiprocessing import forkserver
+from rl_pbt.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    server = forkserver._forkserver._forkserver_pid
+    print([name for name in {HEAVY} if name in sys.modules], "no server" if server is None else "a server")
+"""
+
+
+def settings(*words: str) -> dict[str, object]:
+    return settings_of(build_parser(PROGRAM).parse_args(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("--help", 0),
+        ("bench --help", 0),
+        ("tune --help", 0),
+        ("report --help", 0),
+        ("play --help", 0),
+        ("config --help", 0),
+        ("bench --methods help", 0),
+        ("bench --version", 0),
+        ("bnech --env Pacman", 2),
+        ("bench --env Pacman --popluation 4", 2),
+        ("bench --env Pacman --population", 2),
+        ("bench --env Pacman --population many", 2),
+        ("bench --env Pacman --population 1", 2),
+        ("bench --env Pacman --frames 10 --interval 20", 2),
+        ("bench --env Pacman --methods pbtt", 2),
+        ("bench --env Pacman --agent a3c", 2),
+        ("bench --env Pacman --seeds 1,1", 2),
+        ("bench --env Pacman --search lr=lgo:1e-5:1e-2", 2),
+        ("bench --env Pacman --search lr=1e-2:1e-5", 2),
+        ("bench --env Pacman --executor cluster", 2),
+        ("bench --env Pacman --step-size 1", 2),
+        ("bench", 2),
+        ("tune --task quadratik", 2),
+        ("tune --resume nowhere", 2),
+        ("report nowhere", 2),
+        ("play nowhere", 2),
+        ("play nowhere --epsiodes 3", 2),
+        ("config nowhere", 2),
+    ],
+)
+def test_nothing_large_is_loaded_to_help_or_to_refuse(words: str, status: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert done.stdout.splitlines()[-1] == "[] no server"
+    assert done.stderr.count("\n") == (0 if status == 0 else 1) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("env", ["Pacmn", "CartPol-v1"])
+@pytest.mark.parametrize("agent", ["a2c", "sb3:ppo"])
+def test_an_unknown_environment_is_refused_before_what_trains_is_loaded(env: str, agent: str) -> None:
+    command = [sys.executable, "-c", SCRIPT, "bench", "--env", env, "--agent", agent]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "did you mean" in done.stderr
+    assert done.stdout.splitlines()[-1] == "['gymnasium', 'ale_py'] no server"
+
+
+def test_help_is_in_groups_has_a_short_usage_and_four_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    parser = build_parser(PROGRAM)
+    text = parser.format_help()
+    assert len(parser.format_usage().splitlines()) == 2
+    titles = [line[:-1] for line in text.splitlines() if re.fullmatch(r"[a-zA-Z ]+:", line)]
+    assert titles == ["options", *GROUPS, "examples"]
+    assert len(text.split("examples:")[1].strip().splitlines()) == 4
+    assert not re.search(r"\b([A-Z|=:]+) (\[?\1|\[\1)", text), "a value is named twice"
+    assert "--budget, --frames N" in text and "--[no-]any-age" in text and "--seeds N ..." in text
+
+
+def test_groups_and_values_are_of_settings_that_there_are() -> None:
+    parser = build_parser(PROGRAM)
+    known = {action.dest for action in parser._actions}
+    assert {*ELSEWHERE, *METAVARS} <= known
+    for title in GROUPS:
+        (group,) = (group for group in parser._action_groups if group.title == title)
+        assert 2 <= len(group._group_actions) <= 14, title
+
+
+@pytest.mark.parametrize(
+    "parser",
+    [reporting.build_parser("x"), playing.build_parser("x"), configuration.build_parser("x")],
+    ids=["report", "play", "config"],
+)
+def test_every_command_has_examples_and_asks_what_was_meant(parser: Parser) -> None:
+    assert "examples:" in parser.format_help() and len(parser.format_usage().splitlines()) == 1
+    with pytest.raises(UserError, match=r"unknown argument '--hlep': did you mean '--help'\?"):
+        parser.parse_args(["run", "--hlep"])
+    with pytest.raises(UserError, match="required: RUN"):
+        parser.parse_args([])
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("200000", 200_000), ("60K", 60_000), ("60k", 60_000), ("1m", 1_000_000), ("1.5M", 1_500_000), ("1e5", 100_000)],
+)
+def test_numbers_have_units_in_either_case(word: str, number: int) -> None:
+    assert settings("--frames", word)["budget"] == number
+
+
+def test_lists_have_commas_or_not() -> None:
+    assert settings("--seeds", "0,1", "2", "--methods", "pbt,random") == {"seeds": [0, 1, 2], "methods": ["pbt", "random"]}
+    assert settings("--search", "lr=log:1e-5:1e-2,gamma=0.99", "entropy=0")["search"] == {
+        "lr": "log:1e-5:1e-2",
+        "gamma": 0.99,
+        "entropy": 0,
+    }
+    assert settings("--agent-options", "hidden=64,64,rewards=clip")["agent_options"] == {"hidden": "64,64", "rewards": "clip"}
+
+
+@pytest.mark.parametrize(
+    ("given", "searched"),
+    [
+        ({"env": "CartPole-v1", "search": {"lr": "1e-5:1e-2"}}, {"learning_rate": "log:1e-5:1e-2"}),
+        ({"env": "CartPole-v1", "search": {"gamma": "0.9:0.99"}}, {"discount": "horizon:0.9:0.99"}),
+        ({"env": "CartPole-v1", "agent": "ppo", "search": {"clip_coef": "0.1:0.3"}}, {"clip_range": "linear:0.1:0.3"}),
+        ({"env": "CartPole-v1", "agent": "sb3:ppo", "search": {"lr": "1e-5:1e-2"}}, {"learning_rate": "log:1e-5:1e-2"}),
+        ({"task": "quadratic", "search": {"h0": "0:1"}}, {"h0": "linear:0:1"}),
+    ],
+)
+def test_a_range_without_a_scale_has_that_of_the_default_range(given: dict[str, object], searched: dict[str, str]) -> None:
+    found = configure(given).search
+    assert {name: found[name] for name in searched} == searched
+
+
+@pytest.mark.parametrize("task", ["quadratic", "tests.no_module:Training"])
+def test_a_range_without_a_scale_and_without_a_default_names_the_four(task: str) -> None:
+    with pytest.raises(UserError, match=r"x.*write log:1:2, linear:1:2, int:1:2 or horizon:1:2"):
+        configure({"task": task, "budget": 20, "search": {"x": "1:2"}})
+
+
+def test_two_words_are_no_range_without_a_scale() -> None:
+    with pytest.raises(UserError, match="unknown scale 'lin'"):
+        parse_dimension("lin:0:1")
+    with pytest.raises(UserError, match="unknown scale 'a'"):
+        parse_dimension("a:b")
