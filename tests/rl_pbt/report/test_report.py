@@ -447,6 +447,7 @@ def without_prose(summary: dict[str, Any]) -> dict[str, Any]:
     for method in summary["methods"].values():
         for seed in method["seeds"].values():  # added since
             assert not seed.pop("test_episodes_excluded", 0) and seed.pop("test_failure", None) is None
+            assert len(seed.pop("anytime_test_curve", [])) <= 1, "the winner's test alone"
     kept = ("methods", "comparison", "further_comparisons", "status", "command", "commit", "seeds", "population")
     return {name: summary[name] for name in kept}
 
