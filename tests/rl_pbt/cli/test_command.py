@@ -16,9 +16,11 @@ import pytest
 from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
 from rl_pbt.cli.arguments import build_parser
+from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.search import METHODS
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.defaults import defaults_of
 
 PROGRAM = "python -m rl_pbt.bench"
@@ -253,6 +255,8 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert process.returncode == 130 and "Traceback" not in said
     assert f"--resume {out}" in said
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+    stands = where_it_stands(RunFolder(out), RunFolder(out).manifest().config)
+    assert re.match(r"pbt, seed 0, generation \d+/200; \d+ % of the budget spent", stands)
 
 
 def test_the_manifest_names_every_option_of_the_agent(finished: Path) -> None:
