@@ -142,7 +142,7 @@ class Run:
                     yield _row(history, method, seed, trial.proposal.id)
 
     def report(self) -> Path:
-        """Write summary.json, summary.md and the plots; the path of summary.md."""
+        """Write summary.json, summary.md, report.html and the plots; the path of summary.md."""
         write_report(self._run)
         return self.folder / "summary.md"
 

@@ -1,4 +1,4 @@
-"""`summary.json`, `summary.md` and plots of a run, from its manifest and ledgers alone."""
+"""`summary.json`, `summary.md`, `report.html` and plots of a run, from its manifest and ledgers alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import schedules
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
+from rl_pbt.report.web import document_of
 from rl_pbt.store.files import check_inside, write_durably, write_json
 from rl_pbt.store.history import copies, has_schedules
 from rl_pbt.store.run import RunFolder
@@ -31,19 +32,20 @@ def summarise(run: RunFolder) -> Summary:
 
 
 def write_report(run: RunFolder) -> Summary:
-    """`summarise`, and write summary.json, summary.md and the plots; the same manifest and ledgers give the same bytes."""
+    """`summarise`, and write it as data, as pages and as plots; the same manifest and ledgers give the same bytes."""
     check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)
     summary = summary_of(evidence)
     write_json(run.folder / "summary.json", summary.to_json())
     figures = _draw(run, evidence)
-    write_durably(page_path(run), page_of(evidence, summary, figures).encode())
+    write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())
+    write_durably(page_path(run), document_of(evidence, summary).encode())
     return summary
 
 
 def page_path(run: RunFolder) -> Path:
-    """Where the page of a run is, or will be."""
-    return run.folder / "summary.md"
+    """Where the page of a run is that a browser shows, or will be."""
+    return run.folder / "report.html"
 
 
 def _draw(run: RunFolder, evidence: Evidence) -> list[str]:

@@ -134,6 +134,7 @@ LINKS = {
     "a plot": ("plots/test_scores.png", "token"),
     "the summary": ("summary.json", "token"),
     "the page": ("summary.md", "token"),
+    "the page for a browser": ("report.html", "token"),
     "the manifest": ("manifest.json", "manifest.json"),
     "a lock": (".lock", "token"),
 }
@@ -195,4 +196,6 @@ def test_what_a_page_and_a_terminal_show_is_harmless(text: str, desk: Path) -> N
         outside_code = "".join(page.split("Made by ")[0])
         assert "<img" not in outside_code and "](javascript" not in outside_code
         assert "\n# heading" not in page and "\x1b" not in page
+        html = (desk / "sent/report.html").read_text()
+        assert "<img" not in html and "\x1b" not in html
     assert not os.path.exists(desk / "x")
