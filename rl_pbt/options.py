@@ -29,6 +29,7 @@ READERS: Mapping[Kind, Callable[[str], object]] = {int: int, float: float, bool:
 
 MAPPINGS = (Mapping, dict)
 LARGEST = 2**53  # of whole numbers: up to here floats hold each of them
+_without_default: dict[type, tuple[str, ...]] = {}  # fields of dataclasses
 _types: dict[type, Mapping[str, Kind]] = {}  # of dataclasses that were asked for: finding them out takes a while
 
 
@@ -83,10 +84,12 @@ def built(cls: type[T], values: object) -> T:
     return cls(**{name: _checker_of(kinds[name])(name, value) for name, value in values.items()})
 
 
-@cache
 def _required(cls: type) -> tuple[str, ...]:
     """The fields without a default."""
-    return tuple(name for name, one in fields_of(cls).items() if one.default is MISSING and one.default_factory is MISSING)
+    if cls not in _without_default:
+        missing = (MISSING, MISSING)
+        _without_default[cls] = tuple(n for n, one in fields_of(cls).items() if (one.default, one.default_factory) == missing)
+    return _without_default[cls]
 
 
 def plain(instance: DataclassInstance) -> dict[str, JSON]:
