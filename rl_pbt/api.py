@@ -194,8 +194,8 @@ def tune(
     what each member may train for, `interval` what lies between two chances to copy, both in your own units. Other `settings`:
     `methods`, `population`, `seeds`, `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and
     the options of the methods. `workers`, `executor` ("inline", "processes") and the executor's options, such as `timeout`,
-    change no result, nor does `track` ("wandb", "mlflow"), where curves are sent; a `quiet` run prints nothing. With `resume`, the
-    run in that folder is continued, with a larger `budget` also when it has ended: for that, `keep_population` leaves every
+    change no result; nor does `track` ("wandb", "mlflow"), where curves are sent. A `quiet` run prints nothing. With `resume`,
+    the run in that folder is continued, with a larger `budget` also when it has ended: for that, `keep_population` leaves every
     member's last checkpoint. Raises UserError, one line, for what cannot be.
     """
     given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})

@@ -34,8 +34,8 @@ RGBA = 4  # as TensorBoard calls it
 class TensorBoard:
     """A sink for the curves of one method and seed of a run.
 
-    `about` is what the page of hyperparameters says of it, beside those of its winner. Raises UserError where a link would lead out
-    of the run's folder.
+    `about` is what the page of hyperparameters says of it, beside those of its winner. Raises UserError where a link would lead
+    out of the run's folder.
     """
 
     def __init__(self, run: RunFolder, method: str, seed: int, space: Space, *, words: Words, about: Hypers) -> None:
