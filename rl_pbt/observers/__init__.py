@@ -27,15 +27,16 @@ class Maker(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """What makes it, and the package that it needs."""
+    """What makes it, the package that it needs, and what installs that."""
 
     make: Maker
     package: str
+    install: str
 
 
 TRACKERS: dict[str, Tracker] = {
-    "wandb": Tracker(WandB, "wandb"),
-    "mlflow": Tracker(MLflow, "mlflow"),
+    "wandb": Tracker(WandB, "wandb", "pip install -e '.[track]'"),
+    "mlflow": Tracker(MLflow, "mlflow", "pip install mlflow"),
 }
 
 
@@ -45,6 +46,6 @@ def check_tracker(name: str | None) -> None:
         return
     if name not in TRACKERS:
         raise did_you_mean("tracker", name, TRACKERS)
-    package = TRACKERS[name].package
-    if find_spec(package) is None:
-        raise UserError(f"tracking by {name} needs the package {package}, which is not installed: pip install -e '.[track]'")
+    tracker = TRACKERS[name]
+    if find_spec(tracker.package) is None:
+        raise UserError(f"tracking by {name} needs the package {tracker.package}, which is not installed: {tracker.install}")

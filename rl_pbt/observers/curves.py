@@ -21,6 +21,7 @@ from rl_pbt.text import value_text
 
 BEST, MEDIAN = "charts/best_fitness", "charts/median_fitness"
 WINNERS_FITNESS = "winner/fitness"
+OF_POPULATION = ("charts", "diversity", "population")  # groups of tags of a population, beside those of its winner
 
 
 class Sink(Protocol):
@@ -152,7 +153,8 @@ class Curves:
         self._population()
         line = self._lineage.line(test.proposal)
         results = [self._results[proposal.id] for proposal in line]
-        hypers = {f"{end}/{name}": value for end, at in (("first", 0), ("last", -1)) for name, value in line[at].hypers.items()}
+        ends = {"first": line[0], "last": line[-1]}
+        hypers = {f"hypers/{name}/{end}": value for end, proposal in ends.items() for name, value in proposal.hypers.items()}
         scores = {self._test_tag: fmean(test.returns)} if test.returns else {}
         for sink in self._sinks:
             for proposal, result in zip(line, results, strict=True):

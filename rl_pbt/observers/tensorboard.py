@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 PNG, SIZE_ENDS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 24  # how such a file begins, and where its width and height end
+# The page of hyperparameters sorts its columns, and shows five of them before any is asked for.
+SHOWN_FIRST = frozenset({"method", "seed"})
 RGBA = 4  # as TensorBoard calls it
 
 
@@ -70,9 +72,9 @@ class TensorBoard:
         """A row of the page of hyperparameters."""
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 - loads torch
 
+        about = {f"{'about' if name in SHOWN_FIRST else 'run'}/{name}": value for name, value in self._about.items()}
         # The page takes the values of scores from the curves of the same run.
-        row = {**self._about, **hypers}
-        for summary in hparams(row, dict(scores)):  # type: ignore[no-untyped-call]
+        for summary in hparams({**about, **hypers}, dict(scores)):  # type: ignore[no-untyped-call]
             self._writer(self._population_folder)._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import final
 
 from rl_pbt.errors import UserError, plain_text
+from rl_pbt.observers.curves import OF_POPULATION
 from rl_pbt.records import JSON, Hypers
 from rl_pbt.store.files import check_inside
 from rl_pbt.store.run import RunFolder, search_name
@@ -41,7 +42,8 @@ class WandB:
             reason = plain_text(str(error))
             raise UserError(f"wandb: {reason}: run `wandb login`, or set WANDB_MODE=offline, then resume") from None
         self._run.define_metric("winner/*", step_metric=WINNERS_UNITS)
-        self._run.define_metric("*", step_metric=UNITS)
+        for group in OF_POPULATION:
+            self._run.define_metric(f"{group}/*", step_metric=UNITS)
 
     def population(self, values: Mapping[str, float], units: int) -> None:
         """Points against all units spent."""
