@@ -80,6 +80,7 @@ def test_wandb_without_an_account_says_what_to_do(tmp_path: Path) -> None:
     assert "wandb login" in done.stderr and "WANDB_MODE=offline" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore")  # of what MLflow stands on
 def test_mlflow_has_a_run_for_each_method(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     place = f"sqlite:///{tmp_path / 'mlflow.db'}"
