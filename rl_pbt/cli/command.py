@@ -17,6 +17,7 @@ from rl_pbt.cli.starting import raise_again
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import exit_status
 from rl_pbt.making import for_executor
+from rl_pbt.observers import check_tracker
 from rl_pbt.running import Prepared, complete, open_run, owning, prepare
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
@@ -46,6 +47,7 @@ def train(words: Sequence[str], program: str) -> None:
     if trained and args.task is None:
         args.task = "command"
     settings, how = for_executor(settings_of(args))
+    check_tracker(args.track)
     if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # what comes next takes seconds
@@ -55,7 +57,14 @@ def train(words: Sequence[str], program: str) -> None:
         raise_again()
         print(f"{shown(opened.folder.folder)} is finished: rebuilding its report")
     else:
-        prepared = prepare(opened, args.workers, args.executor or "processes", how=how, keep_population=args.keep_population)
+        prepared = prepare(
+            opened,
+            args.workers,
+            args.executor or "processes",
+            how=how,
+            keep_population=args.keep_population,
+            track=args.track,
+        )
         raise_again()
         if args.dry_run:
             print("\n".join(plan_lines(opened.config, prepared.task, prepared.workers)))

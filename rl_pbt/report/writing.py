@@ -23,6 +23,7 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import counted
 
 PLOTS = "plots"
+OF_POPULATIONS = SCHEDULES, TREE = "schedules", "family-tree"  # pictures of one method and seed
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
@@ -41,6 +42,16 @@ def write_report(run: RunFolder) -> Summary:
     write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())
     write_durably(page_path(run), document_of(evidence, summary).encode())
     return summary
+
+
+def pictures_of(run: RunFolder, method: str, seed: int) -> dict[str, bytes]:
+    """The family tree and the schedules of one population, as `write_report` drew them: PNG files, by a name for each."""
+    paths = {name: check_inside(run.folder, PLOTS, f"{_of(name, method, seed)}.png") for name in OF_POPULATIONS}
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+
+
+def _of(name: str, method: str, seed: int) -> str:
+    return f"{name}-{method}-seed-{seed}"
 
 
 def page_path(run: RunFolder) -> Path:
@@ -71,9 +82,9 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
         for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
             heading = f"{title}: {method}, seed {seed}"
             if has_schedules(history):
-                save(schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
+                save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if copies(history):
-                save(family_tree(history, title=heading), f"family-tree-{method}-seed-{seed}")
+                save(family_tree(history, title=heading), _of(TREE, method, seed))
     return names
 
 

@@ -149,7 +149,8 @@ def test_a_run_leaves_what_the_readme_says(finished: Path) -> None:
         spent = seed["cost"]["train_units"] + seed["cost"]["eval_units"]
         assert seed["budget"] == 1600 and spent > 0 and len(seed["test_returns"]) == 2
         assert len(list((finished / method / "seed-0" / "checkpoints").iterdir())) == 1
-        assert list((finished / method / "seed-0" / "tensorboard").rglob("events.out.tfevents.*"))
+        assert list((finished / "tensorboard" / f"{method}-s0").glob("events.out.tfevents.*"))
+        assert len(list((finished / "tensorboard_members" / f"{method}-s0").glob("*/events.out.tfevents.*"))) == 2
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["status"] == "finished" and manifest["config"]["task_options"]["env"] == "CartPole-v1"
     assert (finished / "summary.md").exists() and list((finished / "plots").glob("*.png"))

@@ -347,7 +347,8 @@ def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Pat
     assert set(rows) == {"pbt", "random"} and "learning_rate" in rows["pbt"]
     verdict = report.summarise(run).comparison.verdict
     assert verdict in " ".join(" ".join(lines).split())
-    assert f"report  {tmp_path / 'report.html'}" in lines and f"curves  tensorboard --logdir {tmp_path}" in lines
+    assert f"report  {tmp_path / 'report.html'}" in lines
+    assert f"curves  tensorboard --logdir {tmp_path / 'tensorboard'}" in lines
     assert f"watch   rl-pbt play {tmp_path}" in lines
 
 
