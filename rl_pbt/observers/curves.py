@@ -20,6 +20,7 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import value_text
 
 BEST, MEDIAN = "charts/best_fitness", "charts/median_fitness"
+MOST_TOLD = 64  # copies of one moment, each a text
 WINNERS_FITNESS = "winner/fitness"
 OF_POPULATION = ("charts", "diversity", "population")  # groups of tags of a population, beside those of its winner
 
@@ -91,18 +92,20 @@ class Curves:
     def proposed(self, proposals: Sequence[Proposal]) -> None:
         """Draw the population as it stood, and write down who copies whom."""
         self._population()
-        for proposal in proposals:
-            donor = self._lineage.donor(proposal)
-            if donor is None:
-                continue
-            before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
-            moved = [
-                f"{name} {value_text(before.hypers[name])} -> {value_text(value)}"
-                for name, value in sorted(proposal.hypers.items())
-            ]
-            text = f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
+        copying = [(proposal, donor) for proposal in proposals if (donor := self._lineage.donor(proposal)) is not None]
+        for proposal, donor in copying[:MOST_TOLD]:
             for sink in self._sinks:
-                sink.note("exploit", text, self._spent)
+                sink.note("exploit", self._copy_told(proposal, donor), self._spent)
+        if len(copying) > MOST_TOLD:
+            for sink in self._sinks:
+                sink.note("exploit", f"and {len(copying) - MOST_TOLD} more", self._spent)
+
+    def _copy_told(self, proposal: Proposal, donor: Proposal) -> str:
+        before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
+        moved = [
+            f"{name} {value_text(before.hypers[name])} -> {value_text(value)}" for name, value in sorted(proposal.hypers.items())
+        ]
+        return f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
         """A point on each curve of the member; final re-evaluations have none."""

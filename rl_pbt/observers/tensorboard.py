@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PNG, SIZE_ENDS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 24  # how such a file begins, and where its width and height end
 # The page of hyperparameters sorts its columns, and shows five of them before any is asked for.
 SHOWN_FIRST = frozenset({"method", "seed"})
+MOST_MEMBERS = 64  # that have a run: each is a file and a thread, and a page of more shows nothing
 RGBA = 4  # as TensorBoard calls it
 
 
@@ -60,12 +61,13 @@ class TensorBoard:
         self.population(values, units)
 
     def member(self, member: int, values: Mapping[str, float], units: int) -> None:
-        """Points in the member's own run."""
-        _scalars(self._writer(self._member_folder(member)), values, units)
+        """Points in the member's own run; of very many members the first ones have one."""
+        if member < MOST_MEMBERS:
+            _scalars(self._writer(self._member_folder(member)), values, units)
 
     def note(self, tag: str, text: str, units: int, *, member: int | None = None) -> None:
         """A text of the population or of a member."""
-        folder = self._population_folder if member is None else self._member_folder(member)
+        folder = self._population_folder if member is None or member >= MOST_MEMBERS else self._member_folder(member)
         self._writer(folder).add_text(tag, text, units)
 
     def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:

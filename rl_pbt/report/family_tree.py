@@ -15,14 +15,20 @@ from matplotlib.ticker import MaxNLocator
 from rl_pbt.arrays import Floats
 from rl_pbt.records import Trial
 from rl_pbt.report.style import INK
-from rl_pbt.store.history import History, surviving, winning_line
+from rl_pbt.store.history import History, copies, surviving, winning_line
 
 FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
 GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])
 DIED_OUT, FAILED, TICKS = "#dcdce6", "#6b7280", "#5c6270"
 FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
 LEAST_AREA = 0.25  # of the least fit of a row, as a share of the fittest's
+MOST_NODES = 30_000  # of a tree that can be looked at: 64 members and 400 generations, and it takes half a minute
 SWEEPS = 30  # of the straightening
+
+
+def has_tree(history: History) -> bool:
+    """Whether there is a tree to draw: somebody was copied, and not so often that nobody could see it."""
+    return bool(copies(history)) and len(history.trials) <= MOST_NODES
 
 
 def family_tree(history: History, *, title: str) -> Figure:

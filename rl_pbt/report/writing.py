@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from rl_pbt.report import plots, style
 from rl_pbt.report.anytime import anytime_curves
 from rl_pbt.report.evidence import Evidence, read_evidence
-from rl_pbt.report.family_tree import family_tree
+from rl_pbt.report.family_tree import family_tree, has_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import schedules
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.web import document_of
 from rl_pbt.store.files import check_inside, write_durably, write_json
-from rl_pbt.store.history import copies, has_schedules
+from rl_pbt.store.history import has_schedules
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import counted
@@ -83,7 +83,7 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
             heading = f"{title}: {method}, seed {seed}"
             if has_schedules(history):
                 save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
-            if copies(history):
+            if has_tree(history):
                 save(family_tree(history, title=heading), _of(TREE, method, seed))
     return names
 

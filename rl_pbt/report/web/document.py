@@ -12,6 +12,7 @@ from typing import final
 from rl_pbt.errors import plain_text
 from rl_pbt.report import tables
 from rl_pbt.report.evidence import Evidence
+from rl_pbt.report.family_tree import has_tree
 from rl_pbt.report.style import COLOURS, colours
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.tables import Table
@@ -196,7 +197,7 @@ def _with_figures(population: Population, evidence: Evidence, history: History, 
         population,
         told=told,
         schedules=embedded(f"schedules-{index}", figures) if figures else None,
-        tree=embedded(f"tree-{index}", [tree_figure(history)]) if copied else None,
+        tree=embedded(f"tree-{index}", [tree_figure(history)]) if has_tree(history) else None,
         descent=tables.descent(history, evidence.words) if changed or copied else None,
     )
 
