@@ -1,4 +1,4 @@
-"""What the documentation site has beyond docs/: pages of other folders, the notebook as a page, and links that hold in both places.
+"""What the documentation site has beyond docs/: pages of other folders, the notebook as a page, links that hold in both places.
 
 The pages in docs/ are read in the repository too, where their links lead to files. Here a link leads to the page made of that
 file, and what is in the repository alone is named and not linked.
