@@ -115,6 +115,7 @@ def test_the_notebook_is_kept_with_what_it_printed_and_drew() -> None:
     assert not any("execution" in cell["metadata"] for cell in cells), "times change at each run: make notebook leaves them out"
 
 
+@pytest.mark.timeout(900)  # a minute, where nothing else runs
 def test_the_notebook_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", NOTEBOOK, "--output-dir", tmp_path]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
