@@ -142,7 +142,7 @@ class Run:
                     yield _row(history, method, seed, trial.proposal.id)
 
     def report(self) -> Path:
-        """Write summary.json, summary.md and the plots; the path of summary.md."""
+        """Write summary.json, summary.md, report.html and the plots; the path of summary.md."""
         write_report(self._run)
         return self.folder / "summary.md"
 
@@ -183,6 +183,7 @@ def tune(
     workers: int | None = None,
     executor: str | None = None,
     keep_population: bool = False,
+    track: str | None = None,
     quiet: bool = False,
     **settings: object,
 ) -> Run:
@@ -193,12 +194,14 @@ def tune(
     what each member may train for, `interval` what lies between two chances to copy, both in your own units. Other `settings`:
     `methods`, `population`, `seeds`, `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and
     the options of the methods. `workers`, `executor` ("inline", "processes") and the executor's options, such as `timeout`,
-    change no result, and a `quiet` run prints nothing. With `resume`, the run in that folder is continued, with a larger `budget`
-    also when it has ended: for that, `keep_population` leaves every member's last checkpoint. Raises UserError, one line, for
-    what cannot be.
+    change no result; nor does `track` ("wandb", "mlflow"), where curves are sent. A `quiet` run prints nothing. With `resume`,
+    the run in that folder is continued, with a larger `budget` also when it has ended: for that, `keep_population` leaves every
+    member's last checkpoint. Raises UserError, one line, for what cannot be.
     """
     given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})
-    where = _Where(out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, quiet=quiet)
+    where = _Where(
+        out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, track=track, quiet=quiet
+    )
     if isinstance(task, str):
         return _run({"task": task, **given}, where)
     return _run({"task": "own", "target": task, **given}, where, task)
@@ -212,6 +215,7 @@ def bench(
     workers: int | None = None,
     executor: str | None = None,
     keep_population: bool = False,
+    track: str | None = None,
     quiet: bool = False,
     **settings: object,
 ) -> Run:
@@ -220,7 +224,9 @@ def bench(
     `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, one line, for what cannot
     be.
     """
-    where = _Where(out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, quiet=quiet)
+    where = _Where(
+        out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, track=track, quiet=quiet
+    )
     return _run(settings if env is None else {"env": env, **settings}, where)
 
 
@@ -267,6 +273,7 @@ class _Where:
     workers: int | None
     executor: str | None
     keep_population: bool
+    track: str | None
     quiet: bool
 
 
@@ -278,7 +285,15 @@ def _run(given: Settings, where: _Where, task: type[Trainable] | None = None) ->
     if opened.finished:
         write_report(opened.folder)
         return Run(opened.folder.folder, task, env=env)
-    prepared = prepare(opened, where.workers, where.executor, how=how, keep_population=where.keep_population, make=_maker(task))
+    prepared = prepare(
+        opened,
+        where.workers,
+        where.executor,
+        how=how,
+        keep_population=where.keep_population,
+        track=where.track,
+        make=_maker(task),
+    )
     with owning(prepared) as owned:
         complete(owned, command=_script(), stream=io.StringIO() if where.quiet else sys.stdout)
     return Run(owned.opened.folder.folder, task, env=env)

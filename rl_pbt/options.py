@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass
+from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints, overload
 
@@ -28,6 +29,7 @@ READERS: Mapping[Kind, Callable[[str], object]] = {int: int, float: float, bool:
 
 MAPPINGS = (Mapping, dict)
 LARGEST = 2**53  # of whole numbers: up to here floats hold each of them
+_without_default: dict[type, tuple[str, ...]] = {}  # fields of dataclasses
 _types: dict[type, Mapping[str, Kind]] = {}  # of dataclasses that were asked for: finding them out takes a while
 
 
@@ -76,10 +78,18 @@ def built(cls: type[T], values: object) -> T:
     for name in values:
         if name not in kinds:
             raise BadSetting(name, f"is not a setting here: {near_names(name, kinds)}")
-    for name, one in fields_of(cls).items():
-        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+    for name in _required(cls):
+        if name not in values:
             raise BadSetting(name, f"is missing: say {in_words(kinds[name])}")
-    return cls(**{name: checked(name, value, kinds[name]) for name, value in values.items()})
+    return cls(**{name: _checker_of(kinds[name])(name, value) for name, value in values.items()})
+
+
+def _required(cls: type) -> tuple[str, ...]:
+    """The fields without a default."""
+    if cls not in _without_default:
+        missing = (MISSING, MISSING)
+        _without_default[cls] = tuple(n for n, one in fields_of(cls).items() if (one.default, one.default_factory) == missing)
+    return _without_default[cls]
 
 
 def plain(instance: DataclassInstance) -> dict[str, JSON]:
@@ -100,20 +110,44 @@ def as_json(value: object) -> JSON:
 
 def checked(name: str, value: object, kind: Kind) -> Any:
     """`value` as a field of that type holds it. Raises BadSetting."""
-    if value is None and NoneType in get_args(kind):
-        return None
+    return _checker_of(kind)(name, value)
+
+
+@cache  # a ledger has as many values as an interval has members, and looking at a type takes longer than at a value
+def _checker_of(kind: Kind) -> Callable[[str, object], Any]:
+    """What turns a value, given the name of its field, into one of that type."""
+    optional = NoneType in get_args(kind)
+    of_others = _checker_of_others(kind)
+
+    def check(name: str, value: object) -> Any:
+        return None if value is None and optional else of_others(name, value)
+
+    return check
+
+
+def _checker_of_others(kind: Kind) -> Callable[[str, object], Any]:
+    """The same for values other than None."""
+    plain_kind, alternatives = _without_none(kind), get_args(kind)
     if get_origin(kind) is Literal:
-        return _checked_word(name, value, get_args(kind))
+        return lambda name, value: _checked_word(name, value, alternatives)
     if get_origin(kind) is tuple:
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r:.100}")
-        return tuple(checked(name, entry, get_args(kind)[0]) for entry in value)
-    plain_kind = _without_none(kind)
+        return lambda name, value: _checked_list(name, value, kind)
     if (get_origin(plain_kind) or plain_kind) in MAPPINGS:
-        return _checked_mapping(name, value, *get_args(plain_kind)[1:])
+        return lambda name, value: _checked_mapping(name, value, *get_args(plain_kind)[1:])
     if isinstance(plain_kind, type) and is_dataclass(plain_kind):
-        return built(plain_kind, value)
-    return _checked_plain(name, value, kind)
+        return lambda name, value: built(plain_kind, value)
+    kinds = tuple(one for one in alternatives or (kind,) if one is not NoneType)
+    types = tuple(one for one in kinds if isinstance(one, type) and one in IN_WORDS)
+    if len(types) < len(kinds):  # declared as something else: taken as it is
+        return lambda name, value: value
+    return lambda name, value: _checked_plain(name, value, kind, types)
+
+
+def _checked_list(name: str, value: object, kind: Kind) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r:.100}")
+    check = _checker_of(get_args(kind)[0])
+    return tuple(check(name, entry) for entry in value)
 
 
 def _checked_word(name: str, value: object, words: Sequence[object]) -> object:
@@ -126,17 +160,14 @@ def _checked_mapping(name: str, value: object, kind: Kind = Any) -> Settings:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise BadSetting(name, f"must map names to values, but is {value!r:.100}")
     try:
-        return {key: checked(key, entry, kind) for key, entry in value.items()}
+        check = _checker_of(kind)
+        return {key: check(key, entry) for key, entry in value.items()}
     except BadSetting as error:
         raise BadSetting(name, f"has a wrong value: {error}") from None
 
 
-def _checked_plain(name: str, value: object, kind: Kind) -> object:
-    """Of a plain type or of one of several, None apart; what is declared as something else is taken as it is."""
-    kinds = tuple(one for one in get_args(kind) or (kind,) if one is not NoneType)
-    types = tuple(one for one in kinds if isinstance(one, type) and one in IN_WORDS)
-    if len(types) < len(kinds):
-        return value
+def _checked_plain(name: str, value: object, kind: Kind, types: tuple[type, ...]) -> object:
+    """Of a plain type or of one of several, None apart."""
     if isinstance(value, bool) and bool not in types:  # a bool is an int
         raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
     if not isinstance(value, types) and not (float in types and isinstance(value, int)):

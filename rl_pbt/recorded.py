@@ -66,7 +66,7 @@ def history_of(run: RunFolder, config: RunConfig, method: str, seed: int) -> His
     """What a ledger of a run holds so far, its hyperparameters held to the ranges. Raises UserError, naming the file."""
     history, space = read_history(run, method, seed), config.space
     trials = (trial.proposal for trial in (*history.trials, *history.judged_again))
-    for proposal in (*trials, *history.pending):
+    for proposal in (*trials, *(pending.proposal for pending in history.pending)):
         if wrong := wrong_hypers(space, proposal.hypers):
             where = run.ledger(method, seed).path
             raise UserError(f"{where} is damaged (proposal {proposal.id} {wrong}): restore the file from a copy")

@@ -31,8 +31,10 @@ from rl_pbt.making import (
     plan_of,
 )
 from rl_pbt.named_code import check_code
+from rl_pbt.observers import TRACKERS, check_tracker
+from rl_pbt.observers.curves import Curves, Sink
 from rl_pbt.observers.standing import Outline
-from rl_pbt.observers.tensorboard import TensorBoard
+from rl_pbt.observers.tensorboard import TensorBoard, add_pictures
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
@@ -150,6 +152,7 @@ class Prepared:
     executor: str
     executor_options: ExecutorOptions
     keep_population: bool = False
+    track: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -164,14 +167,16 @@ def prepare(
     *,
     how: Settings = NOTHING,
     keep_population: bool = False,
+    track: str | None = None,
     make: Callable[[RunConfig, int], Task] = make_task,
 ) -> Prepared:
     """The task of a run, made for that many workers, and every method tried: what cannot work fails before a folder is made.
 
-    `how` are options of the executor. With `keep_population` all checkpoints are left from which the run can be extended. Raises
-    UserError.
+    `how` are options of the executor. With `keep_population` all checkpoints are left from which the run can be extended; `track`
+    names a tracker to which curves are sent. Raises UserError.
     """
     check_workers(workers)
+    check_tracker(track)
     config = opened.config
     workers = workers or (1 if executor == "inline" else default_workers(config))
     executor = executor or default_executor(workers)
@@ -186,6 +191,7 @@ def prepare(
         executor=executor,
         executor_options=options,
         keep_population=keep_population,
+        track=track,
     )
 
 
@@ -221,17 +227,22 @@ def _made(folder: Path, *, numbered: bool) -> Path:
 def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> Summary:
     """`execute` what is left to do of a run that this process owns, and report it; also what was done until it failed, or was
     interrupted, which passes on."""
-    from rl_pbt.report import write_report  # noqa: PLC0415 - plots take longer to load than all else
+    from rl_pbt.report import pictures_of, write_report  # noqa: PLC0415 - plots take longer to load than all else
 
-    folder = prepared.opened.folder
-    if not prepared.finished:
-        try:
-            execute(prepared, command=command, stream=stream)
-        except (Exception, KeyboardInterrupt):
-            with suppress(UserError):  # what came first says more
-                write_report(folder)
-            raise
-    return write_report(folder)
+    folder, config = prepared.opened.folder, prepared.opened.config
+    if prepared.finished:
+        return write_report(folder)
+    try:
+        execute(prepared, command=command, stream=stream)
+    except (Exception, KeyboardInterrupt):
+        with suppress(UserError):  # what came first says more
+            write_report(folder)
+        raise
+    summary = write_report(folder)
+    for name in config.methods:
+        for seed in config.seeds:
+            add_pictures(folder, name, seed, pictures_of(folder, name, seed))
+    return summary
 
 
 def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> None:
@@ -319,8 +330,7 @@ def _outline(prepared: Prepared) -> Outline:
 def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int, restored: list[int]) -> None:
     config, folder = prepared.opened.config, prepared.opened.folder
     folder.check_inside(name, seed)
-    about: Hypers = {"method": name, "seed": seed, "population": config.population}
-    board = TensorBoard(folder.method_folder(name, seed), config.space, words=words_of(config), about=about)
+    curves = Curves(config.space, words=words_of(config), sinks=_sinks(prepared, name, seed))
     progress.begin(name, seed)
     first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
     search = Search(
@@ -337,11 +347,22 @@ def _search(prepared: Prepared, executor: Executor, progress: Progress, name: st
         test_episodes=config.test_episodes,
         budget=plan_of(first, prepared.task).total,
         anytime_tests=config.anytime_tests,
-        observers=(board, progress),
+        observers=(curves, progress),
         say=progress.say,
     )
     try:
         search.run()
     finally:
-        board.close()
+        curves.close()
         restored.append(search.restorer.units)
+
+
+def _sinks(prepared: Prepared, name: str, seed: int) -> list[Sink]:
+    """Where the curves of one method and seed are drawn."""
+    config, folder = prepared.opened.config, prepared.opened.folder
+    title = task_type(config.task).title(config.task_options)
+    about: Hypers = {"method": name, "seed": seed, "population": config.population, "task": title}
+    sinks: list[Sink] = [TensorBoard(folder, name, seed, config.space, words=words_of(config), about=about)]
+    if prepared.track is not None:
+        sinks.append(TRACKERS[prepared.track].make(folder, name, seed, config=config.to_json(), about=about))
+    return sinks

@@ -15,6 +15,7 @@ from rl_pbt.cli.toml import read_toml
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.executors import EXECUTORS
+from rl_pbt.observers import TRACKERS
 from rl_pbt.options import in_words, types_of
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
@@ -51,7 +52,7 @@ METAVARS = {
 }
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 # What is not a setting: where and how to run, which changes no result.
-OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "dry_run", "program")
+OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "track", "dry_run", "program")
 
 
 def _flag(setting: str) -> str:
@@ -98,6 +99,8 @@ def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     output("--out", type=Path, metavar="DIR", help="the run's own folder (default: results/NAME/TIME)")
     keep = "keep every member's last checkpoint, so that the budget can be extended"
     output("--keep-population", action="store_true", help=keep)
+    track = f"send curves to a service, too, one of: {', '.join(TRACKERS)}; never changes a result"
+    output("--track", metavar="NAME", help=track)
     output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and stop")
 
 

@@ -12,10 +12,12 @@ from rl_pbt.cli.ahead import begin_loading, look_ahead
 from rl_pbt.cli.arguments import build_parser, settings_of, split_program
 from rl_pbt.cli.dry_run import plan_lines
 from rl_pbt.cli.parser import in_flags
+from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import exit_status
 from rl_pbt.making import for_executor
+from rl_pbt.observers import check_tracker
 from rl_pbt.running import Prepared, complete, open_run, owning, prepare
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
@@ -45,14 +47,24 @@ def train(words: Sequence[str], program: str) -> None:
     if trained and args.task is None:
         args.task = "command"
     settings, how = for_executor(settings_of(args))
+    check_tracker(args.track)
     if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
+        if sys.stdout.isatty():
+            print("loading ...", flush=True)  # what comes next takes seconds
         begin_loading()
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
         raise_again()
         print(f"{shown(opened.folder.folder)} is finished: rebuilding its report")
     else:
-        prepared = prepare(opened, args.workers, args.executor or "processes", how=how, keep_population=args.keep_population)
+        prepared = prepare(
+            opened,
+            args.workers,
+            args.executor or "processes",
+            how=how,
+            keep_population=args.keep_population,
+            track=args.track,
+        )
         raise_again()
         if args.dry_run:
             print("\n".join(plan_lines(opened.config, prepared.task, prepared.workers)))
@@ -69,7 +81,10 @@ def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
     """The run of this process, from its first line on the terminal to its last."""
     folder, config = owned.opened.folder, owned.opened.config
     again = shlex.join([*program.split(), "--resume", shown(folder.folder), *_code_in_words(config)])
-    print(f"run {shown(folder.folder)}; stop it with Ctrl-C, resume with: {again}", flush=True)
+    if owned.opened.manifest is None:
+        print(f"run {shown(folder.folder)}; stop it with Ctrl-C, resume with: {again}", flush=True)
+    else:
+        print(f"resuming {shown(folder.folder)}: {where_it_stands(folder, config)}", flush=True)
     try:
         summary = complete(owned, command=shlex.join([*program.split(), *words]))
     except KeyboardInterrupt:

@@ -117,7 +117,7 @@ def _verdicts(summary: Summary) -> Iterator[Text]:
 def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[tuple[str, str]]:
     """What each is for, and the command."""
     folder, options = shown(run.folder), manifest.config.task_options
-    commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", folder])}
+    commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", shown(run.curves)])}
     if "env" in options and any(method.test_return for method in summary.methods.values()):
         commands["watch"] = f"{COMMAND.sub('play', program)} {shlex.quote(folder)}"
         first = next(iter(summary.methods.values()))

@@ -9,8 +9,8 @@ HEAD = """# Options
 
 Made by `python -m rl_pbt.cli.options_page` from what `python -m rl_pbt.bench --help` says. Every one of them but `--config`,
 `--dry-run` and `--version` is a keyword of `rl_pbt.bench` and `rl_pbt.tune` too, with underscores for hyphens; and a key of a
-TOML file, but for these, `--workers`, `--executor`, `--resume`, `--out` and `--keep-population`. Defaults of an environment are
-those of its family, which `--dry-run` prints.
+TOML file, but for these, `--workers`, `--executor`, `--resume`, `--out`, `--track` and `--keep-population`. Defaults of an
+environment are those of its family, which `--dry-run` prints.
 """
 
 

@@ -1,9 +1,7 @@
-"""TensorBoard, written from results: one run a member, one for the population, one for the winner's line of descent.
+"""TensorBoard's files: in RUN/tensorboard a run for each method and seed, in RUN/tensorboard_members one for each member.
 
-The x axis is in the units of the task. The population is drawn against all that it has spent, evaluation included, so that
-methods lie over one another at equal compute; `charts/`, which comes first on the page, has what to compare them by. Members are
-drawn against the units that their slot has trained for, which never fall, as the training age of one that copies a younger donor
-would. Nothing is read back from these files: a resumed run deletes them and writes them again from the ledger.
+They lie apart because a page of all members hides the curves that the methods are compared by. Nothing is read back from these
+files: a resumed run deletes them and writes them again from the ledger.
 
 The writer comes with torch, which is loaded for the first result: a training without torch need not wait for it to start.
 """
@@ -12,135 +10,120 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from statistics import fmean, median
 from typing import TYPE_CHECKING, final
 
-from rl_pbt.records import FinalTest, Hypers, Proposal, Result
-from rl_pbt.space import Space, spread
-from rl_pbt.store.lineage import Lineage
+from rl_pbt.observers.curves import BEST, MEDIAN, range_tags, ranged, test_tag
+from rl_pbt.records import Hypers
+from rl_pbt.space import Space
+from rl_pbt.store.files import check_inside
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import value_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-FOLDER_NAME = "tensorboard"
+PNG, SIZE_ENDS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 24  # how such a file begins, and where its width and height end
+# The page of hyperparameters sorts its columns, and shows five of them before any is asked for.
+SHOWN_FIRST = frozenset({"method", "seed"})
+RGBA = 4  # as TensorBoard calls it
 
 
 @final
 class TensorBoard:
-    """An observer of one method and seed, which writes to `folder`. Close it to flush.
+    """A sink for the curves of one method and seed of a run.
 
-    `about` is what the page of hyperparameters says of the run, beside those of its winner. Tags of the training's own metrics
-    stay as they are; where the unit is a frame, the speed is called `time/fps` as Stable-Baselines3 does.
+    `about` is what the page of hyperparameters says of it, beside those of its winner. Raises UserError where a link would lead
+    out of the run's folder.
     """
 
-    def __init__(self, folder: Path, space: Space, *, words: Words, about: Hypers) -> None:
-        self._folder = folder / FOLDER_NAME
-        _delete_events(self._folder)
-        self._space = space
-        self._speed_tag = "time/fps" if words.short_unit == "frame" else f"time/{_in_tag(words.short_units)}_per_s"
-        self._test_tag = f"charts/test_{_in_tag(words.score)}"
+    def __init__(self, run: RunFolder, method: str, seed: int, space: Space, *, words: Words, about: Hypers) -> None:
+        self._run = run.folder
+        self._population_folder = run.tensorboard(method, seed)
+        self._members_folder = run.tensorboard_members(method, seed)
+        run.check_inside(method, seed)
+        for folder in (self._population_folder, self._members_folder, run.old_tensorboard(method, seed)):
+            _delete_events(folder)
+        self._layout = _layout(space, words)
         self._about = about
-        self._writers: dict[str, SummaryWriter] = {}
-        self._lineage = Lineage()  # of the finished proposals
-        self._results: dict[int, Result] = {}
-        self._standing: dict[int, Proposal] = {}  # each member's newest finished proposal
-        self._units: dict[int, int] = {}  # that each member's slot has trained for
-        self._spent = 0  # units, by the whole population
-        self._unseen = 0  # results since the population was last drawn
+        self._writers: dict[Path, SummaryWriter] = {}
 
-    def proposed(self, proposals: Sequence[Proposal]) -> None:
-        """Draw the population as it stood, and write down who copies whom."""
-        self._population()
-        for proposal in proposals:
-            donor = self._lineage.donor(proposal)
-            if donor is None:
-                continue
-            before = donor if proposal.hypers_from is not None else self._standing[proposal.member]
-            moved = [
-                f"{name} {value_text(before.hypers[name])} -> {value_text(value)}"
-                for name, value in sorted(proposal.hypers.items())
-            ]
-            text = f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
-            self._writer("population").add_text("exploit", text, self._spent)
+    def population(self, values: Mapping[str, float], units: int) -> None:
+        """Points of the run that bears the method's name."""
+        _scalars(self._writer(self._population_folder), values, units)
 
-    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A point on each curve of the member; final re-evaluations have none."""
-        self._spent += result.cost.units
-        if not proposal.trains:
-            return
-        self._lineage.add(proposal)
-        self._results[proposal.id] = result
-        self._standing[proposal.member] = proposal
-        self._unseen += 1
-        units = self._units[proposal.member] = self._units.get(proposal.member, 0) + proposal.units
-        writer = self._writer(f"member-{proposal.member:02d}")
-        scalars = {**result.metrics, **_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}
-        if result.cost.wall_s > 0:
-            scalars[self._speed_tag] = result.cost.units / result.cost.wall_s
-        _scalars(writer, scalars, units)
-        if result.failure is not None:
-            writer.add_text("failure", result.failure, units)
+    def winner(self, values: Mapping[str, float], units: int) -> None:
+        """Points in the same run, with tags of their own."""
+        self.population(values, units)
 
-    def _population(self) -> None:
-        """The members as they stand, whenever the method asks for more."""
-        if not self._unseen:
-            return
-        self._unseen = 0
-        writer = self._writer("population")
-        units = self._spent
-        standing = [proposal for _, proposal in sorted(self._standing.items())]
-        results = [self._results[proposal.id] for proposal in standing]
-        if fitness := [result.fitness for result in results if result.fitness is not None]:
-            told = {"charts/best_fitness": max(fitness), "charts/median_fitness": median(fitness)}
-            _scalars(writer, {**told, "diversity/fitness": max(fitness) - min(fitness)}, units)
-        for name, dimension in self._space.dimensions.items():
-            diversity = spread(dimension, [proposal.hypers[name] for proposal in standing])
-            writer.add_scalar(f"diversity/{name}", diversity, units)
-        founders = len({self._lineage.founder(proposal.id) for proposal in standing})
-        writer.add_scalar("diversity/surviving_founders", founders, units)
+    def member(self, member: int, values: Mapping[str, float], units: int) -> None:
+        """Points in the member's own run."""
+        _scalars(self._writer(self._member_folder(member)), values, units)
 
-    def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """A point of the anytime curve, which the test of the winner ends."""
-        if test.returns:
-            self._writer("winner").add_scalar(self._test_tag, fmean(test.returns), units)
+    def note(self, tag: str, text: str, units: int, *, member: int | None = None) -> None:
+        """A text of the population or of a member."""
+        folder = self._population_folder if member is None else self._member_folder(member)
+        self._writer(folder).add_text(tag, text, units)
 
-    def tested(self, test: FinalTest) -> None:
-        """Draw the winner's ancestor curve, and write its hyperparameters, first and last, for the HParams page."""
+    def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
+        """A row of the page of hyperparameters."""
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 - loads torch
 
-        assert test.proposal is not None, "a winner is tested here, and no baseline"
-        self._population()
-        line = self._lineage.line(test.proposal)
-        writer = self._writer("winner")
-        for proposal in line:
-            result = self._results[proposal.id]
-            _scalars(writer, {**_hyper_scalars(proposal.hypers), **_fitness_scalars(result)}, result.lineage_units)
-        ends = {"first": line[0], "last": line[-1]}
-        hypers = {f"{end}/{name}": value for end, proposal in ends.items() for name, value in proposal.hypers.items()}
-        about = {f"about/{name}": value for name, value in self._about.items()}  # columns are sorted: it comes first
-        tested = {self._test_tag: fmean(test.returns)} if test.returns else {}
-        # The page takes the values of these from the curves of the same writer.
-        for summary in hparams({**about, **hypers}, {**tested, "fitness": 0.0}):  # type: ignore[no-untyped-call]
-            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
-        _scalars(writer, tested, self._spent)
+        about = {f"{'about' if name in SHOWN_FIRST else 'run'}/{name}": value for name, value in self._about.items()}
+        # The page takes the values of scores from the curves of the same run.
+        for summary in hparams({**about, **hypers}, dict(scores)):  # type: ignore[no-untyped-call]
+            self._writer(self._population_folder)._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Flush everything to disk."""
-        self._population()
         for writer in self._writers.values():
             writer.close()
 
-    def _writer(self, name: str) -> SummaryWriter:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - loads torch
+    def _member_folder(self, member: int) -> Path:
+        return self._members_folder / f"{member:02d}"
 
-        if name not in self._writers:
-            self._writers[name] = SummaryWriter(str(self._folder / name))
-        return self._writers[name]
+    def _writer(self, folder: Path) -> SummaryWriter:
+        if folder not in self._writers:
+            self._writers[folder] = _opened(self._run, folder)
+            if folder == self._population_folder:
+                self._writers[folder].add_custom_scalars(self._layout)
+        return self._writers[folder]
+
+
+def add_pictures(run: RunFolder, method: str, seed: int, pictures: Mapping[str, bytes]) -> None:
+    """PNG files, by name, beside the curves of one method and seed."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415 - as the writer
+
+    drawn = {name: png for name, png in pictures.items() if png.startswith(PNG) and len(png) > SIZE_ENDS}
+    if not drawn:
+        return
+    writer = _opened(run.folder, run.tensorboard(method, seed))
+    for name, png in drawn.items():
+        width, height = struct.unpack(">II", png[len(PNG) : SIZE_ENDS])
+        image = Summary.Image(height=height, width=width, colorspace=RGBA, encoded_image_string=png)
+        summary = Summary(value=[Summary.Value(tag=f"plots/{name}", image=image)])
+        writer._get_file_writer().add_summary(summary, 0)  # type: ignore[no-untyped-call]
+    writer.close()
+
+
+def _opened(run: Path, folder: Path) -> SummaryWriter:
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - loads torch
+
+    return SummaryWriter(str(check_inside(run, *folder.relative_to(run).parts)))
+
+
+def _layout(space: Space, words: Words) -> dict[str, dict[str, list[object]]]:
+    """The page of custom scalars, the same for all methods: its charts show them over one another."""
+    compared = {"best fitness": BEST, "median fitness": MEDIAN, f"test {words.score}, held out": test_tag(words)}
+    ranges: dict[str, list[object]] = {}
+    for name in ranged(space):
+        low, middle, high = range_tags(name)
+        ranges[name] = ["Margin", [middle, low, high]]
+    charts: dict[str, list[object]] = {title: ["Multiline", [f"^{re.escape(tag)}$"]] for title, tag in compared.items()}
+    return {"methods at equal compute": charts, "hyperparameters in the population: smallest, median, largest": ranges}
 
 
 def _delete_events(folder: Path) -> None:
@@ -152,22 +135,10 @@ def _delete_events(folder: Path) -> None:
         for name in folders:
             with suppress(OSError):  # something else is in it, or it is a link
                 Path(root, name).rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
-def _in_tag(noun: str) -> str:
-    """Letters that TensorBoard takes in a tag."""
-    return re.sub(r"[^\w.-]+", "_", noun)
-
-
-def _hyper_scalars(hypers: Hypers) -> dict[str, float]:
-    """Those that are numbers, by tag."""
-    return {f"hypers/{name}": value for name, value in hypers.items() if not isinstance(value, str)}
-
-
-def _fitness_scalars(result: Result) -> dict[str, float]:
-    return {} if result.fitness is None else {"fitness": result.fitness}
-
-
-def _scalars(writer: SummaryWriter, scalars: Mapping[str, float], units: int) -> None:
-    for tag, value in sorted(scalars.items()):
+def _scalars(writer: SummaryWriter, values: Mapping[str, float], units: int) -> None:
+    for tag, value in sorted(values.items()):
         writer.add_scalar(tag, value, units)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rl_pbt.report.summary import Summary
-    from rl_pbt.report.writing import page_path, summarise, write_report
+    from rl_pbt.report.writing import page_path, pictures_of, summarise, write_report
 
-__all__ = ["Summary", "page_path", "summarise", "write_report"]
+__all__ = ["Summary", "page_path", "pictures_of", "summarise", "write_report"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""`summary.json`, `summary.md` and plots of a run, from its manifest and ledgers alone."""
+"""`summary.json`, `summary.md`, `report.html` and plots of a run, from its manifest and ledgers alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import schedules
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
+from rl_pbt.report.web import document_of
 from rl_pbt.store.files import check_inside, write_durably, write_json
 from rl_pbt.store.history import copies, has_schedules
 from rl_pbt.store.run import RunFolder
@@ -22,6 +23,7 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import counted
 
 PLOTS = "plots"
+OF_POPULATIONS = SCHEDULES, TREE = "schedules", "family-tree"  # pictures of one method and seed
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
@@ -31,19 +33,30 @@ def summarise(run: RunFolder) -> Summary:
 
 
 def write_report(run: RunFolder) -> Summary:
-    """`summarise`, and write summary.json, summary.md and the plots; the same manifest and ledgers give the same bytes."""
+    """`summarise`, and write it as data, as pages and as plots; the same manifest and ledgers give the same bytes."""
     check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)
     summary = summary_of(evidence)
     write_json(run.folder / "summary.json", summary.to_json())
     figures = _draw(run, evidence)
-    write_durably(page_path(run), page_of(evidence, summary, figures).encode())
+    write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())
+    write_durably(page_path(run), document_of(evidence, summary).encode())
     return summary
 
 
+def pictures_of(run: RunFolder, method: str, seed: int) -> dict[str, bytes]:
+    """The family tree and the schedules of one population, as `write_report` drew them: PNG files, by a name for each."""
+    paths = {name: check_inside(run.folder, PLOTS, f"{_of(name, method, seed)}.png") for name in OF_POPULATIONS}
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+
+
+def _of(name: str, method: str, seed: int) -> str:
+    return f"{name}-{method}-seed-{seed}"
+
+
 def page_path(run: RunFolder) -> Path:
-    """Where the page of a run is, or will be."""
-    return run.folder / "summary.md"
+    """Where the page of a run is that a browser shows, or will be."""
+    return run.folder / "report.html"
 
 
 def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
@@ -69,9 +82,9 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
         for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
             heading = f"{title}: {method}, seed {seed}"
             if has_schedules(history):
-                save(schedules(history, space, title=heading, words=words), f"schedules-{method}-seed-{seed}")
+                save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if copies(history):
-                save(family_tree(history, title=heading), f"family-tree-{method}-seed-{seed}")
+                save(family_tree(history, title=heading), _of(TREE, method, seed))
     return names
 
 

@@ -22,6 +22,15 @@ from rl_pbt.store.run import RunFolder
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A proposal without a result, asked for when so many trainings had one."""
+
+    proposal: Proposal
+    asked_after: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
     """The test of the member that led when the population had spent so many `units`."""
 
@@ -40,7 +49,7 @@ class History:
 
     trials: tuple[Trial, ...] = ()
     judged_again: tuple[Trial, ...] = ()
-    pending: tuple[Proposal, ...] = ()
+    pending: tuple[Pending, ...] = ()
     chosen: int | None = None
     incumbents: tuple[Incumbent, ...] = ()
     test: FinalTest | None = None
@@ -69,7 +78,8 @@ class History:
         """Trials cut wherever the method asked for more: generations, where it waited for all. One underway is left out."""
         cuts = sorted({trial.asked_after for trial in self.trials} | {0, len(self.trials)})
         rounds = [self.trials[start:end] for start, end in pairwise(cuts)]
-        return rounds[:-1] if any(proposal.trains for proposal in self.pending) else rounds
+        underway = any(one.proposal.trains and one.asked_after <= cuts[-2] for one in self.pending) if rounds else False
+        return rounds[:-1] if underway else rounds
 
 
 def judged(history: History, proposal: int) -> Result:
@@ -321,7 +331,11 @@ class Reader:
         return History(
             trials=tuple(trial for trial in done if trial.proposal.trains),
             judged_again=tuple(trial for trial in done if not trial.proposal.trains),
-            pending=tuple(proposal for proposal, _ in self.proposed.values() if proposal.id not in self.trials),
+            pending=tuple(
+                Pending(proposal=proposal, asked_after=known)
+                for proposal, known in self.proposed.values()
+                if proposal.id not in self.trials
+            ),
             chosen=self.chosen,
             incumbents=tuple(self.incumbents),
             test=self.test,

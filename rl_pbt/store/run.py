@@ -21,13 +21,19 @@ from rl_pbt.store.manifest import Manifest, Status
 from rl_pbt.store.owner import holder
 
 RunStatus: TypeAlias = Status | Literal["killed"]
-LEDGER, CHECKPOINTS, TENSORBOARD = "ledger.jsonl", "checkpoints", "tensorboard"
+LEDGER, CHECKPOINTS = "ledger.jsonl", "checkpoints"
+TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
 
 
 def digest(config: RunConfig) -> str:
     """A fingerprint of a configuration without its budget, which can be extended."""
     fields = {name: value for name, value in config.to_json().items() if name != "budget"}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def search_name(method: str, seed: int) -> str:
+    """What the curves of one method and seed are called: short, for legends."""
+    return f"{method}-s{seed}"
 
 
 @final
@@ -59,9 +65,27 @@ class RunFolder:
 
     def check_inside(self, method: str, seed: int) -> None:
         """Raises UserError where something that a search would write is a symbolic link, which may lead out of this folder."""
-        names = self.method_folder(method, seed).relative_to(self.folder).parts
-        for name in (LEDGER, CHECKPOINTS, TENSORBOARD):
-            check_inside(self.folder, *names, name)
+        here = self.method_folder(method, seed)
+        curves = (self.tensorboard(method, seed), self.tensorboard_members(method, seed), self.old_tensorboard(method, seed))
+        for path in (here / LEDGER, here / CHECKPOINTS, *curves):
+            check_inside(self.folder, *path.relative_to(self.folder).parts)
+
+    @property
+    def curves(self) -> Path:
+        """What TensorBoard is pointed at: all methods and seeds, without their members."""
+        return self.folder / TENSORBOARD
+
+    def tensorboard(self, method: str, seed: int) -> Path:
+        """The curves of one population, in a folder whose name is that of the run that TensorBoard shows."""
+        return self.curves / search_name(method, seed)
+
+    def tensorboard_members(self, method: str, seed: int) -> Path:
+        """The curves of its members, a folder each."""
+        return self.folder / TENSORBOARD_MEMBERS / search_name(method, seed)
+
+    def old_tensorboard(self, method: str, seed: int) -> Path:
+        """Where all of them were before."""
+        return self.method_folder(method, seed) / TENSORBOARD
 
     def ledger(self, method: str, seed: int, config: RunConfig | None = None) -> Ledger:
         """The events of one method and seed; with the configuration of the run, one that can be continued."""

@@ -16,9 +16,11 @@ import pytest
 from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
 from rl_pbt.cli.arguments import build_parser
+from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.search import METHODS
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.defaults import defaults_of
 
 PROGRAM = "python -m rl_pbt.bench"
@@ -147,7 +149,8 @@ def test_a_run_leaves_what_the_readme_says(finished: Path) -> None:
         spent = seed["cost"]["train_units"] + seed["cost"]["eval_units"]
         assert seed["budget"] == 1600 and spent > 0 and len(seed["test_returns"]) == 2
         assert len(list((finished / method / "seed-0" / "checkpoints").iterdir())) == 1
-        assert list((finished / method / "seed-0" / "tensorboard").rglob("events.out.tfevents.*"))
+        assert list((finished / "tensorboard" / f"{method}-s0").glob("events.out.tfevents.*"))
+        assert len(list((finished / "tensorboard_members" / f"{method}-s0").glob("*/events.out.tfevents.*"))) == 2
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["status"] == "finished" and manifest["config"]["task_options"]["env"] == "CartPole-v1"
     assert (finished / "summary.md").exists() and list((finished / "plots").glob("*.png"))
@@ -253,6 +256,8 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: si
     assert process.returncode == 130 and "Traceback" not in said
     assert f"--resume {out}" in said
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
+    stands = where_it_stands(RunFolder(out), RunFolder(out).manifest().config)
+    assert re.match(r"pbt, seed 0, generation \d+/200; \d+ % of the budget spent", stands)
 
 
 def test_the_manifest_names_every_option_of_the_agent(finished: Path) -> None:

@@ -17,7 +17,19 @@ from rl_pbt.making import configure
 from rl_pbt.space import parse_dimension
 
 PROGRAM = "python -m rl_pbt.bench"
-HEAVY = ("torch", "scipy", "gymnasium", "ale_py", "matplotlib", "tensorboard", "pandas", "stable_baselines3", "optuna")
+HEAVY = (
+    "torch",
+    "scipy",
+    "gymnasium",
+    "ale_py",
+    "matplotlib",
+    "tensorboard",
+    "pandas",
+    "stable_baselines3",
+    "optuna",
+    "wandb",
+    "mlflow",
+)
 SCRIPT = f"""
 import sys
 from multiprocessing import forkserver

@@ -127,13 +127,19 @@ LINKS = {
     "a seed": ("pbt/seed-0", "project"),
     "a method": ("pbt", "project"),
     "checkpoints": ("pbt/seed-0/checkpoints", "project/checkpoints"),
-    "tensorboard": ("pbt/seed-0/tensorboard", "project/tensorboard"),
+    "tensorboard": ("tensorboard", "project/tensorboard"),
+    "tensorboard of a search": ("tensorboard/pbt-s0", "project/tensorboard"),
+    "tensorboard of members": ("tensorboard_members", "project/tensorboard"),
+    "tensorboard of a member": ("tensorboard_members/pbt-s0/00", "project/tensorboard"),
+    "tensorboard as it was": ("pbt/seed-0/tensorboard", "project/tensorboard"),
+    "a picture": ("plots/schedules-random-seed-0.png", "token"),
     "a ledger": ("pbt/seed-0/ledger.jsonl", "token"),
     "a ledger to nothing": ("pbt/seed-0/ledger.jsonl", "created"),
     "plots": ("plots", "project"),
     "a plot": ("plots/test_scores.png", "token"),
     "the summary": ("summary.json", "token"),
     "the page": ("summary.md", "token"),
+    "the page for a browser": ("report.html", "token"),
     "the manifest": ("manifest.json", "manifest.json"),
     "a lock": (".lock", "token"),
 }
@@ -164,6 +170,7 @@ def test_foreign_files_in_our_folders_stay(desk: Path) -> None:
     interrupted(sent)
     foreign = ["pbt/seed-0/checkpoints/notes.txt", "pbt/seed-0/checkpoints/best_weights.safetensors", "pbt/seed-0/notes.txt",
                "pbt/seed-0/checkpoints/.hidden", "pbt/seed-0/tensorboard/mine.txt", "pbt/seed-0/tensorboard/member-00/mine.txt",
+               "tensorboard/mine.txt", "tensorboard/pbt-s0/mine.txt", "tensorboard_members/pbt-s0/00/mine.txt",
                "plots/mine.png", "notes.txt"]  # fmt: skip
     for name in foreign:
         (sent / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,4 +202,6 @@ def test_what_a_page_and_a_terminal_show_is_harmless(text: str, desk: Path) -> N
         outside_code = "".join(page.split("Made by ")[0])
         assert "<img" not in outside_code and "](javascript" not in outside_code
         assert "\n# heading" not in page and "\x1b" not in page
+        html = (desk / "sent/report.html").read_text()
+        assert "<img" not in html and "\x1b" not in html
     assert not os.path.exists(desk / "x")

@@ -129,7 +129,7 @@ def test_the_end_is_a_table_and_nothing_of_the_screen_is_left(tmp_path: Path) ->
     seen = session(tmp_path, columns=100, lines=40, members=4, pause_s=0.2)
     end = "\n".join(seen.end)
     assert "total" not in end and "momentum" in end and "test score" in end
-    assert "report  results/run/" in end and "curves  tensorboard --logdir results/run" in end
+    assert "report  results/run/" in end and "curves  tensorboard --logdir results/run/tensorboard" in end
     assert end.count("rl_pbt ·") == 0
 
 

@@ -332,7 +332,7 @@ def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path) -> None:
     contents = []
     for _ in range(2):
         report.write_report(run)
-        contents.append({p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.suffix in (".json", ".md", ".png")})
+        contents.append({p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.suffix in (".json", ".md", ".html", ".png")})
     assert contents[0] == contents[1]
     json.loads(contents[0]["summary.json"])
 
@@ -347,7 +347,8 @@ def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Pat
     assert set(rows) == {"pbt", "random"} and "learning_rate" in rows["pbt"]
     verdict = report.summarise(run).comparison.verdict
     assert verdict in " ".join(" ".join(lines).split())
-    assert f"report  {tmp_path / 'summary.md'}" in lines and f"curves  tensorboard --logdir {tmp_path}" in lines
+    assert f"report  {tmp_path / 'report.html'}" in lines
+    assert f"curves  tensorboard --logdir {tmp_path / 'tensorboard'}" in lines
     assert f"watch   rl-pbt play {tmp_path}" in lines
 
 
@@ -371,7 +372,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     make_run(tmp_path / "run")
     command = [sys.executable, "-m", "rl_pbt.report"]
     done = subprocess.run([*command, tmp_path / "run"], capture_output=True, text=True, check=True)
-    assert f"report  {tmp_path / 'run' / 'summary.md'}" in [line.rstrip() for line in done.stdout.splitlines()]
+    assert f"report  {tmp_path / 'run' / 'report.html'}" in [line.rstrip() for line in done.stdout.splitlines()]
     failed = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ") and "is not a run" in failed.stderr and len(failed.stderr.splitlines()) == 1

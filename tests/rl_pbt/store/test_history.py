@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rl_pbt.records import Cost, Proposal, Result, Trial
 from rl_pbt.store.history import (
     History,
+    Pending,
     ancestor_curve,
     best_fitness_curve,
     copies,
@@ -62,8 +63,12 @@ def test_descent_walks_through_the_copy() -> None:
 
 def test_best_fitness_counts_all_units_and_whole_generations() -> None:
     assert best_fitness_curve(History(trials=FAMILY)) == [(21, 5.0), (46, 7.0), (75, 6.0)]
-    going_on = History(trials=FAMILY[:-1], pending=(FAMILY[-1].proposal,))
+    going_on = History(trials=FAMILY[:-1], pending=(Pending(proposal=FAMILY[-1].proposal, asked_after=4),))
     assert best_fitness_curve(going_on) == [(21, 5.0), (46, 7.0)]
+    both_pending = tuple(Pending(proposal=one.proposal, asked_after=4) for one in FAMILY[-2:])
+    assert best_fitness_curve(History(trials=FAMILY[:-2], pending=both_pending)) == [(21, 5.0), (46, 7.0)]
+    begun = History(pending=(Pending(proposal=FAMILY[0].proposal, asked_after=0),))
+    assert begun.rounds == [] and best_fitness_curve(begun) == []
     all_failed = History(trials=(*FAMILY[:3], trial(3, 1, 1, 1, None, 20)))
     assert best_fitness_curve(all_failed) == [(21, 5.0)]
     assert best_fitness_curve(History()) == []

@@ -1,0 +1,69 @@
+"""Weights & Biases: a run there for each method and seed, in one group, so that its charts show methods over one another.
+
+Curves are logged as they come, and not read from TensorBoard's files: synchronised, each of those has its folder in front of its
+tags, and no two methods would share a chart. Members stay in TensorBoard: their curves are of interest beside each other alone.
+`WANDB_MODE=offline`, `WANDB_PROJECT` and the like are heeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import final
+
+from rl_pbt.errors import UserError, plain_text
+from rl_pbt.observers.curves import OF_POPULATION
+from rl_pbt.records import JSON, Hypers
+from rl_pbt.store.files import check_inside
+from rl_pbt.store.run import RunFolder, search_name
+
+PROJECT = "rl_pbt"  # where no other is named
+UNITS, WINNERS_UNITS = "units", "winner/units"  # what curves are drawn against
+
+
+@final
+class WandB:
+    """A sink for the curves of one method and seed of a run. Raises UserError where the service does not take it."""
+
+    def __init__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> None:
+        wandb = import_module("wandb")
+        check_inside(run.folder, "wandb")
+        try:
+            self._run = wandb.init(
+                project=wandb.setup().settings.project or PROJECT,
+                group=run.folder.name,
+                name=search_name(method, seed),
+                job_type=method,
+                dir=str(run.folder),
+                config={**config, **about},
+                settings=wandb.Settings(silent=True, console="off"),  # the terminal shows the search
+            )
+        except wandb.errors.Error as error:
+            reason = plain_text(str(error))
+            raise UserError(f"wandb: {reason}: run `wandb login`, or set WANDB_MODE=offline, then resume") from None
+        self._run.define_metric("winner/*", step_metric=WINNERS_UNITS)
+        for group in OF_POPULATION:
+            self._run.define_metric(f"{group}/*", step_metric=UNITS)
+
+    def population(self, values: Mapping[str, float], units: int) -> None:
+        """Points against all units spent."""
+        self._run.log({UNITS: units, **values})
+
+    def winner(self, values: Mapping[str, float], units: int) -> None:
+        """Points against the winner's training age."""
+        self._run.log({WINNERS_UNITS: units, **values})
+
+    def member(self, member: int, values: Mapping[str, float], units: int) -> None:
+        """Not shown."""
+
+    def note(self, tag: str, text: str, units: int, *, member: int | None = None) -> None:
+        """Not shown."""
+
+    def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
+        """Columns of the table of runs."""
+        self._run.config.update(hypers)
+        self._run.summary.update(dict(scores))
+
+    def close(self) -> None:
+        """Wait until all is on disk, or sent."""
+        self._run.finish()

@@ -1,0 +1,223 @@
+"""`report.html`: what the report says, filled into its template."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from rl_pbt.errors import plain_text
+from rl_pbt.report import tables
+from rl_pbt.report.evidence import Evidence
+from rl_pbt.report.style import COLOURS, colours
+from rl_pbt.report.summary import Summary
+from rl_pbt.report.tables import Table
+from rl_pbt.report.web.charts import anytime_curves, learning_curves, series, test_scores
+from rl_pbt.report.web.embedding import Block, embedded
+from rl_pbt.report.web.schedules import schedule_figures
+from rl_pbt.report.web.tree import tree_figure
+from rl_pbt.store.history import History, copies, has_schedules
+from rl_pbt.text import NOTHING, counted, duration, value_text
+
+HERE = Path(__file__).parent
+MOST_OPEN = 6  # populations that are unfolded at first
+LARGEST = 3_400_000  # bytes of all populations: with Bokeh and the rest, a page stays below 5 MB
+
+
+def document_of(evidence: Evidence, summary: Summary) -> str:
+    """The page in HTML; the same evidence gives the same text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for this page alone
+    from markupsafe import Markup  # noqa: PLC0415
+
+    library, script = _library(), (HERE / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_printable
+    )
+    return environment.get_template("page.html").render(
+        policy=_policy(library, script),
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        library=Markup(library),
+        script=Markup(script),
+        tiles=_tiles(summary),
+        **_told(evidence, summary),
+        **_drawn(evidence),
+    )
+
+
+def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
+    """All that the page says."""
+    scores = evidence.baseline
+    return {
+        "title": evidence.title,
+        "methods": evidence.config.methods,
+        "facts": _facts(evidence),
+        "state": tables.state_of(evidence),
+        "failure": tables.failure_of(evidence),
+        "verdicts": [comparison.verdict for comparison in summary.comparisons],
+        "caveats": summary.caveats,
+        "few": len(evidence.histories) <= len(COLOURS),
+        "seeds": len(evidence.config.seeds),
+        "words": evidence.words,
+        "baseline": f"{evidence.words.baseline}, {value_text(sum(scores) / len(scores))}" if scores else "",
+        "results": tables.results(summary),
+        "compared": tables.compared(summary),
+        "accounted": tables.accounted(summary),
+        "accounting": tables.accounting(summary),
+        "accounting_note": tables.ACCOUNTING,
+        "measuring": tables.measuring(evidence),
+        "command": plain_text(evidence.manifest.command),
+        "run": _run(evidence),
+    }
+
+
+def _drawn(evidence: Evidence) -> Mapping[str, object]:
+    """All that the page draws."""
+    histories, words = evidence.histories, evidence.words
+    figures = {
+        "curves": learning_curves(histories, words),
+        "anytime": anytime_curves(histories, words, evidence.baseline),
+        "scores": test_scores(histories, words, evidence.baseline),
+    }
+    populations = list(_populations(evidence))
+    return {
+        **{name: embedded(name, [figure]) if figure is not None else None for name, figure in figures.items()},
+        "populations": [population for population in populations if population.drawn],
+        "left_out": [population.name for population in populations if not population.drawn],
+    }
+
+
+def _library() -> str:
+    """Bokeh's own script, which its package brings."""
+    from bokeh.resources import Resources  # noqa: PLC0415 - takes a while, and is needed for this page alone
+
+    return str(Resources(mode="inline", minified=True, components=["bokeh"]).js_raw[0])
+
+
+def _policy(*scripts: str) -> str:
+    """Nothing is loaded from anywhere, and no script runs but these."""
+    digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _printable(value: object) -> object:
+    """What somebody else wrote, without what hides text or turns it around; our own files are `Markup`."""
+    return "".join(c if c.isprintable() else "?" for c in value) if type(value) is str else value
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """The test of one method, at a glance; `series` is what is drawn of it."""
+
+    name: str
+    series: str
+    colour: str
+    value: str
+    under: str
+
+
+def _tiles(summary: Summary) -> list[Tile]:
+    tiles = []
+    for (name, method), colour in zip(summary.methods.items(), colours(len(summary.methods)), strict=True):
+        tested = method.test_return
+        interval = NOTHING if tested is None else tested.interval_text(summary.words)
+        under = "not tested yet" if tested is None else f"mean test {summary.words.score}"
+        under += "" if interval == NOTHING else f", 95 % interval {interval}"
+        value = value_text(None if tested is None else tested.value)
+        tiles.append(Tile(name=name, series=series(name), colour=colour, value=value, under=under))
+    return tiles
+
+
+def _facts(evidence: Evidence) -> list[str]:
+    config, elapsed = evidence.config, evidence.manifest.elapsed_s
+    return [
+        " and ".join(config.methods) if len(config.methods) < 3 else counted(len(config.methods), "method"),
+        counted(len(config.seeds), "seed"),
+        counted(config.population, "member"),
+        f"{config.budget:,} {evidence.words.units} a member",
+        *([] if elapsed is None else [duration(elapsed)]),
+    ]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """One method on one seed; not `drawn` where the page would grow too large."""
+
+    name: str
+    colour: str
+    drawn: bool
+    open: bool = False
+    told: str = ""
+    schedules: Block | None = None
+    tree: Block | None = None
+    descent: Table | None = None
+
+
+def _populations(evidence: Evidence) -> Iterator[Population]:
+    """The first seed of each method before the others, as long as there is room."""
+    room = LARGEST
+    shades = dict(zip(evidence.histories, colours(len(evidence.histories)), strict=True))
+    in_order = sorted(
+        (place, rank, method, seed)
+        for rank, (method, by_seed) in enumerate(evidence.histories.items())
+        for place, seed in enumerate(by_seed)
+        if by_seed[seed].trials
+    )
+    for index, (place, _, method, seed) in enumerate(in_order):
+        history = evidence.histories[method][seed]
+        population = Population(
+            name=f"{method}, seed {seed}",
+            colour=shades[method],
+            drawn=_bytes_of(history) <= room,
+            open=place == 0 and index < MOST_OPEN,
+        )
+        room -= _bytes_of(history) if population.drawn else 0
+        yield _with_figures(population, evidence, history, index) if population.drawn else population
+
+
+def _bytes_of(history: History) -> int:
+    """About what the figures and the table of a population need, from above."""
+    hypers, trials = len(history.trials[0].proposal.hypers), len(history.trials)
+    return 3000 + (8000 * hypers if has_schedules(history) else 0) + (trials * (50 + 8 * hypers) if copies(history) else 0)
+
+
+def _with_figures(population: Population, evidence: Evidence, history: History, index: int) -> Population:
+    copied, changed = len(copies(history)), has_schedules(history)
+    figures = schedule_figures(history, evidence.config.space, evidence.words) if changed else []
+    told = tables.winner_of(history)
+    told += f" Members copied others {counted(copied, 'time')}." if copied else ""
+    told += "" if changed else " No hyperparameter changed while a member trained."
+    return replace(
+        population,
+        told=told,
+        schedules=embedded(f"schedules-{index}", figures) if figures else None,
+        tree=embedded(f"tree-{index}", [tree_figure(history)]) if copied else None,
+        descent=tables.descent(history, evidence.words) if changed or copied else None,
+    )
+
+
+def _run(evidence: Evidence) -> list[tuple[str, str]]:
+    """What a person needs to know who would run it again."""
+    config, last, elapsed = evidence.config, evidence.manifest.last, evidence.manifest.elapsed_s
+    held = {name: value for name, value in config.hypers.items() if name not in config.search}
+    sessions = len(evidence.manifest.sessions)
+    told = {
+        "methods": ", ".join(config.methods),
+        "seeds": ", ".join(map(str, config.seeds)),
+        "population": f"{config.population}",
+        "budget": f"{config.budget:,} {evidence.words.units} a member, {config.interval:,} an interval",
+        "search space": "; ".join(f"{name} {text}" for name, text in config.search.items()),
+        "held fixed": "; ".join(f"{name} {value_text(value)}" for name, value in held.items()),
+        "commit": last.commit or "",
+        "versions": ", ".join(f"{name} {version}" for name, version in last.versions.items()),
+        "hardware": ", ".join(f"{name} {value}" for name, value in last.hardware.items() if value),
+        "workers": "" if last.workers is None else str(last.workers),
+        "elapsed": "" if elapsed is None else duration(elapsed),
+        "sessions": f"{sessions}, of which the last is told of" if sessions > 1 else "",
+    }
+    return [(name, plain_text(text)) for name, text in told.items() if text]
