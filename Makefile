@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install check format-check lint types test nightly format bench evidence clean
+.PHONY: help install check format-check lint types test nightly format docs notebook bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ format: ## Format every file and mend what can be mended
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: ## Build the documentation site into site/; a warning is an error
+	$(PYTHON) -m mkdocs build --strict $(ARGS)
+
+notebook: ## Run the tutorial and keep what it printed and drew
+	$(PYTHON) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/notebooks/*.ipynb
+
 bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short look
 	$(PYTHON) -m benchmarks.throughput $(ARGS)
 
@@ -55,5 +62,5 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.comparison --env MinAtar/Breakout-v1 --out results/reference/comparison/minatar-breakout-v1 --trim --only methods replay --frames 60k --interval 6k --eval-episodes 2
 
 clean: ## Remove caches and build leftovers, never results
-	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -124,3 +125,34 @@ def test_the_training_of_the_readme_runs(tmp_path: Path) -> None:
 def test_links_to_files_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+# Which committed run each row of "How long an answer takes" is of.
+TIMED = {
+    "CartPole-v1": "comparison/cartpole-v1/methods",
+    "Acrobot-v1": "comparison/acrobot-v1/methods",
+    "LunarLander-v3": "comparison/lunarlander-v3/methods",
+    "MinAtar/Breakout-v1": "comparison/minatar-breakout-v1/methods",
+    "Pacman": "pacman",
+}
+
+
+@pytest.mark.parametrize("env", TIMED)
+def test_how_long_an_answer_takes_is_what_was_measured(env: str) -> None:
+    folder = ROOT / "results" / "reference" / TIMED[env]
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    minutes = sum(summary["methods"][name]["cost"]["wall_s"] for name in ("pbt", "random")) / 60 / 2  # two workers
+    seeds, frames = len(summary["seeds"]), manifest["config"]["frames"]
+    assert (summary["population"], manifest["hardware"]["cores"]) == (8, 2)
+    row = f"| `{env}` | {frames:,} | {seeds} | {minutes:.0f} | {minutes / seeds * 6:.0f} |"
+    assert f"\n{row}\n" in README, f"the README should say {row}"
+
+
+def test_words_of_other_libraries_are_understood(parser: argparse.ArgumentParser) -> None:
+    from rl_pbt.tasks.rl.settings import ALIASES
+
+    rows = [line for line in README.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines() if "the same" in line]
+    assert len(rows) == 1
+    theirs, ours = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].strip("|").split("|"))
+    assert theirs and {ALIASES[word] for word in theirs} >= ours
