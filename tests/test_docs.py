@@ -125,5 +125,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
     printed = "".join("".join(output.get("text", [])) for output in outputs)
     assert not [output for output in outputs if output.get("name") == "stderr"], "a reader would see warnings"
+    shown = [output for output in outputs if output["output_type"] == "display_data"]
+    assert len(shown) == 2 and all("image/png" in output["data"] for output in shown), "a quiet run shows nothing"
     for word in ("pbt", "random", "replay-schedule", "one episode", "slope"):
         assert word in printed

@@ -28,7 +28,7 @@ class Progress:
     """
 
     def __init__(self, outline: Outline, stream: TextIO, underway: Callable[[], int] = lambda: 0) -> None:
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=stream, highlight=False, force_jupyter=False)
         self._words = outline.words
         self._run = RunStanding(outline, underway)
         self._lock = threading.RLock()  # the screen is drawn by a thread of its own
