@@ -164,11 +164,13 @@ def test_words_that_make_no_comparison_are_one_line(
     assert status.value.code == 2 and error.count("\n") == 1 and says in error
 
 
-def test_what_evaluation_cost_one_of_them_is_refused_on_the_page(made: Path, tmp_path: Path) -> None:
-    make_run(tmp_path / "costly", methods=("random",), seeds=6, eval_units=0)
+def test_runs_of_one_budget_that_spent_different_amounts_are_refused_on_the_page(made: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "costly", methods=("random",), seeds=6, eval_units=2300)
     group = only(compare([made / "better", tmp_path / "costly"]))
-    spent = [column.cost.units for column in group.columns]
-    assert (abs(spent[0] - spent[1]) > 0.005 * max(spent)) == (group.pairs[0].refused is not None)
+    one, other = (column.cost.units for column in group.columns)
+    assert abs(one - other) > 0.005 * max(one, other)
+    assert group.pairs[0].refused is not None and "the budgets differ" in group.pairs[0].verdict
+    assert only(compare([made / "better", made / "usual"])).pairs[0].refused is None
 
 
 def test_every_format_has_the_same_numbers(made: Path) -> None:
