@@ -117,7 +117,7 @@ def _trial(
     wall_s = sum(trial.result.cost.wall_s for trial in life)
     return optuna.trial.FrozenTrial(
         number=number,
-        trial_id=number,  # which the database chooses anew
+        trial_id=number,  # which the database chooses again
         state=state,
         value=last.result.fitness if state == states.COMPLETE else None,
         datetime_start=EPOCH,
