@@ -102,7 +102,8 @@ def _best_winner(method: MethodSummary) -> Hypers:
 
 
 def _hypers(hypers: Hypers) -> str:
-    return ", ".join(f"{name} {value_text(value)}".replace(" ", "\N{NO-BREAK SPACE}") for name, value in hypers.items())
+    """A line each, so that none is cut in two."""
+    return "\n".join(f"{name} {value_text(value)}" for name, value in hypers.items())
 
 
 def _verdicts(summary: Summary) -> Iterator[Text]:

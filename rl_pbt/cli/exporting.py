@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.cli.parser import Parser, in_flags
+from rl_pbt.cli.starting import raise_again
 from rl_pbt.errors import exit_status
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
@@ -42,6 +43,7 @@ def main(words: Sequence[str], program: str) -> int:
         manifest_of(RunFolder(args.run))  # or it is not a run
         from rl_pbt.api import load  # noqa: PLC0415 - it loads torch
 
+        raise_again()
         run = load(args.run, env=args.env)
         method, seed, _ = run.chosen(args.method, args.seed)
         path = run.export(args.file, method, seed)

@@ -55,10 +55,13 @@ def _look_around() -> None:
 
 def _started(name: str, words: Sequence[str], program: str) -> int:
     end_at_once()
-    command = import_module(COMMANDS[name][0]).main
-    if name not in LOADS_TORCH:
-        raise_again()
-    status: int = command(words, program)
+    try:
+        command = import_module(COMMANDS[name][0]).main
+        if name not in LOADS_TORCH:
+            raise_again()
+        status: int = command(words, program)
+    finally:
+        raise_again()  # for who called this from a process that goes on
     return status
 
 

@@ -174,7 +174,7 @@ def test_the_command_exports_the_winner_that_is_named(
         (["winner.h5"], "ends in .onnx, .pt or .pt2"),
         (["winner.pt", "--methd", "pbt"], "did you mean '--method'"),
         (["winner.pt", "--seed", "7"], "--seed 7 is not a seed of this run"),
-        ([], "the following arguments are required: file"),
+        ([], "the following arguments are required: FILE"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
