@@ -344,7 +344,8 @@ def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Pat
     header = next(line for line in lines if line.startswith("method"))
     assert [column in header for column in ("test return", "95 % interval", "IQM", "winner's last")] == [True] * 4
     rows = {line.split()[0]: line for line in lines if line.startswith(("pbt ", "random ", "random policy"))}
-    assert set(rows) == {"pbt", "random"} and "learning_rate" in rows["pbt"]
+    assert set(rows) == {"pbt", "random"} and rows["pbt"].split()[-2] == "discount"
+    assert sum(line.startswith(" ") and line.split()[:1] == ["learning_rate"] for line in lines) == 2, "a line each"
     verdict = report.summarise(run).comparison.verdict
     assert verdict in " ".join(" ".join(lines).split())
     assert f"report  {tmp_path / 'report.html'}" in lines
