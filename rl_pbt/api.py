@@ -19,11 +19,12 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
 from rl_pbt.making import check_recorded, for_executor, machine, make_task
 from rl_pbt.named_code import check_code
+from rl_pbt.opening import open_run
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
-from rl_pbt.running import complete, open_run, owning, prepare
+from rl_pbt.running import complete, owning, prepare
 from rl_pbt.store.files import write_durably
 from rl_pbt.store.history import History, line_of_descent, read_history
 from rl_pbt.store.manifest import Manifest

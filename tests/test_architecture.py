@@ -29,6 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"recorded", "named_code", "restoring"}),
     frozenset({"controller", "report", "schedule"}),
     frozenset({"making"}),
+    frozenset({"opening"}),
     frozenset({"running"}),
     frozenset({"api"}),
     frozenset({"bench", "cli", "play", "__main__"}),

@@ -18,7 +18,8 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import exit_status
 from rl_pbt.making import for_executor
 from rl_pbt.observers import check_tracker
-from rl_pbt.running import Prepared, complete, open_run, owning, prepare
+from rl_pbt.opening import open_run
+from rl_pbt.running import Prepared, complete, owning, prepare
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type

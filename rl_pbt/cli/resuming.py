@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rl_pbt.config import RunConfig
 from rl_pbt.recorded import history_of
+from rl_pbt.search import Plan
 from rl_pbt.store.history import History
 from rl_pbt.store.run import RunFolder
 
@@ -17,9 +18,8 @@ def where_it_stands(run: RunFolder, config: RunConfig) -> str:
         if run.ledger(name, seed).path.exists()
     }
     spent = sum(history.cost.units for history in histories.values())
-    share = (
-        f"{100 * spent / (config.population * config.budget * len(config.methods) * len(config.seeds)):.0f} % of the budget spent"
-    )
+    total = _plan(config).total * len(config.methods) * len(config.seeds)
+    share = f"{100 * spent / total:.0f} % of the budget spent"
     for seed in config.seeds:
         for name in config.methods:
             history = histories.get((name, seed))
@@ -30,9 +30,13 @@ def where_it_stands(run: RunFolder, config: RunConfig) -> str:
     return f"all searches have ended; {share}"
 
 
+def _plan(config: RunConfig) -> Plan:
+    return Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+
+
 def _place(history: History, config: RunConfig) -> str:
     """The generation that is underway, for a method that waits for all members; how many intervals are done, otherwise."""
-    planned = max(1, config.budget // config.interval)
+    planned = _plan(config).generations
     if all(len(trials) == config.population for trials in history.rounds):
         done = len(history.rounds)
         trains = done < planned or any(pending.proposal.trains for pending in history.pending)

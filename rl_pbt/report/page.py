@@ -37,11 +37,11 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
         for seed, history in by_seed.items()
     ]
     parts = [
-        *map(_harmless, told),
+        *map(harmless, told),
         _measured(evidence),
         *(f"![{Path(name).stem}]({name})" for name in embedded),
         "## Winners and their schedules",
-        *map(_harmless, schedules),
+        *map(harmless, schedules),
         *(f"[{Path(name).stem}]({name})" for name in figures if name not in embedded),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
@@ -67,7 +67,7 @@ def _in_code(text: str) -> str:
     return f"{ticks}{space}{text}{space}{ticks}"
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Without what Markdown would take for HTML or a link: names in it may be somebody else's."""
     shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     return shown.replace("<", "&lt;").replace("](", "]\\(")
@@ -78,7 +78,7 @@ def _measured(evidence: Evidence) -> str:
     commit = f", commit {_in_code(manifest.last.commit)}" if manifest.last.commit else ""
     workers = "" if manifest.last.workers is None else f" with {counted(manifest.last.workers, 'worker')}"
     took = "" if manifest.elapsed_s is None else f", in {duration(manifest.elapsed_s)}{workers}"
-    told = _harmless(tables.measuring(evidence))
+    told = harmless(tables.measuring(evidence))
     return f"## How it was measured\n\n{told}\n\nMade by {_in_code(manifest.command)}{commit}{took}."
 
 

@@ -137,10 +137,12 @@ def _draw_mean(axes: Axes, returns: Sequence[Sequence[float]], place: float, wor
 def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], shown_too: Sequence[float], words: Words) -> None:
     """Limit the axis to where most scores are, and draw what lies beyond at its edge."""
     tests = [[v for history in by_seed if history.test is not None for v in history.test.returns] for by_seed in by_method]
-    ranges = [limits for values in tests if (limits := _usual_range(values))]
+    ranges = [limits for values in tests if (limits := usual_range(values))]
     if not ranges:
         return
-    low, high = min([*(low for low, _ in ranges), *shown_too]), max([*(high for _, high in ranges), *shown_too])
+    means = [end for by_seed in by_method for end in means_of([h.test.returns for h in by_seed if h.test and h.test.returns])]
+    low = min([*(low for low, _ in ranges), *means, *shown_too])
+    high = max([*(high for _, high in ranges), *means, *shown_too])
     margin = 0.06 * (high - low) or 0.5
     if not any(v < low or v > high for values in tests for v in values):
         return
@@ -158,7 +160,14 @@ def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], shown_too
                 label = "_" + label
 
 
-def _usual_range(values: Sequence[float]) -> tuple[float, float] | None:
+def means_of(returns: Sequence[Sequence[float]]) -> list[float]:
+    """What an axis must show, however far away the scores are that it comes of: the means of the seeds, and their interval."""
+    if not returns:
+        return []
+    return [*(float(np.mean(values)) for values in returns), *(mean_of(returns).interval or ())]
+
+
+def usual_range(values: Sequence[float]) -> tuple[float, float] | None:
     """The least and the greatest of those that are not far from the middle half; None of few, or where that has no width."""
     if len(values) < 8:
         return (min(values), max(values)) if values else None

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rl_pbt.report import plots, style
+from rl_pbt.report.page import harmless
 from rl_pbt.report.several import Group, settings_that_differ
-from rl_pbt.report.several_tables import harmless, markdown_of
+from rl_pbt.report.several_tables import markdown_of
 from rl_pbt.report.statistics import LEAST_SEEDS
 from rl_pbt.report.writing import as_labels
 from rl_pbt.store.files import check_inside, write_durably

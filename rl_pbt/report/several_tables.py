@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from rl_pbt.report.page import harmless
 from rl_pbt.report.several import Column, Group
 from rl_pbt.report.statistics import Estimate
+from rl_pbt.report.tables import INTERVAL, cells_of
 from rl_pbt.store.history import standings
-from rl_pbt.text import NOTHING, readable, table, value_text
+from rl_pbt.text import NOTHING, readable, table
 
-INTERVAL = "95 % interval"
 RAW = (
     "method", "run", "environment", "seeds", "budget units", "mean test score", "low", "high", "IQM", "IQM low", "IQM high",
     "units", "cpu seconds",
@@ -29,15 +30,9 @@ def rows_of(group: Group) -> tuple[list[str], list[list[str]]]:
     """Header and rows, as a person reads them."""
     words = group.words
     header = ["method", "seeds", f"mean test {words.score}", INTERVAL, "IQM", INTERVAL, words.units, "CPU seconds"]
-    return header, [[column.label, str(len(column.by_seed)), *_cells(column, group), *_costs(column)] for column in group.columns]
-
-
-def _cells(column: Column, group: Group) -> list[str]:
-    estimates = (column.mean, column.iqm)
-    return [
-        text
-        for one in estimates
-        for text in ((NOTHING, NOTHING) if one is None else (value_text(one.value), one.interval_text(group.words)))
+    return header, [
+        [column.label, str(len(column.by_seed)), *cells_of((column.mean, column.iqm), words), *_costs(column)]
+        for column in group.columns
     ]
 
 
@@ -64,11 +59,6 @@ def as_markdown(groups: Sequence[Group]) -> str:
 def markdown_of(group: Group) -> str:
     """The table of one group."""
     return harmless(table(*rows_of(group)))
-
-
-def harmless(text: str) -> str:
-    """Without what Markdown would take for HTML or a link: names in it may be somebody else's."""
-    return text.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def as_latex(groups: Sequence[Group]) -> str:

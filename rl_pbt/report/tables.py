@@ -58,7 +58,7 @@ def results(summary: Summary) -> Table:
         estimates = [method.test_return]
         estimates += [method.iqm] if trimmed else []
         estimates += [margins.get(name)] if words.baseline and margins else []
-        rows.append([name, *_cells(estimates, words), value_text(_selection_fitness(method))])
+        rows.append([name, *cells_of(estimates, words), value_text(_selection_fitness(method))])
     header = ["method", f"mean test {words.score}", INTERVAL, *(["IQM", INTERVAL] if trimmed else [])]
     header += [f"above the {words.baseline}", INTERVAL] if words.baseline and margins else []
     header.append("selection fitness (optimistically biased)")
@@ -71,7 +71,7 @@ def compared(summary: Summary) -> Table | None:
     rows: list[list[str]] = []
     for comparison in summary.comparisons:
         if measured := comparison.measured:
-            cells = _cells([measured.difference, measured.probability_of_improvement], words)
+            cells = cells_of([measured.difference, measured.probability_of_improvement], words)
             p_values = [value_text(p_value) for p_value in (measured.p_value, measured.p_value_corrected)]
             rows.append([" minus ".join(comparison.methods), *cells, *p_values])
     if not rows:
@@ -183,7 +183,7 @@ def _changes(before: Hypers, after: Hypers) -> str:
     return ", ".join(f"{n} {value_text(before[n])} → {value_text(v)}" for n, v in after.items() if v != before[n])
 
 
-def _cells(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
+def cells_of(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
     """Value and interval of each."""
     return [
         text

@@ -9,7 +9,7 @@ import pytest
 
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
-from rl_pbt.running import open_run
+from rl_pbt.opening import open_run
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rl_pbt.arrays import Floats
 from rl_pbt.report.evidence import Histories
+from rl_pbt.report.plots import means_of, usual_range
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, colours
 from rl_pbt.report.web.figures import DASHES, NUMBER, Column, counts_on_x, empty_figure, hover, label
@@ -50,6 +51,7 @@ def learning_curves(histories: Mapping[str, Histories], words: Words) -> figure 
     shades = dict(zip(histories, colours(len(histories)), strict=True))
     for place, (method, curves) in enumerate(known.items()):
         means = np.mean([_at(units, curve) for curve in curves], axis=0)  # [part, place]
+        means[:, units > max(curve[-1, 0] for curve in curves)] = np.nan  # what other methods spent later
         _draw_population(made, units, means, curves, shades[method], series(method), whole=len(histories) <= len(COLOURS))
         readings |= {f"{part}_{place}": mean for part, mean in zip(PARTS, means, strict=True)}
         rows.append((method, f"median @median_{place}{NUMBER}, best @best_{place}{NUMBER}"))
@@ -66,8 +68,8 @@ def _curve(history: History) -> Floats:
 
 
 def _at(units: Floats, curve: Floats) -> Floats:
-    """[part, place]; unknown before the curve begins and after it ends."""
-    return np.array([np.interp(units, curve[:, 0], part, left=np.nan, right=np.nan) for part in curve.T[1:]])
+    """[part, place]; unknown before the curve begins. One that ended earlier than others stays where it ended."""
+    return np.array([np.interp(units, curve[:, 0], part, left=np.nan) for part in curve.T[1:]])
 
 
 def _draw_population(
@@ -116,9 +118,11 @@ def test_scores(histories: Mapping[str, Histories], words: Words, baseline: Sequ
         method: {seed: h.test.returns for seed, h in by_seed.items() if h.test is not None and h.test.returns}
         for method, by_seed in histories.items()
     }
-    shown = [value for by_seed in tested.values() for values in by_seed.values() for value in values]
-    if not shown:
+    ranges = [found for by_seed in tested.values() if (found := usual_range([v for values in by_seed.values() for v in values]))]
+    if not ranges:
         return None
+    shown = [end for ends in ranges for end in ends]
+    shown += [end for by_seed in tested.values() for end in means_of(list(by_seed.values()))]
     made = empty_figure(90 + 64 * len(histories))
     made.y_range = Range1d(len(histories) - 0.45, -0.55)
     made.yaxis.ticker = list(range(len(histories)))
@@ -129,25 +133,30 @@ def test_scores(histories: Mapping[str, Histories], words: Words, baseline: Sequ
         shown.append(float(np.mean(baseline)))
         made.vspan(shown[-1:], line_color=GREY, line_dash=DASHES, line_width=1.4)
     margin = 0.03 * (max(shown) - min(shown)) or 1.0
-    made.x_range = Range1d(min(shown) - margin, max(shown) + margin)
+    ends = min(shown) - margin, max(shown) + margin
+    made.x_range = Range1d(*ends)
     for row, (by_seed, colour) in enumerate(zip(tested.values(), colours(len(histories)), strict=True)):
         if by_seed:
-            _draw_scores(made, by_seed, row, colour, words)
+            _draw_scores(made, by_seed, row, colour, words, ends)
     return made
 
 
-def _draw_scores(made: figure, by_seed: Mapping[int, Sequence[float]], row: int, colour: str, words: Words) -> None:
+def _draw_scores(
+    made: figure, by_seed: Mapping[int, Sequence[float]], row: int, colour: str, words: Words, ends: tuple[float, float]
+) -> None:
+    """Those beyond the `ends` of the axis stand at its edge, and tell their own score."""
     sizes = [len(values) for values in by_seed.values()]
     scores = np.concatenate([np.asarray(values, dtype=np.float64) for values in by_seed.values()])
     spread = (np.arange(len(scores)) * 0.618034) % 1 - 0.5  # evenly, and the same each time
     columns: dict[str, Column] = {
         "score": scores,
+        "place": np.clip(scores, *ends),
         "row": row + 0.5 * spread,
         "seed": np.repeat(list(by_seed), sizes),
         "episode": np.concatenate([np.arange(1, size + 1) for size in sizes]),
     }
     points = {name: column[:: 1 + len(scores) // MOST_DOTS] for name, column in columns.items()}
-    dots = made.scatter("score", "row", source=points, size=7, fill_color=colour, fill_alpha=0.38, line_color=None)
+    dots = made.scatter("place", "row", source=points, size=7, fill_color=colour, fill_alpha=0.38, line_color=None)
     estimate = mean_of(list(by_seed.values()))
     low, high = estimate.interval or (estimate.value, estimate.value)
     told = {"mean": [estimate.value], "row": [row + 0.38], "low": [low], "high": [high]}

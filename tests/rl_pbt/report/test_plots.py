@@ -154,16 +154,24 @@ def test_a_seed_that_spent_less_stays_where_it_ended_and_does_not_end_the_curve(
 
 def test_an_outlier_does_not_flatten_the_test_scores_and_is_named_at_the_edge() -> None:
     usual = [float(value % 10) for value in range(30)]
-    tested = replace(standing_at([[1, 2]]), test=FinalTest(proposal=0, returns=(*usual, 500.0, 700.0), cost=Cost()))
+    tested = replace(standing_at([[1, 2]]), test=FinalTest(proposal=0, returns=(*usual, 200.0, 300.0), cost=Cost()))
     figure = plots.winners_scores({"pbt": [tested], "random": [tested]}, words=WORDS, baseline=[-2.0])
     (axes,) = figure.axes
     assert axes.get_ylim()[0] < -2 and axes.get_ylim()[1] < 60
-    assert [text.get_text() for text in axes.texts if "to" in text.get_text()] == ["2, to 700"] * 2
+    assert [text.get_text() for text in axes.texts if "to" in text.get_text()] == ["2, to 300"] * 2
     assert_drawn(figure)
     (calm,) = plots.winners_scores(
         {"pbt": [replace(tested, test=FinalTest(proposal=0, returns=(1.0, 9.0), cost=Cost()))]}, words=WORDS
     ).axes
     assert calm.get_ylim()[1] > 9 and not any("beyond" in str(line.get_label()) for line in calm.lines)
+
+
+def test_a_mean_is_on_the_axis_however_far_its_outlier_takes_it() -> None:
+    usual = [float(value % 3) for value in range(30)]
+    tested = replace(standing_at([[1, 2]]), test=FinalTest(proposal=0, returns=(*usual, 1e6), cost=Cost()))
+    (axes,) = plots.winners_scores({"pbt": [tested]}, words=WORDS).axes
+    low, high = axes.get_ylim()
+    assert low < np.mean([*usual, 1e6]) < high
 
 
 def test_bounds_are_drawn_and_hyperparameters_without_any_have_none() -> None:

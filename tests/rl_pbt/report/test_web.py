@@ -15,18 +15,19 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
-from bokeh.models import Bezier, Circle, Line
+from bokeh.models import Bezier, Circle, ColumnDataSource, Line
 
 from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import tree_layout
 from rl_pbt.report.summarising import summary_of
-from rl_pbt.report.web import document_of, tree
+from rl_pbt.report.web import charts, document_of, tree
 from rl_pbt.store.history import History, Incumbent, copies
 from rl_pbt.store.run import RunFolder
 from tests.rl_pbt.report.browser import CHROMIUM, Tab, chromium
-from tests.rl_pbt.report.test_plots import SEARCH, history
+from tests.rl_pbt.report.test_plots import SEARCH, WORDS, history, standing_at
 from tests.rl_pbt.report.test_report import TRANSLATOR, make_run
 
 LARGEST = 5_000_000  # bytes of a page
@@ -107,6 +108,28 @@ def test_leaders_that_were_tested_are_drawn(tmp_path: Path) -> None:
     led = replace(history("pbt"), incumbents=(Incumbent(units=2000, test=tested), Incumbent(units=9000, test=tested)))
     elements = Elements(page_from(made_up(tmp_path, {"pbt": {0: led}})))
     assert "anytime" in elements.data and "The best member so far" in elements.text
+
+
+def test_a_seed_that_ended_earlier_stays_where_it_ended(tmp_path: Path) -> None:
+    """As in the plot: the mean of a method goes on to where the last of its seeds ended, whatever other methods do."""
+    seeds = {0: standing_at([[0, 0], [2, 2]]), 1: standing_at([[0, 0], [4, 4], [6, 6]])}
+    drawn = charts.learning_curves({"pbt": seeds, "random": {0: standing_at([[1, 1]] * 5)}}, WORDS)
+    assert drawn is not None
+    readings = next(one for one in drawn.select({"type": ColumnDataSource}) if "median_0" in one.data).data
+    units, median = np.asarray(readings["units"]), np.asarray(readings["median_0"])
+    assert units[-1] == 100 and np.all(np.isnan(median[units > 60]))
+    assert median[units <= 60][-1] == pytest.approx((2 + 6) / 2, abs=0.1)
+
+
+def test_an_outlier_does_not_flatten_the_scores_and_tells_its_own(tmp_path: Path) -> None:
+    returns = (*(float(value % 10) for value in range(30)), 5000.0)
+    tested = replace(history("pbt"), test=FinalTest(proposal=0, returns=returns, cost=Cost()))
+    drawn = charts.test_scores({"pbt": {0: tested}}, WORDS, [1.0])
+    assert drawn is not None
+    high = drawn.x_range.end
+    data = next(one for one in drawn.select({"type": ColumnDataSource}) if "episode" in one.data).data
+    assert np.mean(returns) < high < 1000, "the mean is on the axis"
+    assert max(data["place"]) == high and max(data["score"]) == 5000.0
 
 
 def test_only_the_scripts_of_the_page_may_run(tmp_path: Path) -> None:

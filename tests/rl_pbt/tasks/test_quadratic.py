@@ -11,8 +11,9 @@ from benchmarks import figure_2
 from benchmarks.turns import AddNoise, Arm, Turns
 from rl_pbt.arrays import State
 from rl_pbt.making import configure, make_method, make_task
+from rl_pbt.opening import open_run
 from rl_pbt.records import Hypers, Proposal
-from rl_pbt.running import execute, open_run, prepare
+from rl_pbt.running import execute, prepare
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.search.explore import PerturbOrResample
 from rl_pbt.space import Space

@@ -1,0 +1,106 @@
+"""A run that is to begin or to continue: its folder, and whether the settings fit what is there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.making import check_recorded, configure
+from rl_pbt.named_code import check_code
+from rl_pbt.options import Settings
+from rl_pbt.recorded import manifest_of
+from rl_pbt.search import METHODS
+from rl_pbt.store.manifest import Manifest
+from rl_pbt.store.owner import RUN_LOCK
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one.
+
+    The budget of the configuration may be larger than that of the manifest: then it is about to be extended.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    manifest: Manifest | None  # None where the run is new
+    numbered: bool = False  # whether a folder that is taken is no mistake: the name was ours
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.manifest is not None and self.manifest.status == "finished" and not self.is_extended
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the budget has grown since the manifest was written."""
+        return self.manifest is not None and self.config.budget > self.manifest.config.budget
+
+    @property
+    def earlier_budgets(self) -> tuple[int, ...]:
+        """Those that every search comes to the end of before it goes on with the one of the configuration."""
+        if self.manifest is None:
+            return ()
+        return (*self.manifest.extended_from, *([self.manifest.config.budget] if self.is_extended else []))
+
+
+def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = None) -> Opened:
+    """A new run in the folder `out`, or the one that `resume` names; settings `given` with that must be its own, but for a larger
+    budget.
+
+    An existing run is never overwritten: where `out` holds one of the same configuration, it is continued. Code that a recorded
+    configuration names, a module or a program, must be named by what is `given` too. Raises UserError.
+    """
+    if resume is not None:
+        folder = RunFolder(resume.absolute())  # a training may change the working directory
+        manifest = manifest_of(folder)
+        check_code(given, manifest.config, folder)
+        check_recorded(manifest.config)
+        config = configure(given, manifest.config)
+        check_longer(config, manifest.config, folder)
+        return Opened(folder=folder, config=config, manifest=manifest)
+    config = configure(given)
+    folder = RunFolder((out or _usual_folder(config)).absolute())
+    if folder.begun:
+        manifest = manifest_of(folder)
+        _same(config, manifest.config, folder)
+        return Opened(folder=folder, config=config, manifest=manifest)
+    if folder.folder.exists() and not _is_empty(folder.folder):
+        raise BadSetting("out", f"names {folder.folder}, which exists and is not a run: choose another folder")
+    return Opened(folder=folder, config=config, manifest=None, numbered=out is None)
+
+
+def _usual_folder(config: RunConfig) -> Path:
+    return Path("results") / task_type(config.task).folder(config.task_options) / time.strftime("%Y%m%d-%H%M%S")
+
+
+def _is_empty(folder: Path) -> bool:
+    """But for the lock of a process that is about to begin there, or was stopped when it was."""
+    return folder.is_dir() and all(path.name == RUN_LOCK for path in folder.iterdir())
+
+
+def check_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
+    """Raises UserError where they differ in more than a larger budget, or a method cannot use one."""
+    if config.budget < recorded.budget:
+        raise BadSetting("budget", f"of {folder.folder} is {recorded.budget}: it can be extended, and not shortened")
+    if config.budget > recorded.budget and (whole := [name for name in config.methods if not METHODS[name].extends]):
+        raise BadSetting("budget", f"cannot be extended for {', '.join(whole)}, which chose for all of it: start a new run")
+    planned = task_type(recorded.task).planned_for_all(recorded.task_options)
+    if config.budget > recorded.budget and planned is not None:
+        raise BadSetting("budget", f"cannot be extended, since {planned} over all of it: start a new run")
+    _same(replace(config, budget=recorded.budget), recorded, folder)
+
+
+def _same(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
+    if difference := config.difference(recorded):
+        raise UserError(
+            f"{folder.folder} holds a run of another configuration ({'; '.join(difference)}): start a new run in another folder, "
+            "or resume this one without these settings"
+        )
