@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install check format-check lint types test nightly format docs notebook bench evidence clean
+.PHONY: pictures help install check format-check lint types test nightly format docs notebook bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.comparison --env Acrobot-v1 --out results/reference/comparison/acrobot-v1 --trim --frames 50k --interval 5k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env LunarLander-v3 --out results/reference/comparison/lunarlander-v3 --trim --only methods replay --frames 60k --interval 10k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env MinAtar/Breakout-v1 --out results/reference/comparison/minatar-breakout-v1 --trim --only methods replay --frames 60k --interval 6k --eval-episodes 2
+
+pictures: ## Draw README's figures again, from committed ledgers
+	$(PYTHON) -m benchmarks.pictures
 
 clean: ## Remove caches and build leftovers, never results
 	rm -rf build dist site *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

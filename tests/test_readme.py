@@ -11,12 +11,16 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from rl_pbt.cli import comparing, exporting, playing, reporting
 from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
+from rl_pbt.report.evidence import read_evidence
+from rl_pbt.store.history import standings
+from rl_pbt.store.run import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,3 +160,19 @@ def test_words_of_other_libraries_are_understood(parser: argparse.ArgumentParser
     assert len(rows) == 1
     theirs, ours = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].strip("|").split("|"))
     assert theirs and {ALIASES[word] for word in theirs} >= ours
+
+
+def test_what_the_first_section_claims_of_pbt_is_what_the_committed_runs_show() -> None:
+    """Its figure: the median member; its numbers: the comparison of all methods."""
+    histories = read_evidence(RunFolder(ROOT / "results" / "reference" / "acrobot-v1")).histories
+    ends = {method: [standings(history)[-1] for history in by_seed.values()] for method, by_seed in histories.items()}
+    halfway = [standings(history)[len(standings(history)) // 2].median for history in histories["pbt"].values()]
+    assert fmean(halfway) > fmean(stand.upper for stand in ends["random"]), "not learned by the end, by three quarters of them"
+    committed = json.loads((ROOT / "results" / "reference" / "comparison" / "acrobot-v1" / "comparison.json").read_text())
+    pair = next(one for one in committed["methods"]["comparisons"] if one["methods"] == ["pbt", "random"])
+    value, (low, high) = pair["difference"]["value"], pair["difference"]["interval"]
+    claim = (
+        f"PBT's winners are {value:.3g} better than random search's (95 % interval {low:.3g} to {high:.3g}, "
+        f"p = {pair['p_value_corrected']:.2g}, corrected for {len(committed['methods']['comparisons'])} comparisons"
+    )
+    assert claim in " ".join(README.split())
