@@ -17,7 +17,7 @@ COMMANDS = [
     if "-m benchmarks." in line
 ]
 MEASURING = [
-    command for command in COMMANDS if command[0] not in ("comparison", "figure_2")
+    command for command in COMMANDS if command[0] not in ("comparison", "figure_2", "pictures")
 ]  # the others have tests of their own
 
 
