@@ -1,43 +1,47 @@
-"""Reinforcement-learning agents with a population axis: weights, optimisers and hyperparameters are [P, ...]; one is P = 1."""
+"""Reinforcement-learning agents with a population axis: weights, optimisers and hyperparameters are [P, ...]; one is P = 1.
+
+This table, `hypers` and `settings` load no torch, so that a command is checked before it is loaded.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from rl_pbt.agents.a2c import A2C
-from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, CheckpointMismatch, make_network
-from rl_pbt.agents.hypers import HYPERS
-from rl_pbt.agents.impala import IMPALA, IMPALAConfig
-from rl_pbt.agents.networks import UnsupportedSpace, computes_in_bfloat16
-from rl_pbt.agents.policy import Policy
-from rl_pbt.agents.ppo import PPO, PPOConfig
-from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.hypers import HYPERS, PPO_HYPERS, HyperSpec
+from rl_pbt.agents.settings import ActorCriticConfig, IMPALAConfig, PPOConfig
 
-__all__ = [
-    "AGENTS",
-    "HYPERS",
-    "ActorCritic",
-    "ActorCriticConfig",
-    "AgentEntry",
-    "CheckpointMismatch",
-    "Policy",
-    "Rollout",
-    "UnsupportedSpace",
-    "computes_in_bfloat16",
-    "make_network",
-]
+if TYPE_CHECKING:
+    from rl_pbt.agents.actor_critic import ActorCritic
+
+__all__ = ["AGENTS", "AgentEntry"]
+
+# Without it MKL chooses its way to multiply by where a matrix begins in memory, on some processors with other last digits: a
+# member's results would depend on its place in the population. Read at the first product of a process, and as fast.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEntry:
-    """An agent, and its configuration, which stays fixed while it trains."""
+    """An agent: where its class is, its configuration, which stays fixed while it trains, and what may change meanwhile."""
 
-    make: type[ActorCritic]
+    place: str  # module:Class
     config: type[ActorCriticConfig]
+    hypers: Mapping[str, HyperSpec]
+
+    @property
+    def make(self) -> type[ActorCritic]:
+        """Its class, whose module is loaded now."""
+        module, _, name = self.place.partition(":")
+        found: type[ActorCritic] = getattr(import_module(module), name)
+        return found
 
 
 AGENTS: dict[str, AgentEntry] = {
-    "a2c": AgentEntry(make=A2C, config=ActorCriticConfig),
-    "impala": AgentEntry(make=IMPALA, config=IMPALAConfig),
-    "ppo": AgentEntry(make=PPO, config=PPOConfig),
+    "a2c": AgentEntry(place="rl_pbt.agents.a2c:A2C", config=ActorCriticConfig, hypers=HYPERS),
+    "impala": AgentEntry(place="rl_pbt.agents.impala:IMPALA", config=IMPALAConfig, hypers=HYPERS),
+    "ppo": AgentEntry(place="rl_pbt.agents.ppo:PPO", config=PPOConfig, hypers=PPO_HYPERS),
 }

@@ -17,9 +17,10 @@ from rl_pbt.agents.heads import make_head
 from rl_pbt.agents.hypers import HYPERS, HyperSpec
 from rl_pbt.agents.networks import Weights, dense
 from rl_pbt.agents.normaliser import Normaliser, ReturnScale
-from rl_pbt.agents.optimiser import OPTIMISERS, make_optimiser
+from rl_pbt.agents.optimiser import make_optimiser
 from rl_pbt.agents.policy import Network, Policy
 from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.agents.torsos import make_torso
 
 State: TypeAlias = dict[str, Array]
@@ -27,45 +28,6 @@ State: TypeAlias = dict[str, Array]
 
 class CheckpointMismatch(ValueError):
     """A checkpoint that is not of this agent; one line that names the first difference."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorCriticConfig:
-    """What is fixed while training. Defaults are Stable-Baselines3's for A2C, except the number of environments.
-
-    `policy_lag` is how many updates lie between the weights that acted and those that learn from it; the first unrolls of an
-    interval lag by fewer updates. With `anneal` the learning rate falls with what is left of the budget. Raises ValueError, one
-    line, for a value out of its range.
-    """
-
-    unroll_length: int = 5
-    envs_per_member: int = 16
-    policy_lag: int = 0
-    torso: str = "auto"
-    hidden: tuple[int, ...] = (64, 64)
-    core: str = "none"
-    core_size: int = 256
-    optimiser: str = "rmsprop"
-    rmsprop_decay: float = 0.99
-    anneal: str = "none"
-    rewards: str = "true"
-    normalise_observations: bool = False
-    normalise_returns: bool = False
-    autocast: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("unroll_length", "envs_per_member", "core_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, but is {getattr(self, name)}")
-        if self.policy_lag < 0:
-            raise ValueError(f"policy_lag must be 0 or more updates, but is {self.policy_lag}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden must be layers of 1 or more units, but is {self.hidden}")
-        if not 0 <= self.rmsprop_decay < 1:
-            raise ValueError(f"rmsprop_decay must be from 0 to below 1, but is {self.rmsprop_decay}")
-        for name, known in (("optimiser", OPTIMISERS), ("core", CORES), ("rewards", REWARDS), ("anneal", ANNEALED)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, but is {getattr(self, name)!r}")
 
 
 # By how much a learning rate is multiplied when so much of the budget is left, from 1 to 0.

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rl_pbt.agents.aliases import Array, Space
-from rl_pbt.agents.networks import UnsupportedSpace, Weights
+from rl_pbt.agents.networks import UnsupportedSpace, Weights, sigmoid
 
 
 class Head(Protocol):
@@ -137,7 +137,7 @@ class Bernoulli:
 
     def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
         # A diverged member's NaNs compare as False and give 0, as in `_inverted`.
-        return (noise < torch.sigmoid(outputs)).to(torch.int64)
+        return (noise < sigmoid(outputs.clone())).to(torch.int64)
 
     def likeliest(self, outputs: Tensor) -> Tensor:
         return (outputs > 0).to(torch.int64)

@@ -37,6 +37,13 @@ HYPERS: Mapping[str, HyperSpec] = {
     "max_grad_norm": HyperSpec(default=0.5, low=0.0, high=FINITE, above_low=True),
     "epsilon": HyperSpec(default=1e-5, low=0.0, high=FINITE, above_low=True),  # the optimiser's
 }
+PPO_HYPERS: Mapping[str, HyperSpec] = {
+    **HYPERS,
+    "learning_rate": HyperSpec(default=3e-4, low=0.0, high=FINITE),
+    "trace_lambda": HyperSpec(default=0.95, low=0.0, high=1.0),
+    "clip_range": HyperSpec(default=0.2, low=0.0, high=1.0, above_low=True),
+    "num_epochs": HyperSpec(default=10, low=1, high=1000, whole=True),
+}
 # What acting may change too, between intervals: an option of every agent, which Jaderberg 2017 evolved on DeepMind Lab.
 UNROLL_LENGTH = "unroll_length"
 ACTING: Mapping[str, HyperSpec] = {UNROLL_LENGTH: HyperSpec(default=5, low=1, high=10_000, whole=True)}

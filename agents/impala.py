@@ -8,22 +8,13 @@ Deviations: the loss is a mean, not a sum (see `policy_gradient`); a replay buff
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import final
 
 import torch
 
-from rl_pbt.agents.actor_critic import ActorCriticConfig, Targets, Transitions
+from rl_pbt.agents.actor_critic import Targets, Transitions
 from rl_pbt.agents.policy_gradient import PolicyGradient
 from rl_pbt.agents.returns import vtrace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IMPALAConfig(ActorCriticConfig):
-    """Unrolls of 20 steps as in Espeholt 2018, Table G.1."""
-
-    unroll_length: int = 20
-    policy_lag: int = 1
 
 
 @final

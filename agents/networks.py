@@ -19,6 +19,7 @@ Weights: TypeAlias = dict[str, Tensor]
 HIDDEN_GAIN = math.sqrt(2.0)  # orthogonal gains as in Stable-Baselines3
 POLICY_GAIN = 0.01
 VALUE_GAIN = 1.0
+VECTORS = 64  # numbers that torch computes at a time, at most
 
 
 def orthogonal(shape: Sequence[int], gain: float, generator: torch.Generator) -> Tensor:
@@ -47,7 +48,18 @@ def tanh_dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
 
 def _tanh_of_dense(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As 2 sigmoid(2 x) - 1, in place: on a CPU in less than half the time of torch's tanh, and within 2e-7 of it."""
-    return torch.baddbmm(bias[:, None], inputs, weight, beta=2, alpha=2).sigmoid_().mul_(2).sub_(1)
+    return sigmoid(torch.baddbmm(bias[:, None], inputs, weight, beta=2, alpha=2)).mul_(2).sub_(1)
+
+
+def sigmoid(arguments: Tensor) -> Tensor:
+    """Of contiguous numbers, which it may overwrite; each to the same last digit wherever it stands.
+
+    torch computes what is left over a whole number of vectors in another way, and so the last numbers of the last member.
+    """
+    if not (over := arguments.numel() % VECTORS):
+        return arguments.sigmoid_()
+    padded = F.pad(arguments.flatten(), (0, VECTORS - over)).sigmoid_()
+    return padded[: arguments.numel()].view_as(arguments)
 
 
 class _TanhDense(torch.autograd.Function):

@@ -17,34 +17,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from rl_pbt.agents.actor_critic import ActorCritic, ActorCriticConfig, Batch, explained_variance, flat, time_major, weights_of
-from rl_pbt.agents.hypers import HYPERS, HyperSpec
+from rl_pbt.agents.actor_critic import ActorCritic, Batch, explained_variance, flat, time_major, weights_of
+from rl_pbt.agents.hypers import PPO_HYPERS, HyperSpec
 from rl_pbt.agents.returns import lambda_returns
 from rl_pbt.agents.rollout import Rollout
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PPOConfig(ActorCriticConfig):
-    """As in Stable-Baselines3, but for the rollout of 2,048 steps, which is cut into 16 environments.
-
-    `batch_size` is steps of a minibatch; the last of an epoch may be smaller. Beyond a Kullback-Leibler divergence of 1.5
-    `target_kl` from the policy that acted, a member learns no more from a rollout; 0 sets no such limit. With `clip_values`
-    values move no further than `clip_range` from what they were, as in OpenAI's code.
-    """
-
-    unroll_length: int = 128
-    optimiser: str = "adam"
-    batch_size: int = 64
-    normalise_advantages: bool = True
-    clip_values: bool = False
-    target_kl: float = 0.0
-
-    def __post_init__(self) -> None:
-        super(PPOConfig, self).__post_init__()
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, but is {self.batch_size}")
-        if not 0 <= self.target_kl < float("inf"):
-            raise ValueError(f"target_kl must be 0, for no limit, or more, but is {self.target_kl}")
+from rl_pbt.agents.settings import PPOConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +56,7 @@ class _Samples:
 class PPO(ActorCritic):
     """Clipped surrogate objective and generalised advantages."""
 
-    HYPERS: ClassVar[Mapping[str, HyperSpec]] = {
-        **HYPERS,
-        "learning_rate": HyperSpec(default=3e-4, low=0.0, high=HYPERS["learning_rate"].high),
-        "trace_lambda": HyperSpec(default=0.95, low=0.0, high=1.0),
-        "clip_range": HyperSpec(default=0.2, low=0.0, high=1.0, above_low=True),
-        "num_epochs": HyperSpec(default=10, low=1, high=1000, whole=True),
-    }
+    HYPERS: ClassVar[Mapping[str, HyperSpec]] = PPO_HYPERS
     _config: PPOConfig
 
     def _update(self, rollout: Rollout, batch: Batch, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ class Sides:
 def sb3_settings(agent: str, **options: object) -> Settings:
     """SB3's own, whatever the environment's defaults are: the agent's are SB3's."""
     plain = {"envs_per_member": ENVS, "normalise_observations": False, "normalise_returns": False, "hidden": [64, 64]}
-    hypers = agents.AGENTS[agent].make.HYPERS
+    hypers = agents.AGENTS[agent].hypers
     return {"agent_options": {**plain, **options}, "search": {name: hyper.default for name, hyper in hypers.items()}}
 
 

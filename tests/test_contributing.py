@@ -12,7 +12,9 @@ from typing import cast
 import pytest
 
 import rl_pbt
-from rl_pbt.agents import AGENTS, ActorCriticConfig, AgentEntry
+from rl_pbt.agents import AGENTS, AgentEntry
+from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.envs import FAMILIES
 from rl_pbt.envs.families import Family
 from rl_pbt.executors import EXECUTORS
@@ -206,8 +208,8 @@ def test_a_method_is_one_file_and_one_line(add, tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_agent_is_one_file_and_one_line(add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    module = add("dummy_agent", AGENT)
-    monkeypatch.setitem(AGENTS, "one-step", AgentEntry(make=module.OneStep, config=ActorCriticConfig))
+    add("dummy_agent", AGENT)
+    monkeypatch.setitem(AGENTS, "one-step", AgentEntry(place="dummy_agent:OneStep", config=ActorCriticConfig, hypers=HYPERS))
     small = {"population": 2, "frames": 800, "interval": 400, "agent_options": {"envs_per_member": 4}, "test_episodes": 2}
     run = rl_pbt.bench("CartPole-v1", agent="one-step", eval_episodes=2, workers=1, out=tmp_path / "run", quiet=True, **small)
     assert run.winner().act([0.0, 0.0, 0.0, 0.0]) in (0, 1)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from rl_pbt.errors import did_you_mean
 from rl_pbt.executors.processes import prepare
-from rl_pbt.making import check_early, check_workers, executor_options, sort_out
+from rl_pbt.making import SortedOut, check_early, check_workers, executor_options, sort_out
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS
-from rl_pbt.tasks.rl.options import AGENT_NAMES
+from rl_pbt.tasks.rl.options import AGENT_NAMES as RL_AGENTS
+from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES as SB3_AGENTS
 
 WORKERS_LOAD = "rl_pbt.tasks.rl.interval"
 
@@ -30,13 +31,20 @@ def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, 
     sorted_out = sort_out(settings)
     if sorted_out.task not in AGENTS_ON_ENVIRONMENTS:
         return False
-    agent = sorted_out.given.get("agent", AGENT_NAMES[0])
-    if sorted_out.task == "rl" and agent not in AGENT_NAMES:
-        raise did_you_mean("agent", agent, AGENT_NAMES)
-    from rl_pbt.tasks.rl.resolving import check_env  # noqa: PLC0415 - it loads gymnasium, which other tasks do not need
-
-    check_env(sorted_out.given)
+    _check_agent(sorted_out)
     return True
+
+
+def _check_agent(wanted: SortedOut) -> None:
+    """First its name, and then what loads gymnasium, which other tasks do not need; never torch."""
+    names = RL_AGENTS if wanted.task == "rl" else SB3_AGENTS
+    agent = wanted.given.get("agent", names[0])
+    if str(agent).lower() not in names:
+        raise did_you_mean("agent", agent, names)
+    from rl_pbt.tasks.rl.resolving import check_env  # noqa: PLC0415
+    from rl_pbt.tasks.rl.settings import check_new  # noqa: PLC0415
+
+    (check_new if wanted.task == "rl" else check_env)(wanted.given)
 
 
 def begin_loading() -> None:

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from rl_pbt.agents import AGENTS, HYPERS, ActorCritic, ActorCriticConfig, CheckpointMismatch, Rollout, UnsupportedSpace
+from rl_pbt.agents import AGENTS
 from rl_pbt.agents.a2c import A2C
+from rl_pbt.agents.actor_critic import ActorCritic, CheckpointMismatch
+from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.networks import UnsupportedSpace
+from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.settings import ActorCriticConfig
 
 VECTOR = gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float32)
 IMAGE = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)
@@ -48,7 +53,7 @@ def make_agent(
 
 def of_all(agent: str, members: int = 3) -> dict[str, list[float]]:
     """MEMBERS, and the defaults of what an agent has beside."""
-    defaults = {name: [hyper.default] * members for name, hyper in AGENTS[agent].make.HYPERS.items()}
+    defaults = {name: [hyper.default] * members for name, hyper in AGENTS[agent].hypers.items()}
     return defaults | {name: values[:members] for name, values in MEMBERS.items()}
 
 
@@ -248,7 +253,7 @@ def test_explained_variance_is_over_valid_steps() -> None:
         assert metrics["explained_variance"][p].item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize(("name", "changed"), [(name, hyper) for name, entry in AGENTS.items() for hyper in entry.make.HYPERS])
+@pytest.mark.parametrize(("name", "changed"), [(name, hyper) for name, entry in AGENTS.items() for hyper in entry.hypers])
 @pytest.mark.parametrize("kind", ["discrete", "box"])
 def test_each_hyper_alone_changes_its_own_members_update_only(name: str, kind: str, changed: str) -> None:
     base, other = make_agent(kind, name=name), make_agent(kind, name=name)

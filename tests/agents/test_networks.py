@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rl_pbt.agents import networks
-from rl_pbt.agents.networks import conv, dense, dense_weights, orthogonal
+from rl_pbt.agents.networks import conv, dense, dense_weights, orthogonal, tanh_dense
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -30,6 +30,30 @@ def test_orthogonal_draws_are_uniform_in_sign_and_follow_the_generator() -> None
     assert draws.mean(0).abs().max() < 0.12  # standard error 1 / sqrt(3 * 500) = 0.026
     assert torch.equal(orthogonal((3, 3), 1.0, generator(3)), draws[0])
     assert not torch.equal(draws[0], draws[1])
+
+
+@pytest.mark.parametrize("rows", [*range(1, 34), 80, 144])
+@pytest.mark.parametrize(("inputs", "outputs"), [(8, 6), (6, 2), (5, 7), (64, 64), (4, 64), (64, 3)])
+@pytest.mark.parametrize("layer", [dense, tanh_dense])
+def test_a_layer_and_its_gradient_do_not_depend_on_a_members_place(layer, rows: int, inputs: int, outputs: int) -> None:
+    """To the last bit, whatever the processor: members differ in where their numbers begin in memory, and who is last."""
+    one = {
+        "x.weight": torch.randn(inputs, outputs, generator=generator(1)),
+        "x.bias": torch.randn(outputs, generator=generator(2)),
+    }
+    seen, pull = torch.randn(rows, inputs, generator=generator(3)), torch.randn(rows, outputs, generator=generator(4))
+
+    def passed(members: int) -> list[torch.Tensor]:
+        weights = {name: torch.stack([value] * members).requires_grad_() for name, value in one.items()}
+        observed = torch.stack([seen] * members).requires_grad_()
+        output = layer(weights, "x", observed)
+        output.backward(torch.stack([pull] * members))
+        return [output.detach(), observed.grad, *(value.grad for value in weights.values())]
+
+    alone = passed(1)
+    for members in (2, 5):
+        for own, ours in zip(alone, passed(members), strict=True):
+            assert all(torch.equal(own[0], one) for one in ours)
 
 
 def test_dense_weights_are_transposed_with_zero_bias() -> None:

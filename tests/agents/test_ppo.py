@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from rl_pbt.agents import AGENTS, ActorCritic, Rollout
+from rl_pbt.agents import AGENTS
 from rl_pbt.agents.a2c import A2C
-from rl_pbt.agents.ppo import PPO, PPOConfig
+from rl_pbt.agents.actor_critic import ActorCritic
+from rl_pbt.agents.ppo import PPO
+from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.settings import PPOConfig
 from tests.agents.test_actor_critic import (
     ENVS,
     LENGTH,
@@ -272,7 +275,7 @@ def test_settings_out_of_their_range_are_refused(wrong) -> None:
 
 def test_its_own_hyperparameters_are_needed_and_others_have_none_of_them() -> None:
     assert set(PPO.HYPERS) - set(A2C.HYPERS) == {"clip_range", "num_epochs"}
-    assert all(entry.make.HYPERS is A2C.HYPERS for name, entry in AGENTS.items() if name != "ppo")
+    assert all(entry.hypers is A2C.HYPERS for name, entry in AGENTS.items() if name != "ppo")
     with pytest.raises(ValueError, match="PPO needs"):
         make_agent().set_hypers({name: values for name, values in HYPERS.items() if name != "clip_range"})
 

@@ -8,7 +8,8 @@ from typing import TypeAlias, final
 import numpy as np
 import torch
 
-from rl_pbt.agents import Policy, Rollout
+from rl_pbt.agents.policy import Policy
+from rl_pbt.agents.rollout import Rollout
 from rl_pbt.arrays import Array
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from rl_pbt import __version__
-from rl_pbt.agents import Policy
+from rl_pbt.agents.policy import Policy
 from rl_pbt.agents.torsos import entries_of
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec

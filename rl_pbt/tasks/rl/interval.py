@@ -12,8 +12,11 @@ import numpy as np
 import torch
 
 from rl_pbt import seeds
-from rl_pbt.agents import AGENTS, ActorCritic, ActorCriticConfig, CheckpointMismatch, UnsupportedSpace, make_network
+from rl_pbt.agents import AGENTS
+from rl_pbt.agents.actor_critic import ActorCritic, CheckpointMismatch, make_network
 from rl_pbt.agents.hypers import ACTING
+from rl_pbt.agents.networks import UnsupportedSpace
+from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import UserError

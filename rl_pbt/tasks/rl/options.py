@@ -1,7 +1,7 @@
 """What can be set of the reinforcement-learning task.
 
 The command line describes the options of every task, whichever is run, so this loads neither torch nor gymnasium: names that
-`agents.AGENTS` and `envs.BACKENDS` list are written out here, and a test holds them to those.
+`envs.BACKENDS` lists are written out here, and a test holds them to those.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rl_pbt.agents import AGENTS
 from rl_pbt.options import Settings, at_least_one, option
 
-AGENT_NAMES = ("a2c", "impala", "ppo")
+AGENT_NAMES = tuple(AGENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

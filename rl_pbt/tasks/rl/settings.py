@@ -1,11 +1,14 @@
-"""From what a user sets to every setting of a reinforcement-learning run, and to the lines of its dry run."""
+"""From what a user sets to every setting of a reinforcement-learning run, and to the lines of its dry run.
+
+Torch is loaded only where a device must be asked what it computes in, and then after all else is known to be right.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from rl_pbt import options
-from rl_pbt.agents import AGENTS, computes_in_bfloat16
+from rl_pbt.agents import AGENTS
 from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
@@ -41,6 +44,27 @@ ALIASES = {
 
 def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for reinforcement learning."""
+    whole = _checked(given, recorded)
+    fixed = whole["agent_options"]
+    if not recorded and fixed["autocast"] and "autocast" not in given.get("agent_options", {}):  # a default, of its family
+        from rl_pbt.agents.networks import computes_in_bfloat16  # noqa: PLC0415 - it loads torch
+
+        fixed["autocast"] = computes_in_bfloat16(given.get("device", "cpu"))
+    return whole
+
+
+def check_new(given: Settings) -> None:
+    """Raises UserError for what is wrong with a new run, before anything large is loaded.
+
+    Of an environment that no defaults know nothing is said: what it is like is found out once, when settings are completed.
+    """
+    env = resolved(environment_settings(given, {}))
+    if not is_unknown(env.family, env.id):
+        _checked(given, None)
+
+
+def _checked(given: Settings, recorded: Settings | None) -> Settings:
+    """Everything but what the device decides."""
     before = recorded or {}
     env = resolved(environment_settings(given, before))
     agent = str(given.get("agent", before.get("agent", "a2c")))
@@ -50,7 +74,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
     record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
     base = recorded or _defaults(env, agent, given)
-    learning = AGENTS[agent].make.HYPERS
+    learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
     for name, value in given.get("hypers", {}).items():
@@ -89,8 +113,6 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
     population = given.get("population", known.population)
     learner = known.learner(agent)
     fixed, hypers = dict(learner.options), dict(learner.hypers)
-    if not computes_in_bfloat16(given.get("device", "cpu")):
-        fixed.pop("autocast", None)
     if agent_options(agent, given.get("agent_options", {}), fixed)["core"] != "none":
         fixed |= learner.recurrent_options
         hypers |= learner.recurrent_hypers
@@ -104,7 +126,7 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
         "budget": budget,
         "interval": interval,
         "group_size": half(population),
-        "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].make.HYPERS.items()},
+        "hypers": {name: hypers.get(name, hyper.default) for name, hyper in AGENTS[agent].hypers.items()},
         "search": {**known.search, **learner.search},
         "eval_episodes": known.eval_episodes,
         "carry_episodes": carried,

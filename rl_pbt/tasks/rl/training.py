@@ -11,7 +11,9 @@ from typing import TypeAlias, final
 import numpy as np
 import torch
 
-from rl_pbt.agents import ActorCritic, ActorCriticConfig, Rollout
+from rl_pbt.agents.actor_critic import ActorCritic
+from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.arrays import Array
 from rl_pbt.envs import check_like
 from rl_pbt.tasks.base import Advance

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from rl_pbt.agents import Policy
+from rl_pbt.agents.policy import Policy
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec
 from rl_pbt.tasks.rl.exporting import Acting, exported

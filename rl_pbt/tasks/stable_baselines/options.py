@@ -7,6 +7,8 @@ from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
 
+AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test holds them to `arguments.ALGORITHMS`
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StableBaselinesOptions:
@@ -15,7 +17,7 @@ class StableBaselinesOptions:
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
-    agent: str = option("sb3:ppo", help="learning algorithm of Stable-Baselines3: sb3:ppo, sb3:a2c, sb3:dqn, sb3:sac or sb3:td3")
+    agent: str = option(AGENT_NAMES[0], help=f"learning algorithm of Stable-Baselines3, one of: {', '.join(AGENT_NAMES)}")
     agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in n_envs=8 n_steps=128 net_arch=64,64 normalise_observations=true"
     )

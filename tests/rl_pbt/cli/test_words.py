@@ -65,6 +65,7 @@ def settings(*words: str) -> dict[str, object]:
         ("bench --env Pacman --frames 10 --interval 20", 2),
         ("bench --env Pacman --methods pbtt", 2),
         ("bench --env Pacman --agent a3c", 2),
+        ("bench --env Pacman --agent sb3:pppo", 2),
         ("bench --env Pacman --seeds 1,1", 2),
         ("bench --env Pacman --search lr=lgo:1e-5:1e-2", 2),
         ("bench --env Pacman --search lr=1e-2:1e-5", 2),
@@ -90,10 +91,32 @@ def test_nothing_large_is_loaded_to_help_or_to_refuse(words: str, status: int, t
 @pytest.mark.parametrize("env", ["Pacmn", "CartPol-v1"])
 @pytest.mark.parametrize("agent", ["a2c", "sb3:ppo"])
 def test_an_unknown_environment_is_refused_before_what_trains_is_loaded(env: str, agent: str) -> None:
-    command = [sys.executable, "-c", SCRIPT, "bench", "--env", env, "--agent", agent]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "did you mean" in done.stderr
+    assert "did you mean" in refused_with_environments_alone("--env", env, "--agent", agent)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("Pacman --agent-options envs_per_membr=4", "has no 'envs_per_membr'"),
+        ("Pacman --agent-options hidden=0", "hidden must be layers"),
+        ("Pacman --agent ppo --agent-options batch_size=0", "batch_size must be 1 or more"),
+        ("CartPole-v1 --agent-options core=gru", "core must be one of none, lstm"),
+        ("CartPole-v1 --search entropi=1e-3:1e-1", "unknown hyperparameter 'entropi'"),
+        ("CartPole-v1 --search clip_range=0.1:0.3", "unknown hyperparameter 'clip_range'"),
+        ("CartPole-v1 --agent ppo --search clip_range=2", "clip_range: it must be above 0 and at most 1"),
+        ("CartPole-v1 --hypers discount=1.5", "discount: it must be 0 or more and at most 1"),
+    ],
+)
+def test_what_an_agent_does_not_have_is_refused_before_torch_is_loaded(words: str, said: str) -> None:
+    assert said in refused_with_environments_alone("--env", *words.split())
+
+
+def refused_with_environments_alone(*words: str) -> str:
+    """The one line that says why."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, "bench", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stdout.splitlines()[-1] == "['gymnasium', 'ale_py'] no server"
+    return done.stderr
 
 
 def test_help_is_in_groups_has_a_short_usage_and_four_examples(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.stable_baselines import TYPE, arguments, members
 from rl_pbt.tasks.stable_baselines.environments import first_episodes, make_one
 from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
+from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES
 from rl_pbt.tasks.trees import unpacked
 
 ALGORITHMS = list(arguments.ALGORITHMS)
@@ -123,6 +124,10 @@ KEPT: Mapping[str, Callable[[Any], Any]] = {
     "exploration_initial_eps": lambda model: model.exploration_schedule.start,
     "exploration_final_eps": lambda model: model.exploration_schedule.end,
 }
+
+
+def test_the_options_name_every_algorithm() -> None:
+    assert tuple(f"{arguments.PREFIX}{algorithm}" for algorithm in ALGORITHMS) == AGENT_NAMES
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from rl_pbt.agents import AGENTS, HYPERS, ActorCritic, ActorCriticConfig
+from rl_pbt.agents import AGENTS
+from rl_pbt.agents.actor_critic import ActorCritic
+from rl_pbt.agents.hypers import HYPERS
+from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.tasks.rl.collecting import NOISE_CHUNK, Sampler
 
 MEMBERS, COPIES, STEPS = 3, 4, NOISE_CHUNK + 8

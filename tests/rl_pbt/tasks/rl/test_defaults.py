@@ -8,6 +8,10 @@ import gymnasium
 import pytest
 
 from rl_pbt.agents import AGENTS
+from rl_pbt.agents.actor_critic import ANNEALED, REWARDS
+from rl_pbt.agents.cores import CORES
+from rl_pbt.agents.optimiser import OPTIMISERS
+from rl_pbt.agents.settings import CHOICES
 from rl_pbt.envs import BACKENDS, DEFAULT_BACKEND, FAMILIES, EnvironmentUnavailable, resolve
 from rl_pbt.envs.families import family_of, register
 from rl_pbt.making import configure, make_task
@@ -40,6 +44,12 @@ def test_the_families_that_are_tried_whole_exist() -> None:
     assert "CartPole-v1" in IDS
 
 
+def test_settings_offer_what_there_is_to_choose_from() -> None:
+    known = {"optimiser": OPTIMISERS, "core": CORES, "rewards": REWARDS, "anneal": ANNEALED}
+    assert {name: set(choices) for name, choices in CHOICES.items()} == {name: set(table) for name, table in known.items()}
+    assert all(entry.hypers is entry.make.HYPERS for entry in AGENTS.values())
+
+
 def test_the_options_name_every_agent_and_backend() -> None:
     options = fields_of(RLOptions)
     assert f"one of: {', '.join(AGENTS)}, or sb3:" in options["agent"].metadata["help"]
@@ -63,11 +73,11 @@ def test_defaults_make_an_agent(id_: str, agent: str) -> None:
 @pytest.mark.parametrize("native", [False, True])
 def test_bfloat16_is_the_default_only_where_the_device_computes_in_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("rl_pbt.tasks.rl.settings.computes_in_bfloat16", lambda device: asked.append(device) or native)
+    monkeypatch.setattr("rl_pbt.agents.networks.computes_in_bfloat16", lambda device: asked.append(device) or native)
     assert configure({"env": "Pacman"}).task_options["agent_options"]["autocast"] == native  # type: ignore[index]
     assert configure({"env": "Pacman", "device": "cuda"}).task_options["agent_options"]["autocast"] == native  # type: ignore[index]
     chosen = configure({"env": "Pacman", "agent_options": {"autocast": True}})
     assert chosen.task_options["agent_options"]["autocast"]  # type: ignore[index]
-    assert asked == ["cpu", "cuda", "cpu"]
+    assert asked == ["cpu", "cuda"]
     recorded = configure({"env": "Pacman", "agent_options": {"autocast": not native}})
     assert configure({}, recorded) == recorded, "a resume elsewhere keeps what the run began with"

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from rl_pbt.agents import AGENTS, ActorCritic, Policy, Rollout
-from rl_pbt.agents import HYPERS as AGENT_HYPERS
+from rl_pbt.agents import AGENTS
+from rl_pbt.agents.actor_critic import ActorCritic
+from rl_pbt.agents.hypers import HYPERS as AGENT_HYPERS
 from rl_pbt.agents.networks import dense
-from rl_pbt.agents.ppo import PPOConfig
+from rl_pbt.agents.policy import Policy
+from rl_pbt.agents.rollout import Rollout
+from rl_pbt.agents.settings import PPOConfig
 from rl_pbt.envs import EnvSpec, begin_step, resolve
 from rl_pbt.errors import UserError
 from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor, run_all
@@ -35,7 +38,7 @@ HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97,
 def task_of(agent: str, **options: Any) -> RLTask:
     sizes = {"unroll_length": 5, "envs_per_member": 4, "hidden": (16, 16), "core_size": 8}
     config = AGENTS[agent].config(**sizes | options)  # type: ignore[arg-type]
-    own = {name: hyper.default for name, hyper in AGENTS[agent].make.HYPERS.items() if name not in HYPERS}
+    own = {name: hyper.default for name, hyper in AGENTS[agent].hypers.items() if name not in HYPERS}
     own |= {"num_epochs": 2.0} if "num_epochs" in own else {}
     return RLTask(env=resolve("CartPole-v1"), agent=agent, agent_config=config, eval_episodes=3, hypers=own)
 

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from rl_pbt import seeds
-from rl_pbt.agents import AGENTS, HYPERS
+from rl_pbt.agents import AGENTS
+from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.envs import EnvSpec
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
