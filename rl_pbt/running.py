@@ -29,6 +29,7 @@ from rl_pbt.making import (
     plan_of,
 )
 from rl_pbt.observers import TRACKERS, check_tracker
+from rl_pbt.observers.base import MakeWatcher, Watcher
 from rl_pbt.observers.curves import Curves, Sink
 from rl_pbt.observers.standing import Outline
 from rl_pbt.observers.tensorboard import TensorBoard, add_pictures
@@ -135,7 +136,7 @@ def _made(folder: Path, *, numbered: bool) -> Path:
     raise AssertionError("there are numbers without end")
 
 
-def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> Summary:
+def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> Summary:
     """`execute` what is left to do of a run that this process owns, and report it; also what was done until it failed, or was
     interrupted, which passes on."""
     from rl_pbt.report import pictures_of, write_report  # noqa: PLC0415 - plots take longer to load than all else
@@ -144,7 +145,7 @@ def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None) 
     if prepared.finished:
         return write_report(folder)
     try:
-        execute(prepared, command=command, stream=stream)
+        execute(prepared, command=command, stream=stream, watch=watch)
     except (Exception, KeyboardInterrupt):
         with suppress(UserError):  # what came first says more
             write_report(folder)
@@ -156,9 +157,9 @@ def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None) 
     return summary
 
 
-def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -> None:
-    """Every method on every seed, then the baseline, of a run that this process owns; progress goes to `stream`, the terminal
-    without one.
+def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> None:
+    """Every method on every seed, then the baseline, of a run that this process owns; `watch` makes what shows its progress on
+    `stream`, the terminal without one.
 
     The manifest records how it ended, also where it failed or was interrupted: what was raised passes on when all is on disk.
     """
@@ -182,7 +183,7 @@ def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None) -
     ending: dict[str, Any] = {"status": "interrupted"}
     try:
         with held():
-            measured = _all_searches(prepared, stream or sys.stdout, restored)
+            measured = _all_searches(prepared, watch, stream or sys.stdout, restored)
         ending = {"status": "finished", "baseline": measured.returns if measured else ()}
     except Exception as error:
         ending = {"status": "failed", "reason": in_one_line(error)}
@@ -206,11 +207,11 @@ def _session(prepared: Prepared) -> Session:
     )
 
 
-def _all_searches(prepared: Prepared, stream: TextIO, restored: list[int]) -> FinalTest | None:
+def _all_searches(prepared: Prepared, watch: MakeWatcher, stream: TextIO, restored: list[int]) -> FinalTest | None:
     """The searches, and the test of the baseline; units that each search trained for again are added to `restored`."""
     config = prepared.opened.config
     executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
-    progress = Progress(_outline(prepared), stream, lambda: executor.units_underway)
+    progress = watch(_outline(prepared), stream, lambda: executor.units_underway)
     try:
         for seed in config.seeds:
             for name in config.methods:
@@ -238,7 +239,7 @@ def _outline(prepared: Prepared) -> Outline:
     )
 
 
-def _search(prepared: Prepared, executor: Executor, progress: Progress, name: str, seed: int, restored: list[int]) -> None:
+def _search(prepared: Prepared, executor: Executor, progress: Watcher, name: str, seed: int, restored: list[int]) -> None:
     config, folder = prepared.opened.config, prepared.opened.folder
     folder.check_inside(name, seed)
     curves = Curves(config.space, words=words_of(config), sinks=_sinks(prepared, name, seed))

@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"making"}),
     frozenset({"opening"}),
     frozenset({"running"}),
-    frozenset({"api"}),
+    frozenset({"api", "suites"}),
     frozenset({"bench", "cli", "play", "__main__"}),
     frozenset({"benchmarks"}),
 )

@@ -52,7 +52,7 @@ METAVARS = {
 }
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 # What is not a setting: where and how to run, which changes no result.
-OUTSIDE = ("config", "out", "resume", "workers", "executor", "keep_population", "track", "dry_run", "program")
+OUTSIDE = ("config", "suite", "check", "out", "resume", "workers", "executor", "keep_population", "track", "dry_run", "program")
 
 
 def _flag(setting: str) -> str:
@@ -94,6 +94,9 @@ def build_parser(program: str) -> Parser:
 def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     """What is a flag and nothing else."""
     what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
+    suite = "several environments under one declaration, which flags cannot change: a name ('help' lists them), or a FILE.toml"
+    what("--suite", metavar="NAME", help=suite)
+    what("--check", action="store_true", help="with --suite: fail where a score is not within the bands that the suite expects")
     what("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, go on when it has ended")
     what("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
     output("--out", type=Path, metavar="DIR", help="the run's own folder (default: results/NAME/TIME)")

@@ -15,7 +15,7 @@ from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import exit_status
+from rl_pbt.errors import BadSetting, exit_status
 from rl_pbt.making import for_executor
 from rl_pbt.observers import check_tracker
 from rl_pbt.opening import open_run
@@ -49,6 +49,13 @@ def train(words: Sequence[str], program: str) -> None:
         args.task = "command"
     settings, how = for_executor(settings_of(args))
     check_tracker(args.track)
+    if args.suite is not None:
+        from rl_pbt.cli.suite import run_suite  # noqa: PLC0415 - it loads all that a run needs
+
+        run_suite(args, settings, how, shlex.join([*program.split(), *words]))
+        return
+    if args.check:
+        raise BadSetting("check", "compares the scores of a suite with what it expects: name one with --suite")
     if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # what comes next takes seconds

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TextIO, TypeAlias
 
+from rl_pbt.observers.standing import Outline
 from rl_pbt.records import FinalTest, Proposal, Result
 
 
@@ -26,3 +27,23 @@ class Observer(Protocol):
     def tested(self, test: FinalTest) -> None:
         """The winner was tested: the last event, which a search without a winner does not have."""
         ...
+
+
+class Watcher(Observer, Protocol):
+    """An observer of all searches of a run, one after another, which a person looks at."""
+
+    def begin(self, method: str, seed: int) -> None:
+        """A new search starts."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Tell of what happens beside the searches."""
+        ...
+
+    def close(self) -> None:
+        """The last search has ended, or the run was interrupted."""
+        ...
+
+
+# What makes one of an outline, of where it writes, and of what tells the units underway.
+MakeWatcher: TypeAlias = Callable[[Outline, TextIO, Callable[[], int]], Watcher]

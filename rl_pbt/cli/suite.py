@@ -1,0 +1,96 @@
+"""`rl-pbt bench --suite NAME`: all cells of a suite, one line each, and what they show together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from pathlib import Path
+
+from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.starting import raise_again
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import Settings
+from rl_pbt.report.evidence import read_evidence, returns_of
+from rl_pbt.report.statistics import mean_of
+from rl_pbt.report.suite import write_suite_page
+from rl_pbt.running import Prepared
+from rl_pbt.suites.cells import How, carry_out, cell_folder, prepared_cells, usual_folder
+from rl_pbt.suites.definition import Cell, Suite, find_suite, frozen_suites, read_suite
+from rl_pbt.suites.results import checked, page_of
+from rl_pbt.text import counted, listed, score_text, shown
+
+WIDTH = 100  # characters of a line of the list of suites
+
+
+def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, command: str) -> None:
+    """Begin or resume the suite that the arguments name; SystemExit with 1 where a cell failed, or is not within its bands."""
+    if args.suite == "help":
+        print(suites_help())
+        return
+    for setting in settings:
+        raise BadSetting(setting, "is what a suite declares: to change it, copy its file and give that to --suite")
+    for flag, value in (("config", args.config), ("resume", args.resume)):
+        if value is not None:
+            raise BadSetting(flag, "is for single runs: the same --suite with the same --out goes on where it was stopped")
+    suite = find_suite(args.suite)
+    folder: Path = args.out or usual_folder(suite)
+    machine = How(workers=args.workers, executor=args.executor or "processes", options=how, track=args.track)
+    raise_again()
+    cells = prepared_cells(suite, folder, machine)
+    if args.dry_run:
+        print("\n\n".join(_plan(name, cell) for name, cell in cells.items()))
+        return
+    size = f"{counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')}"
+    print(f"suite {suite.title}: {listed(suite.methods)} on {size}, in {shown(folder)}")
+    failed: dict[str, str] = {}
+
+    def told(cell: Cell, why: str | None) -> None:
+        if why is not None:
+            failed[cell.name] = why
+        print(f"{cell.name}: {_scores(cell, folder) if why is None else why}", flush=True)
+
+    try:
+        carry_out(suite, folder, cells, command=command, stream=sys.stdout, told=told)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command goes on: {command}", file=sys.stderr)
+        raise SystemExit(130) from None
+    page = page_of(suite, folder, failed)
+    print(f"{page.verdict}\npage: {shown(write_suite_page(page, folder).absolute())}")
+    misses = _misses(suite, folder) if args.check and not failed else []
+    print("\n".join(misses), end="\n" if misses else "")
+    if failed or misses:
+        raise SystemExit(1)
+
+
+def _plan(name: str, cell: Prepared) -> str:
+    return "\n".join([f"cell {name}", *plan_lines(cell.opened.config, cell.task, cell.workers)])
+
+
+def _scores(cell: Cell, folder: Path) -> str:
+    """Each method's mean test score."""
+    histories = read_evidence(cell_folder(folder, cell)).histories
+    means = {method: returns_of(by_seed) for method, by_seed in histories.items()}
+    return ", ".join(f"{method} {score_text(mean_of(returns).value)}" for method, returns in means.items() if returns)
+
+
+def _misses(suite: Suite, folder: Path) -> list[str]:
+    """A line for each score that is not where the suite expects it. Raises UserError for a suite that expects nothing."""
+    found = list(checked(suite, folder))
+    if not found:
+        raise UserError(f"{suite.title} has no bands to check scores against")
+    return [
+        f"{one.cell}: {one.method} {score_text(one.score)} is not within {score_text(one.band[0])} to {score_text(one.band[1])}"
+        for one in found
+        if not one.within
+    ]
+
+
+def suites_help() -> str:
+    """Every suite that comes with the package."""
+    lines: list[str] = []
+    for name, path in frozen_suites().items():
+        suite = read_suite(path)
+        text = f"{suite.description} ({counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')})"
+        lines += textwrap.wrap(text, WIDTH, initial_indent=f"  {name}".ljust(18), subsequent_indent=" " * 18)
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""One line for a whole run, where a run is one of many: how far it is, and what its methods were tested at so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TextIO, final
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from rl_pbt.observers.screen import time_told
+from rl_pbt.observers.standing import Outline, RunStanding
+from rl_pbt.records import FinalTest, Proposal, Result
+from rl_pbt.text import score_text
+
+
+@final
+class CellLine:
+    """An observer of all searches of a run that changes one line of a terminal, and elsewhere says nothing.
+
+    `title` begins the line.
+    """
+
+    def __init__(self, title: str, outline: Outline, stream: TextIO, underway: Callable[[], int] = lambda: 0) -> None:
+        self._console = Console(file=stream, highlight=False, force_jupyter=False)
+        self._title = title
+        self._run = RunStanding(outline, underway)
+        self._lock = threading.RLock()  # the line is drawn by a thread of its own
+        self._live: Live | None = None
+
+    def begin(self, method: str, seed: int) -> None:
+        """A new search starts."""
+        with self._lock:
+            self._run.begin(method, seed)
+        if self._console.is_terminal and not self._console.is_dumb_terminal and self._live is None:
+            self._live = Live(console=self._console, refresh_per_second=2, get_renderable=self._line, transient=True)
+            self._live.start()
+
+    def _line(self) -> Text:
+        with self._lock:
+            return Text(self.line, no_wrap=True, overflow="ellipsis")
+
+    @property
+    def line(self) -> str:
+        """What the line says now."""
+        run, outline = self._run, self._run.outline
+        share = min(100.0, 100 * run.spent / outline.total)
+        tested = ((method, run.tested(method)) for method in outline.methods)
+        scores = [f"{method} {score_text(mean)}" for method, mean in tested if mean is not None]
+        where = f"{run.search.method}, seed {run.search.seed}"
+        return "  ".join([f"{self._title}  {share:.0f}%", where, time_told(run), *scores])
+
+    def say(self, line: str) -> None:
+        """Print a line, above this one."""
+        self._console.print(line, soft_wrap=True, markup=False)
+
+    def proposed(self, proposals: Sequence[Proposal]) -> None:
+        """These are underway."""
+        with self._lock:
+            self._run.search.propose(proposals)
+
+    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """A member has its fitness."""
+        with self._lock:
+            self._run.finish(proposal, result, replayed=replayed)
+
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """Nothing to say: it is for the curves."""
+
+    def tested(self, test: FinalTest) -> None:
+        """The winner of a search is known."""
+        with self._lock:
+            self._run.search.test = test
+
+    def close(self) -> None:
+        """Leave the terminal as it is."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None

@@ -1,0 +1,148 @@
+"""`suite.md` and its figures: what all cells of a suite show together, and each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from rl_pbt.report import style
+from rl_pbt.report.evidence import returns_of
+from rl_pbt.report.page import harmless
+from rl_pbt.report.statistics import Estimate, difference_of, mean_of, p_value_of
+from rl_pbt.report.suite import figures
+from rl_pbt.report.suite.scores import SuiteScores, aggregated, improvement, interquartile_mean, optimality_gap, reached
+from rl_pbt.report.tables import INTERVAL
+from rl_pbt.report.verdict import Chance, verdict_of
+from rl_pbt.store.files import check_inside, write_durably
+from rl_pbt.tasks.base import Words
+from rl_pbt.text import NOTHING, counted, readable, score_text, table
+
+PAGE = "suite.md"
+AGGREGATES, PROFILES, RANKS = "aggregates.png", "profiles.png", "ranks.png"
+READING = (
+    "A score of 0 is a random policy's, 1 is the score that the suite declares. The contrast is of the mean over cells, paired "
+    "by seed. IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal 2021), with intervals that "
+    "draw seeds anew in each cell: they say nothing about cells that are not in the suite. Ranks are of each cell's mean over "
+    "seeds; methods that a bar joins are not shown to differ (Friedman and Nemenyi, Demšar 2006), which few cells hardly can."
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SuitePage:
+    """A suite's numbers as people read them; `primary` is the contrast that it was declared for."""
+
+    title: str
+    description: str
+    primary: tuple[str, str]
+    scores: SuiteScores
+    failed: Mapping[str, str]  # cells that have no result, and why
+
+    @property
+    def words(self) -> Words:
+        """Nouns of a score that is none of a task's own."""
+        return replace(self.scores.cells[0].evidence.words, score="normalised score", episode="episode")
+
+    @cached_property
+    def verdict(self) -> str:
+        """What the declared contrast shows over all cells."""
+        first, second = (self.scores.by_seed(method) for method in self.primary)
+        p_value = p_value_of(first, second)
+        chance = Chance(p_value=p_value, corrected=p_value, together=1, seeds=(len(first),))
+        return verdict_of(self.primary, difference_of(first, second), chance, self.words)
+
+    @cached_property
+    def aggregates(self) -> dict[str, dict[str, Estimate]]:
+        """{name: {method: estimate}}."""
+        named = {"IQM": interquartile_mean, "optimality gap": optimality_gap, "mean": lambda of: np.mean(of, axis=(-2, -1))}
+        return {
+            name: {method: aggregated(of, aggregate) for method, of in self.scores.by_method.items()}
+            for name, aggregate in named.items()
+        }
+
+    def methods_table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: each method over all cells, and how probably the first beats it."""
+        header = ["method", "IQM", INTERVAL, "optimality gap", INTERVAL, "mean rank", f"P({self.primary[0]} is better)", INTERVAL]
+        return header, [
+            [
+                method,
+                *_both(self.aggregates["IQM"][method]),
+                *_both(self.aggregates["optimality gap"][method]),
+                f"{self.scores.ranks[method]:.2f}",
+                *self._improvement(method),
+            ]
+            for method in self.scores.methods
+        ]
+
+    def _improvement(self, method: str) -> list[str]:
+        if method == self.primary[0]:
+            return [NOTHING, NOTHING]
+        return _both(improvement(self.scores.by_method[self.primary[0]], self.scores.by_method[method]))
+
+    def cells_table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: each method on each cell, in the cell's own score and in the suite's."""
+        header = ["cell", "budget", "method", "mean test score", INTERVAL, "normalised"]
+        return header, [
+            [
+                cell.name,
+                f"{readable(cell.evidence.config.population * cell.evidence.config.budget)} {cell.evidence.words.short_units}",
+                method,
+                *_both(mean_of(returns_of(cell.evidence.histories[method]))),
+                f"{self.scores.by_method[method][:, place].mean():.3f}",
+            ]
+            for place, cell in enumerate(self.scores.cells)
+            for method in self.scores.methods
+        ]
+
+    def reached_table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: how much of its budget the first needs to test as well as the second does at the end."""
+        first, second = self.primary
+        shares = {cell.name: reached(cell, first, second) for cell in self.scores.cells}
+        return ["cell", f"share of the budget until {first} tests as {second}'s winner"], [
+            [name, "never" if share is None else f"{share:.0%}"] for name, share in shares.items()
+        ]
+
+
+def write_suite_page(page: SuitePage, folder: Path) -> Path:
+    """Write the page and its figures into `folder`; the same cells give the same bytes. Returns its path."""
+    drawn = {
+        AGGREGATES: figures.aggregates(page.aggregates, page.title),
+        PROFILES: figures.profiles(page.scores, page.title),
+        RANKS: figures.rank_diagram(page.scores, page.title),
+    }
+    for name, figure in drawn.items():
+        style.save(figure, check_inside(folder, name))
+    path = check_inside(folder, PAGE)
+    write_durably(path, _text(page, list(drawn)).encode())
+    return path
+
+
+def _text(page: SuitePage, names: Sequence[str]) -> str:
+    return "\n\n".join(part.strip("\n") for part in _parts(page, names)) + "\n"
+
+
+def _parts(page: SuitePage, names: Sequence[str]) -> Iterator[str]:
+    scores, config = page.scores, page.scores.cells[0].evidence.config
+    yield f"# {harmless(page.title)}"
+    yield harmless(page.description)
+    yield f"**{harmless(page.verdict)}** (the declared contrast, over {counted(len(scores.cells), 'cell')})"
+    for cell, why in page.failed.items():
+        yield f"**Without {harmless(cell)}: {harmless(why)}**"
+    yield f"## {counted(len(config.seeds), 'seed')} of every method on every cell\n\n{harmless(table(*page.methods_table()))}"
+    yield from (f"![{Path(name).stem}]({name})" for name in names)
+    if (p_value := scores.friedman_p) is not None:
+        yield f"Friedman's test of equal ranks: p = {p_value:.2g}."
+    yield f"## Each cell\n\n{harmless(table(*page.cells_table()))}"
+    yield f"{harmless(table(*page.reached_table()))}"
+    yield "\n".join(f"* [{cell.name}]({cell.name}/summary.md): {harmless(cell.evidence.title)}" for cell in scores.cells)
+    yield f"## How to read it\n\n{READING}"
+
+
+def _both(estimate: Estimate) -> list[str]:
+    interval = NOTHING if estimate.interval is None else " to ".join(map(score_text, estimate.interval))
+    return [score_text(estimate.value), interval]

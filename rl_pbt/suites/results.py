@@ -1,0 +1,59 @@
+"""What the cells of a suite found: its page, and whether scores are where the suite expects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from rl_pbt.errors import UserError
+from rl_pbt.report.evidence import Evidence, read_evidence, returns_of
+from rl_pbt.report.statistics import mean_of
+from rl_pbt.report.suite import Measured, scores_of
+from rl_pbt.report.suite.page import SuitePage
+from rl_pbt.suites.cells import cell_folder
+from rl_pbt.suites.definition import Band, Cell, Suite
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A mean test score, and the band that it should lie in."""
+
+    cell: str
+    method: str
+    score: float
+    band: Band
+
+    @property
+    def within(self) -> bool:
+        """Whether it does."""
+        return self.band[0] <= self.score <= self.band[1]
+
+
+def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
+    """What all cells but those that `failed` show together. Raises UserError where that is nothing."""
+    cells = [
+        Measured(name=cell.name, evidence=_evidence(folder, cell), zero=cell.scale.zero, one=cell.scale.one)
+        for cell in suite.cells
+        if cell.name not in failed
+    ]
+    if not cells:
+        raise UserError(f"no cell of {suite.title} has a result")
+    return SuitePage(
+        title=suite.title, description=suite.description, primary=suite.primary, scores=scores_of(cells), failed=failed
+    )
+
+
+def checked(suite: Suite, folder: Path) -> Iterator[Checked]:
+    """Every score of which the suite says where it should be."""
+    for cell in suite.cells:
+        if cell.bands:
+            histories = _evidence(folder, cell).histories
+            for method, band in cell.bands.items():
+                yield Checked(cell=cell.name, method=method, score=mean_of(returns_of(histories[method])).value, band=band)
+
+
+def _evidence(folder: Path, cell: Cell) -> Evidence:
+    return read_evidence(cell_folder(folder, cell))

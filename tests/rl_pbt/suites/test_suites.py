@@ -1,0 +1,244 @@
+"""Suites: what is refused before the first frame, what each cell is, and that a suite goes on where it was stopped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+import rl_pbt
+from rl_pbt.cli.main import main
+from rl_pbt.errors import UserError
+from rl_pbt.making import configure
+from rl_pbt.suites.definition import Suite, find_suite, frozen_suites, read_suite
+
+ROOT = Path(__file__).resolve().parents[3]
+SCALE = {"zero": 0.0, "one": 1.2, "source": "the paper"}
+SMALL: dict[str, Any] = {
+    "version": 1,
+    "description": "two quadratics",
+    "methods": ["pbt", "random"],
+    "primary": "pbt:random",
+    "seeds": [0, 1, 2],
+    "settings": {"task": "quadratic", "population": 4},
+    "cells": {"one": {"scale": SCALE, "bands": {"pbt": [0.5, 1.2]}}, "two": {"scale": SCALE, "budget": 40}},
+}
+
+
+def written(folder: Path, fields: dict[str, Any] = SMALL, name: str = "small") -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(tomli_w.dumps(fields), encoding="utf-8")
+    return path
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "--suite", *map(str, words), "--executor", "inline"])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in {**SMALL, **fields}.items() if value is not None}
+
+
+def cell(**fields: Any) -> dict[str, Any]:
+    return changed(cells={"one": {"scale": SCALE, **fields}})
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (changed(version=None), "version is missing"),
+        (changed(primary=None), "primary is missing"),
+        (changed(version="1"), "version must be a whole number"),
+        (changed(version=True), "version must be a whole number"),
+        (changed(method=["pbt"]), "unknown name 'method': did you mean 'methods'"),
+        (changed(primary="pbt"), "primary must be two of the methods"),
+        (changed(primary="pbt:asha"), "primary must be two of the methods"),
+        (changed(primary="pbt:pbt"), "primary must be two of the methods"),
+        (changed(methods=["pbt", "randon"]), "cell one: unknown method 'randon': did you mean 'random'"),
+        (changed(seeds=[0, 0]), "cell one: seeds must not name one twice"),
+        (changed(seeds="all"), "cell one: seeds"),
+        (changed(cells={}), "cells must be tables"),
+        (changed(cells={"one": 3}), "cells must be tables"),
+        (changed(cells={"../one": {"scale": SCALE}}), "a name has small letters"),
+        (changed(settings=[]), "settings must be a table"),
+        (cell(seeds=[1]), "cell one: seeds is one of all cells"),
+        (cell(populaton=4), "did you mean 'population'"),
+        (cell(task="quadratik"), "did you mean 'quadratic'"),
+        (cell(scale={"zero": 0.0, "one": 1.0}), "cell one: scale must have zero and one"),
+        (cell(scale={"zero": 0.0, "one": float("nan"), "source": ""}), "cell one: scale must have zero and one"),
+        (cell(scale={"zero": 1.0, "one": 1.0, "source": ""}), "cell one: scale must have another score"),
+        (changed(cells={"one": {}}), "cell one: scale is missing"),
+        (cell(bands={"asha": [0.0, 1.0]}), "cell one: unknown method of the suite 'asha'"),
+        (cell(bands={"pbt": [1.0, 0.0]}), "cell one: bands of pbt"),
+        (cell(bands=3), "cell one: bands must be a table"),
+    ],
+)
+def test_what_could_not_run_whole_is_refused_in_one_line_that_names_it(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, fields)
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        read_suite(path)
+    assert str(refused.value).startswith(f"{path}: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"population": 1}, "cell two: population must be 2 or more"), ({"fraction": 0.9}, "cell two: fraction")],
+)
+def test_a_cell_that_no_method_could_run_is_refused_before_the_first_begins(
+    fields: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = {"one": {"scale": SCALE}, "two": {"scale": SCALE, **fields}}
+    assert run(written(tmp_path, changed(cells=cells)), "--out", tmp_path / "out") == 2
+    printed = capsys.readouterr()
+    assert said in printed.err and not printed.out and not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_toml_or_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_bytes(b"version = \xff")
+    with pytest.raises(UserError, match="is not TOML"):
+        find_suite(str(tmp_path / "bad.toml"))
+    with pytest.raises(UserError, match="cannot read"):
+        find_suite(str(tmp_path / "none.toml"))
+    with pytest.raises(UserError, match="unknown suite 'smok': did you mean 'smoke'"):
+        find_suite("smok")
+
+
+@pytest.mark.parametrize("name", sorted(frozen_suites()))
+def test_every_suite_of_the_package_could_run_and_declares_what_it_is_for(name: str) -> None:
+    suite = find_suite(name)
+    assert frozen_suites()[name].resolve() == ROOT / "benchmarks" / "suites" / f"{name}.toml"
+    assert suite.name == name and set(suite.primary) <= set(suite.methods) and len(suite.seeds) >= 3
+    for one in suite.cells:
+        assert one.config == configure(one.settings) and one.scale.source
+        assert one.config.methods == suite.methods and one.config.seeds == suite.seeds
+
+
+def test_the_package_has_the_suites_that_its_pages_name() -> None:
+    assert {"smoke", "control", "minatar", "atari-pacman", "box2d", "paper-toy"} <= set(frozen_suites())
+    package_data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    assert package_data["rl_pbt.suites"] == ["frozen/*.toml"], "an installed package has them too"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of the small suite, beside its file."""
+    folder = tmp_path_factory.mktemp("suite")
+    assert run(written(folder), "--out", folder / "out") == 0
+    return folder
+
+
+def test_each_cell_is_a_run_like_any_other(made: Path, tmp_path: Path) -> None:
+    alone = rl_pbt.tune(
+        "quadratic", {}, methods=["pbt", "random"], population=4, seeds=[0, 1, 2], out=tmp_path / "run", quiet=True
+    )
+    ours = rl_pbt.load(made / "out" / "one")
+    assert ours.config == alone.config
+    assert [{**row, "cpu_s": 0} for row in ours.rows()] == [{**row, "cpu_s": 0} for row in alone.rows()]
+    assert rl_pbt.load(made / "out" / "two").config.budget == 40
+
+
+def test_the_page_tells_of_all_cells_and_has_its_figures(made: Path) -> None:
+    page = (made / "out" / "suite.md").read_text(encoding="utf-8")
+    for named in ("# small, version 1", "declared contrast, over 2 cells", "| one | 800 steps | pbt |", "[two](two/summary.md)"):
+        assert named in page
+    for name in re.findall(r"\]\((\w+\.png)\)", page):
+        assert (made / "out" / name).stat().st_size > 5_000
+    assert page.count(".png") == 3
+
+
+def test_a_suite_goes_on_where_it_was_stopped_and_leaves_what_ended(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made / "out", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "two")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "one").rglob("*") if path.is_file()}
+    assert run(made / "small.toml", "--out", tmp_path / "out") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[1:3]] == ["one", "two"]
+    assert all(path.stat().st_mtime_ns == then for path, then in kept.items() if path.name != ".lock")
+    assert (tmp_path / "out" / "suite.md").read_bytes() == (made / "out" / "suite.md").read_bytes()
+
+
+def test_a_folder_of_another_suite_is_left_alone(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = written(tmp_path, changed(version=2))
+    before = (made / "out" / "suite.toml").read_bytes()
+    assert run(other, "--out", made / "out") == 2
+    assert "another version of small" in capsys.readouterr().err
+    assert (made / "out" / "suite.toml").read_bytes() == before
+
+
+def test_a_cell_that_fails_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "failing.py").write_text("raise SystemExit('no data')\n", encoding="utf-8")
+    broken = {"task": "command", "program": ["python", str(tmp_path / "failing.py")], "search": {"lr": "log:1e-4:1e-1"}}
+    cells = {
+        "broken": {**broken, "budget": 10, "interval": 5, "scale": SCALE},
+        "one": {"task": "quadratic", "scale": SCALE},
+        "two": {"task": "quadratic", "budget": 40, "scale": SCALE},
+    }
+    fields = changed(cells=cells, settings={"population": 2})
+    assert run(written(tmp_path, fields), "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().out
+    assert "every member failed" in said and "\none: pbt" in said and "\ntwo: pbt" in said
+    assert "Without broken" in (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
+
+
+def test_scores_are_checked_against_the_bands(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(made / "small.toml", "--out", made / "out", "--check") == 0
+    fields = changed(cells={**SMALL["cells"], "one": {"scale": SCALE, "bands": {"random": [5.0, 6.0]}}})
+    path = written(tmp_path, fields)
+    shutil.copytree(made / "out", tmp_path / "out")
+    shutil.copy(path, tmp_path / "out" / "suite.toml")
+    capsys.readouterr()
+    assert run(path, "--out", tmp_path / "out", "--check") == 1
+    assert re.search(r"one: random 1\.\d+ is not within 5 to 6", capsys.readouterr().out)
+    unbanded = written(tmp_path, changed(cells={"one": {"scale": SCALE}}), name="unbanded")
+    assert run(unbanded, "--out", tmp_path / "other", "--check") == 2
+    assert "has no bands" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--population", "8"], "--population is what a suite declares"),
+        (["--seeds", "1"], "--seeds is what a suite declares"),
+        (["--resume", "x"], "--resume is for single runs"),
+        (["--config", "x.toml"], "cannot read x.toml"),
+    ],
+)
+def test_flags_cannot_change_a_suite(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(written(tmp_path), *words) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_check_needs_a_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "--env", "CartPole-v1", "--check"])
+    assert ended.value.code == 2 and "--check compares the scores of a suite" in capsys.readouterr().err
+
+
+def test_a_dry_run_plans_every_cell_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(written(tmp_path), "--out", tmp_path / "out", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "cell one" in said and "cell two" in said and not (tmp_path / "out").exists()
+
+
+def test_suites_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("help") == 0
+    said = capsys.readouterr().out
+    assert all(f"  {name} " in said for name in frozen_suites())
+
+
+@pytest.mark.timeout(600)
+def test_smoke_is_where_it_should_be(tmp_path: Path) -> None:
+    """What CI runs of the suites: it shows nothing about methods, and that everything works together."""
+    assert isinstance(find_suite("smoke"), Suite)
+    assert run("smoke", "--out", tmp_path / "out", "--check") == 0
