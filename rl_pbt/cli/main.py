@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from rl_pbt import __version__
+from rl_pbt.cli.encoding import print_anywhere
 from rl_pbt.cli.starting import end_at_once, raise_again
 from rl_pbt.errors import near_names
 
@@ -33,6 +34,7 @@ def main(words: Sequence[str] | None = None, program: str | None = None) -> None
     """Run the command that the `words` name, those of this process without any. Ends the process with its exit status."""
     words = sys.argv[1:] if words is None else words
     _look_around()
+    print_anywhere()
     name = words[0] if words else "--help"
     if name in ("--help", "-h"):
         print(_help())

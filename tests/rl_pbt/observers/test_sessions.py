@@ -55,14 +55,18 @@ class Session:
     raw: bytes
 
 
-def session(folder: Path, *, columns: int, lines: int, members: int, pause_s: float, term: str = "xterm-256color") -> Session:
+def session(
+    folder: Path, *, columns: int, lines: int, members: int, pause_s: float, term: str = "xterm-256color", **variables: str
+) -> Session:
     """A run of the tune command in a terminal of that size, watched to its end."""
     (folder / "slowly.py").write_text(TRAINING.replace("PAUSE", str(pause_s)))
     words = ["tune", "--task", "slowly:Slow", "--search", "rate=log:1e-3:1", "momentum=linear:0:1", "--population", str(members)]
     words += ["--budget", "40", "--interval", "10", "--out", "results/run", "--executor", "inline", "--methods", "pbt", "random"]
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")
+    } | variables
     command = [sys.executable, "-m", "rl_pbt", *words]
     process = subprocess.Popen(command, cwd=folder, stdin=side, stdout=side, stderr=side, env={**environment, "TERM": term})
     os.close(side)
@@ -136,3 +140,19 @@ def test_the_end_is_a_table_and_nothing_of_the_screen_is_left(tmp_path: Path) ->
 def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path) -> None:
     seen = session(tmp_path, columns=100, lines=40, members=4, pause_s=0.05, term="dumb")
     assert b"\x1b" not in seen.raw and b"pbt, seed 0 generation 2/4: best " in seen.raw
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_our_characters_gets_others(tmp_path: Path, encoding: str) -> None:
+    seen = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.2, PYTHONIOENCODING=encoding)
+    assert seen.status == 0
+    text = seen.raw.decode(encoding)
+    assert "Traceback" not in text and "test score" in text
+    assert any("*" in line for screen in of_members(seen.screens) for line in member_rows(screen)), "the best has a star"
+
+
+def test_no_color_is_heeded(tmp_path: Path) -> None:
+    """As https://no-color.org asks: no colours; bold and the like may stay, and so does the screen."""
+    colour = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
+    plain = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.2, NO_COLOR="1")
+    assert plain.status == 0 and not colour.search(plain.raw) and of_members(plain.screens)
