@@ -81,15 +81,18 @@ def parser(script: str, description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def run(measurements: Iterable[Measurement], *, out: Path | None, page: Callable[[Results], str]) -> None:
+def run(
+    measurements: Iterable[Measurement], *, out: Path | None, page: Callable[[Results], str], of_any_commit: bool = False
+) -> None:
     """Make the entries that the file `out` lacks, write it and its page after each, and print the page of all results.
 
     An entry that this commit made from the same `asked` is not made again: a script that was killed resumes where it stopped.
-    All others in the file stay. What cannot be made here, because a package is missing for instance, is reported and left out.
+    With `of_any_commit` nor is one that another commit made: it took hours. All others in the file stay. What cannot be made
+    here, because a package is missing for instance, is reported and left out.
     """
     results = read(out)
     for one in measurements:
-        if _is_made(_entry(results, one.place), one.asked):
+        if _is_made(_entry(results, one.place), one.asked, of_any_commit=of_any_commit):
             continue
         name = ", ".join(one.place)
         print(f"measuring {name}", file=sys.stderr, flush=True)
@@ -144,8 +147,9 @@ def _with(results: Results, place: Sequence[str], entry: Entry) -> Results:
     return {**results, key: _with(results.get(key, {}), rest, entry)}
 
 
-def _is_made(entry: Entry, asked: Entry) -> bool:
-    """Whether an entry is what would be made again; never where the commit does not identify the code."""
+def _is_made(entry: Entry, asked: Entry, *, of_any_commit: bool) -> bool:
+    """Whether an entry is what would be made again; never, unless any will do, where the commit does not identify the code."""
     made_by = commit()
     known = made_by is not None and not made_by.endswith("-dirty")
-    return known and all(entry.get(name) == value for name, value in {"commit": made_by, **asked}.items())
+    wanted = asked if of_any_commit else {"commit": made_by, **asked}
+    return (known or of_any_commit) and all(entry.get(name) == value for name, value in wanted.items())

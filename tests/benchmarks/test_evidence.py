@@ -36,7 +36,7 @@ def test_a_command_is_one_that_its_script_takes(command: list[str], monkeypatch:
     if name == "jax_population":
         pytest.importorskip("jax", reason="needs the extra jax")
     asked: list[Any] = []
-    monkeypatch.setattr(script, "run", lambda todo, *, out, page: asked.extend([out, *todo]))
+    monkeypatch.setattr(script, "run", lambda todo, *, out, page, **_: asked.extend([out, *todo]))
     script.main(words)
     out, *todo = asked
     assert todo and len({one.place for one in todo}) == len(todo)

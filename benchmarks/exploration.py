@@ -1,0 +1,158 @@
+"""What keeps PBT from being greedy, or from being inert: its settings varied one at a time, at a fixed total of frames.
+
+    python -m benchmarks.exploration [--env NAME ...] [--variant NAME ...] [--out FILE.json]
+
+Environments, ranges, budgets and scales are those of cells of the suites `control` and `minatar`. Every population trains on
+seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. No claim is made
+here: six seeds can find large differences alone, and there are many variants. FILE.json keeps rows of earlier commits.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, TypedDict
+
+import rl_pbt
+from benchmarks.measuring import Measurement, parser, run
+from rl_pbt.options import Settings
+from rl_pbt.report.statistics import difference_of
+from rl_pbt.store.history import History, copies, founders, read_history, winning_line
+from rl_pbt.store.run import RunFolder
+from rl_pbt.suites.definition import Cell, find_suite
+from rl_pbt.text import NOTHING, table
+
+SEEDS = tuple(range(100, 106))
+CELLS = {"acrobot": "control", "pendulum": "control", "mountain-car": "control", "breakout": "minatar"}
+USUAL_INTERVALS = 20
+BASE = "base"  # 20 intervals, a fifth of 8 members, factors 0.8 and 1.2, resampling 0.25
+OWN: Mapping[str, Settings] = {
+    BASE: {},
+    "no resampling": {"resample_probability": 0.0},
+    "resampling 0.5": {"resample_probability": 0.5},
+    "factors 0.5, 2": {"factors": [0.5, 2.0]},
+    "factors 0.5, 2, no resampling": {"factors": [0.5, 2.0], "resample_probability": 0.0},
+    "an eighth": {"fraction": 0.125},
+    "half": {"fraction": 0.5},
+    "tournament": {"methods": ["pbt-tournament"]},
+    "t-test": {"methods": ["pbt-ttest"]},
+    "training fitness": {"fitness": "training"},
+    "twice the episodes": {"eval_episodes": 8},
+}
+INTERVALS = {f"{count} intervals": count for count in (5, 10, 40, 100)}
+MEMBERS = {f"{members} members": members for members in (4, 16, 32)}  # of as many frames together
+BURN_IN = "burn-in of a quarter"  # nobody copies before
+MULTI_FREQUENCY = "mf-pbt, 16 members"
+VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, MULTI_FREQUENCY)
+
+
+class Explored(TypedDict):
+    """What came of one variant in one environment, by seed."""
+
+    mean_test_returns: list[float]
+    normalised: list[float]
+    founders: list[int]  # with descendants at the end
+    copies_on_the_line: list[int]  # of the winner
+    last_learning_rate: list[float]  # the winner's
+
+
+def cell_of(env: str) -> Cell:
+    """The suite's cell of that name."""
+    return next(cell for cell in find_suite(CELLS[env]).cells if cell.name == env)
+
+
+def settings_of(env: str, variant: str) -> dict[str, Any]:
+    """Every setting of a variant: those of the cell, with as many frames for all members together."""
+    settings: dict[str, Any] = {**cell_of(env).settings, "methods": ["pbt"], "seeds": SEEDS, "anytime_tests": 0}
+    members = 16 if variant == MULTI_FREQUENCY else MEMBERS.get(variant, settings["population"])
+    frames = settings["frames"] * settings["population"] // members
+    settings |= {"population": members, "frames": frames, "interval": frames // INTERVALS.get(variant, USUAL_INTERVALS)}
+    settings |= {BURN_IN: {"burn_in": frames // 4}, MULTI_FREQUENCY: {"methods": ["mf-pbt"]}}.get(variant, {})
+    return {**settings, **OWN.get(variant, {})}
+
+
+def explore(env: str, variant: str) -> Explored:
+    """Run it, in a folder that is thrown away."""
+    cell = cell_of(env)
+    with tempfile.TemporaryDirectory() as folder:
+        made = rl_pbt.bench(out=Path(folder) / "run", quiet=True, **settings_of(env, variant))
+        (method,) = made.config.methods
+        histories = [read_history(RunFolder(made.folder), method, seed) for seed in SEEDS]
+    means = [fmean(history.test.returns) for history in histories if history.test is not None]
+    return {
+        "mean_test_returns": means,
+        "normalised": [cell.scale.normalised(mean) for mean in means],
+        "founders": [founders(history) for history in histories],
+        "copies_on_the_line": [_copies_on_the_line(history) for history in histories],
+        "last_learning_rate": [float(winning_line(history)[-1].proposal.hypers["learning_rate"]) for history in histories],
+    }
+
+
+def _copies_on_the_line(history: History) -> int:
+    copied = copies(history)
+    return sum(trial.proposal.id in copied for trial in winning_line(history))
+
+
+HEADER = ("environment", "variant", "mean test return", "normalised", "minus base", "95 % interval")
+OF_LINES = ("founders", "copies on the winner's line", "winner's last learning rate")
+
+
+def page(results: Mapping[str, Mapping[str, Explored]]) -> str:
+    """A row for each variant in each environment, and one for each variant over all that have it; medians of the last columns."""
+    found = [(env, variant, results[env][variant]) for env in CELLS for variant in VARIANTS if variant in results.get(env, {})]
+    rows = [[env, *_row(variant, one, results[env].get(BASE))] for env, variant, one in found]
+    return table((*HEADER, *OF_LINES), rows) + "\n" + table(("variant", "environments", *HEADER[3:]), _over_all(results))
+
+
+def _row(variant: str, one: Explored, base: Explored | None) -> list[str]:
+    return [
+        variant,
+        f"{fmean(one['mean_test_returns']):.4g}",
+        *_against(one["normalised"], base and base["normalised"]),
+        f"{median(one['founders']):g}",
+        f"{median(one['copies_on_the_line']):g}",
+        f"{median(one['last_learning_rate']):.2g}",
+    ]
+
+
+def _over_all(results: Mapping[str, Mapping[str, Explored]]) -> list[list[str]]:
+    """Of each seed the mean over the environments that have the variant and the base."""
+    rows = []
+    for variant in VARIANTS:
+        if envs := [env for env in CELLS if {variant, BASE} <= set(results.get(env, {}))]:
+            ours, base = (_mean_over(envs, results, name) for name in (variant, BASE))
+            rows.append([variant, ", ".join(envs), *_against(ours, base)])
+    return rows
+
+
+def _mean_over(envs: Sequence[str], results: Mapping[str, Mapping[str, Explored]], variant: str) -> list[float]:
+    return [fmean(of_seed) for of_seed in zip(*(results[env][variant]["normalised"] for env in envs), strict=True)]
+
+
+def _against(ours: Sequence[float], base: Sequence[float] | None) -> list[str]:
+    if base is None or base == ours:
+        return [f"{fmean(ours):.3f}", NOTHING, NOTHING]
+    difference = difference_of([[value] for value in ours], [[value] for value in base])
+    low, high = difference.interval or (difference.value, difference.value)
+    return [f"{fmean(ours):.3f}", f"{difference.value:+.3f}", f"{low:+.3f} to {high:+.3f}"]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run every variant in every environment, write the file, print its page."""
+    arguments = parser("exploration", __doc__)
+    arguments.add_argument("--env", nargs="+", choices=list(CELLS), default=list(CELLS), help="only these")
+    arguments.add_argument("--variant", nargs="+", choices=VARIANTS, default=VARIANTS, help="only these")
+    args = arguments.parse_args(words)
+    todo = [
+        Measurement(place=(env, variant), asked={"seeds": list(SEEDS)}, make=partial(explore, env, variant))
+        for env, variant in product(args.env, args.variant)
+    ]
+    run(todo, out=args.out, page=page, of_any_commit=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The script that varies settings of PBT: every variant can run, on as many frames as the others, on seeds of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import exploration
+from benchmarks.exploration import BASE, CELLS, VARIANTS, main, page, settings_of
+from rl_pbt.making import configure
+from rl_pbt.suites.definition import find_suite
+
+
+@pytest.mark.parametrize("env", CELLS)
+def test_variants_differ_in_what_their_name_says_and_not_in_their_budget(env: str) -> None:
+    configs = {variant: configure(settings_of(env, variant)) for variant in VARIANTS}
+    totals = {config.population * config.budget for config in configs.values()}
+    assert len(totals) == 1, "as many frames"
+    assert all(config.search == configs[BASE].search and len(config.methods) == 1 for config in configs.values())
+    differing = {variant: tuple(config.difference(configs[BASE])) for variant, config in configs.items() if variant != BASE}
+    assert all(differing.values()) and len(set(differing.values())) == len(differing), "no two are the same"
+    assert configs["100 intervals"].interval * 100 == configs["100 intervals"].budget
+
+
+def test_its_seeds_are_in_no_suite() -> None:
+    for name in set(CELLS.values()):
+        assert not set(find_suite(name).seeds) & set(exploration.SEEDS)
+
+
+def test_a_variant_runs_and_its_row_is_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = {"frames": 4_000, "interval": 2_000, "population": 4, "eval_episodes": 2, "test_episodes": 2}
+    usual = settings_of
+    monkeypatch.setattr(exploration, "settings_of", lambda env, variant: {**usual(env, variant), **small, "seeds": (100, 101)})
+    monkeypatch.setattr(exploration, "SEEDS", (100, 101))
+    out = tmp_path / "exploration.json"
+    main(["--env", "acrobot", "--variant", BASE, "no resampling", "--out", str(out)])
+    made = out.stat().st_mtime_ns
+    main(["--env", "acrobot", "--variant", BASE, "--out", str(out)])
+    assert out.stat().st_mtime_ns == made, "what was made is not made again"
+    text = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| acrobot | no resampling |" in text and "| no resampling | acrobot |" in text
+
+
+def test_differences_are_paired_by_seed_and_over_environments() -> None:
+    base = {"mean_test_returns": [1.0, 2.0, 3.0], "normalised": [0.1, 0.2, 0.3], "founders": [1, 2, 1]}
+    base |= {"copies_on_the_line": [3, 4, 5], "last_learning_rate": [1e-3, 1e-2, 1e-4]}
+    better = {**base, "normalised": [0.2, 0.3, 0.4]}
+    text = page({"acrobot": {BASE: base, "half": better}, "pendulum": {BASE: base, "half": base}})  # type: ignore[dict-item]
+    assert "| acrobot | half | 2 | 0.300 | +0.100 |" in text
+    assert "| half | acrobot, pendulum | 0.250 | +0.050 |" in text
