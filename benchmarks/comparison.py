@@ -7,8 +7,8 @@ Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where i
 trains fresh weights along the schedule of the first one's winner. Their summaries are gathered in comparison.json, comparison.md
 and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
-Once the last has run, `--trim` deletes what is not to be kept of them: checkpoints, ledgers, TensorBoard files, pages and plots.
-A run that was trimmed is not run again, and other flags than it was made with are refused.
+Once the last has run, `--trim` compresses their ledgers, and deletes all else that is not to be kept of them: checkpoints,
+TensorBoard files, pages and plots. A run that was trimmed is not run again, and other flags than it was made with are refused.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from rl_pbt.records import Fields
 from rl_pbt.report.style import COLOURS, INK, clean, save
 from rl_pbt.schedule import PREFIX
 from rl_pbt.search import METHODS
+from rl_pbt.store.compacting import compact
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table, value_text
 
 POPULATIONS = (4, 8, 16, 32)  # that PBT and random search are compared with
 MAIN_POPULATION = 8  # that all methods are compared with
 METHODS_AT_ONCE = [name for name, entry in METHODS.items() if not entry.replays]
-KEPT = ("manifest.json", "summary.json")  # of a run that is trimmed
+KEPT = ("manifest.json", "summary.json", "ledger.jsonl.gz")  # of a run that is trimmed
 
 
 class Found(TypedDict):
@@ -257,6 +258,8 @@ def write(out: Path, env: str) -> None:
 def trim(out: Path) -> None:
     """Leave of each run what its page shows."""
     for manifest in out.glob("*/manifest.json"):
+        if any(manifest.parent.rglob("ledger.jsonl")):
+            compact(RunFolder(manifest.parent))
         for path in sorted(manifest.parent.rglob("*"), reverse=True):
             if path.is_file() and path.name not in KEPT:
                 path.unlink()

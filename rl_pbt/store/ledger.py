@@ -3,15 +3,19 @@
 What is appended at once is a *batch*. Its last line ends in a checksum, a CRC-32 of all bytes of the file before it: so damage,
 and lines that were lost, exchanged or doubled, are found, as SQLite finds them in its write-ahead log. A batch without its end
 was torn off by a kill, and one with NUL bytes at the end of the file by a loss of power: neither was ever acknowledged, and both
-are dropped. Ledgers of versions 1 and 2 have no checksums; they can be reported and not continued.
+are dropped. Ledgers of versions 1 and 2 have no checksums; they can be reported and not continued. So can one that was
+compressed, which is read where the plain one is missing.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +29,7 @@ from rl_pbt.store.events import VERSION, Event, Header, from_json, version_of
 from rl_pbt.store.files import NO_LINKS, disk_errors_in_one_line, parsed, sync_folder
 
 BEGINNING = b'{"config":"'  # of the first line
+LARGEST = 1 << 31  # bytes of a ledger that was compressed: a small file of somebody else's may hold more than any memory
 CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n\Z')
 
 
@@ -48,6 +53,11 @@ class Ledger:
         self._header = header or Header()
         self._known: _Content | None = None  # as this object left the file
 
+    @property
+    def compressed(self) -> Path:
+        """Where it is when a finished run was compacted."""
+        return self.path.with_name(f"{self.path.name}.gz")
+
     def read(self) -> list[Event]:
         """All events of whole batches. Raises UserError, naming file and line, for damage."""
         return [event for _, event in self.numbered()]
@@ -61,6 +71,8 @@ class Ledger:
 
         Raises UserError for a ledger of another version, which can be reported but not continued, or of another run.
         """
+        if not self.path.exists() and self.compressed.exists():
+            raise UserError(f"{self.path} was compressed when the run had ended: it can be reported, and not continued")
         content = self._bytes()
         found = self._read(content)
         if found.version != VERSION:
@@ -105,15 +117,19 @@ class Ledger:
             yield file
 
     def _bytes(self) -> bytes:
-        try:
-            with os.fdopen(os.open(self.path, os.O_RDONLY | NO_LINKS), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may have no end
-                    raise UserError(f"{self.path} is not an ordinary file: restore it from a copy")
-                return file.read()
-        except FileNotFoundError:
+        """Of the file or, where it is missing, of what it was compressed to; none where neither is there."""
+        if (content := _content_of(self.path)) is not None:
+            return content
+        if (packed := _content_of(self.compressed)) is None:
             return b""
-        except OSError as error:
-            raise UserError(f"cannot read {self.path}: {error.strerror}") from None
+        try:
+            with gzip.open(io.BytesIO(packed)) as file:
+                content = file.read(LARGEST + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{self.compressed} is damaged ({error}): restore it from a copy") from None
+        if len(content) > LARGEST:
+            raise UserError(f"{self.compressed} is too large to be a ledger")
+        return content
 
     def _read(self, content: bytes) -> _Content:
         lines = [line + b"\n" for line in content.split(b"\n")[:-1]]  # what follows the last line break was torn off
@@ -162,6 +178,19 @@ class Ledger:
     def _damaged(self, first: int, last: int, why: str) -> UserError:
         where = f"line {first} is" if first == last else f"lines {first} to {last} are"
         return UserError(f"{self.path}, {where} damaged ({why}): restore the file from a copy")
+
+
+def _content_of(path: Path) -> bytes | None:
+    """None where there is no such file. Raises UserError where it is none of ours, or cannot be read."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | NO_LINKS), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may have no end
+                raise UserError(f"{path} is not an ordinary file: restore it from a copy")
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _line(fields: Mapping[str, JSON]) -> bytes:

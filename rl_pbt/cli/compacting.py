@@ -1,0 +1,36 @@
+"""`rl-pbt compact RUN ...`: finished runs as small as their reports need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_pbt.cli.parser import Parser
+from rl_pbt.errors import exit_status
+from rl_pbt.store.compacting import compact
+from rl_pbt.store.run import RunFolder
+from rl_pbt.text import shown
+
+
+def build_parser(program: str) -> Parser:
+    """Its one argument."""
+    parser = Parser(
+        program,
+        "Compress the ledgers of finished runs and delete their checkpoints: they can be reported and replayed, and not played "
+        "or continued.",
+        usage=[f"{program} RUN ..."],
+        examples=[f"{program} results/Pacman/RUN", f"{program} results/suites/control-v1/*"],
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a finished run's folder")
+    return parser
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Run the command; its exit status."""
+    return exit_status(lambda: _compact(build_parser(program).parse_args(words).runs))
+
+
+def _compact(runs: Sequence[Path]) -> None:
+    for folder in runs:
+        compact(RunFolder(folder))
+        print(f"compacted {shown(folder)}")
