@@ -47,7 +47,7 @@ def _check_agent(wanted: SortedOut) -> None:
     (check_new if wanted.task == "rl" else check_env)(wanted.given)
 
 
-def begin_loading() -> None:
-    """Let the server of worker processes import what they need, while this process imports the same."""
-    if (os.cpu_count() or 1) > 1:
+def begin_loading(executor: str | None) -> None:
+    """Let the server of worker processes, where there will be some, import what they need while this process imports the same."""
+    if executor in (None, "processes") and (os.cpu_count() or 1) > 1:
         prepare(WORKERS_LOAD)

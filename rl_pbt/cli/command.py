@@ -59,7 +59,7 @@ def train(words: Sequence[str], program: str) -> None:
     if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # what comes next takes seconds
-        begin_loading()
+        begin_loading(args.executor)
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
         raise_again()

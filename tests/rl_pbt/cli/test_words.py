@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rl_pbt.cli import configuration, playing, reporting
+from rl_pbt.cli import ahead, configuration, playing, reporting
 from rl_pbt.cli.arguments import ELSEWHERE, GROUPS, METAVARS, build_parser, settings_of
 from rl_pbt.cli.parser import Parser
 from rl_pbt.errors import UserError
@@ -197,3 +198,12 @@ def test_two_words_are_no_range_without_a_scale() -> None:
         parse_dimension("lin:0:1")
     with pytest.raises(UserError, match="unknown scale 'a'"):
         parse_dimension("a:b")
+
+
+@pytest.mark.parametrize(("executor", "begun"), [(None, True), ("processes", True), ("inline", False), ("ray", False)])
+def test_only_worker_processes_load_ahead(executor: str | None, begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ahead, "prepare", asked.append)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    ahead.begin_loading(executor)
+    assert bool(asked) == begun
