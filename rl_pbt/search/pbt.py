@@ -10,24 +10,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from rl_pbt.records import Proposal
+from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Generational
 from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import BinaryTournament, RandomRival, Truncation, TTest, fraction_option
+from rl_pbt.search.exploit import BinaryTournament, RandomRival, Truncation, TTest, along_line, fraction_option
 from rl_pbt.search.explore import Perturb, explore_by, factors_option, resample_probability_option
 from rl_pbt.search.problem import Problem
 
 
 @final
 class PBT(Generational):
-    """All members are ranked at equal age and decide together."""
+    """All members are ranked at equal age and decide together.
 
-    def __init__(self, problem: Problem, evolution: Evolution) -> None:
+    They see the newest result of each, with the last `episodes` returns of its line of descent where the newest has fewer.
+    """
+
+    def __init__(self, problem: Problem, evolution: Evolution, *, episodes: int = 0) -> None:
         super().__init__(problem)
         self.evolution = evolution
+        self._episodes = episodes
+        self._before: dict[int | None, Result] = {}  # by id: what was seen of the checkpoints that the newest came from
 
     def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
-        donors = self.evolution.donors(self, members)
+        before = {member: self._before.get(proposal.parent) for member, proposal in self.last.items()}
+        seen = {member: along_line(result, before[member], self._episodes) for member, result in self.results.items()}
+        self._before = {self.last[member].id: result for member, result in seen.items()}
+        donors = self.evolution.donors(self, members, seen)
         return [self.propose(m, self.evolution.start(self, m, donors.get(m)), units=units) for m in members]
 
 
@@ -107,7 +115,8 @@ def truncation(problem: Problem, options: TruncationOptions) -> PBT:
 
 def t_test(problem: Problem, options: ExploringOptions) -> PBT:
     """`pbt-ttest`: Jaderberg 2017, sec. 4.1.1."""
-    return PBT(problem, replace(options.evolution(), exploit=TTest()))
+    test = TTest()
+    return PBT(problem, replace(options.evolution(), exploit=test), episodes=test.episodes)
 
 
 def tournament(problem: Problem, options: ExploringOptions) -> PBT:
