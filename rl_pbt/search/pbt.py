@@ -13,7 +13,15 @@ from typing import final
 from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Generational
 from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import BinaryTournament, RandomRival, Truncation, TTest, along_line, fraction_option
+from rl_pbt.search.exploit import (
+    BinaryTournament,
+    RandomRival,
+    Truncation,
+    TTest,
+    along_line,
+    copy_margin_option,
+    fraction_option,
+)
 from rl_pbt.search.explore import Perturb, explore_by, factors_option, resample_probability_option
 from rl_pbt.search.problem import Problem
 
@@ -45,6 +53,7 @@ class TruncationOptions:
     """Of variants in which the worst copy the best and what was copied is explored."""
 
     fraction: float = fraction_option()
+    copy_margin: float = copy_margin_option()
     factors: tuple[float, ...] = factors_option()
     resample_probability: float = resample_probability_option()
     burn_in: int = burn_in_option()
@@ -55,7 +64,9 @@ class TruncationOptions:
     def evolution(self) -> Evolution:
         """Truncation selection, then explore."""
         explore = explore_by(self.factors, self.resample_probability)
-        return Evolution(exploit=Truncation(fraction=self.fraction), explore=explore, burn_in=self.burn_in)
+        return Evolution(
+            exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), explore=explore, burn_in=self.burn_in
+        )
 
 
 @final
@@ -64,6 +75,7 @@ class CopyingOptions:
     """Of variants in which the worst copy the best and nothing is explored."""
 
     fraction: float = fraction_option()
+    copy_margin: float = copy_margin_option()
     burn_in: int = burn_in_option()
 
     def __post_init__(self) -> None:
@@ -71,7 +83,7 @@ class CopyingOptions:
 
     def evolution(self) -> Evolution:
         """Truncation selection alone."""
-        return Evolution(exploit=Truncation(fraction=self.fraction), burn_in=self.burn_in)
+        return Evolution(exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), burn_in=self.burn_in)
 
 
 @final
