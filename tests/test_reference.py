@@ -27,7 +27,7 @@ def in_todays_words(value: Any) -> Any:
     return {renamed.get(name, name.replace("_frames", "_units")): in_todays_words(entry) for name, entry in value.items()}
 
 
-ADDED = ("test_episodes_excluded", "test_failure", "max_episode_frames", "anytime_test_curve")
+ADDED = ("test_episodes_excluded", "test_failure", "max_episode_frames", "anytime_test_curve", "reach", "diagnostics")
 
 
 def numbers(summary: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ METAVARS = {
     "unit": "WORD",
     "score": "WORD",
     "fraction": "FRACTION",
+    "copy_margin": "DEVIATIONS",
     "resample_probability": "PROBABILITY",
     "factors": "FACTOR",
     "timeout": "SECONDS",

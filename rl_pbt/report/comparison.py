@@ -12,6 +12,7 @@ from rl_pbt.errors import plain_text
 from rl_pbt.records import JSON
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
+from rl_pbt.report.selection import of_selection
 from rl_pbt.report.statistics import difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
 from rl_pbt.report.verdict import Chance, verdict_of
@@ -53,6 +54,7 @@ def caveats(evidence: Evidence) -> Iterator[str]:
     yield from _not_held_out(evidence)
     yield from _left_out_of_tests(evidence)
     yield from at_bounds(evidence)
+    yield from of_selection(evidence)
     if earlier := evidence.manifest.extended_from:
         budgets = ", ".join(f"{budget:,}" for budget in earlier)
         yield f"A member's budget was extended from {budgets} to {config.budget:,} {words.units}, whenever a method had ended."

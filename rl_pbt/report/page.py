@@ -30,6 +30,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
         _section(f"Test {words.score}", tables.results(summary)),
         _section("Comparisons", compared) if compared else "",
         _section(f"Compute accounting, {tables.accounted(summary)}", tables.accounting(summary)) + f"\n{tables.ACCOUNTING}",
+        _section("Diagnostics", tables.diagnostics(summary)) + f"\n{tables.DIAGNOSTICS}",
     ]
     schedules = [
         _schedule(f"{method}, seed {seed}", history, words)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rl_pbt.config import RunConfig
 from rl_pbt.records import Cost
 from rl_pbt.report.comparison import caveats, comparisons
+from rl_pbt.report.diagnostics import diagnostics_of, reach_of
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.statistics import iqm_of, mean_of
 from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
@@ -13,7 +15,6 @@ from rl_pbt.store.history import History, anytime_curve, best_fitness_curve, cop
 def summary_of(evidence: Evidence) -> Summary:
     """The summary of what the files of a run say."""
     config, manifest = evidence.config, evidence.manifest
-    budget = config.population * config.budget
     first, *others = comparisons(evidence)
     return Summary(
         task=config.task,
@@ -23,29 +24,30 @@ def summary_of(evidence: Evidence) -> Summary:
         commit=manifest.last.commit,
         seeds=config.seeds,
         population=config.population,
-        methods={method: _method_summary(by_seed, budget) for method, by_seed in evidence.histories.items()},
+        methods={method: _method_summary(method, by_seed, config) for method, by_seed in evidence.histories.items()},
         comparison=first,
         further_comparisons=tuple(others),
         caveats=tuple(caveats(evidence)),
     )
 
 
-def _method_summary(by_seed: Histories, budget: int) -> MethodSummary:
+def _method_summary(method: str, by_seed: Histories, config: RunConfig) -> MethodSummary:
     returns = returns_of(by_seed)
     return MethodSummary(
         finished=all(history.ended for history in by_seed.values()),
         cost=total_cost(by_seed),
         test_return=mean_of(returns) if returns else None,
         iqm=iqm_of(returns) if returns else None,
-        seeds={seed: _seed_summary(history, budget) for seed, history in by_seed.items()},
+        reach=reach_of(method, config),
+        seeds={seed: _seed_summary(history, config) for seed, history in by_seed.items()},
     )
 
 
-def _seed_summary(history: History, budget: int) -> SeedSummary:
+def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
     parallel = parallelism(history)
     return SeedSummary(
         finished=history.ended,
-        budget=budget,
+        budget=config.population * config.budget,
         cost=history.cost,
         winner=_winner(history),
         test_returns=history.test.returns if history.test else (),
@@ -63,6 +65,7 @@ def _seed_summary(history: History, budget: int) -> SeedSummary:
         surviving_founders=founders(history),
         exploits=len(copies(history)),
         failures=sum(trial.result.failure is not None for trial in history.trials),
+        diagnostics=diagnostics_of(history, config.space),
     )
 
 

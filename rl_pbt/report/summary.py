@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.records import JSON, Cost, Hypers
+from rl_pbt.report.diagnostics import Diagnostics
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.store.run import RunStatus
 from rl_pbt.tasks.base import Words
@@ -56,17 +57,22 @@ class SeedSummary:
     surviving_founders: int
     exploits: int
     failures: int
+    diagnostics: Diagnostics
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSummary:
-    """One method on all seeds. The estimates are None before any test."""
+    """One method on all seeds. The estimates are None before any test.
+
+    `reach` is the share of its range that a perturbed hyperparameter can move at most; None where nothing is perturbed alone.
+    """
 
     finished: bool
     cost: Cost
     test_return: Estimate | None
     iqm: Estimate | None
+    reach: Mapping[str, float] | None
     seeds: Mapping[int, SeedSummary]
 
     @property

@@ -8,6 +8,7 @@ from typing import final
 
 from rl_pbt.errors import plain_text
 from rl_pbt.records import Hypers, Trial
+from rl_pbt.report.diagnostics import Diagnostics, typical_reliability
 from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.summary import MethodSummary, Summary
@@ -21,6 +22,14 @@ ACCOUNTING = (
     "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
     "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
     "both, the seed with the most is shown."
+)
+
+DIAGNOSTICS = (
+    "Reliability is the share of the variance of fitness that is between members, and not noise of judging them: the median over "
+    "the generations of each half. Below 0.5, selection sees more noise than skill. Founders are the initial members whose "
+    "descendants are left. A hyperparameter's movement is along the winner's line of descent, in shares of its range on its own "
+    "scale: from the first value to the last, then between the two that are farthest apart, of what all perturbations together "
+    "could do. All but reliability are means over the seeds."
 )
 
 
@@ -105,6 +114,47 @@ def accounting(summary: Summary) -> Table:
     header += [f"discarded {units}", "critical path (intervals)", f"critical path ({units})", "peak parallelism"]
     header += ["CPU seconds", "worker seconds", "copies", "failures"]
     return Table(header=header, rows=rows)
+
+
+def diagnostics(summary: Summary) -> Table:
+    """How each method searched; `DIAGNOSTICS` explains it."""
+    found = {name: [seed.diagnostics for seed in method.seeds.values()] for name, method in summary.methods.items()}
+    hypers = list(dict.fromkeys(hyper for of_method in found.values() for one in of_method for hyper in one.movement))
+    rows: list[list[str]] = []
+    for name, method in summary.methods.items():
+        reliability = [typical_reliability(found[name], second_half=half) for half in (False, True)]
+        founders = [_mean(one.founders_at_half for one in found[name]), _mean(one.founders_at_end for one in found[name])]
+        evaluation = method.cost.eval_units / method.cost.units if method.cost.units else None
+        row = [name, *map(_two_decimals, reliability), *map(_three_digits, founders), _percent(evaluation)]
+        rows.append(row + [_moved(found[name], method.reach, hyper) for hyper in hypers])
+    header = ["method", "reliability of fitness, first half", "second half", "founders left at half", "at the end"]
+    header += [f"evaluation, of all {summary.words.short_units}", *(f"{hyper} moved" for hyper in hypers)]
+    return Table(header=header, rows=rows)
+
+
+def _moved(found: Sequence[Diagnostics], reach: Mapping[str, float] | None, hyper: str) -> str:
+    movements = [one.movement[hyper] for one in found if hyper in one.movement]
+    if not movements:
+        return NOTHING
+    net, span = _mean(movement.net for movement in movements), _mean(movement.span for movement in movements)
+    return f"{_percent(net)}, {_percent(span)} of {_percent(reach[hyper])}" if reach else f"{_percent(net)}, {_percent(span)}"
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _two_decimals(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def _three_digits(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.3g}"
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.0f} %"
 
 
 def accounted(summary: Summary) -> str:
@@ -194,5 +244,4 @@ def cells_of(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
 
 def _selection_fitness(method: MethodSummary) -> float | None:
     """Mean over the seeds of what the winners were chosen by."""
-    fitness = [seed.winner.fitness for seed in method.seeds.values() if seed.winner and seed.winner.fitness is not None]
-    return sum(fitness) / len(fitness) if fitness else None
+    return _mean(seed.winner.fitness for seed in method.seeds.values() if seed.winner)

@@ -10,7 +10,7 @@ from rl_pbt.options import option
 from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Bookkeeping
 from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import Truncation, fraction_option
+from rl_pbt.search.exploit import Truncation, copy_margin_option, fraction_option
 from rl_pbt.search.explore import explore_by, factors_option, resample_probability_option
 from rl_pbt.search.problem import Problem
 
@@ -21,6 +21,7 @@ class AsynchronousOptions:
     """Those of `pbt`, and whose checkpoints a member looks at."""
 
     fraction: float = fraction_option()
+    copy_margin: float = copy_margin_option()
     factors: tuple[float, ...] = factors_option()
     resample_probability: float = resample_probability_option()
     burn_in: int = burn_in_option()
@@ -32,7 +33,9 @@ class AsynchronousOptions:
     def evolution(self) -> Evolution:
         """Truncation selection, then explore."""
         explore = explore_by(self.factors, self.resample_probability)
-        return Evolution(exploit=Truncation(fraction=self.fraction), explore=explore, burn_in=self.burn_in)
+        return Evolution(
+            exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), explore=explore, burn_in=self.burn_in
+        )
 
 
 @final

@@ -49,9 +49,10 @@ class Evolution:
         if self.burn_in < 0:
             raise BadSetting("burn_in", f"must be 0 or more units, but is {self.burn_in}")
 
-    def donors(self, population: Generational, members: Sequence[int]) -> dict[int, Proposal]:
-        """Loser -> the proposal that it copies, decided together from how the population stands."""
-        chosen = self.choose(population, population.results, members, population.rng("exploit", generation=population.generation))
+    def donors(self, population: Generational, members: Sequence[int], results: Results | None = None) -> dict[int, Proposal]:
+        """Loser -> the proposal that it copies, decided together from how the population stands, or from these `results`."""
+        seen = population.results if results is None else results
+        chosen = self.choose(population, seen, members, population.rng("exploit", generation=population.generation))
         return {loser: population.last[donor] for loser, donor in chosen.items()}
 
     def choose(

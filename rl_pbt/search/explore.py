@@ -8,6 +8,7 @@ perturbed hyperparameter stays inside its bounds, and a discount moves on the sc
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -16,8 +17,9 @@ import numpy as np
 from rl_pbt.errors import BadSetting
 from rl_pbt.options import option
 from rl_pbt.records import Hypers
-from rl_pbt.space import Space
+from rl_pbt.space import Dimension, Space
 
+MOST_MOVES = 10_000  # that `reach` tries: a factor that is not at a bound by then hardly moves anything
 UNBIASED_FACTORS = (1.2, 1 / 1.2)
 
 
@@ -83,3 +85,18 @@ def explore_by(factors: tuple[float, ...], resample_probability: float) -> Explo
     """Perturb, resample, or one of the two for each hyper."""
     perturb = Perturb(factors=factors)
     return PerturbOrResample(probability=resample_probability, perturb=perturb) if resample_probability else perturb
+
+
+def reach(dimension: Dimension, factors: Sequence[float], times: int) -> float:
+    """The share of its range, on its own scale, that so many perturbations can move a hyperparameter: one way, from an end."""
+    return max(_moved(dimension, end, factor, times) for end in (0.0, 1.0) for factor in (min(factors), max(factors)))
+
+
+def _moved(dimension: Dimension, start: float, factor: float, times: int) -> float:
+    """From `start` of the range, always by the same factor."""
+    value = dimension.from_unit(start)
+    for _ in range(min(times, MOST_MOVES)):
+        before, value = value, dimension.perturb(value, factor)
+        if value == before:  # at a bound
+            break
+    return abs(dimension.unit(value) - start)

@@ -1,17 +1,17 @@
 """GPBT-PL: Population Based Training whose losers learn from a winner (Bai & Cheng 2024, arXiv 2404.08233).
 
 A quarter of the population is slow and a quarter fast, and each slow one meets a fast one at random. It copies the weights of the
-fast one, and its hyperparameters move from where *they* are towards the fast one's, with a velocity that is remembered: the
-update of a competitive swarm.
+fast one. Each of its hyperparameters is resampled one time in four, with the velocity of the fast one; otherwise it moves from
+where *it* is towards the fast one's, with a velocity that is remembered: the update of a competitive swarm.
 
     v <- r1 v + r2 (h_fast - h_slow)
     h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn for each hyperparameter
 
-The rule is that of the authors' code; the quarter is its setting, and takes the place of a truncation fraction. Deviations: the
-code also resamples each of those hyperparameters with a probability of 0.25, here none is resampled; hyperparameters move on the
-unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant, where the code moves raw values; a whole
-number or a choice goes to the nearest; two slow members may learn from the same fast one; and a member that has nobody to learn
-from is as in `pbt`.
+The rule is that of the authors' code (EMI-Group/gpbt-pl), and both quarters are its defaults: one takes the place of a truncation
+fraction, the other is no option because options have one default for all methods (the code's script for IMPALA sets it to 0).
+Deviations: hyperparameters move on the unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant,
+where the code moves raw values; a whole number or a choice moves to the nearest, where the code cuts off what is behind the point
+and takes a neighbour of the fast one's choice; and a member that has nobody to learn from is as in `pbt`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from rl_pbt.search.exploit import Truncation
 from rl_pbt.search.problem import Problem
 
 LOSING_SHARE = 0.25
+RESAMPLE_PROBABILITY = 0.25
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GPBTPLOptions:
-    """Who is slow and who fast is the authors' setting; when they begin to learn is ours."""
+    """Who is slow and who fast and how often they resample are the authors' settings; when they begin to learn is ours."""
 
     burn_in: int = burn_in_option()
 
@@ -60,17 +61,20 @@ class GPBTPL(Generational):
     def _start(self, member: int, fast: Proposal | None) -> Start:
         if fast is None:
             return self.evolution.start(self, member, None)
-        return Start(parent=fast.id, hypers=self._learn(member, fast.hypers), hypers_from=fast.id)
+        return Start(parent=fast.id, hypers=self._learn(member, fast), hypers_from=fast.id)
 
-    def _learn(self, member: int, fast: Hypers) -> Hypers:
+    def _learn(self, member: int, fast: Proposal) -> Hypers:
         rng = self.rng("learn", member=member, generation=self.next_generation(member))
-        slow, before = self.last[member].hypers, self.velocities.get(member, {})
+        slow = self.last[member].hypers
+        own, others = (self.velocities.get(one, {}) for one in (member, fast.member))
         learned: Hypers = {}
         velocities = {}
         for name, dimension in self.space.dimensions.items():
             inertia, pull = rng.random(2)
-            h_slow, h_fast = dimension.unit(slow[name]), dimension.unit(fast[name])
-            velocities[name] = float(inertia * before.get(name, 0.0) + pull * (h_fast - h_slow))
+            h_slow, h_fast = dimension.unit(slow[name]), dimension.unit(fast.hypers[name])
+            velocities[name] = float(inertia * own.get(name, 0.0) + pull * (h_fast - h_slow))
             learned[name] = dimension.from_unit(h_slow + velocities[name])
+            if rng.random() < RESAMPLE_PROBABILITY:
+                learned[name], velocities[name] = dimension.sample(rng), others.get(name, 0.0)
         self.velocities[member] = velocities
         return learned

@@ -7,15 +7,15 @@ lets its members train for longer between its decisions. When a sub-population e
 * the third quarter meets migrants, the best members of the other sub-populations, each at most once. A migrant that is better
   gives its weights, and if its sub-population is slower, its hyperparameters too; one of a faster sub-population may owe its
   success to greedy hyperparameters, so those are taken from the own sub-population's best. Nothing is perturbed;
-* the last quarter copies the first, weights and hyperparameters, the worst the best; its hyperparameters are explored.
+* the last quarter copies the first, weights and hyperparameters, the best of the one the best of the other, and so on; its
+  hyperparameters are explored.
 
-The rule is that of the authors' code. It runs 32 members in four sub-populations, with decisions every 1, 10, 25 and 50 of 1000
-rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of four members or a
-multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the slowest waits for
-about as many generations as it has decisions (32 of 1000). Other deviations: hyperparameters are explored as in `pbt` (the
-authors perturb by 0.8 and 1.25); in the last quarter the worst copies the best, where the authors pair them the other way round,
-which matters from 8 members in a sub-population on; whoever is copied is strictly better; and a failure is replaced when it
-happens, from its own sub-population's first quarter, otherwise from the best of the others.
+The rule is that of the authors' code (WaelDLZ/MF-PBT). It runs 32 members in four sub-populations, with decisions every 1, 10, 25
+and 50 of 1000 rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of
+four members or a multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the
+slowest waits for about as many generations as it has decisions (32 of 1000). Other deviations: hyperparameters are explored as in
+`pbt` (the authors perturb by 0.8 and 1.25); whoever is copied is strictly better; and a failure is replaced when it happens, from
+its own sub-population's first quarter, otherwise from the best of the others.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _exploits(
     size = len(own) // QUARTERS
     donors = [member for member in own[:size] if fitness[member] is not None] or strangers[:size]
     losers = [m for place, m in enumerate(own) if fitness[m] is None or (everyone and place >= len(own) - size)]
-    pairs = zip(reversed(losers), cycle(donors), strict=False)
+    pairs = zip(losers, cycle(donors), strict=False)
     return {loser: Copy(weights=donor, hypers=donor, explore=True) for loser, donor in pairs if _better(fitness, donor, loser)}
 
 

@@ -8,11 +8,13 @@ with, those chosen in the same generation included, lower the uncertainty before
 A choice of a few values has no place in the model: it is resampled one time in two, otherwise inherited (PB2-Rand, Parker-Holder
 2021, arXiv 2106.15883). Whole numbers are rounded.
 
-The acquisition is the paper's, mean + sqrt(beta) * standard deviation; the authors' code takes the variance instead, which is in
-other units than the mean, so that sqrt(beta) would mean something else with every scale of the targets. Other deviations:
+The acquisition is mean + sqrt(beta) * standard deviation, with beta = 0.2 + max(0, ln(0.4 n)), n being the rows. The authors'
+code differs in both: it takes the variance for the standard deviation, which is in other units than the mean, so that sqrt(beta)
+would mean something else with every scale of the targets; and its beta is a product, 0.2 ln(0.4 n), negative for two rows in Ray
+and not below 0 in their later code (procgen_autorl). The sum is that of others' ports (MF-PBT's, for one) and explores more: at
+80 rows sqrt(beta) is 1.91 and not 0.83. Which of the two the paper means was not checked, and what the difference does not
+measured. Other deviations:
 
-* beta = 0.2 + max(0, ln(0.4 n)), n being the rows, as in the authors' later ports; Ray's code has the product 0.2 ln(0.4 n),
-  which is negative for two rows and explores less.
 * A row begins where its interval begins, in time and return, since that is what is known of the member to choose for. An interval
   is measured against the checkpoint it started from, so a copy's jump in return is no row; the first interval has none.
 * The model sees the newest 100 rows, as in the port by IPBT's authors (Chebykin 2025, arXiv 2511.09190), and is fitted in a
@@ -86,6 +88,11 @@ class Observation:
         return self.generation, self.before, *self.hypers
 
 
+def exploration(rows: int) -> float:
+    """sqrt(beta) where the model has so many rows."""
+    return math.sqrt(0.2 + max(0.0, math.log(0.4 * rows)))
+
+
 @final
 class Model:
     """The process of one generation. What to choose depends on who else is about to train."""
@@ -98,7 +105,7 @@ class Model:
         self._low[:2] = rows[:, :2].min(axis=0)
         self._width[:2] = np.ptp(rows[:, :2], axis=0)
         self._width[self._width == 0] = 1.0
-        self._kappa = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(rows))))
+        self._kappa = exploration(len(rows))
         rates = np.array([observation.rate for observation in observations])
         self._process: Process = gaussian_processes().Process((rows - self._low) / self._width, rates)
 

@@ -10,24 +10,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from rl_pbt.records import Proposal
+from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Generational
 from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import BinaryTournament, RandomRival, Truncation, TTest, fraction_option
+from rl_pbt.search.exploit import (
+    BinaryTournament,
+    RandomRival,
+    Truncation,
+    TTest,
+    along_line,
+    copy_margin_option,
+    fraction_option,
+)
 from rl_pbt.search.explore import Perturb, explore_by, factors_option, resample_probability_option
 from rl_pbt.search.problem import Problem
 
 
 @final
 class PBT(Generational):
-    """All members are ranked at equal age and decide together."""
+    """All members are ranked at equal age and decide together.
 
-    def __init__(self, problem: Problem, evolution: Evolution) -> None:
+    They see the newest result of each, with the last `episodes` returns of its line of descent where the newest has fewer.
+    """
+
+    def __init__(self, problem: Problem, evolution: Evolution, *, episodes: int = 0) -> None:
         super().__init__(problem)
         self.evolution = evolution
+        self._episodes = episodes
+        self._before: dict[int | None, Result] = {}  # by id: what was seen of the checkpoints that the newest came from
 
     def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
-        donors = self.evolution.donors(self, members)
+        before = {member: self._before.get(proposal.parent) for member, proposal in self.last.items()}
+        seen = {member: along_line(result, before[member], self._episodes) for member, result in self.results.items()}
+        self._before = {self.last[member].id: result for member, result in seen.items()}
+        donors = self.evolution.donors(self, members, seen)
         return [self.propose(m, self.evolution.start(self, m, donors.get(m)), units=units) for m in members]
 
 
@@ -37,6 +53,7 @@ class TruncationOptions:
     """Of variants in which the worst copy the best and what was copied is explored."""
 
     fraction: float = fraction_option()
+    copy_margin: float = copy_margin_option()
     factors: tuple[float, ...] = factors_option()
     resample_probability: float = resample_probability_option()
     burn_in: int = burn_in_option()
@@ -47,7 +64,9 @@ class TruncationOptions:
     def evolution(self) -> Evolution:
         """Truncation selection, then explore."""
         explore = explore_by(self.factors, self.resample_probability)
-        return Evolution(exploit=Truncation(fraction=self.fraction), explore=explore, burn_in=self.burn_in)
+        return Evolution(
+            exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), explore=explore, burn_in=self.burn_in
+        )
 
 
 @final
@@ -56,6 +75,7 @@ class CopyingOptions:
     """Of variants in which the worst copy the best and nothing is explored."""
 
     fraction: float = fraction_option()
+    copy_margin: float = copy_margin_option()
     burn_in: int = burn_in_option()
 
     def __post_init__(self) -> None:
@@ -63,7 +83,7 @@ class CopyingOptions:
 
     def evolution(self) -> Evolution:
         """Truncation selection alone."""
-        return Evolution(exploit=Truncation(fraction=self.fraction), burn_in=self.burn_in)
+        return Evolution(exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), burn_in=self.burn_in)
 
 
 @final
@@ -107,7 +127,8 @@ def truncation(problem: Problem, options: TruncationOptions) -> PBT:
 
 def t_test(problem: Problem, options: ExploringOptions) -> PBT:
     """`pbt-ttest`: Jaderberg 2017, sec. 4.1.1."""
-    return PBT(problem, replace(options.evolution(), exploit=TTest()))
+    test = TTest()
+    return PBT(problem, replace(options.evolution(), exploit=test), episodes=test.episodes)
 
 
 def tournament(problem: Problem, options: ExploringOptions) -> PBT:

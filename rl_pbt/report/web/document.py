@@ -68,6 +68,8 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "accounted": tables.accounted(summary),
         "accounting": tables.accounting(summary),
         "accounting_note": tables.ACCOUNTING,
+        "diagnostics": tables.diagnostics(summary),
+        "diagnostics_note": tables.DIAGNOSTICS,
         "measuring": tables.measuring(evidence),
         "command": plain_text(evidence.manifest.command),
         "run": _run(evidence),

@@ -95,6 +95,7 @@ def test_the_page_says_all_there_is_to_say(tmp_path: Path) -> None:
         "Members copied others",
         "Compute accounting, all 2 seeds together",
         "critical path (frames)",
+        "reliability of fitness, first half",
         "python -m rl_pbt.bench Made/Up-v0",
         "abc123",
         "learning_rate log:1e-5:1e-2",

@@ -1,5 +1,6 @@
 """What Optuna is told and what becomes of its answers; and that a model of the trials so far beats drawing at random."""
 
+import inspect
 import math
 import os
 import random
@@ -120,6 +121,21 @@ def test_it_starts_with_the_members_of_every_other_method_and_then_leaves_the_dr
     same = [p.hypers == other.hypers for p, other in zip(trials, drawn, strict=True)]
     assert same == [True] * 2 + [False] * 6
     assert len({str(p.hypers) for p in trials}) == 8
+
+
+@pytest.mark.parametrize(("sampler", "name"), [("gp", "GPSampler"), ("tpe", "TPESampler")])
+def test_samplers_are_as_optuna_has_them_by_default_but_for_what_the_module_lists(
+    sampler: Sampler, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trials before there is a model, and the seed, which Optuna draws."""
+    import optuna
+
+    made, given = getattr(optuna.samplers, name), {}
+    monkeypatch.setattr(optuna.samplers, name, lambda **arguments: given.update(arguments) or made(**arguments))
+    Study(SPACE, sampler, startup=2, seed=7)
+    defaults = {one.name: one.default for one in inspect.signature(made).parameters.values()}
+    assert given == {"n_startup_trials": 2, "seed": 7}, "nothing else is set, so all else is the installed version's default"
+    assert (defaults["n_startup_trials"], defaults["seed"]) == (10, None), "as the module says"
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values())

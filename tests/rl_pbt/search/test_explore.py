@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rl_pbt.errors import BadSetting
-from rl_pbt.search.explore import UNBIASED_FACTORS, Perturb, PerturbOrResample, explore_by
-from rl_pbt.space import Space
+from rl_pbt.search.explore import UNBIASED_FACTORS, Perturb, PerturbOrResample, explore_by, reach
+from rl_pbt.space import Space, parse_dimension
 
 SPACE = Space.parse({"lr": "log:1e-9:1e9", "entropy": "log:1e-9:1e9", "discount": "horizon:0.5:0.9999"})
 JADERBERG_FACTORS = (1.2, 0.8)
@@ -70,3 +72,29 @@ def test_settings_that_cannot_be() -> None:
 def test_nothing_is_resampled_without_a_probability() -> None:
     assert explore_by((2.0,), 0.0) == Perturb(factors=(2.0,))
     assert explore_by((2.0,), 0.5) == PerturbOrResample(probability=0.5, perturb=Perturb(factors=(2.0,)))
+
+
+@given(
+    st.sampled_from(
+        ["log:1e-5:1e-2", "horizon:0.9:0.999", "linear:0.1:0.4", "linear:0:3", "linear:-2:1", "choice:a:b:c:d:e:f:g"]
+    ),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 30),
+)
+def test_no_walk_goes_farther_than_its_reach_and_one_that_never_turns_gets_there(text: str, seed: int, times: int) -> None:
+    dimension, generator = parse_dimension(text), np.random.default_rng(seed)
+    start = value = dimension.sample(generator)
+    for _ in range(times):
+        value = dimension.perturb(value, UNBIASED_FACTORS[int(generator.integers(2))])
+    farthest = reach(dimension, UNBIASED_FACTORS, times)
+    assert abs(dimension.unit(value) - dimension.unit(start)) <= farthest + 1e-9 <= 1 + 1e-9
+    assert reach(dimension, UNBIASED_FACTORS, times + 1) >= farthest
+
+
+def test_reach_of_scales_on_which_a_factor_is_a_distance() -> None:
+    for text, width in (("log:1e-5:1e-2", np.log(1e3)), ("horizon:0.9:0.999", np.log(1e2))):
+        assert reach(parse_dimension(text), (1.2, 1 / 1.2), 5) == pytest.approx(5 * np.log(1.2) / width)
+        assert reach(parse_dimension(text), (0.5,), 2) == pytest.approx(2 * np.log(2) / width), "downwards"
+    assert reach(parse_dimension("linear:0.1:0.4"), (1.2, 1 / 1.2), 2) == pytest.approx((0.4 - 0.4 / 1.44) / 0.3)
+    assert reach(parse_dimension("choice:a:b:c:d:e"), (1.2, 1 / 1.2), 3) == pytest.approx(3 / 4)
+    assert reach(parse_dimension("log:1e-5:1e-2"), (1.0,), 5) == 0.0 == reach(parse_dimension("int:1:9"), (1.2,), 0)

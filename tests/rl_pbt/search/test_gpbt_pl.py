@@ -1,6 +1,7 @@
 """The update of GPBT-PL on numbers worked out by hand."""
 
-import numpy as np
+from collections.abc import Iterator
+
 import pytest
 
 from rl_pbt.records import Cost, Proposal, Result
@@ -12,14 +13,15 @@ SPACE = Space.parse({"lr": "log:1e-4:1", "units": "int:0:10"})
 
 
 class Draws:
-    """Stands for the generator: r1 is 0.5 and r2 0.25 for the learning rate, 0.5 and 0.75 for the units."""
+    """Stands for the generator: r1 is 0.5 and r2 0.25 for the learning rate, 0.5 and 0.75 for the units; nothing is resampled."""
 
     def __init__(self) -> None:
-        self._pairs = iter([(0.5, 0.25), (0.5, 0.75)])
+        self._drawn: Iterator[object] = iter([(0.5, 0.25), 0.25, (0.5, 0.75), 0.25])
 
-    def random(self, size: int) -> tuple[float, float]:
-        assert size == 2
-        return next(self._pairs)
+    def random(self, size: int | None = None) -> object:
+        drawn = next(self._drawn)
+        assert isinstance(drawn, float if size is None else tuple)
+        return drawn
 
 
 def make(population: int) -> GPBTPL:
@@ -62,8 +64,22 @@ def test_a_failure_is_slow_wherever_it_ranks_and_learns_too() -> None:
     first = told(method, {member: None if member < 4 else float(member) for member in range(8)})
     second = method.ask()
     assert [p.member for p in second if p.hypers_from is not None] == [0, 1, 2, 3]
-    for p in second[:4]:
-        assert p.parent in (first[6].id, first[7].id)
-        ends = [SPACE.dimensions["lr"].unit(first[id_].hypers["lr"]) for id_ in (p.member, p.parent)]
-        assert min(ends) <= SPACE.dimensions["lr"].unit(p.hypers["lr"]) <= max(ends), "between its own and the winner's"
-    assert np.all([p.parent == p.member for p in second[4:]])
+    assert all(p.parent in (first[6].id, first[7].id) for p in second[:4])
+    assert all(p.parent == p.member for p in second[4:])
+
+
+def test_one_hyperparameter_in_four_is_resampled_and_the_others_move_towards_the_winners() -> None:
+    """Of a hundred members that begin with little: whoever learns cannot pass the winner's value in its first step."""
+    space = Space.parse({f"h{number}": "linear:0:1" for number in range(40)})
+    method = GPBTPL(
+        Problem(space=space, plan=Plan(population=100, budget_per_member=4, interval=1), root_seed=0), GPBTPLOptions()
+    )
+    method.initial_hypers = lambda member: dict.fromkeys(space.dimensions, 0.25 if member < 25 else 0.5)  # type: ignore[method-assign]
+    fitness: dict[int, float | None] = {member: float(member) for member in range(100)}
+    told(method, fitness)
+    moved = [float(value) for p in told(method, fitness)[:25] for value in p.hypers.values()]
+    resampled = [value for value in moved if not 0.25 <= value <= 0.5]
+    assert len(resampled) / (len(moved) * 0.75) == pytest.approx(0.25, abs=0.05), "a quarter of the draws is between the two"
+    assert min(resampled) < 0.05 and max(resampled) > 0.95
+    at_rest = [value == 0.0 for velocities in method.velocities.values() for value in velocities.values()]
+    assert sum(at_rest) / len(at_rest) == pytest.approx(0.25, abs=0.05), "what is resampled has the velocity of the winner, none"

@@ -38,7 +38,15 @@ def test_a_better_migrant_of_a_faster_one_brings_weights_alone_and_the_own_bests
     assert decisions([8, 7, 6, 5, 4, 3, 2, 1], (SLOW,)) == {6: Copy(weights=0, hypers=4, explore=False), 7: clone(4)}
 
 
-def test_each_migrant_is_used_once_and_the_worst_copies_the_best() -> None:
+def test_the_last_quarter_is_paired_with_the_first_as_the_authors_do() -> None:
+    """Their code ranks the best first and has `parents[ranking[-share:]] = ranking[:share]`; ranking 3 1 7 5 0 2 6 4, share 2."""
+    alone = SubPopulation(members=tuple(range(8)), period=1)
+    order = [3, 1, 7, 5, 0, 2, 6, 4]
+    fitness = {member: float(-place) for place, member in enumerate(order)}
+    assert evolve([alone], [alone], order, fitness) == {6: clone(3), 4: clone(1)}
+
+
+def test_each_migrant_is_used_once() -> None:
     populations = (SubPopulation(members=tuple(range(8)), period=1), SubPopulation(members=tuple(range(8, 16)), period=2))
     fitness = {member: 100.0 - member for member in range(8)} | {8: 101.0, 9: 95.5} | {m: 50.0 - m for m in range(10, 16)}
     order = sorted(fitness, key=fitness.__getitem__, reverse=True)
@@ -46,8 +54,8 @@ def test_each_migrant_is_used_once_and_the_worst_copies_the_best() -> None:
     assert copies == {
         4: Copy(weights=8, hypers=8, explore=False),  # 96 meets 101
         5: Copy(weights=9, hypers=9, explore=False),  # 95 meets 95.5, since 101 is taken
-        7: clone(0),
-        6: clone(1),
+        6: clone(0),
+        7: clone(1),
     }
 
 

@@ -18,23 +18,31 @@ from rl_pbt.space import Space
 SPACE = Space.parse({"lr": "log:1e-5:1e-2"})
 PLAN = Plan(population=8, budget_per_member=1000, interval=100)
 HEEDED = {
-    "pbt": {"fraction", "factors", "resample_probability", "burn_in"},
+    "pbt": {"fraction", "copy_margin", "factors", "resample_probability", "burn_in"},
     "pbt-ttest": {"factors", "resample_probability", "burn_in"},
     "pbt-tournament": {"factors", "resample_probability", "burn_in"},
     "pbt-impala": {"factors", "burn_in"},
-    "pbt-async": {"fraction", "factors", "resample_probability", "burn_in", "any_age"},
-    "weights-only": {"fraction", "burn_in"},
-    "hypers-only": {"fraction", "factors", "resample_probability", "burn_in"},
+    "pbt-async": {"fraction", "copy_margin", "factors", "resample_probability", "burn_in", "any_age"},
+    "weights-only": {"fraction", "copy_margin", "burn_in"},
+    "hypers-only": {"fraction", "copy_margin", "factors", "resample_probability", "burn_in"},
     "explore-only": {"factors", "resample_probability", "burn_in"},
-    "exploit-only": {"fraction", "burn_in"},
+    "exploit-only": {"fraction", "copy_margin", "burn_in"},
     "pb2": {"burn_in"},
     "mf-pbt": {"factors", "resample_probability", "burn_in"},
     "gpbt-pl": {"burn_in"},
     **{name: {"replay"} for name, entry in METHODS.items() if entry.replays},
 }
-OTHER_VALUES = {"fraction": 0.5, "factors": (3.0,), "resample_probability": 1.0, "burn_in": 450, "any_age": True}
+OTHER_VALUES = {
+    "fraction": 0.5,
+    "copy_margin": 2.5,
+    "factors": (3.0,),
+    "resample_probability": 1.0,
+    "burn_in": 450,
+    "any_age": True,
+}
 IMPOSSIBLE: dict[str, list[Any]] = {
     "fraction": [0.0, 0.6],
+    "copy_margin": [-0.1],
     "factors": [(), (1.2, -1.0)],
     "resample_probability": [-0.1, 2.0],
     "burn_in": [-1],

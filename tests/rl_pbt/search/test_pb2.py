@@ -1,5 +1,6 @@
 """PB2: the kernel and the acquisition against plain sums, and what the model is shown."""
 
+import math
 import sys
 import warnings
 
@@ -8,8 +9,8 @@ import pytest
 
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, Proposal, Result
-from rl_pbt.search import METHODS, Plan, Problem
-from rl_pbt.search.pb2 import PB2, Model, Observation, PB2Options
+from rl_pbt.search import METHODS, Plan, Problem, pb2
+from rl_pbt.search.pb2 import PB2, Model, Observation, PB2Options, exploration
 from rl_pbt.space import Space
 
 pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install -e '.[search]'")
@@ -44,6 +45,11 @@ def test_the_kernels_gradient_is_that_of_finite_differences() -> None:
     for index, step in enumerate(1e-6 * np.eye(3)):
         up, down = (kernel.clone_with_theta(kernel.theta + sign * step)(rows) for sign in (1, -1))
         assert gradient[:, :, index] == pytest.approx((up - down) / 2e-6, abs=1e-8)
+
+
+def test_how_much_is_explored_is_what_the_module_says_and_not_the_authors_product() -> None:
+    assert [exploration(rows) for rows in (2, 80)] == pytest.approx([math.sqrt(0.2), 1.9147], abs=1e-4)
+    assert "1.91 and not 0.83" in (pb2.__doc__ or "") and math.sqrt(0.2 * math.log(0.4 * 80)) == pytest.approx(0.8326, abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(5))

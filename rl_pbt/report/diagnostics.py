@@ -1,0 +1,164 @@
+"""What a ledger says of its search: whether fitness told members apart, whether exploration moved anything, and who is left.
+
+*Reliability* of fitness is the share of its variance that is between members; the rest is noise of judging them. It is that of
+one-way random effects, for the means of members that were judged together:
+
+    max(0, 1 - E / S)    S: variance of the members' mean returns
+                         E: mean over the members of (variance of a member's returns / their number)
+
+Where all have as many returns, the population's mean of each episode is taken from it before E is computed (then with one degree
+of freedom less): members of a generation are judged on the same seeds, and an easy seed is easy for all and no noise in their
+order. Where fitness is of training, what a member learns between its episodes counts as noise. What is below 0 counts as 0, so
+identical members have a little more than 0: of 8 that were judged 8 times, 0.14 on average, and 0.07 a median over five
+generations. S is the variance of few members, so one generation alone says little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import final
+
+import numpy as np
+
+from rl_pbt.arrays import Floats
+from rl_pbt.config import RunConfig
+from rl_pbt.options import Settings, built, types_of
+from rl_pbt.records import Trial
+from rl_pbt.search import METHODS, Plan
+from rl_pbt.search.explore import reach
+from rl_pbt.space import Dimension, Space
+from rl_pbt.store.history import History, winning_line
+
+LEAST_MEMBERS = 4  # of fewer, a variance says next to nothing
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """Of a hyperparameter along the winner's line of descent, in shares of its range, on its own scale.
+
+    `net` is from the founder's value to the winner's, `span` between the two values on the line that are farthest apart.
+    """
+
+    net: float
+    span: float
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """Of one search. `reliability` of fitness and the `founders` whose descendants live are told by generation.
+
+    A reliability is None where there is no telling: members without two returns each, fewer than four of them, or all alike.
+    """
+
+    reliability: tuple[float | None, ...]
+    founders: tuple[int, ...]
+    movement: Mapping[str, Movement]
+
+    @property
+    def founders_at_half(self) -> int | None:
+        """After the first half of the generations; None where there was one generation."""
+        half = half_of(len(self.founders))
+        return self.founders[half - 1] if half else None
+
+    @property
+    def founders_at_end(self) -> int | None:
+        """After the last generation."""
+        return self.founders[-1] if self.founders else None
+
+
+def diagnostics_of(history: History, space: Space) -> Diagnostics:
+    """What the ledger of a search says of it."""
+    generations = by_generation(history)
+    return Diagnostics(
+        reliability=tuple(reliability_of([t.result.returns for t in trials if _judged(t)]) for trials in generations),
+        founders=tuple(len({history.lineage.founder(t.proposal.id) for t in trials if _alive(t)}) for trials in generations),
+        movement={name: movement for name, one in space.dimensions.items() if (movement := _movement(history, name, one))},
+    )
+
+
+def by_generation(history: History) -> list[list[Trial]]:
+    """The trials of each generation, whether its members waited for one another or not."""
+    found: dict[int, list[Trial]] = {}
+    for trial in history.trials:
+        found.setdefault(trial.proposal.generation, []).append(trial)
+    return [found[generation] for generation in sorted(found)]
+
+
+def _alive(trial: Trial) -> bool:
+    return trial.result.failure is None
+
+
+def _judged(trial: Trial) -> bool:
+    return trial.result.fitness is not None and len(trial.result.returns) > 1
+
+
+def reliability_of(returns: Sequence[Sequence[float]]) -> float | None:
+    """The share of the variance of fitness that is between members, from the returns of each, two at least.
+
+    None of fewer than four members, and where all have the same fitness without any noise.
+    """
+    if len(returns) < LEAST_MEMBERS:
+        return None
+    largest = max(abs(value) for of_one in returns for value in of_one) or 1.0  # whose square need not be a number
+    scores = [np.array(of_one) / largest for of_one in returns]
+    between = float(np.var([of_one.mean() for of_one in scores], ddof=1))
+    noise = _noise(scores)
+    if between == 0:
+        return None if noise == 0 else 0.0
+    return max(0.0, 1.0 - noise / between)
+
+
+def _noise(scores: Sequence[Floats]) -> float:
+    """The variance that judging adds to a member's fitness, the mean over the members."""
+    if len({len(of_one) for of_one in scores}) > 1:
+        return float(np.mean([of_one.var(ddof=1) / len(of_one) for of_one in scores]))
+    alike = np.stack(scores)  # [members, episodes]
+    members, episodes = alike.shape
+    own = alike - alike.mean(axis=0)
+    return float(own.var(axis=1, ddof=1).mean() / episodes * members / (members - 1))
+
+
+def _movement(history: History, name: str, dimension: Dimension) -> Movement | None:
+    line = [dimension.unit(trial.proposal.hypers[name]) for trial in winning_line(history)]
+    return Movement(net=abs(line[-1] - line[0]), span=max(line) - min(line)) if line else None
+
+
+def half_of(generations: int) -> int:
+    """How many of them are the first half."""
+    return generations // 2
+
+
+def typical_reliability(found: Iterable[Diagnostics], *, second_half: bool) -> float | None:
+    """The median over the generations of that half, of all seeds together; None where none has any."""
+    values: list[float] = []
+    for one in found:
+        half = half_of(len(one.reliability))
+        part = one.reliability[half:] if second_half else one.reliability[:half]
+        values += [value for value in part if value is not None]
+    return median(values) if values else None
+
+
+def reach_of(method: str, config: RunConfig) -> Mapping[str, float] | None:
+    """The share of its range that each hyperparameter can move at most, if every perturbation takes it the same way.
+
+    None of a method that moves them in other ways, or not at all.
+    """
+    options = _options_of(method, config)
+    if "factors" not in options or options.get("resample_probability"):
+        return None
+    generations = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
+    first = max(1, math.ceil(options["burn_in"] / config.interval))
+    times = max(0, generations - first)
+    return {name: reach(dimension, options["factors"], times) for name, dimension in config.space.dimensions.items()}
+
+
+def _options_of(method: str, config: RunConfig) -> Settings:
+    """Those of the method, by name."""
+    kind = METHODS[method].options
+    own = built(kind, {name: value for name, value in config.method_options.items() if name in types_of(kind)})
+    return {name: getattr(own, name) for name in types_of(kind)}
