@@ -1,4 +1,4 @@
-"""Where every command starts: `rl-pbt bench|tune|report|play|compare|export|config`.
+"""Where every command starts: `rl-pbt bench|tune|report|play|compare|export|table|config`.
 
 Light until it knows what is asked for: worker processes import the main module again, and what the command line needs,
 TensorBoard and plots above all, would double the time that a worker takes to start.
@@ -23,6 +23,7 @@ COMMANDS = {
     "play": ("rl_pbt.cli.playing", "watch the winner of a run play"),
     "compare": ("rl_pbt.cli.comparing", "overlay several runs, and say what they show together"),
     "export": ("rl_pbt.cli.exporting", "write a winner's policy as a file that needs no rl_pbt"),
+    "table": ("rl_pbt.cli.tabulating", "make a table of learning curves, on which methods are compared in seconds"),
     "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
