@@ -1,4 +1,4 @@
-"""Whole searches on a table in this process and in memory: no ledger, no report, milliseconds each."""
+"""Whole searches on a table in this process and in memory: the controller's conversation without its files, milliseconds each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from rl_pbt.arrays import State
 from rl_pbt.records import Proposal
 from rl_pbt.search import Method
+from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed
+from rl_pbt.store.history import History, Reader
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob, Task
 
 
@@ -32,18 +34,27 @@ class Memory:
         """Keeps all."""
 
 
-def tested_scores(task: Task, method: Method, root_seed: int, *, episodes: int = 16, together: int = 4) -> tuple[float, ...]:
-    """Of the winner. The controller's conversation: `together` proposals are worked on before the method is asked for more."""
-    memory, ages = Memory(), {None: 0}
+def searched(task: Task, method: Method, root_seed: int, *, episodes: int = 16, together: int = 8) -> History:
+    """What a ledger would hold; `together` proposals are worked on before the method is asked for more."""
+    memory, reader = Memory(), Reader()
+    ages: dict[int | None, int] = {None: 0}
     underway: list[Proposal] = []
-    while underway := underway + method.ask():
-        group, underway = underway[:together], underway[together:]
+    while True:
+        asked = method.ask()
+        for proposal in asked:
+            reader.take(Proposed(proposal=proposal))
+        underway += asked
+        if not underway:
+            break
+        group, underway = tuple(underway[:together]), underway[together:]
         before = tuple(ages[proposal.parent] for proposal in group)
-        for result in task.interval(
-            IntervalJob(proposals=tuple(group), lineage_units=before, root_seed=root_seed, checkpoints=memory)
-        ):
+        for result in task.interval(IntervalJob(proposals=group, lineage_units=before, root_seed=root_seed, checkpoints=memory)):
             ages[result.proposal] = result.lineage_units
+            reader.take(Finished(result=result, time=0.0))
             method.tell(result)
     winner = method.winner()
     assert winner is not None
-    return task.test(FinalTestJob(proposal=winner, episodes=range(episodes), root_seed=root_seed, checkpoints=memory)).returns
+    job = FinalTestJob(proposal=winner, episodes=range(episodes), root_seed=root_seed, checkpoints=memory)
+    for event in (Chosen(proposal=winner), FinalTested(test=task.test(job)), Ended()):
+        reader.take(event)
+    return reader.history()
