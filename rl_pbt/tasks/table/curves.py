@@ -25,6 +25,8 @@ from rl_pbt.records import Hyper
 from rl_pbt.space import Choice, Dimension
 from rl_pbt.tasks.table.recorded import Curve, Header, Table
 
+MOST_MIXED = 10_000  # a few kilobytes each
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class LearningCurve:
 class Standing:
     """Where a member stands: `units` along its curve, and what its score is `above` that."""
 
-    units: float
+    units: float = 0.0
     above: float = 0.0
 
 
@@ -89,7 +91,7 @@ class Curves:
             for name, unit in zip(self._dimensions, units, strict=True):
                 by_name[name].add(unit)
         self._axes = {name: np.array(sorted(units)) for name, units in by_name.items()}
-        self._asked_for: dict[tuple[tuple[float, ...], int], LearningCurve] = {}  # of those that were asked for
+        self._mixed: dict[tuple[tuple[float, ...], int], LearningCurve] = {}  # the newest of those between points
 
     @property
     def free_evaluation(self) -> bool:
@@ -102,14 +104,14 @@ class Curves:
 
     def curve(self, place: tuple[float, ...], seed: int) -> LearningCurve:
         """The curve of that seed at a `place`."""
-        if (place, seed) not in self._asked_for:
-            corners = [(self._recorded[corner, seed], weight) for corner, weight in self._corners(place)]
-            self._asked_for[place, seed] = corners[0][0] if len(corners) == 1 else _mean(corners)
-        return self._asked_for[place, seed]
-
-    def begun(self) -> Standing:
-        """Before any training."""
-        return Standing(units=0.0)
+        key = place, seed
+        if key in self._recorded:
+            return self._recorded[key]
+        if key not in self._mixed:
+            if len(self._mixed) >= MOST_MIXED:
+                self._mixed.clear()
+            self._mixed[key] = _mean([(self._recorded[corner, seed], weight) for corner, weight in self._corners(place)])
+        return self._mixed[key]
 
     def switched(self, curve: LearningCurve, score: float, near: float) -> Standing:
         """On another curve, with the score that there was at `near` units of the one before."""

@@ -118,7 +118,7 @@ class TableTask:
         seed = self._luck(proposal, job.root_seed) if parent is None or parent.member != proposal.member else parent.seed
         curve = self.curves.curve(place, seed)
         if parent is None:
-            standing = self.curves.begun()
+            standing = Standing()
         elif (place, seed) == (parent.place, parent.seed):
             standing = parent.standing
         else:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import rl_pbt
+from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
 from rl_pbt.opening import open_run
@@ -25,7 +26,7 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.table.curves import Curves
 from rl_pbt.tasks.table.following import FAILED, TableTask
-from rl_pbt.tasks.table.recorded import Curve, Table, read_table
+from rl_pbt.tasks.table.recorded import Curve, Switches, Table, read_table
 from tests.rl_pbt.tasks.table.searches import Memory
 from tests.rl_pbt.tasks.table.toy import EPISODES, EVAL_UNITS, SD, SEEDS, UNITS, score, toy_table
 
@@ -174,6 +175,21 @@ def test_a_report_opens_no_table_and_says_that_nothing_was_trained(run: rl_pbt.R
     assert "Nothing was trained: members follow curves that were recorded with 6 settings" in page
     assert "how far it is off was not measured" in page and "a table of an invented training" in page
     assert "skill" in page and "beginner" in page
+
+
+def test_a_dry_run_says_how_far_the_model_is_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Switches(checked=120, error=1.5, unmoved=2.5, checked_steady=40, steady=0.75)
+    path = tmp_path / "table.json"
+    path.write_bytes(toy_table(switches=found, half_life=25.0).to_bytes())
+    with pytest.raises(SystemExit) as ended:
+        main(["tune", "--task", "table", "--table", str(path), "--dry-run"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "a table of an invented training: 6 points, 4 seeds each" in told
+    assert (
+        "over the interval after each of 120 measured changes it is off by 1.5 in mean skill, "
+        "where foretelling no change is off by 2.5, and 0.75 where nothing had changed"
+    ) in told
 
 
 def test_another_table_of_the_same_name_is_refused(run: rl_pbt.Run, tmp_path: Path) -> None:
