@@ -64,7 +64,7 @@ def test_members_have_the_luck_of_different_trainings() -> None:
     task = TableTask(curves=Curves(toy_table()), eval_episodes=1)
     ends = [trained(task, Memory(), member=member, intervals=1)[0].metrics["table/true_score"] for member in range(200)]
     shares = [ends.count(score(1.0, 0.0, seed, 10)) / 200 for seed in SEEDS]
-    assert sum(shares) == 1 and min(shares) > 0.15  # 0.25 each, with a standard error of 0.03
+    assert sum(shares) == 1 and min(shares) > 0.1  # 0.2 each, with a standard error of 0.03
 
 
 def test_evaluations_and_tests_have_the_recorded_mean_and_spread() -> None:
@@ -138,7 +138,7 @@ SPOILT: dict[str, Any] = {
     "no curves": {"curves": []},
     "half of the curves": {"curves": json.loads(TOY.read_text())["curves"][::2]},
     "a curve twice": {"curves": [*json.loads(TOY.read_text())["curves"][:-1], json.loads(TOY.read_text())["curves"][0]]},
-    "no grid": {"curves": [*json.loads(TOY.read_text())["curves"][:-1], {**json.loads(TOY.read_text())["curves"][0], "seed": 4}]},
+    "no grid": {"curves": [*json.loads(TOY.read_text())["curves"][:-1], {**json.loads(TOY.read_text())["curves"][0], "seed": 9}]},
     "units that fall": {"curves": [{**one, "units": one["units"][::-1]} for one in json.loads(TOY.read_text())["curves"]]},
     "a list too short": {"curves": [{**one, "sd": []} for one in json.loads(TOY.read_text())["curves"]]},
     "other hyperparameters": {"curves": [{**one, "hypers": {"rate": 0.0}} for one in json.loads(TOY.read_text())["curves"]]},
@@ -185,7 +185,7 @@ def test_a_dry_run_says_how_far_the_model_is_off(tmp_path: Path, capsys: pytest.
         main(["tune", "--task", "table", "--table", str(path), "--dry-run"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    assert "a table of an invented training: 6 points, 4 seeds each" in told
+    assert "a table of an invented training: 6 points, 5 seeds each" in told
     assert (
         "over the interval after each of 120 measured changes it is off by 1.5 in mean skill, "
         "where foretelling no change is off by 2.5, and 0.75 where nothing had changed"

@@ -9,7 +9,7 @@ from itertools import product
 
 from rl_pbt.tasks.table.recorded import Curve, Header, Table
 
-RATES, SPEEDS, SEEDS = (0.0, 0.5, 1.0), (0.0, 1.0), (0, 1, 2, 3)
+RATES, SPEEDS, SEEDS = (0.0, 0.5, 1.0), (0.0, 1.0), (0, 1, 2, 3, 4)
 UNITS = tuple(range(10, 110, 10))
 EPISODES, EVAL_UNITS, SD = 2, 6, 0.5
 
