@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any, final
@@ -134,10 +134,11 @@ class Table:
         for curve in self.curves:
             if sorted(curve.hypers) != names:
                 raise BadSetting("curves", f"must have the hyperparameters {', '.join(names)}, but one has {dict(curve.hypers)}")
-        values = [*({curve.hypers[name] for curve in self.curves} for name in names), set(self.header.seeds)]
+        points = prod(len({curve.hypers[name] for curve in self.curves}) for name in names)
         found = {(*(curve.hypers[name] for name in names), curve.seed) for curve in self.curves}
-        points = prod(map(len, values[:-1]))
-        if found != set(product(*values)) or len(self.curves) > len(found) or points != self.header.points:
+        seeds = {curve.seed for curve in self.curves}
+        whole = points == self.header.points and seeds == {*self.header.seeds}
+        if not whole or not len(found) == len(self.curves) == points * len(seeds):
             raise BadSetting("curves", "must be one for each point of the grid and each seed")
         if any(not curve.failed and curve.units[-1:] < (self.header.units,) for curve in self.curves):
             raise BadSetting("curves", f"must all reach {self.header.units} units, or have failed")
