@@ -27,7 +27,6 @@ from rl_pbt.tasks.table.curves import Curves
 from rl_pbt.tasks.table.recorded import Curve, Header, Switches, Table, in_digits, reached_by_all
 
 GRID = "grid"
-HALF_LIVES = (None, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # in intervals: those that are tried
 
 
 def table_of(folder: Path, checks: Sequence[Path] = ()) -> Table:
@@ -166,29 +165,27 @@ def _steps_of(history: History) -> Iterator[Step]:
 
 
 def checked(table: Table, steps: Sequence[Step]) -> Table:
-    """With the half-life that foretells the changed steps best, and how well it does. Raises UserError where none changed."""
+    """With how well its model foretells the steps. Raises UserError where no hyperparameter changed."""
     changed, steady = [step for step in steps if step.changed], [step for step in steps if not step.changed]
     if not changed:
         raise UserError("no hyperparameter changed in the runs that are to check the table: use a run of pbt, or of explore-only")
-
-    def faded(intervals: float | None) -> Table:
-        half_life = None if intervals is None else intervals * table.header.interval
-        return replace(table, header=replace(table.header, half_life=half_life))
-
-    tables = [faded(intervals) for intervals in HALF_LIVES]
-    errors = [error_of(Curves(one), changed) for one in tables]
-    best = tables[int(np.argmin(errors))]
+    curves = Curves(table)
     found = Switches(
         checked=len(changed),
-        error=in_digits(min(errors)),
-        unmoved=in_digits(np.mean([abs(step.after - step.before) for step in changed])),
+        error=in_digits(error_of(curves, changed)),
+        unmoved=in_digits(_root_mean_square([step.after - step.before for step in changed])),
         checked_steady=len(steady),
-        steady=in_digits(error_of(Curves(best), steady)) if steady else None,
+        steady=in_digits(error_of(curves, steady)) if steady else None,
     )
-    return replace(best, header=replace(best.header, switches=found))
+    return replace(table, header=replace(table.header, switches=found))
 
 
 def error_of(curves: Curves, steps: Sequence[Step]) -> float:
-    """Mean absolute difference of the score after each step from what the model makes of the one before it."""
-    foretold = [curves.foretold(step.hypers, score=step.before, near=step.age, units=step.units) for step in steps]
-    return float(np.mean(np.abs(np.array(foretold) - [step.after for step in steps])))
+    """Root mean square difference of the score after each step from what the model makes of the one before it."""
+    foretold = (curves.foretold(step.hypers, score=step.before, near=step.age, units=step.units) for step in steps)
+    return _root_mean_square([found - step.after for found, step in zip(foretold, steps, strict=True)])
+
+
+def _root_mean_square(differences: Sequence[float]) -> float:
+    """Of a mean that is foretold: where scores are skewed, the mean absolute difference would favour the median."""
+    return float(np.sqrt(np.mean(np.square(differences))))

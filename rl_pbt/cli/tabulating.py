@@ -58,8 +58,6 @@ def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
     header = table.header
     print(f"{header.title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
     if (found := header.switches) is not None:
-        fades = "stays" if header.half_life is None else f"is halved every {header.half_life:,.0f} units"
         unmoved = f"foretelling no change: {score_text(found.unmoved)}"
         print(f"a change is foretold to {score_text(found.error)} ({found.checked:,} checked; {unmoved})")
-        print(f"what no curve explains of a score {fades}")
     print(f"table: {shown(out.absolute())}")

@@ -165,8 +165,8 @@ def _switches_in_words(header: Header, words: Words) -> str:
         return "how far it is off was not measured"
     steady = "" if found.steady is None else f", and {score_text(found.steady)} where nothing had changed"
     return (
-        f"over the interval after each of {found.checked:,} measured changes it is off by {score_text(found.error)} in mean "
-        f"{words.score}, where foretelling no change is off by {score_text(found.unmoved)}{steady}"
+        f"over the interval after each of {found.checked:,} measured changes the mean {words.score} is off by "
+        f"{score_text(found.error)} (root mean square), where foretelling no change is off by {score_text(found.unmoved)}{steady}"
     )
 
 

@@ -14,7 +14,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, is_score
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
-from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing
+from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing, switched
 
 FAILED = "failed, as the recorded training did"
 
@@ -122,16 +122,16 @@ class TableTask:
         elif (place, seed) == (parent.place, parent.seed):
             standing = parent.standing
         else:
-            standing = self.curves.switched(curve, parent.score, parent.standing.units)
+            standing = switched(curve, parent.score, parent.standing.units)
         if proposal.trains:
-            standing = self.curves.trained(standing, proposal.units)
+            standing = standing.after(proposal.units)
         units = standing.units
         return Member(
             member=proposal.member,
             seed=seed,
             place=place,
             standing=standing,
-            score=curve.score(units) + standing.above,
+            score=standing.score(curve),
             sd=curve.spread(units),
             cost=curve.cost(units),
         ), curve

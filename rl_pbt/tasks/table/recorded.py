@@ -34,9 +34,9 @@ LARGEST_FILE = 500_000_000  # bytes
 class Switches:
     """How well the model of a switch (`curves`) foretells real ones.
 
-    `error` is the mean absolute difference of an interval's mean score from what the model makes of the one before it, over the
-    `checked` intervals whose hyperparameters had changed; `unmoved` is that of foretelling no change. `steady` is the model's
-    where nothing had changed, over `checked_steady` intervals: no more than luck and the noise of two evaluations.
+    `error` is the root mean square difference of an interval's mean score from what the model makes of the one before it, over
+    the `checked` intervals whose hyperparameters had changed; `unmoved` is that of foretelling no change. `steady` is the
+    model's where nothing had changed, over `checked_steady` intervals: no more than luck and the noise of two evaluations.
     """
 
     checked: int
@@ -57,8 +57,7 @@ class Header:
 
     `search` holds the ranges of the grid, and `hypers` what hand tuning found and what was held. All curves reach `units`;
     `interval` is how often they were judged, on so many `episodes`. Before any training the score is `start`, with a standard
-    deviation from episode to episode of `start_sd`. What a member has above (or below) all of the curve that it switches to is
-    halved every `half_life` units; None: it stays.
+    deviation from episode to episode of `start_sd`.
     """
 
     title: str
@@ -72,7 +71,6 @@ class Header:
     episodes: int
     start: float
     start_sd: float = 0.0
-    half_life: float | None = None
     switches: Switches | None = None
 
     def __post_init__(self) -> None:
@@ -82,8 +80,6 @@ class Header:
             raise BadSetting("seeds", "must be different whole numbers, one at least")
         if not (is_score(self.start) and self.start_sd >= 0 and is_score(self.start_sd)):
             raise BadSetting("start", f"cannot be {self.start} with a standard deviation of {self.start_sd}")
-        if self.half_life is not None and self.half_life <= 0:
-            raise BadSetting("half_life", f"must be above 0, but is {self.half_life}")
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, which `options.built` reads."""

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing
+from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing, switched
 from rl_pbt.tasks.table.recorded import Curve
 from tests.rl_pbt.tasks.table.toy import RATES, SD, SEEDS, SPEEDS, UNITS, score, toy_table
 
@@ -68,29 +68,27 @@ def test_a_switch_keeps_the_score_and_a_switch_to_the_same_curve_changes_nothing
     for _ in range(200):
         curve = learning_curve(*rng.normal(size=8).cumsum())
         units, found = float(rng.uniform(0, 70)), float(rng.normal(scale=4))
-        standing = CURVES.switched(curve, found, units)
-        assert curve.score(standing.units) + standing.above == pytest.approx(found)
+        standing = switched(curve, found, units)
+        assert standing.score(curve) == pytest.approx(found)
         assert standing.above == 0 or not curve.mean.min() <= found <= curve.mean.max() or abs(standing.above) < 1e-9
-        same = CURVES.switched(curve, curve.score(units), units)
+        same = switched(curve, curve.score(units), units)
         assert same.units == pytest.approx(units) and same.above == pytest.approx(0, abs=1e-9)
 
 
 def test_a_switch_continues_on_the_other_curve() -> None:
     """Skill 5 after 40 units of a slow training is that after 20 of one twice as fast, from where it goes on twice as fast."""
     slow, fast = curve_at(0.5, 0.0, 0), curve_at(1.0, 0.0, 0)
-    standing = CURVES.switched(fast, slow.score(40), 40)
+    standing = switched(fast, slow.score(40), 40)
     assert standing.units == pytest.approx(20)
-    later = CURVES.trained(standing, 30)
-    assert fast.score(later.units) + later.above == pytest.approx(score(1.0, 0.0, 0, 50))
+    later = standing.after(30)
+    assert later.score(fast) == pytest.approx(score(1.0, 0.0, 0, 50))
 
 
-def test_what_no_curve_explains_stays_or_is_halved() -> None:
+def test_what_no_curve_explains_stays() -> None:
     idle = curve_at(0.0, 0.0, 0)
-    standing = CURVES.switched(idle, 8.0, 30)
-    assert standing.above == 8.0 and CURVES.trained(standing, 20).above == 8.0
-    fading = Curves(toy_table(half_life=10.0))
-    assert fading.trained(standing, 20) == Standing(units=standing.units + 20, above=2.0)
-    assert fading.foretold({"rate": 0.0, "speed": 0.0}, score=8.0, near=30, units=10) == pytest.approx(4.0)
+    standing = switched(idle, 8.0, 30)
+    assert standing.above == 8.0 and standing.after(20) == Standing(units=standing.units + 20, above=8.0)
+    assert standing.after(20).score(idle) == 8.0
 
 
 def test_foretelling_is_the_mean_over_the_seeds() -> None:

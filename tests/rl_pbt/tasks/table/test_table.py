@@ -180,14 +180,14 @@ def test_a_report_opens_no_table_and_says_that_nothing_was_trained(run: rl_pbt.R
 def test_a_dry_run_says_how_far_the_model_is_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = Switches(checked=120, error=1.5, unmoved=2.5, checked_steady=40, steady=0.75)
     path = tmp_path / "table.json"
-    path.write_bytes(toy_table(switches=found, half_life=25.0).to_bytes())
+    path.write_bytes(toy_table(switches=found).to_bytes())
     with pytest.raises(SystemExit) as ended:
         main(["tune", "--task", "table", "--table", str(path), "--dry-run"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
     assert "a table of an invented training: 6 points, 5 seeds each" in told
     assert (
-        "over the interval after each of 120 measured changes it is off by 1.5 in mean skill, "
+        "over the interval after each of 120 measured changes the mean skill is off by 1.5 (root mean square), "
         "where foretelling no change is off by 2.5, and 0.75 where nothing had changed"
     ) in told
 
