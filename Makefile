@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: pictures help install check format-check lint types test nightly format docs notebook bench evidence clean
+.PHONY: pictures tables help install check format-check lint types test nightly format docs notebook bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,14 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.comparison --env Acrobot-v1 --out results/reference/comparison/acrobot-v1 --trim --frames 50k --interval 5k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env LunarLander-v3 --out results/reference/comparison/lunarlander-v3 --trim --only methods replay --frames 60k --interval 10k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env MinAtar/Breakout-v1 --out results/reference/comparison/minatar-breakout-v1 --trim --only methods replay --frames 60k --interval 6k --eval-episodes 2
+
+# The space of the tables of Acrobot, wide enough that most of its points fail; and what a run of it is judged by.
+ACROBOT := --env Acrobot-v1 --search learning_rate=log:1e-5:1e-1 entropy_cost=log:1e-4:1e-1 discount=horizon:0.9:0.999 --frames 100k --interval 5k --eval-episodes 4 --anytime-tests 0
+tables: ## Record the table of learning curves that methods are tested on, and check it: a quarter of an hour
+	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods grid --population 30 --grid-points learning_rate=5 entropy_cost=2 discount=3 --seeds 0 1 2 --test-episodes 8 --out results/acrobot-table/grid
+	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods explore-only --resample-probability 1 --population 8 --seeds 10 --test-episodes 8 --out results/acrobot-table/changing
+	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods pbt random --resample-probability 0.25 --population 16 --seeds 20 21 --out results/acrobot-table/pbt
+	$(PYTHON) -m rl_pbt table results/acrobot-table/grid --check results/acrobot-table/changing results/acrobot-table/pbt --out results/reference/tables/acrobot-v1-a2c.json
 
 pictures: ## Draw README's figures again, from committed ledgers
 	$(PYTHON) -m benchmarks.pictures

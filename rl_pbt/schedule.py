@@ -78,7 +78,7 @@ def read_schedules(folder: Path) -> Schedules:
         "run": str(folder),
         "method": config.methods[0],
         "members": 1 + max(_members(run, config), default=-1),
-        "setting": _setting(config),
+        "setting": setting_of(config),
         "seeds": {str(seed): _schedules(run, config, seed) for seed in config.seeds},
     }
 
@@ -106,7 +106,7 @@ def _line(history: History, run: RunFolder, method: str, seed: int) -> list[Stag
     return [{"units": proposal.units, "hypers": dict(proposal.hypers)} for proposal in proposals]
 
 
-def _setting(config: RunConfig) -> Settings:
+def setting_of(config: RunConfig) -> Settings:
     """What must be the same for a schedule to mean the same: all but the budget, the seeds and the search."""
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
     described = fields_of(task_type(config.task).options)
@@ -154,7 +154,7 @@ def _check_setting(config: RunConfig, replay: Settings) -> None:
     theirs = replay.get("setting")
     if not isinstance(theirs, Mapping):
         raise UserError("the schedules that are to be replayed do not say how they were made")
-    ours = _setting(config)
+    ours = setting_of(config)
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         if ours.get(name) != theirs.get(name):
             raise UserError(

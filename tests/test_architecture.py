@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"executors", "incumbents", "observers", "search"}),
     frozenset({"recorded", "named_code", "restoring"}),
     frozenset({"controller", "report", "schedule"}),
-    frozenset({"making"}),
+    frozenset({"making", "tabulating"}),
     frozenset({"opening"}),
     frozenset({"running"}),
     frozenset({"api", "suites"}),

@@ -196,7 +196,11 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_mapping(name: str) -> bool:
-    classes: list[type] = [RunConfig, *(task_type(task).options for task in TASKS)]
+    classes: list[type] = [
+        RunConfig,
+        *(task_type(task).options for task in TASKS),
+        *(entry.options for entry in METHODS.values()),
+    ]
     return any((get_origin(types_of(cls).get(name)) or None) is Mapping for cls in classes)
 
 

@@ -1,4 +1,4 @@
-"""Where every command starts: `rl-pbt bench|tune|report|play|compare|export|compact|config`.
+"""Where every command starts: `rl-pbt bench|tune|report|play|compare|export|compact|table|config`.
 
 Light until it knows what is asked for: worker processes import the main module again, and what the command line needs,
 TensorBoard and plots above all, would double the time that a worker takes to start.
@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": ("rl_pbt.cli.comparing", "overlay several runs, and say what they show together"),
     "export": ("rl_pbt.cli.exporting", "write a winner's policy as a file that needs no rl_pbt"),
     "compact": ("rl_pbt.cli.compacting", "compress the ledgers of finished runs, and delete their checkpoints"),
+    "table": ("rl_pbt.cli.tabulating", "make a table of learning curves, on which methods are compared in seconds"),
     "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")

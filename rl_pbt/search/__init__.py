@@ -13,6 +13,7 @@ from rl_pbt.search.base import Method
 from rl_pbt.search.bayesian import Bayesian
 from rl_pbt.search.budget import Plan
 from rl_pbt.search.gpbt_pl import GPBTPL, GPBTPLOptions
+from rl_pbt.search.grid import Grid, GridOptions
 from rl_pbt.search.hyperband import Hyperband
 from rl_pbt.search.mf_pbt import MFPBT, MFPBTOptions
 from rl_pbt.search.pb2 import PB2, PB2Options
@@ -161,6 +162,14 @@ METHODS: dict[str, Entry[Any]] = {
         options=NoOptions,
         description="random search: hyperparameters drawn once, the best member taken",
         reference="Bergstra & Bengio 2012",
+        kind=WITHOUT,
+        extends=True,
+    ),
+    "grid": Entry(
+        make=Grid,
+        options=GridOptions,
+        description="grid search: every combination of a few points of each range, a member each; 'rl-pbt table' reads it",
+        reference="the rival of Bergstra & Bengio 2012",
         kind=WITHOUT,
         extends=True,
     ),

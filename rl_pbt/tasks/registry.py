@@ -16,6 +16,7 @@ TASKS = {
     "own": "rl_pbt.tasks.own",
     "command": "rl_pbt.tasks.command",
     "quadratic": "rl_pbt.tasks.quadratic",
+    "table": "rl_pbt.tasks.table",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
 SB3 = "sb3:"  # how the names of Stable-Baselines3's agents begin

@@ -19,7 +19,7 @@ FLAGS = [
 
 
 def test_every_method_is_compared() -> None:
-    assert {*comparison.METHODS_AT_ONCE, "replay-schedule", "replay-final", "replay-random"} == set(METHODS)
+    assert {*comparison.METHODS_AT_ONCE, "grid", "replay-schedule", "replay-final", "replay-random"} == set(METHODS)
 
 
 def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert "'bench'" in done.stdout and "'tune'" in done.stdout and done.stdout.endswith(" []\n")
 
 
-@pytest.mark.parametrize("task", [["--task", "quadratic"], CLASS_WORDS], ids=["quadratic", "class"])
+@pytest.mark.parametrize(
+    "task",
+    [["--task", "quadratic"], ["--task", "table", "--table", "toy_table.json"], CLASS_WORDS],
+    ids=["quadratic", "table", "class"],
+)
 def test_the_command_loads_torch_for_nothing_that_does_without(task: list[str]) -> None:
     words = ["tune", *task, "--dry-run"]
     script = f"import sys\nfrom rl_pbt.cli.main import main\ntry: main({words!r})\nfinally: print('torch' in sys.modules)"

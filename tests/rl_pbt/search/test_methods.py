@@ -23,11 +23,11 @@ PUBLISHED: Hypers = {"lr": 7e-4, "units": 5, "discount": 0.99, "eps": 0.01}
 STAGES = [{"units": units, "hypers": {**PUBLISHED, "lr": lr}} for units, lr in ((300, 1e-3), (100, 2e-3), (100, 3e-3))]
 REPLAYING = [name for name, entry in METHODS.items() if entry.replays]
 REPLAY = {"members": 6, "seeds": {"0": dict.fromkeys(REPLAYING, STAGES)}}
-SAME_HYPERS = ("hand-tuned", *REPLAYING)  # for all members, and by no draw
+BY_NO_DRAW = ("hand-tuned", "grid", *REPLAYING)  # are the hyperparameters that members begin with
 SYNCHRONOUS = [
     *REPLAYING,
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
-    *("random", "hand-tuned", "pb2", "mf-pbt", "gpbt-pl"),
+    *("random", "grid", "hand-tuned", "pb2", "mf-pbt", "gpbt-pl"),
 ]
 OF_UNEQUAL_AGE = ("asha", "hyperband")
 Judge = Callable[[Proposal], float | None]
@@ -117,7 +117,7 @@ def test_contract(name: str, judge: Judge) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_proposals_other_seed_others(name: str) -> None:
     assert play(make(name, 1), by_lr) == play(make(name, 1), by_lr)
-    if name not in SAME_HYPERS:  # whose random streams alone differ
+    if name not in BY_NO_DRAW:  # whose random streams alone differ
         assert play(make(name, 1), by_lr) != play(make(name, 2), by_lr)
 
 
@@ -149,7 +149,7 @@ def test_where_judging_is_free_the_whole_budget_is_trained_for_and_nobody_is_jud
 WORDS = Space.parse({"torso": "choice:nature:impala:mlp", "layers": "int:1:4", "batch": "int:8:64"})
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in SAME_HYPERS])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in BY_NO_DRAW])
 def test_words_and_whole_numbers_are_searched_as_such(name: str) -> None:
     seen = play(make(name, space=WORDS), lambda p: float(p.hypers["layers"]) + (p.hypers["torso"] == "impala"))
     for dimension in ("torso", "layers", "batch"):
@@ -201,7 +201,7 @@ def test_the_final_reevaluation_judges_the_best_again_and_exposes_a_lucky_winner
     assert method.winner() == second and second in method.needed()
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in SAME_HYPERS])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in BY_NO_DRAW])
 def test_all_methods_start_from_the_same_members(name: str) -> None:
     """Those that begin with fewer or more trials share as many as there are."""
     first, paired = ([p.hypers for p in make(method).ask()] for method in (name, "pbt"))

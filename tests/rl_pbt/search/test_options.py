@@ -30,6 +30,7 @@ HEEDED = {
     "pb2": {"burn_in"},
     "mf-pbt": {"factors", "resample_probability", "burn_in"},
     "gpbt-pl": {"burn_in"},
+    "grid": {"grid_points"},
     **{name: {"replay"} for name, entry in METHODS.items() if entry.replays},
 }
 OTHER_VALUES = {
@@ -46,6 +47,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "factors": [(), (1.2, -1.0)],
     "resample_probability": [-0.1, 2.0],
     "burn_in": [-1],
+    "grid_points": [{"lr": 0}],
 }
 OF_METHODS = [(name, one) for name, names in HEEDED.items() for one in sorted(names)]
 

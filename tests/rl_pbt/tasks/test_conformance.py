@@ -122,6 +122,14 @@ SPECIMENS = {
         random=False,
         scores_differ=False,
     ),
+    "table": Specimen(
+        settings={"task": "table", "table": str(TRAININGS / "toy_table.json")},
+        hypers={"rate": 1.0, "speed": 0.0},
+        still={"rate": 0.0},
+        others={"rate": 0.7, "speed": 0.5},
+        units=10,
+        learned=lambda state: {"score": state["score"]},
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,63 @@
+"""`rl-pbt table SOURCE --out FILE`: learning curves of a grid, for `rl-pbt tune --task table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_pbt.cli.parser import Parser, in_flags
+from rl_pbt.errors import BadSetting, exit_status
+from rl_pbt.store.files import write_durably
+from rl_pbt.store.run import RunFolder
+from rl_pbt.text import counted, score_text, shown
+
+
+def build_parser(program: str) -> Parser:
+    """Its flags."""
+    parser = Parser(
+        program,
+        "Make a table of learning curves, on which methods are compared in seconds (rl-pbt tune --task table --table FILE).",
+        usage=[f"{program} RUN [--check OTHER ...] --out FILE.json", f"{program} FOLDER --out FILE.json"],
+        examples=[
+            f"{program} results/CartPole-v1/GRID --check results/CartPole-v1/PBT --out cartpole.json",
+            f"{program} data_arl_bench/PPO/CartPole-v1 --out ppo.json",
+        ],
+    )
+    add = parser.add_argument
+    add("source", type=Path, metavar="SOURCE", help="a run of --methods grid; or a folder of HPO-RL-Bench's files")
+    checks = "runs of the same training whose hyperparameters change, which tell how far the model of a change is off"
+    add("--check", type=Path, nargs="+", default=[], metavar="RUN", help=checks)
+    add("--out", type=Path, metavar="FILE", help="where to")
+    return parser
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Run the command; its exit status."""
+    parser = build_parser(program)
+
+    def make() -> None:
+        args = parser.parse_args(words)
+        if args.out is None:
+            raise BadSetting("out", "is missing: say which file to write, as in --out cartpole.json")
+        _write(args.source, args.check, args.out)
+
+    return exit_status(make, lambda error: in_flags(error, parser, words))
+
+
+def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
+    from rl_pbt.tabulating import table_of  # noqa: PLC0415 - it loads what reads tables, which an error need not
+    from rl_pbt.tasks.table.hpo_rl_bench import read_folder  # noqa: PLC0415
+
+    if RunFolder(source).begun or not source.is_dir():
+        table = table_of(source, checks)
+    elif checks:
+        raise BadSetting("check", "needs a run of grid search: curves of another project were trained otherwise")
+    else:
+        table = read_folder(source)
+    write_durably(out, table.to_bytes())
+    header = table.header
+    print(f"{header.title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
+    if (found := header.switches) is not None:
+        unmoved = f"foretelling no change: {score_text(found.unmoved)}"
+        print(f"a change is foretold to {score_text(found.error)} ({found.checked:,} checked; {unmoved})")
+    print(f"table: {shown(out.absolute())}")

@@ -1,0 +1,173 @@
+"""Learning curves that were recorded on a grid of hyperparameters, as a task: methods are compared in seconds.
+
+`recorded` (the file), `curves` (the model of what lies between and beside what was recorded), `following` (the task),
+`hpo_rl_bench` (tables of another project). Nothing is trained, so torch is not loaded; `rl-pbt table` writes the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.options import Settings, at_least_one, built, option
+from rl_pbt.space import Choice, Space
+from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.following import TableTask
+from rl_pbt.tasks.table.recorded import Header, read_table
+from rl_pbt.text import score_text
+
+TEST_EPISODES = 64  # they cost nothing
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions:
+    """`header` is the table's, so that a report need not open it; `digest` is of its file, so that a resumed run has the same."""
+
+    table: str = option(help="file of recorded learning curves that members follow, which `rl-pbt table` wrote")
+    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    header: Settings = option(help="what the table is of", flag=False)
+    digest: str = option(help="fingerprint of the table's file", flag=False)
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "eval_episodes")
+        built(Header, self.header)
+
+
+def header_of(options: Settings) -> Header:
+    """The header of the table that a run is on."""
+    return built(Header, options["header"])
+
+
+@final
+class TableType:
+    """`tasks.base.TaskType` of recorded learning curves."""
+
+    options = TableOptions
+    aliases: Mapping[str, str] = {"frames": "budget"}
+
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
+        """The search space is the hull of the grid, or a part of it; the budget is what all curves reach. Raises UserError."""
+        whole = completed(given, recorded, None if recorded else _defaults(given))
+        _check(whole, header_of(whole))
+        return whole
+
+    def words(self, options: Settings) -> Words:
+        """Those of what was recorded."""
+        return built(Words, header_of(options).words)
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """None."""
+        return {}
+
+    def title(self, options: Settings) -> str:
+        """What was recorded."""
+        return f"a table of {header_of(options).title}"
+
+    def folder(self, options: Settings) -> str:
+        """The file's name."""
+        return f"table-{Path(options['table']).stem}"
+
+    def judging(self, options: Settings) -> str:
+        """How many draws, and what they cost."""
+        words = self.words(options)
+        return (
+            f"the mean of {options['eval_episodes']} draws with mean and standard deviation of the recorded {words.episodes}, "
+            "which are charged as those were"
+        )
+
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """That nothing was trained, and how well the model foretells a switch."""
+        header = header_of(options)
+        return (
+            f"Nothing was trained: members follow curves that were recorded with {header.points:,} settings of constant "
+            f"hyperparameters and {len(header.seeds)} seeds each, and between them means of those around.",
+            f"What follows a change of hyperparameters is modelled: {_switches_in_words(header, self.words(options))}.",
+        )
+
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
+    def not_exported(self, options: Settings) -> str:
+        """There is no policy."""
+        return "nothing was trained: a table has curves and no policies"
+
+    def make(self, config: RunConfig, machine: Machine) -> TableTask:
+        table, digest = read_table(Path(config.task_options["table"]))
+        if digest != config.task_options["digest"]:
+            raise UserError(f"{config.task_options['table']} is not the table that this run began with: restore it from a copy")
+        held = {name: value for name, value in config.hypers.items() if name in table.header.search}
+        return TableTask(curves=Curves(table), eval_episodes=config.task_options["eval_episodes"], hypers=held)
+
+    def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        header = header_of(config.task_options)
+        return [
+            ("task", f"{self.title(config.task_options)}: {header.points:,} points, {len(header.seeds)} seeds each"),
+            ("evaluated on", f"{config.task_options['eval_episodes']} draws"),
+            ("switches", _switches_in_words(header, self.words(config.task_options))),
+        ]
+
+
+def _defaults(given: Settings) -> dict[str, Any]:
+    """Of a new run: what its table says."""
+    if "table" not in given:
+        raise BadSetting("table", "is missing: say which file of learning curves, as `rl-pbt table` wrote it")
+    table, digest = read_table(Path(given["table"]))
+    header = table.header
+    return {
+        "search": dict(header.search),
+        "hypers": dict(header.hypers),
+        "budget": header.units,
+        "interval": min(header.interval, given.get("budget", header.units)),
+        "eval_episodes": header.episodes,
+        "test_episodes": TEST_EPISODES,
+        "header": header.to_json(),
+        "digest": digest,
+    }
+
+
+def _check(whole: Settings, header: Header) -> None:
+    """Raises BadSetting for what the table says nothing about."""
+    if whole["budget"] > header.units:
+        raise BadSetting("budget", f"must be {header.units} or less, which all curves reach, but is {whole['budget']}")
+    known = header.space.dimensions
+    for name, dimension in Space.parse({name: str(text) for name, text in whole["search"].items()}).dimensions.items():
+        if name not in known:
+            raise BadSetting("search", f"cannot use {name}: the table has curves for {', '.join(known)}")
+        hull = known[name].extremes
+        inside = set(dimension.extremes) <= set(hull) if isinstance(known[name], Choice) else _between(dimension.extremes, hull)
+        if not inside:
+            raise BadSetting("search", f"cannot use {whole['search'][name]} for {name}: the table has {header.search[name]}")
+    for name, value in whole["hypers"].items():
+        if name not in known and header.hypers.get(name) != value:
+            raise BadSetting("hypers", f"cannot set {name}: the table has curves for {', '.join(known)}")
+    for name in known:
+        if name not in whole["search"] and name not in whole["hypers"]:
+            raise BadSetting("hypers", f"must have a value of {name}, which is not searched")
+
+
+def _between(values: tuple[object, ...], hull: tuple[object, ...]) -> bool:
+    numbers = [value for value in (*values, *hull) if isinstance(value, int | float)]
+    low, high = numbers[-2:]
+    return len(numbers) == len(values) + 2 and all(low <= value <= high for value in numbers)
+
+
+def _switches_in_words(header: Header, words: Words) -> str:
+    """How well a switch is foretold."""
+    found = header.switches
+    if found is None:
+        return "how far it is off was not measured"
+    steady = "" if found.steady is None else f", and {score_text(found.steady)} where nothing had changed"
+    return (
+        f"over the interval after each of {found.checked:,} measured changes the mean {words.score} is off by "
+        f"{score_text(found.error)} (root mean square), where foretelling no change is off by {score_text(found.unmoved)}{steady}"
+    )
+
+
+TYPE = TableType()
