@@ -25,7 +25,7 @@ LONGEST_TEXT = 100_000  # characters of one text of a configuration; a program m
 
 
 def manifest_of(run: RunFolder) -> Manifest:
-    """Its manifest, with every option of the task. Raises UserError, one line, where there is none or it cannot be."""
+    """Its manifest, with all options of task and methods. Raises UserError, one line, where there is none or it cannot be."""
     manifest = run.manifest()
     try:
         return replace(manifest, config=_whole(manifest.config))
@@ -36,13 +36,17 @@ def manifest_of(run: RunFolder) -> Manifest:
 def _whole(config: RunConfig) -> RunConfig:
     """What the run did not know of yet has its default. Raises UserError."""
     _check_texts(config.to_json())
+    of_methods = dict(config.method_options)
     for method in config.methods:
         if method not in METHODS:
             raise BadSetting("methods", f"cannot be {method!r:.100}")
         options = METHODS[method].options
-        built(options, {name: value for name, value in config.method_options.items() if name in types_of(options)})
+        own = built(options, {name: value for name, value in config.method_options.items() if name in types_of(options)})
+        of_methods |= plain(own)
     _ = config.space  # or it raises
-    return replace(config, task_options=plain(built(task_type(config.task).options, config.task_options)))
+    return replace(
+        config, task_options=plain(built(task_type(config.task).options, config.task_options)), method_options=of_methods
+    )
 
 
 def _check_texts(value: object) -> None:

@@ -122,7 +122,7 @@ def test_what_cannot_be_is_one_line(settings: dict[str, Any], says: str) -> None
 def test_options_of_methods_are_recorded_for_those_that_run_alone() -> None:
     assert configure({"task": "quadratic", "methods": ["random"]}).method_options == {}
     options = configure({"task": "quadratic", "methods": ["pbt-async", "pbt-ttest"]}).method_options
-    assert options.keys() == {"fraction", "factors", "resample_probability", "burn_in", "any_age"}
+    assert options.keys() == {"fraction", "copy_margin", "factors", "resample_probability", "burn_in", "any_age"}
 
 
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ def test_a_larger_budget_extends_a_run(settings: dict[str, Any], tmp_path: Path)
     assert not recorded.is_extended and recorded.earlier_budgets == ()
     longer = open_run({"budget": 2 * recorded.config.budget}, resume=folder)
     assert longer.is_extended and longer.earlier_budgets == (recorded.config.budget,)
+
+
+def test_an_option_of_a_method_that_a_run_did_not_know_of_has_its_default(tmp_path: Path) -> None:
+    config = configure({"task": "quadratic", "methods": ["pbt", "random"], "fraction": 0.3})
+    older = {name: value for name, value in config.method_options.items() if name != "copy_margin"}
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").write_manifest(Manifest(command="of before", config=replace(config, method_options=older)))
+    assert open_run({}, resume=tmp_path / "run").config == config
+    with pytest.raises(UserError, match=r"another configuration \(method_options.copy_margin: 1.0, not 0.0\)"):
+        open_run({"copy_margin": 1.0}, resume=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
