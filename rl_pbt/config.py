@@ -6,11 +6,11 @@ list of settings; `making.configure` says which is whose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rl_pbt import options
-from rl_pbt.errors import BadSetting, UserError, plain_text
+from rl_pbt.errors import BadSetting, UserError, near_names, plain_text
 from rl_pbt.options import Settings, option
 from rl_pbt.records import JSON, Fields, Hyper, is_score
 from rl_pbt.space import Space
@@ -31,7 +31,7 @@ class RunConfig:
     """
 
     task: str = option(help="what is trained: quadratic, module:Class of your own, or command, followed by -- and a program")
-    methods: tuple[str, ...] = option(help="search methods to compare, the first with each of the others; 'help' lists them")
+    methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
     population: int = option(help="members of the population")
     budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
@@ -43,6 +43,10 @@ class RunConfig:
     anytime_tests: int = option(
         0, help="times before the end that the best member so far is tested too, for the anytime curve; not charged"
     )
+    primary: str | None = option(
+        None, help="the one comparison that is declared before the run, as in pbt:random, and tested alone; all else is corrected"
+    )
+    against: str | None = option(None, help="the method that each of the others is compared with (default: the first)")
     task_options: Settings = option(factory=dict, help="options of the task", flag=False)
     method_options: Settings = option(factory=dict, help="options of the methods", flag=False)
 
@@ -55,6 +59,7 @@ class RunConfig:
         options.at_least_one(self, "group_size", "test_episodes")
         if not 0 <= self.anytime_tests <= MOST_TESTS:
             raise BadSetting("anytime_tests", f"must be from 0 to {MOST_TESTS}, but is {self.anytime_tests}")
+        check_contrasts(self.methods, self.primary, self.against)
         for name in MANY:
             if getattr(self, name) > MOST:
                 raise BadSetting(name, f"must be {MOST} or less, but is {getattr(self, name)}")
@@ -85,6 +90,19 @@ class RunConfig:
         ]
 
     @property
+    def primary_contrast(self) -> tuple[str, str] | None:
+        """The two methods of the primary contrast; None where none was declared."""
+        if self.primary is None:
+            return None
+        first, second = self.primary.split(":")
+        return first, second
+
+    @property
+    def reference(self) -> str:
+        """The method that the others are compared with."""
+        return self.against or self.methods[0]
+
+    @property
     def space(self) -> Space:
         """The hyperparameters that are searched. Raises UserError."""
         space = Space.parse({name: str(text) for name, text in self.search.items()})
@@ -92,6 +110,17 @@ class RunConfig:
             if not all(is_score(value) for value in dimension.extremes if isinstance(value, int | float)):
                 raise BadSetting("search", f"cannot use {self.search[name]!r:.100} for {name}: its bounds are too far away")
         return space
+
+
+def check_contrasts(methods: Sequence[str], primary: str | None, against: str | None) -> None:
+    """Raises BadSetting for a comparison of anything but two of the methods."""
+    if against is not None and against not in methods:
+        raise BadSetting("against", f"must be one of the methods, but is {against!r:.100}: {near_names(against, methods)}")
+    if primary is not None:
+        pair = primary.split(":")
+        if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(methods):
+            known = ", ".join(methods)
+            raise BadSetting("primary", f"must be two of the methods ({known}), as in pbt:random, but is {primary!r:.100}")
 
 
 def _flat(fields: Mapping[str, JSON]) -> dict[str, JSON]:

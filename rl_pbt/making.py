@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import final
 
 from rl_pbt import options
-from rl_pbt.config import RunConfig
+from rl_pbt.config import RunConfig, check_contrasts
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
@@ -20,6 +20,7 @@ from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.space import lacks_scale, parse_dimension
 from rl_pbt.tasks.base import Machine, Task
+from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.registry import named, task_type
 
 OWN = frozenset({"task_options", "method_options"})  # of RunConfig, which people fill by the names of the options
@@ -68,7 +69,11 @@ def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut
         if setting not in SHARED | of_task | of_methods:
             known = sorted(SHARED | of_task | of_methods | {"task", "methods"} | set(kind.aliases))
             raise BadSetting(setting, f"is not a setting of the task {name}: {near_names(setting, known)}")
-    given = {s: _checked(s, v, RunConfig if s in SHARED else kind.options) for s, v in flat.items() if s in SHARED | of_task}
+    given: Settings = {
+        s: _checked(s, v, RunConfig if s in SHARED else kind.options) for s, v in flat.items() if s in SHARED | of_task
+    }
+    chosen = methods or (recorded.methods if recorded else SHARED_DEFAULTS["methods"])
+    check_contrasts(chosen, given.get("primary"), given.get("against"))
     return SortedOut(
         task=name, given=given, methods=methods, of_methods={**{s: v for s, v in flat.items() if s in of_methods}, **replay}
     )

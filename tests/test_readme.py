@@ -19,6 +19,7 @@ from rl_pbt.cli import comparing, exporting, playing, reporting
 from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
 from rl_pbt.report.evidence import read_evidence
+from rl_pbt.report.statistics import difference_of
 from rl_pbt.store.history import standings
 from rl_pbt.store.run import RunFolder
 
@@ -168,11 +169,19 @@ def test_what_the_first_section_claims_of_pbt_is_what_the_committed_runs_show() 
     ends = {method: [standings(history)[-1] for history in by_seed.values()] for method, by_seed in histories.items()}
     halfway = [standings(history)[len(standings(history)) // 2].median for history in histories["pbt"].values()]
     assert fmean(halfway) > fmean(stand.upper for stand in ends["random"]), "not learned by the end, by three quarters of them"
-    committed = json.loads((ROOT / "results" / "reference" / "comparison" / "acrobot-v1" / "comparison.json").read_text())
-    pair = next(one for one in committed["methods"]["comparisons"] if one["methods"] == ["pbt", "random"])
-    value, (low, high) = pair["difference"]["value"], pair["difference"]["interval"]
+    folder = ROOT / "results" / "reference" / "comparison" / "acrobot-v1" / "methods"
+    committed = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    methods, comparisons = committed["methods"], [committed["comparison"], *committed["further_comparisons"]]
+    pair = next(one for one in comparisons if one["methods"] == ["pbt", "random"])
+    pbt, random = ([seed["test_returns"] for seed in methods[name]["seeds"].values()] for name in ("pbt", "random"))
+    difference = difference_of(pbt, random)  # its summary still has the narrower intervals of the version that made it
+    assert difference.interval is not None
+    low, high = difference.interval
+    costs = [methods[name]["cost"] for name in ("random", "pbt")]
+    shares = [100 * cost["eval_frames"] / (cost["eval_frames"] + cost["train_frames"]) for cost in costs]
     claim = (
-        f"PBT's winners are {value:.3g} better than random search's (95 % interval {low:.3g} to {high:.3g}, "
-        f"p = {pair['p_value_corrected']:.2g}, corrected for {len(committed['methods']['comparisons'])} comparisons"
+        f"PBT's winners are {difference.value:.3g} better than random search's (95 % interval {low:.3g} to {high:.3g}, "
+        f"p = {pair['p_value_corrected']:.2g}, corrected for {len(comparisons)} comparisons), "
+        f"which spent {shares[0]:.0f} % of its frames on evaluations that it has no use for, and PBT {shares[1]:.0f} %:"
     )
     assert claim in " ".join(README.split())

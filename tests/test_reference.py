@@ -9,33 +9,15 @@ from typing import Any
 import pytest
 
 from rl_pbt.report import summarise
+from rl_pbt.report.chance import ALPHA, Chance, Samples, chances
+from rl_pbt.report.statistics import difference_of, holm
 from rl_pbt.store.run import RunFolder
+from rl_pbt.text import score_text
 
 REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
+INDEX = (REFERENCE / "README.md").read_text(encoding="utf-8")
 RUNS = sorted(path.parent for path in REFERENCE.rglob("manifest.json") if any(path.parent.rglob("ledger.jsonl")))
-COMPARED = ("status", "command", "commit", "seeds", "population", "methods", "comparison", "further_comparisons")
-IN_WORDS = ("verdict", "refused")  # of a comparison: these may be put better
-
-
-def in_todays_words(value: Any) -> Any:
-    """A summary of version 1, or a part of one, as it would be said now."""
-    if isinstance(value, list):
-        return [in_todays_words(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    renamed = {"random_policy": "baseline", "id": "proposal", "budget_frames": "budget"}
-    return {renamed.get(name, name.replace("_frames", "_units")): in_todays_words(entry) for name, entry in value.items()}
-
-
 ADDED = ("test_episodes_excluded", "test_failure", "max_episode_frames", "anytime_test_curve", "reach", "diagnostics")
-
-
-def numbers(summary: dict[str, Any]) -> dict[str, Any]:
-    """What must never change of a summary: all but its wording."""
-    kept = {name: summary[name] for name in COMPARED}
-    for comparison in (kept["comparison"], *kept["further_comparisons"]):
-        comparison |= {name: bool(comparison[name]) for name in IN_WORDS}
-    return kept
 
 
 def without_additions(value: Any) -> Any:
@@ -53,16 +35,79 @@ def without_additions(value: Any) -> Any:
 def test_a_summary_is_what_its_ledgers_give(folder: Path) -> None:
     committed = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     found = json.loads(json.dumps(summarise(RunFolder(folder)).to_json()))
-    if committed.get("version", 1) == 1:
-        assert without_additions(numbers(found)) == numbers(in_todays_words(committed))
-    else:
-        assert without_additions(found) == without_additions(committed)
+    assert without_additions(found) == without_additions(committed)
     manifest = RunFolder(folder).manifest()
     assert manifest.status == "finished" and manifest.last.commit and "dirty" not in manifest.last.commit
 
 
+Scores = dict[str, list[list[float]]]  # test scores of each method, [seed][episode]
+
+
+def scores_of(folder: str) -> Scores:
+    summary = json.loads((REFERENCE / folder / "summary.json").read_text(encoding="utf-8"))
+    return {name: [seed["test_returns"] for seed in one["seeds"].values()] for name, one in summary["methods"].items()}
+
+
+def against(scores: Scores, reference: str) -> dict[str, Chance]:
+    others = {name: Samples(first=scores[reference], second=scores[name]) for name in scores if name != reference}
+    return chances(others, "all")
+
+
+@pytest.mark.parametrize(
+    ("folder", "digits"),
+    [
+        ("cartpole-v1", 1),
+        ("acrobot-v1", 1),
+        ("stable-baselines/pendulum-v1-ppo", 1),
+        ("comparison/acrobot-v1/methods", 1),
+        ("comparison/acrobot-v1/population-16", 1),
+        ("comparison/cartpole-v1/methods", 1),
+        ("comparison/lunarlander-v3/methods", 1),
+        ("comparison/minatar-breakout-v1/methods", 2),
+    ],
+)
+def test_the_index_says_how_pbt_and_random_search_differ(folder: str, digits: int) -> None:
+    """Also where the files beside it show the intervals of an earlier version."""
+    scores = scores_of(folder)
+    difference = difference_of(scores["pbt"], scores["random"])
+    assert difference.interval is not None
+    value, low, high = (f"{number:+.{digits}f}" for number in (difference.value, *difference.interval))
+    assert f"{value}, 95 % interval {low} to {high}" in INDEX, f"results/reference/README.md: {value}, {low} to {high}"
+
+
+@pytest.mark.parametrize("folder", ["cartpole-v1", "lunarlander-v3", "minatar-breakout-v1"])
+def test_the_index_says_what_could_have_been_found(folder: str) -> None:
+    detectable = against(scores_of(f"comparison/{folder}/methods"), "pbt")["random"].detectable
+    assert detectable is not None
+    assert (
+        f"; {score_text(float(f'{detectable:.3g}' if detectable > 100 else f'{detectable:.2g}'))} would have been found" in INDEX
+    )
+
+
+def test_the_index_says_what_the_choice_of_the_reference_decides() -> None:
+    scores = scores_of("comparison/acrobot-v1/methods")
+    (name, chance), *others = sorted(against(scores, "pbt").items(), key=lambda one: one[1].corrected or 0)
+    assert name == "random" and chance.corrected == pytest.approx(0.033, abs=5e-4)
+    assert all(chance.corrected is not None and chance.corrected >= ALPHA for _, chance in others)
+    better = {
+        name: f"{one.corrected:.3f}" for name, one in against(scores, "random").items() if one.corrected and one.corrected < ALPHA
+    }
+    assert all((interval := difference_of(scores[name], scores["random"]).interval) and interval[0] > 0 for name in better)
+    by_p_value = {p_value: [name for name in better if better[name] == p_value] for p_value in ("0.033", "0.047")}
+    assert sum(map(len, by_p_value.values())) == len(better) == 9
+    for p_value, names in by_p_value.items():
+        assert f"{', '.join(sorted(names)[:-1])} and {sorted(names)[-1]} p = {p_value}" in INDEX
+
+
+def test_the_index_corrects_for_all_sizes_of_a_population() -> None:
+    folders = [f"comparison/acrobot-v1/{name}" for name in ("population-4", "methods", "population-16", "population-32")]
+    pairs = [{name: scores_of(folder)[name] for name in ("pbt", "random")} for folder in folders]
+    p_values = [against(scores, "pbt")["random"].p_value for scores in pairs]
+    corrected = [f"{p_value:.2g}" for p_value in holm([p_value for p_value in p_values if p_value is not None])]
+    assert corrected == ["0.16", "0.0078", "0.1", "0.26"] and "p is 0.16, 0.008, 0.1 and 0.26" in INDEX
+
+
 def test_every_folder_is_in_the_index() -> None:
-    index = (REFERENCE / "README.md").read_text(encoding="utf-8")
     folders = {path.name for path in REFERENCE.iterdir() if path.is_dir() and path.name != "comparison"}
     folders |= {f"comparison/{path.name}" for path in (REFERENCE / "comparison").iterdir()}
-    assert RUNS and all(f"`{name}`" in index for name in folders), folders
+    assert RUNS and all(f"`{name}`" in INDEX for name in folders), folders

@@ -41,6 +41,8 @@ METAVARS = {
     "search": "NAME=RANGE",
     "budget": "N",
     "task": "NAME",
+    "primary": "FIRST:SECOND",
+    "against": "METHOD",
     "unit": "WORD",
     "score": "WORD",
     "fraction": "FRACTION",

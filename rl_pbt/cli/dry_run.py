@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +39,30 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
         ("budget", f"{readable(config.budget)} {words.units} a member, {readable(total)} in all, evaluation included{rounded}"),
         ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
         ("tested on", f"{_count(config.test_episodes, words.episode)} of the winner"),
+        ("would find", _would_find(config)),
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
         ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
         ("checkpoints", _sizes(config, checkpoint_bytes)),
         ("time", f"about {duration(_seconds(config, pace, workers))} ({rate} measured on one worker)"),
     ]
     return [f"{label:12} {text}" for label, text in lines]
+
+
+def _would_find(config: RunConfig) -> str:
+    """What the seeds can show of each family of comparisons."""
+    from rl_pbt.report.chance import Chance  # noqa: PLC0415 - SciPy, which help does not need
+    from rl_pbt.report.comparison import contrasts  # noqa: PLC0415
+
+    seeds, told = (len(config.seeds),), []
+    for family, together in Counter(contrasts(config).values()).items():
+        # With a spread of 1, what could be found is in standard deviations.
+        chance = Chance(p_value=None, corrected=None, together=together, seeds=seeds, spread=1.0, family=family)
+        compared = "the primary contrast" if family == "primary" else _count(together, "comparison")
+        if (found := chance.detectable) is None:
+            told.append(f"{compared}: nothing, which needs {chance.needed} seeds")
+        else:
+            told.append(f"{compared}: {found:.1f} standard deviations over seeds, 4 times in 5")
+    return "; ".join(told) or "nothing: there is one method"
 
 
 def _sizes(config: RunConfig, checkpoint_bytes: int) -> str:

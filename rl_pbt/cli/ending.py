@@ -109,7 +109,7 @@ def _hypers(hypers: Hypers) -> str:
 def _verdicts(summary: Summary) -> Iterator[Text]:
     """The first comparison: its claim stands out from what is to be said of it."""
     for comparison in summary.comparisons[:MOST_COMPARISONS]:
-        claim, *rest = re.split(r"(?<=\.) (?=[A-Z])", comparison.verdict, maxsplit=1)
+        claim, *rest = re.split(r"(?<=\.) (?=[A-Z\d])", comparison.verdict, maxsplit=1)
         yield Text(claim, style="bold").append("".join(f" {words}" for words in rest), style="not bold")
     if more := summary.comparisons[MOST_COMPARISONS:]:
         yield Text(f"{counted(len(more), 'more comparison')} on the page.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.cli.parser import Parser, in_flags
+from rl_pbt.config import check_contrasts
 from rl_pbt.errors import exit_status
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
@@ -22,10 +23,12 @@ def build_parser(program: str) -> Parser:
     parser = Parser(
         program,
         "Rebuild the report of a finished or interrupted run: its pages and plots, in its folder.",
-        usage=[f"{program} RUN [--optuna URL]"],
+        usage=[f"{program} RUN [--against METHOD] [--optuna URL]"],
         examples=[f"{program} results/Pacman/RUN", f"{program} results/Pacman/RUN --optuna sqlite:///studies.db"],
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
+    against = "compare the others with this method instead of the declared one: a second look, as the report then says"
+    parser.add_argument("--against", metavar="METHOD", help=against)
     parser.add_argument("--optuna", metavar="URL", help="write it as studies of Optuna too, into sqlite:///FILE.db")
     return parser
 
@@ -33,11 +36,11 @@ def build_parser(program: str) -> Parser:
 def _report(parser: Parser, words: Sequence[str], program: str) -> None:
     args = parser.parse_args(words)
     run = RunFolder(args.run)
-    manifest_of(run)  # or it is not a run
+    check_contrasts(manifest_of(run).config.methods, None, args.against)
     from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - plots take longer to load than all else
     from rl_pbt.report import write_report  # noqa: PLC0415
 
-    print_end(write_report(run), run, program)
+    print_end(write_report(run, args.against), run, program)
     if args.optuna is not None:
         from rl_pbt.report.optuna_study import write_studies  # noqa: PLC0415
 

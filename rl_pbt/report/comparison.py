@@ -1,21 +1,26 @@
 """Whether one method did better than another, and what bears on it; or why they cannot be compared.
 
 A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of units, are not
-compared. The claims that a run makes together are wrong with a chance of 5 % at most, however many methods it compares.
+compared. The primary contrast, where one was declared, tells equal methods apart with a chance of 5 % at most; so do all other
+comparisons of a run together, however many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
+from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
 from rl_pbt.records import JSON
 from rl_pbt.report.bounds import at_bounds
+from rl_pbt.report.chance import Chance, Family, Samples, chances
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.selection import of_selection
-from rl_pbt.report.statistics import difference_of, holm, improvement_of, iqm_of, margin_of, mean_of, p_value_of
+from rl_pbt.report.statistics import difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
-from rl_pbt.report.verdict import Chance, verdict_of
+from rl_pbt.report.verdict import verdict_of
 from rl_pbt.search import Plan
 from rl_pbt.store.history import History, winning_line
 from rl_pbt.tasks.base import Words
@@ -23,30 +28,50 @@ from rl_pbt.text import listed
 
 COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a caveat
 BUDGET_TOLERANCE = 0.005  # by which the units that two methods spent may differ
+Methods: TypeAlias = tuple[str, str]
 
 
-def comparisons(evidence: Evidence) -> list[Comparison]:
-    """The first method against each of the others; of a run of one method, one that says so."""
-    first, *others = evidence.config.methods
-    if not others:
-        return [_refused(evidence, (), f"{first} is the only method")]
-    refusals = {other: _refusal(evidence, first, other) for other in others}
-    fair = [other for other in others if refusals[other] is None]
+def comparisons(evidence: Evidence, against: str | None = None) -> list[Comparison]:
+    """The primary contrast, and the reference against each of the others; of a run of one method, one that says so.
+
+    `against` another method than the run declared is a second look. Raises BadSetting for one that the run does not have.
+    """
+    planned = contrasts(evidence.config, against)
+    if not planned:
+        return [_refused(evidence, (), f"{evidence.config.methods[0]} is the only method")]
+    refusals = {methods: _refusal(evidence, *methods) for methods in planned}
     returns = {method: returns_of(by_seed) for method, by_seed in evidence.histories.items()}
-    p_values = {other: p_value_of(returns[first], returns[other]) for other in fair}
-    known = {other: p_value for other, p_value in p_values.items() if p_value is not None}
-    corrected = dict(zip(known, holm(list(known.values())), strict=True))
+    fair = {methods: family for methods, family in planned.items() if refusals[methods] is None}
+    found: dict[Methods, Chance] = {}
+    for family in dict.fromkeys(fair.values()):
+        pairs = [methods for methods in fair if fair[methods] == family]
+        found |= chances({(one, other): Samples(first=returns[one], second=returns[other]) for one, other in pairs}, family)
     return [
-        _refused(evidence, (first, other), refusal)
-        if (refusal := refusals[other]) is not None
-        else _compared(evidence, first, other, _chance(evidence, p_values[other], corrected.get(other), len(fair)))
-        for other in others
+        _refused(evidence, methods, refusal, family)
+        if (refusal := refusals[methods]) is not None
+        else _compared(evidence, methods, found[methods])
+        for methods, family in planned.items()
     ]
 
 
-def caveats(evidence: Evidence) -> Iterator[str]:
+def contrasts(config: RunConfig, against: str | None = None) -> dict[Methods, Family]:
+    """The pairs of methods that are compared, the primary contrast first, and which family of claims each belongs to."""
+    chosen = config if against is None else replace(config, against=against)
+    primary, reference = config.primary_contrast, chosen.reference
+    others: Family = "second look" if reference != config.reference else "further" if primary else "all"
+    planned: dict[Methods, Family] = {primary: "primary"} if primary else {}
+    pairs = [(reference, method) for method in config.methods if method != reference]
+    return planned | {pair: others for pair in pairs if set(pair) != set(primary or ())}
+
+
+def caveats(evidence: Evidence, against: str | None = None) -> Iterator[str]:
     """What weakens all results, and what to do about it."""
     config, words = evidence.config, evidence.words
+    if against not in (None, config.reference):
+        yield (
+            f"This is a second look: the others are compared with {against}, where the run had declared {config.reference}. "
+            "Of references that are chosen once results were seen, p values promise too much."
+        )
     if words.baseline and evidence.manifest.baseline is None:
         yet = "" if evidence.status == "finished" else " yet"
         yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."
@@ -148,9 +173,10 @@ def budgets_differ(one: float, other: float) -> bool:
     return abs(one - other) > BUDGET_TOLERANCE * max(one, other)
 
 
-def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str) -> Comparison:
+def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str, family: Family = "all") -> Comparison:
     return Comparison(
         methods=methods,
+        family=family,
         refused=refusal,
         verdict=f"No comparison: {refusal}.",
         baseline=_margins(evidence, methods or evidence.config.methods),
@@ -170,31 +196,29 @@ def _margins(evidence: Evidence, methods: Sequence[str]) -> BaselineMargins | No
     )
 
 
-def _chance(evidence: Evidence, p_value: float | None, corrected: float | None, together: int) -> Chance:
-    return Chance(p_value=p_value, corrected=corrected, together=together, seeds=(len(evidence.config.seeds),))
-
-
-def _compared(evidence: Evidence, first: str, second: str, chance: Chance) -> Comparison:
-    histories = {method: evidence.histories[method] for method in (first, second)}
+def _compared(evidence: Evidence, methods: Methods, chance: Chance) -> Comparison:
+    histories = {method: evidence.histories[method] for method in methods}
     returns = {method: returns_of(by_seed) for method, by_seed in histories.items()}
-    difference = difference_of(returns[first], returns[second])
-    margins = _margins(evidence, (first, second))
+    first, second = returns.values()
+    difference = difference_of(first, second)
+    margins = _margins(evidence, methods)
+    told = [verdict_of(methods, difference, chance, evidence.words), *_remarks(histories, margins, evidence.words)]
     return Comparison(
-        methods=(first, second),
+        methods=methods,
+        family=chance.family,
         refused=None,
-        verdict=" ".join(
-            [verdict_of((first, second), difference, chance, evidence.words), *_remarks(histories, margins, evidence.words)]
-        ),
+        verdict=" ".join(told),
         baseline=margins,
         measured=Measured(
             mean_test_returns={
                 method: tuple(mean_of([episodes]).value for episodes in by_seed) for method, by_seed in returns.items()
             },
             difference=difference,
-            probability_of_improvement=improvement_of(returns[first], returns[second]),
+            probability_of_improvement=improvement_of(first, second),
             iqm={method: iqm_of(by_seed) for method, by_seed in returns.items()},
             p_value=chance.p_value,
             p_value_corrected=chance.corrected,
+            detectable_difference=chance.detectable,
         ),
     )
 

@@ -16,20 +16,11 @@ from typing import final
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import Unfinished, UserError, plain_text
 from rl_pbt.records import JSON, Cost
+from rl_pbt.report.chance import Chance, Samples, chances
 from rl_pbt.report.comparison import budgets_differ, unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, Histories, read_evidence, returns_of, total_cost
-from rl_pbt.report.statistics import (
-    Estimate,
-    ReturnsBySeed,
-    difference_of,
-    holm,
-    iqm_of,
-    mean_of,
-    p_value_of,
-    unpaired_difference_of,
-    unpaired_p_value_of,
-)
-from rl_pbt.report.verdict import Chance, verdict_of
+from rl_pbt.report.statistics import Estimate, ReturnsBySeed, difference_of, iqm_of, mean_of, unpaired_difference_of
+from rl_pbt.report.verdict import verdict_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
 
@@ -217,19 +208,13 @@ def _of_scores(config: RunConfig) -> dict[str, JSON]:
 def _judged(groups: Sequence[Group]) -> list[Group]:
     """With the first column of each against the others. Whatever is claimed together is corrected together, in all groups."""
     refusals = {(g, c): _refusal(group.columns[0], column) for g, group in enumerate(groups) for c, column in _others(group)}
-    fair = {
-        (g, c): _p_value(groups[g].columns[0], groups[g].columns[c]) for (g, c), refusal in refusals.items() if refusal is None
-    }
-    known = {place: p_value for place, p_value in fair.items() if p_value is not None}
-    corrected = dict(zip(known, holm(list(known.values())), strict=True))
+    fair = [place for place, refusal in refusals.items() if refusal is None]
+    found = chances({(g, c): _samples(groups[g].columns[0], groups[g].columns[c]) for g, c in fair}, "all")
     return [
         Group(
             title=group.title,
             columns=group.columns,
-            pairs=tuple(
-                _pair(group, column, refusals[g, c], fair.get((g, c)), corrected.get((g, c)), len(fair))
-                for c, column in _others(group)
-            ),
+            pairs=tuple(_pair(group, column, refusals[g, c], found.get((g, c))) for c, column in _others(group)),
         )
         for g, group in enumerate(groups)
     ]
@@ -258,24 +243,24 @@ def are_paired(first: Column, second: Column) -> bool:
     return all(getattr(one, name) == getattr(two, name) for name in OF_SEEDS)
 
 
-def _p_value(first: Column, second: Column) -> float | None:
-    test = p_value_of if are_paired(first, second) else unpaired_p_value_of
-    return test(first.returns, second.returns)
+def _samples(first: Column, second: Column) -> Samples:
+    return Samples(first=first.returns, second=second.returns, paired=are_paired(first, second))
 
 
-def _pair(
-    group: Group, second: Column, refusal: str | None, p_value: float | None, corrected: float | None, together: int
-) -> Pair:
+def _pair(group: Group, second: Column, refusal: str | None, chance: Chance | None) -> Pair:
     first, paired = group.columns[0], are_paired(group.columns[0], second)
     labels = (_in_a_sentence(first), _in_a_sentence(second))
-    if refusal is not None:
+    if chance is None:
         return Pair(labels=labels, paired=paired, refused=refusal, verdict=f"No comparison: {refusal}.")
     difference = (difference_of if paired else unpaired_difference_of)(first.returns, second.returns)
-    seeds = (len(first.by_seed), len(second.by_seed))
-    chance = Chance(p_value=p_value, corrected=corrected, together=together, seeds=seeds[:1] if paired else seeds)
-    verdict = verdict_of(labels, difference, chance, group.words)
     return Pair(
-        labels=labels, paired=paired, refused=None, verdict=verdict, difference=difference, p_value=p_value, corrected=corrected
+        labels=labels,
+        paired=paired,
+        refused=None,
+        verdict=verdict_of(labels, difference, chance, group.words),
+        difference=difference,
+        p_value=chance.p_value,
+        corrected=chance.corrected,
     )
 
 

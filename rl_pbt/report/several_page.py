@@ -66,6 +66,8 @@ def _measured(groups: Sequence[Group]) -> str:
     )
     if together > 1:
         text += f" The p values are corrected for {counted(together, 'comparison')} together (Holm)."
+    if any(column.evidence.config.primary for group in groups for column in group.columns):
+        text += " A primary contrast that a run declared is tested alone in its own report, and nowhere else."
     if paired := [" and ".join(pair.labels) for pair in pairs if pair.paired]:
         text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
     if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:

@@ -5,13 +5,14 @@ no sample, and test episodes of one winner say nothing about another seed. Where
 over seeds, an interval over test episodes is given instead, and its unit says so.
 
 Definitions follow rliable (Agarwal et al. 2021, arXiv 2108.13264): the interquartile mean is the mean trimmed by a
-quarter on each side, intervals are percentiles of a stratified bootstrap, and the probability of improvement counts
-ties as a half. Deviation: the generator has a fixed seed, so the same ledger gives the same numbers.
+quarter on each side, and the probability of improvement counts ties as a half. Deviations: intervals over seeds are those of
+`intervals`, since a percentile bootstrap is too narrow for few; over episodes it is a stratified bootstrap, as there, whose
+generator has a fixed seed, so the same ledger gives the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
@@ -21,6 +22,8 @@ from scipy.stats import permutation_test
 
 from rl_pbt.arrays import Floats
 from rl_pbt.records import JSON, Fields
+from rl_pbt.report import intervals
+from rl_pbt.report.intervals import Interval
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import NOTHING
 
@@ -30,7 +33,7 @@ Unit: TypeAlias = Literal["seeds", "episodes"]
 LEAST_SEEDS = 3  # for an interval over seeds at all
 REPETITIONS = 10_000
 REPETITIONS_OF_PAIRS = 2_000  # as in rliable's own example; each costs a sort
-LEVEL = 95.0  # percent
+RELABELLINGS = 9_999  # of a permutation test, where there are more than that
 
 
 @final
@@ -42,7 +45,7 @@ class Estimate:
     """
 
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
     unit: Unit
 
     @property
@@ -94,16 +97,24 @@ def probability_of_improvement(first: Floats, second: Floats) -> float:
     return float(np.mean(below + not_above) / (2 * len(second)))
 
 
-def _strata(returns: ReturnsBySeed) -> tuple[list[Floats], Unit]:
-    """What is resampled, each stratum in itself: the seeds' means, or each seed's episodes where seeds are few."""
-    episodes, unit = _episodes(returns)
-    if len(episodes) >= LEAST_SEEDS:
-        return [np.array([values.mean() for values in episodes])], "seeds"
-    return episodes, unit
+def _seeds(returns: ReturnsBySeed) -> Floats | None:
+    """The mean of each seed, [seeds]; None where they are too few for an interval over seeds."""
+    return np.array([np.mean(values) for values in returns]) if len(returns) >= LEAST_SEEDS else None
 
 
-def _episodes(returns: ReturnsBySeed) -> tuple[list[Floats], Unit]:
-    return [np.asarray(values, dtype=np.float64) for values in returns], "episodes"
+def _episodes(returns: ReturnsBySeed) -> list[Floats]:
+    """The episodes of each seed, which are resampled each in itself."""
+    return [np.asarray(values, dtype=np.float64) for values in returns]
+
+
+def _of_seeds(value: float, interval: Interval | None) -> Estimate:
+    return Estimate(value=value, interval=interval, unit="seeds")
+
+
+def _of_episodes(value: float, draws: Floats, *strata: Floats) -> Estimate:
+    """A single value never varies when it is resampled: then there is no interval."""
+    varies = min(len(values) for values in strata) > 1
+    return Estimate(value=value, interval=intervals.of_draws(draws) if varies else None, unit="episodes")
 
 
 def _generator() -> np.random.Generator:
@@ -115,28 +126,39 @@ def _resampled(values: Floats, rng: np.random.Generator, repetitions: int = REPE
     return values[rng.integers(len(values), size=(repetitions, len(values)))]
 
 
-def _interval(draws: Floats, *strata: Floats) -> tuple[float, float] | None:
-    if min(len(values) for values in strata) < 2:
-        return None  # a single value never varies when it is resampled
-    low, high = np.percentile(draws, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return float(low), float(high)
+def _resampled_means(strata: Sequence[Floats], rng: np.random.Generator) -> Floats:
+    """The mean over the strata of the mean of each, drawn again: [repetitions]."""
+    means: Floats = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
+    return means
+
+
+def _mean(strata: Sequence[Floats]) -> float:
+    return float(np.mean([values.mean() for values in strata]))
 
 
 def mean_of(returns: ReturnsBySeed) -> Estimate:
     """Mean over seeds of the mean test score."""
-    strata, unit = _strata(returns)
-    rng = _generator()
-    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
-    value = float(np.mean([values.mean() for values in strata]))
-    return Estimate(value=value, interval=_interval(draws, *strata), unit=unit)
+    if (seeds := _seeds(returns)) is not None:
+        return _of_seeds(float(np.mean(seeds)), intervals.of_mean(seeds))
+    episodes = _episodes(returns)
+    return _of_episodes(_mean(episodes), _resampled_means(episodes, _generator()), *episodes)
 
 
 def iqm_of(returns: ReturnsBySeed) -> Estimate:
     """Interquartile mean over seeds of the mean test score; over all test episodes where seeds are few."""
-    strata, unit = _strata(returns)
-    rng = _generator()
-    draws = iqm(np.concatenate([_resampled(values, rng) for values in strata], axis=1))
-    return Estimate(value=float(iqm(np.concatenate(strata))), interval=_interval(draws, *strata), unit=unit)
+    if (seeds := _seeds(returns)) is not None:
+        return _of_seeds(float(iqm(seeds)), intervals.of_iqm(seeds))
+    episodes, rng = _episodes(returns), _generator()
+    draws = iqm(np.concatenate([_resampled(values, rng) for values in episodes], axis=1))
+    return _of_episodes(float(iqm(np.concatenate(episodes))), draws, *episodes)
+
+
+def _paired(first: ReturnsBySeed, second: ReturnsBySeed) -> Floats | None:
+    """The difference of each seed, [seeds]: position i of both is the same one. None where they are too few."""
+    if len(first) != len(second):
+        raise ValueError(f"pairs need the same seeds, but there are {len(first)} and {len(second)}")
+    seeds_1, seeds_2 = _seeds(first), _seeds(second)
+    return None if seeds_1 is None or seeds_2 is None else seeds_1 - seeds_2
 
 
 def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
@@ -144,14 +166,16 @@ def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
 
     Where seeds are few, episodes are paired: episode i of a seed is played on the same environment seed by both.
     """
-    if len(first) != len(second):
-        raise ValueError(f"pairs need the same seeds, but there are {len(first)} and {len(second)}")
-    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
-    differences = [one - other for one, other in zip(strata_1, strata_2, strict=True)]
-    rng = _generator()
-    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in differences], axis=0)
-    value = float(np.mean([values.mean() for values in differences]))
-    return Estimate(value=value, interval=_interval(draws, *differences), unit=unit)
+    if (seeds := _paired(first, second)) is not None:
+        return _of_seeds(float(np.mean(seeds)), intervals.of_mean(seeds))
+    episodes = [one - other for one, other in zip(_episodes(first), _episodes(second), strict=True)]
+    return _of_episodes(_mean(episodes), _resampled_means(episodes, _generator()), *episodes)
+
+
+def spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
+    """Standard deviation over seeds of the paired differences; None where seeds are few."""
+    seeds = _paired(first, second)
+    return None if seeds is None else float(np.std(seeds, ddof=1))
 
 
 def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
@@ -160,27 +184,32 @@ def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
     A permutation test over the seeds' paired differences, whose signs are arbitrary if the methods are equal: exact up to 13
     seeds, by 9,999 draws beyond.
     """
-    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
-    if unit != "seeds":
-        return None
-    differences = strata_1[0] - strata_2[0]
-    test = permutation_test((differences,), np.mean, permutation_type="samples", vectorized=True, rng=_generator())
-    return float(test.pvalue)
+    seeds = _paired(first, second)
+    return None if seeds is None else _permuted((seeds,), np.mean, "samples")
 
 
 def unpaired_difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
-    """Mean over seeds of `first` minus that of `second`, whose seeds have nothing in common: each is resampled by itself.
+    """Mean over seeds of `first` minus that of `second`, whose seeds have nothing in common.
 
-    Where the seeds of either are few, the episodes of both are resampled.
+    Where the seeds of either are few, the episodes of both are resampled, each method by itself.
     """
-    several = min(len(first), len(second)) >= LEAST_SEEDS
-    (strata_1, unit), (strata_2, _) = (_strata(one) if several else _episodes(one) for one in (first, second))
-    rng = _generator()
-    draws_1, draws_2 = (
-        np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0) for strata in (strata_1, strata_2)
-    )
-    value_1, value_2 = (float(np.mean([values.mean() for values in strata])) for strata in (strata_1, strata_2))
-    return Estimate(value=value_1 - value_2, interval=_interval(draws_1 - draws_2, *strata_1, *strata_2), unit=unit)
+    if (seeds := _unpaired(first, second)) is not None:
+        return _of_seeds(float(np.mean(seeds[0]) - np.mean(seeds[1])), intervals.of_difference(*seeds))
+    (episodes_1, episodes_2), rng = (_episodes(first), _episodes(second)), _generator()
+    draws = _resampled_means(episodes_1, rng) - _resampled_means(episodes_2, rng)
+    return _of_episodes(_mean(episodes_1) - _mean(episodes_2), draws, *episodes_1, *episodes_2)
+
+
+def _unpaired(first: ReturnsBySeed, second: ReturnsBySeed) -> tuple[Floats, Floats] | None:
+    """The means of the seeds of both; None where those of either are too few."""
+    seeds_1, seeds_2 = _seeds(first), _seeds(second)
+    return None if seeds_1 is None or seeds_2 is None else (seeds_1, seeds_2)
+
+
+def unpaired_spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
+    """Standard deviation over seeds that the two have on average, as squares; None where the seeds of either are few."""
+    seeds = _unpaired(first, second)
+    return None if seeds is None else float(np.sqrt(np.mean([np.var(one, ddof=1) for one in seeds])))
 
 
 def unpaired_p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
@@ -188,12 +217,14 @@ def unpaired_p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | 
 
     Exact for up to 9,999 ways to deal the seeds out, as of 7 and 7, by 9,999 draws beyond.
     """
-    if min(len(first), len(second)) < LEAST_SEEDS:
-        return None
-    (strata_1, _), (strata_2, _) = _strata(first), _strata(second)
-    samples = strata_1[0], strata_2[0]
-    test = permutation_test(samples, _difference_of_means, permutation_type="independent", vectorized=True, rng=_generator())
-    return float(test.pvalue)
+    seeds = _unpaired(first, second)
+    return None if seeds is None else _permuted(seeds, _difference_of_means, "independent")
+
+
+def _permuted(samples: Sequence[Floats], statistic: Callable[..., Floats], kind: Literal["samples", "independent"]) -> float:
+    """The p value of both sides."""
+    options = {"permutation_type": kind, "n_resamples": RELABELLINGS, "rng": _generator()}
+    return float(permutation_test(samples, statistic, vectorized=True, **options).pvalue)
 
 
 def _difference_of_means(first: Floats, second: Floats, axis: int = -1) -> Floats:
@@ -212,12 +243,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def improvement_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
     """Probability that a seed of `first` beats one of `second`; where seeds are few, an episode, seed by seed."""
-    (strata_1, unit), (strata_2, _) = _strata(first), _strata(second)
-    pairs = list(zip(strata_1, strata_2, strict=True))
-    rng = _generator()
+    if (seeds := _unpaired(first, second)) is not None:
+        value = probability_of_improvement(*seeds)
+        return _of_seeds(value, intervals.of_improvement(value, *map(len, seeds)))
+    (episodes_1, episodes_2), rng = (_episodes(first), _episodes(second)), _generator()
+    pairs = list(zip(episodes_1, episodes_2, strict=True))
     draws = np.mean([_resampled_improvement(x, y, rng) for x, y in pairs], axis=0)
     value = float(np.mean([probability_of_improvement(x, y) for x, y in pairs]))
-    return Estimate(value=value, interval=_interval(draws, *strata_1, *strata_2), unit=unit)
+    return _of_episodes(value, draws, *episodes_1, *episodes_2)
 
 
 def _resampled_improvement(first: Floats, second: Floats, rng: np.random.Generator) -> Floats:
@@ -228,10 +261,10 @@ def _resampled_improvement(first: Floats, second: Floats, rng: np.random.Generat
 
 def margin_of(returns: ReturnsBySeed, reference: Sequence[float]) -> Estimate:
     """Mean test score above that of `reference`, the episodes of one fixed policy, whose sampling error counts too."""
-    strata, unit = _strata(returns)
     fixed = np.asarray(reference, dtype=np.float64)
-    rng = _generator()
-    draws = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
-    draws = draws - _resampled(fixed, rng).mean(axis=1)
-    value = float(np.mean([values.mean() for values in strata]) - fixed.mean())
-    return Estimate(value=value, interval=_interval(draws, *strata, fixed), unit=unit)
+    if (seeds := _seeds(returns)) is not None:
+        interval = intervals.of_difference(seeds, fixed) if len(fixed) > 1 else None
+        return _of_seeds(float(np.mean(seeds) - fixed.mean()), interval)
+    episodes, rng = _episodes(returns), _generator()
+    draws = _resampled_means(episodes, rng) - _resampled(fixed, rng).mean(axis=1)
+    return _of_episodes(_mean(episodes) - float(fixed.mean()), draws, *episodes, fixed)

@@ -12,10 +12,10 @@ from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
 from rl_pbt.store.history import History, anytime_curve, best_fitness_curve, copies, founders, judged, parallelism, survivors
 
 
-def summary_of(evidence: Evidence) -> Summary:
-    """The summary of what the files of a run say."""
+def summary_of(evidence: Evidence, against: str | None = None) -> Summary:
+    """The summary of what the files of a run say; the others `against` that method instead of the one that was declared."""
     config, manifest = evidence.config, evidence.manifest
-    first, *others = comparisons(evidence)
+    first, *others = comparisons(evidence, against)
     return Summary(
         task=config.task,
         task_options=config.task_options,
@@ -27,7 +27,7 @@ def summary_of(evidence: Evidence) -> Summary:
         methods={method: _method_summary(method, by_seed, config) for method, by_seed in evidence.histories.items()},
         comparison=first,
         further_comparisons=tuple(others),
-        caveats=tuple(caveats(evidence)),
+        caveats=tuple(caveats(evidence, against)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.records import JSON, Cost, Hypers
+from rl_pbt.report.chance import Family
 from rl_pbt.report.diagnostics import Diagnostics
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.store.run import RunStatus
@@ -94,7 +95,10 @@ class BaselineMargins:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Two methods beside one another. Both p values are None where there are too few seeds for an interval over seeds."""
+    """Two methods beside one another. Both p values are None where there are too few seeds for an interval over seeds.
+
+    `detectable_difference` is the true one that would be found 4 times in 5; None where none could be found.
+    """
 
     mean_test_returns: Mapping[str, tuple[float, ...]]
     difference: Estimate
@@ -102,17 +106,20 @@ class Measured:
     iqm: Mapping[str, Estimate]
     p_value: float | None
     p_value_corrected: float | None
+    detectable_difference: float | None
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The first method against another, or `refused`, the reason why they are not compared; `verdict` says either in words.
+    """One method against another, or `refused`, the reason why they are not compared; `verdict` says either in words.
 
-    `methods` is empty where a run has one method only. `baseline` is None where that was not measured.
+    `methods` is empty where a run has one method only. `family` says which p values are corrected together; the "primary"
+    contrast is alone. `baseline` is None where that was not measured.
     """
 
     methods: tuple[str, ...]
+    family: Family
     refused: str | None
     verdict: str
     baseline: BaselineMargins | None
@@ -121,14 +128,14 @@ class Comparison:
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON; what was not measured is absent."""
         methods = {"methods": self.methods} if self.methods else {}
-        told = {**methods, "refused": self.refused, "verdict": self.verdict, "baseline": self.baseline}
+        told = {**methods, "family": self.family, "refused": self.refused, "verdict": self.verdict, "baseline": self.baseline}
         return {name: _plain(value) for name, value in (told | (_by_name(self.measured) if self.measured else {})).items()}
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The outcome of a run: each method, the first against each of the others, and the caveats."""
+    """The outcome of a run: each method, the comparisons, the primary contrast first, and the caveats."""
 
     task: str
     task_options: Mapping[str, JSON]
@@ -144,7 +151,7 @@ class Summary:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All of them: the first method against the second, the third and so on."""
+        """All of them: the primary contrast, where one was declared, and the reference against each of the others."""
         return self.comparison, *self.further_comparisons
 
     @property

@@ -57,8 +57,8 @@ def failure_of(evidence: Evidence) -> str:
 def results(summary: Summary) -> Table:
     """The test scores of each method."""
     words = summary.words
-    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean.
-    trimmed = any(method.iqm != method.test_return for method in summary.methods.values())
+    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean but for last digits.
+    trimmed = any(cells_of([one.iqm], words) != cells_of([one.test_return], words) for one in summary.methods.values())
     margins: dict[str, Estimate | None] = {}
     for comparison in summary.comparisons:
         margins |= comparison.baseline.margins if comparison.baseline else {}
@@ -81,12 +81,13 @@ def compared(summary: Summary) -> Table | None:
     for comparison in summary.comparisons:
         if measured := comparison.measured:
             cells = cells_of([measured.difference, measured.probability_of_improvement], words)
-            p_values = [value_text(p_value) for p_value in (measured.p_value, measured.p_value_corrected)]
-            rows.append([" minus ".join(comparison.methods), *cells, *p_values])
+            numbers = (measured.p_value, measured.p_value_corrected, measured.detectable_difference)
+            which = " (primary contrast)" if comparison.family == "primary" else ""
+            rows.append([" minus ".join(comparison.methods) + which, *cells, *map(value_text, numbers)])
     if not rows:
         return None
     header = ["methods", f"difference in mean test {words.score}", INTERVAL, "P(the first is better)", INTERVAL]
-    header += ["p", f"p, corrected for {counted(len(rows), 'comparison')}"]
+    header += ["p", "p, corrected", "difference found 4 times in 5"]
     return Table(header=header, rows=rows)
 
 

@@ -2,100 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import comb
-from typing import final
+from collections.abc import Mapping
 
+from rl_pbt.report.chance import ALPHA, Chance, Family
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import counted, listed
+from rl_pbt.text import score_text
 
-ALPHA = 0.05
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chance:
-    """The p value of a comparison, and the same corrected for all that are compared `together`; None for too few seeds.
-
-    `seeds` is how many pairs of them there are or, where they are not paired, how many each method has.
-    """
-
-    p_value: float | None
-    corrected: float | None
-    together: int
-    seeds: tuple[int, ...]
-
-    @property
-    def in_words(self) -> str:
-        """The seeds: "6 seeds", or "6 and 4 unpaired seeds"."""
-        return (
-            f"{listed([str(count) for count in self.seeds])} unpaired seeds" if self.unpaired else counted(self.seeds[0], "seed")
-        )
-
-    @property
-    def unpaired(self) -> bool:
-        """Whether the seeds of the two have nothing in common."""
-        return len(self.seeds) == 2
-
-    @property
-    def often(self) -> int:
-        """Of so many comparisons of equal methods one sets them apart as clearly as so many seeds can."""
-        return _comparisons(self.seeds)
-
-    @property
-    def needed(self) -> int:
-        """The fewest seeds of each method that can show anything."""
-        seeds = 1
-        while self.together / _comparisons((seeds,) * len(self.seeds)) > ALPHA:
-            seeds += 1
-        return seeds
-
-
-def _comparisons(seeds: tuple[int, ...]) -> int:
-    """Equal methods differ in one direction on all of n paired seeds with chance 2^(1-n). Of all ways to deal out the seeds of
-    two methods, two give all of the better ones to one of them.
-    """
-    return max(1, (comb(sum(seeds), seeds[0]) if len(seeds) == 2 else 2 ** seeds[0]) // 2)
+NONE_FOUND = "No statistically significant difference"
+WHERE: Mapping[Family, str] = {"primary": " in the declared primary contrast", "second look": " in a second look"}
 
 
 def verdict_of(methods: tuple[str, str], difference: Estimate, chance: Chance, words: Words) -> str:
-    """The claim that the difference of the first method from the second supports."""
+    """The claim that the difference of the first method from the second supports, and what could have been found."""
     better, worse = methods if difference.value >= 0 else methods[::-1]
     over = f"over {chance.in_words}" if difference.unit == "seeds" else f"over test {words.episodes} only"
     measured = f"{methods[0]} minus {methods[1]} is {difference.value:+.4g} in mean test {words.score}"
-    none_found = "No statistically significant difference"
     if difference.interval is None:
-        return f"{none_found}: {measured}, and a single test {words.episode} gives no interval; test on more."
+        return f"{NONE_FOUND}: {measured}, and a single test {words.episode} gives no interval; test on more."
     measured += f" (95 % interval {difference.interval[0]:+.4g} to {difference.interval[1]:+.4g} {over})"
     if chance.corrected is None:
-        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else none_found
+        found = f"In this run {better}'s winner beat {worse}'s" if difference.sign else NONE_FOUND
         return (
             f"{found}: {measured}. With {chance.in_words} no interval over seeds can be given: this says nothing about "
             f"other seeds. Run {chance.needed} seeds or more."
         )
-    if not difference.sign:
-        return f"{none_found}: {measured}."
-    return _claim(better, measured, chance, chance.corrected)
+    where = WHERE.get(chance.family, "")
+    if chance.hopeless:
+        return f"{NONE_FOUND}{where}: {measured}. {_too_few(chance)}"
+    small = chance.corrected < ALPHA
+    found = f"{better} is better" if small and difference.sign else NONE_FOUND
+    but = " It is not claimed, since the interval holds 0." if small and not difference.sign else ""
+    p_value = f"p = {chance.corrected:.2g}{_of_many(chance)}"
+    return f"{found}{where}: {measured}, {p_value}.{but}{_could_have_found(chance)}"
 
 
-def _claim(better: str, measured: str, chance: Chance, p_value: float) -> str:
-    """The claim that a difference supports whose interval over seeds excludes 0."""
-    of_many = f", corrected for {chance.together} comparisons" if chance.together > 1 else ""
-    if chance.together / chance.often > ALPHA:
-        by_chance = (
-            "of two equal methods one would have all the better ones"
-            if chance.unpaired
-            else ("two equal methods would differ in one direction on all of them")
-        )
-        return (
-            f"{better} did better on these seeds: {measured}. {chance.in_words} are too few to claim it: {by_chance} in 1 of "
-            f"{chance.often} comparisons{f', and here are {chance.together}' if chance.together > 1 else ''}. "
-            f"Run {chance.needed} or more."
-        )
-    if p_value >= ALPHA:
-        return (
-            f"{better} did better on these seeds: {measured}. It is not enough to claim it: a permutation test gives p = "
-            f"{p_value:.2g}{of_many}."
-        )
-    return f"{better} is better: {measured}, p = {p_value:.2g}{of_many}."
+def _of_many(chance: Chance) -> str:
+    """What the p value is corrected for."""
+    further = "further " if chance.family == "further" else ""
+    return f", corrected for {chance.together} {further}comparisons" if chance.together > 1 else ""
+
+
+def _too_few(chance: Chance) -> str:
+    by_chance = (
+        "of two equal methods one would have all the better ones"
+        if chance.unpaired
+        else "two equal methods would differ in one direction on all of them"
+    )
+    many = f", and here are {chance.together}" if chance.together > 1 else ""
+    return (
+        f"{chance.in_words} are too few to find any, however large: {by_chance} in 1 of {chance.often} comparisons{many}. "
+        f"Run {chance.needed} or more."
+    )
+
+
+def _could_have_found(chance: Chance) -> str:
+    """To two digits: a spread of few seeds bears no more."""
+    if chance.detectable is None:
+        return ""
+    rounded = float(f"{chance.detectable:.2g}")
+    return f" With {chance.in_words} and this spread, a true difference of {score_text(rounded)} would be found 4 times in 5."

@@ -32,11 +32,14 @@ def summarise(run: RunFolder) -> Summary:
     return summary_of(read_evidence(run))
 
 
-def write_report(run: RunFolder) -> Summary:
-    """`summarise`, and write it as data, as pages and as plots; the same manifest and ledgers give the same bytes."""
+def write_report(run: RunFolder, against: str | None = None) -> Summary:
+    """`summarise`, and write it as data, as pages and as plots; the same manifest and ledgers give the same bytes.
+
+    `against` compares the others with another method than the run declared: a second look, as every verdict then says.
+    """
     check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)
-    summary = summary_of(evidence)
+    summary = summary_of(evidence, against)
     write_json(run.folder / "summary.json", summary.to_json())
     figures = _draw(run, evidence)
     write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())

@@ -9,7 +9,9 @@ from rl_pbt.options import Settings
 from rl_pbt.records import Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 
-SHARED_DEFAULTS: Settings = {"methods": ("pbt", "random"), "seeds": (0,), "population": 8, "anytime_tests": 4}
+SHARED_DEFAULTS: Settings = {
+    "methods": ("pbt", "random"), "seeds": (0,), "population": 8, "anytime_tests": 4, "primary": None, "against": None,
+}  # fmt: skip
 INTERVALS = 20  # of a default run: PB2's count, enough for schedules and few enough to evaluate in
 
 

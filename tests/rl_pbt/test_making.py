@@ -27,6 +27,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"env": "MsPacman", "env_options": {"stack_num": 2, "full_action_space": True}},
     {"env": "Pendulum-v1", "agent": "sb3:ppo", "env_options": {"g": 5.0}},
     {"task": "quadratic", "population": 4, "factors": [1.5, 0.5], "fraction": 0.25, "methods": ["pbt"]},
+    {"task": "quadratic", "methods": ["pbt", "random", "asha"], "primary": "random:asha", "against": "random"},
     OWN,
     {"task": "command", "program": ["sh", "train.sh"], "search": {"lr": "log:1e-4:1e-1"}, "budget": 10, "interval": 2},
 ]

@@ -11,13 +11,14 @@ from typing import final
 import numpy as np
 
 from rl_pbt.report import style
+from rl_pbt.report.chance import Samples, chances
 from rl_pbt.report.evidence import returns_of
 from rl_pbt.report.page import harmless
-from rl_pbt.report.statistics import Estimate, difference_of, mean_of, p_value_of
+from rl_pbt.report.statistics import Estimate, difference_of, mean_of
 from rl_pbt.report.suite import figures
 from rl_pbt.report.suite.scores import SuiteScores, aggregated, improvement, interquartile_mean, optimality_gap, reached
 from rl_pbt.report.tables import INTERVAL
-from rl_pbt.report.verdict import Chance, verdict_of
+from rl_pbt.report.verdict import verdict_of
 from rl_pbt.store.files import check_inside, write_durably
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import NOTHING, counted, readable, score_text, table
@@ -27,7 +28,7 @@ AGGREGATES, PROFILES, RANKS = "aggregates.png", "profiles.png", "ranks.png"
 READING = (
     "A score of 0 is a random policy's, 1 is the score that the suite declares. The contrast is of the mean over cells, paired "
     "by seed. IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal 2021), with intervals that "
-    "draw seeds anew in each cell: they say nothing about cells that are not in the suite. Ranks are of each cell's mean over "
+    "draw seeds anew in each cell: too narrow for few seeds, and silent about cells that are not in the suite. Ranks are of each cell's mean over "
     "seeds; methods that a bar joins are not shown to differ (Friedman and Nemenyi, Demšar 2006), which few cells hardly can."
 )
 
@@ -52,8 +53,7 @@ class SuitePage:
     def verdict(self) -> str:
         """What the declared contrast shows over all cells."""
         first, second = (self.scores.by_seed(method) for method in self.primary)
-        p_value = p_value_of(first, second)
-        chance = Chance(p_value=p_value, corrected=p_value, together=1, seeds=(len(first),))
+        chance = chances({self.primary: Samples(first=first, second=second)}, "primary")[self.primary]
         return verdict_of(self.primary, difference_of(first, second), chance, self.words)
 
     @cached_property
@@ -130,7 +130,7 @@ def _parts(page: SuitePage, names: Sequence[str]) -> Iterator[str]:
     scores, config = page.scores, page.scores.cells[0].evidence.config
     yield f"# {harmless(page.title)}"
     yield harmless(page.description)
-    yield f"**{harmless(page.verdict)}** (the declared contrast, over {counted(len(scores.cells), 'cell')})"
+    yield f"**{harmless(page.verdict)}** (over {counted(len(scores.cells), 'cell')})"
     for cell, why in page.failed.items():
         yield f"**Without {harmless(cell)}: {harmless(why)}**"
     yield f"## {counted(len(config.seeds), 'seed')} of every method on every cell\n\n{harmless(table(*page.methods_table()))}"

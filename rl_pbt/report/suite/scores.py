@@ -22,7 +22,8 @@ from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
 from rl_pbt.report.comparison import unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, returns_of, total_cost
-from rl_pbt.report.statistics import LEVEL, Estimate, iqm, probability_of_improvement
+from rl_pbt.report.intervals import LEVEL, TAIL
+from rl_pbt.report.statistics import Estimate, iqm, probability_of_improvement
 from rl_pbt.store.history import anytime_curve
 
 Aggregate: TypeAlias = Callable[[Floats], Floats]  # [..., seed, cell] -> [...]
@@ -81,7 +82,7 @@ class SuiteScores:
         methods, blocks = len(self.by_method), len(self.cells)
         if blocks < LEAST_BLOCKS:
             return None
-        quantile = float(studentized_range.ppf(LEVEL / 100, methods, math.inf)) / math.sqrt(2)
+        quantile = float(studentized_range.ppf(LEVEL, methods, math.inf)) / math.sqrt(2)
         return quantile * math.sqrt(methods * (methods + 1) / (6 * blocks))
 
     def by_seed(self, method: str) -> list[tuple[float]]:
@@ -173,7 +174,7 @@ def reached(cell: Measured, first: str, second: str) -> float | None:
     return float(places[above[0]] / budget) if len(above) else None
 
 
-_ENDS = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
+_ENDS = (100 * TAIL, 100 * (1 - TAIL))
 
 
 def _generator() -> np.random.Generator:

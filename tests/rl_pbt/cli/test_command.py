@@ -73,6 +73,13 @@ BAD = [
     (["--env", "CartPole-v1", "--seeds", "one"], "'one' is not a whole number"),
     (["--env", "CartPole-v1", "--fitness", "trainning"], "'trainning' is not one of evaluation, training"),
     (["--env", "CartPole-v1", "--any-age"], "--any-age is an option of pbt-async"),
+    (["--env", "CartPole-v1", "--against", "asha"], "--against must be one of the methods, but is 'asha': known are pbt, random"),
+    (
+        ["--env", "CartPole-v1", "--primary", "pbt"],
+        "--primary must be two of the methods (pbt, random), as in pbt:random, but",
+    ),
+    (["--env", "CartPole-v1", "--primary", "pbt:asha"], "--primary must be two of the methods"),
+    (["--env", "CartPole-v1", "--methods", "pbt", "random", "asha", "--primary", "asha:asha"], "--primary must be two of"),
     (["--env", "CartPole-v1", "--fraction", "0.9"], "--fraction must be above 0 and at most 0.5"),
     (["--env", "CartPole-v1", "--step-size", "0.1"], "--step-size is not a setting of the task rl"),
     (["--env", "xyzzy"], "CartPole-v1"),
@@ -217,7 +224,15 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     for word in ("budget", "checkpoints", "time", "generations"):
         assert word in out
+    assert "would find   1 comparison: nothing, which needs 6 seeds\n" in out
     assert not (tmp_path / "run").exists()
+
+
+def test_dry_run_says_what_the_seeds_would_find(capsys: pytest.CaptureFixture[str]) -> None:
+    seeds, methods = list(map(str, range(10))), ["pbt", "random", "asha", "hyperband"]
+    train(*SMALL, "--seeds", *seeds, "--methods", *methods, "--primary", "pbt:random", "--dry-run")
+    told = "the primary contrast: 1.0 standard deviations over seeds, 4 times in 5; 2 comparisons: "
+    assert f"would find   {told}" in capsys.readouterr().out
 
 
 def test_methods_help(capsys: pytest.CaptureFixture[str]) -> None:

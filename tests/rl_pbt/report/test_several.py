@@ -93,7 +93,7 @@ def test_all_that_is_claimed_together_is_corrected_together(made: Path, tmp_path
     pairs = only(compare([made / "better", tmp_path / "one", tmp_path / "two"])).pairs
     assert [pair.p_value for pair in pairs] == [2 / 2**6] * 2
     assert [pair.corrected for pair in pairs] == [4 / 2**6] * 2
-    assert all("6 seeds are too few to claim it" in pair.verdict for pair in pairs)
+    assert all("6 seeds are too few to find any" in pair.verdict for pair in pairs)
 
 
 def test_a_suite_is_compared_environment_by_environment(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,107 @@
+"""What a number of seeds can find: the power of the test that a verdict rests on, and the smallest difference that it finds.
+
+A difference is claimed where its p value by permutation is below the level and its t interval excludes 0. Both are simulated as
+they are, on normal returns, since with few seeds what p values there are at all decides: of ten pairs the smallest is 2/1024.
+
+No effect has to be searched for. Add a true difference d to made-up returns of equal methods: the difference of their means
+becomes D + d, and that under other labels (signs turned round, or seeds dealt out otherwise) D' + b d, with b < 1. So other
+labels do as well as long as d <= (D' - D) / (1 - b), and a difference is claimed once few enough do. From which d on that is so,
+over many made-up comparisons, is the power. A claim of the wrong direction is not counted: it finds nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import cache
+
+import numpy as np
+
+from rl_pbt.arrays import Floats
+from rl_pbt.report.intervals import t_quantile, welch
+from rl_pbt.report.statistics import RELABELLINGS
+
+POWER = 0.8  # of "the smallest difference that would be found" (Cohen 1988)
+COMPARISONS = 2_000  # that are made up; the standard error of a power is 0.011 at most
+AT_ONCE = 250  # of them, so that 9,999 relabellings need 20 MB
+
+
+def power(effect: float, seeds: tuple[int, ...], level: float) -> float:
+    """How often a true difference is found, given in standard deviations: of the paired differences, or of the seeds of a method.
+
+    `seeds` is how many pairs there are or, where they are not paired, how many each method has; `level` is of the p value.
+    """
+    return float(np.mean(found_from(seeds, level) < effect))
+
+
+def smallest_effect(seeds: tuple[int, ...], level: float) -> float | None:
+    """The true difference that is found 4 times in 5, in standard deviations as in `power`; None where no p value is so small."""
+    effect = float(np.sort(found_from(seeds, level))[math.ceil(POWER * COMPARISONS) - 1])
+    return effect if math.isfinite(effect) else None
+
+
+@cache
+def found_from(seeds: tuple[int, ...], level: float) -> Floats:
+    """For each of the made-up comparisons, the true difference from which on it is claimed: [COMPARISONS]; infinite for never."""
+    rng = np.random.default_rng(0)
+    labels, others = _labels(seeds), _paired(seeds[0], rng) if len(seeds) == 1 else _dealt_out(seeds, rng)
+    returns = rng.standard_normal((COMPARISONS, sum(seeds)))
+    again = np.isclose(others, labels).all(axis=1)  # drawn once more, which does as well whatever the difference
+    # The p value is twice the share of all labels, the first ones among them, that do as well.
+    allowed = math.ceil(level * (len(others) + 1) / 2) - 1 - int(again.sum())
+    if allowed < 1:
+        return np.full(COMPARISONS, np.inf)
+    parts = np.split(returns, range(AT_ONCE, COMPARISONS, AT_ONCE))
+    permuted = np.concatenate([_fewer_do_as_well_from(part, labels, others[~again], allowed) for part in parts])
+    found: Floats = np.maximum(permuted, _interval_excludes_0_from(returns, labels, seeds))
+    return found
+
+
+def _fewer_do_as_well_from(returns: Floats, labels: Floats, others: Floats, allowed: int) -> Floats:
+    """The difference beyond which fewer than `allowed` of the other labels do as well: [comparisons]."""
+    slack = 1 - others @ (labels > 0)
+    does_as_well_to = (others - labels) @ returns.T / slack[:, None]  # [other labels, comparisons]
+    place = len(others) - allowed
+    does_as_well_to.partition(place, axis=0)
+    beyond: Floats = does_as_well_to[place]
+    return beyond
+
+
+def _interval_excludes_0_from(returns: Floats, labels: Floats, seeds: tuple[int, ...]) -> Floats:
+    """The difference beyond which the lower end of the interval is above 0: [comparisons]."""
+    spreads = [part.std(axis=1, ddof=1) for part in np.split(returns, [seeds[0]], axis=1)[: len(seeds)]]
+    if len(seeds) == 1:
+        half = t_quantile(seeds[0] - 1) * spreads[0] / math.sqrt(seeds[0])
+    else:
+        error, degrees = welch(spreads[0], seeds[0], spreads[1], seeds[1])
+        half = t_quantile(degrees) * error
+    found: Floats = half - returns @ labels
+    return found
+
+
+def _labels(seeds: tuple[int, ...]) -> Floats:
+    """What each return counts for in the difference: [seeds]; the mean of the pairs, or one mean minus the other."""
+    signs = (1, -1)[: len(seeds)]
+    return np.concatenate([np.full(count, sign / count) for count, sign in zip(seeds, signs, strict=True)])
+
+
+def _paired(seeds: int, rng: np.random.Generator) -> Floats:
+    """Every way to turn signs round but for none: [ways, seeds]; of many, as many as the test draws."""
+    if 2**seeds <= RELABELLINGS:
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=seeds))[1:])
+    else:
+        signs = rng.choice((1.0, -1.0), size=(RELABELLINGS, seeds))
+    ways: Floats = signs / seeds
+    return ways
+
+
+def _dealt_out(seeds: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Every way to deal the seeds out to the two methods but for the one there is: [ways, seeds of both]; of many, some."""
+    whole, labels = sum(seeds), _labels(seeds)
+    if math.comb(whole, seeds[0]) > RELABELLINGS:
+        return rng.permuted(np.tile(labels, (RELABELLINGS, 1)), axis=1)
+    chosen = list(itertools.combinations(range(whole), seeds[0]))[1:]
+    ways = np.full((len(chosen), whole), -1 / seeds[1])
+    for way, places in zip(ways, chosen, strict=True):
+        way[list(places)] = 1 / seeds[0]
+    return ways
