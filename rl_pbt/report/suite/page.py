@@ -28,8 +28,9 @@ AGGREGATES, PROFILES, RANKS = "aggregates.png", "profiles.png", "ranks.png"
 READING = (
     "A score of 0 is a random policy's, 1 is the score that the suite declares. The contrast is of the mean over cells, paired "
     "by seed. IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal 2021), with intervals that "
-    "draw seeds anew in each cell: too narrow for few seeds, and silent about cells that are not in the suite. Ranks are of each cell's mean over "
-    "seeds; methods that a bar joins are not shown to differ (Friedman and Nemenyi, Demšar 2006), which few cells hardly can."
+    "draw seeds anew in each cell: too narrow for few seeds, and silent about cells that are not in the suite. Ranks are of each "
+    "cell's mean over seeds; methods that a bar joins are not shown to differ (Friedman and Nemenyi, Demšar 2006), which few "
+    "cells hardly can."
 )
 
 
