@@ -33,5 +33,13 @@ def _most_at(by_seed: Histories, name: str, dimension: Dimension, bound: float) 
 def _share_at(history: History, name: str, dimension: Dimension, bound: float) -> float:
     """Of the members as they stood at the end."""
     newest = {trial.proposal.member: trial.proposal.hypers[name] for trial in history.trials if name in trial.proposal.hypers}
-    near = [abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND for value in newest.values()]
+    # What lies beyond a bound, as an annealed learning rate, was not held back by it.
+    near = [
+        abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND and _is_within(float(value), dimension)
+        for value in newest.values()
+    ]
     return sum(near) / len(near) if near else 0.0
+
+
+def _is_within(value: float, dimension: Dimension) -> bool:
+    return min(dimension.bounds) <= value <= max(dimension.bounds)
