@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rl_pbt.report.evidence import Evidence, Histories
+from rl_pbt.search import METHODS
+from rl_pbt.search.annealed import AnnealedOptions
 from rl_pbt.space import Dimension
 from rl_pbt.store.history import History, has_schedules
 from rl_pbt.text import value_text
@@ -18,7 +20,11 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
     for method, by_seed in evidence.histories.items():
         if not all(history.ended and has_schedules(history) for history in by_seed.values()):
             continue
+        # What falls by itself is not held back by a bound.
+        annealed = evidence.config.method_options.get("annealed") if METHODS[method].options is AnnealedOptions else None
         for name, dimension in evidence.config.space.dimensions.items():
+            if name == annealed:
+                continue
             for side, bound in zip(("lower", "upper"), dimension.bounds, strict=False):
                 if _most_at(by_seed, name, dimension, bound):
                     at = f"the {side} bound of {name}, {value_text(bound)}"
@@ -33,13 +39,5 @@ def _most_at(by_seed: Histories, name: str, dimension: Dimension, bound: float) 
 def _share_at(history: History, name: str, dimension: Dimension, bound: float) -> float:
     """Of the members as they stood at the end."""
     newest = {trial.proposal.member: trial.proposal.hypers[name] for trial in history.trials if name in trial.proposal.hypers}
-    # What lies beyond a bound, as an annealed learning rate, was not held back by it.
-    near = [
-        abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND and _is_within(float(value), dimension)
-        for value in newest.values()
-    ]
+    near = [abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND for value in newest.values()]
     return sum(near) / len(near) if near else 0.0
-
-
-def _is_within(value: float, dimension: Dimension) -> bool:
-    return min(dimension.bounds) <= value <= max(dimension.bounds)

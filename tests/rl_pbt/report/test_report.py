@@ -238,6 +238,8 @@ def test_a_rate_that_was_annealed_below_its_range_was_not_held_back_by_it(
 ) -> None:
     monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:5e-5")
     run = make_run(tmp_path, methods=("random-annealed", "random"))
+    manifest = run.manifest()
+    run.write_manifest(replace(manifest, config=replace(manifest.config, method_options={"annealed": "learning_rate"})))
     last = read_history(run, "random-annealed", 0).trials[-POPULATION:]
     assert all(float(trial.proposal.hypers["learning_rate"]) < 1e-5 for trial in last)
     assert not any("bound" in caveat for caveat in summarise(run)["caveats"])
