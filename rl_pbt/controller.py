@@ -10,10 +10,11 @@ too, at the price that a slow job holds up those behind it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import islice
 from typing import TypeVar
 
@@ -46,7 +47,7 @@ class Search:
     many `anytime_tests` before its end, the member that leads is remembered, and tested when all is over. `extensions` are larger
     budgets, with each of which the method goes on when it has ended with the one before. With `keep_population`, the checkpoints
     from which it could go on once more are left, and not the winner's alone. `say` tells a person of what happens beside the
-    search itself.
+    search itself. `cpu_s` is the clock of what the method itself takes.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Search:
     anytime_tests: int = 0
     observers: Sequence[Observer] = ()
     extensions: Sequence[Plan] = ()
+    cpu_s: Callable[[], float] = time.process_time
     keep_population: bool = False
     say: Callable[[str], None] = _silent
 
@@ -178,12 +180,13 @@ class _Loop:
     underway: deque[_Underway] = field(default_factory=deque)
     newest: dict[int, Result] = field(default_factory=dict)  # by member
     failures: list[Result] = field(default_factory=list)  # since the last success
+    method_s: float = 0.0  # CPU seconds of the method since the last results
 
     def run(self) -> None:
         method, journal = self.search.method, self.search.journal
         finished: list[tuple[Proposal, Result, bool]] = []
         while True:
-            if proposals := method.ask():
+            if proposals := self._timed(method.ask):
                 journal.record([Proposed(proposal=proposal) for proposal in proposals])
                 self._submit(proposals)
             self._show(finished, proposals)  # last, so that workers need not wait for it
@@ -192,7 +195,7 @@ class _Loop:
             finished = self._results(self.underway.popleft())
             for proposal, result, _ in finished:
                 self.lineage_units[result.proposal] = result.lineage_units
-                method.tell(result)
+                self._timed(partial(method.tell, result))
                 self.incumbents.note(proposal, result)
                 self.newest[proposal.member] = result
                 if result.failure is None:
@@ -203,6 +206,13 @@ class _Loop:
             if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
                 self.search.checkpoints.keep_only(self._needed, being_written=self._being_written)
             self._check_that_somebody_trains()
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        """What the method does by itself: models cost time that no worker spends."""
+        begun = self.search.cpu_s()
+        outcome = work()
+        self.method_s += self.search.cpu_s() - begun
+        return outcome
 
     @property
     def _needed(self) -> set[int]:
@@ -242,8 +252,13 @@ class _Loop:
         journal, proposals = self.search.journal, underway.job.proposals
         computed = {result.proposal: result for result in self._computed(underway)}
         known = {p.id: result for p in proposals if (result := journal.known_result(p.id))}
-        if fresh := [computed[p.id] for p in proposals if p.id not in known]:
-            journal.record_results(fresh)
+        missing = [p.id for p in proposals if p.id not in known]
+        method_s, self.method_s = self.method_s, 0.0  # where the ledger has the results, it has this time too
+        for id_ in missing:
+            cost = replace(computed[id_].cost, method_s=method_s / len(missing))
+            computed[id_] = replace(computed[id_], cost=cost)
+        if missing:
+            journal.record_results([computed[id_] for id_ in missing])
         results = computed | known
         self.search.restorer.note(underway.job, results.values())
         return [(p, results[p.id], p.id in known) for p in proposals]

@@ -18,7 +18,9 @@ from rl_pbt.records import Proposal, Result
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leader:
-    """The proposal with the highest fitness when all members together had spent so many `units`."""
+    """The proposal with the highest score when all members together had spent so many `units`: fitness or, of members that were
+    not judged, the mean return of their training episodes.
+    """
 
     proposal: int
     units: int
@@ -53,10 +55,10 @@ class Incumbents:
         while self._marks and self._marks[0] <= self._spent:
             self._marks.popleft()
         there = set(kept)
-        healthy = [r for r in self._standing.values() if r.fitness is not None and r.proposal in there]
-        if healthy:
-            best = max(healthy, key=lambda result: (result.rank_key, -result.proposal))
-            self._leaders.append(Leader(proposal=best.proposal, units=self._spent))
+        scores = [(s, -r.proposal) for r in self._standing.values() if (s := r.score) is not None and r.proposal in there]
+        if scores:
+            _, best = max(scores)
+            self._leaders.append(Leader(proposal=-best, units=self._spent))
 
     @property
     def needed(self) -> set[int]:

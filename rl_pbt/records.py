@@ -17,6 +17,7 @@ Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, before an
 
 LARGEST_SCORE = 1e300  # what a score stays below, so that a mean of scores is finite too
 LONGEST_S = 1e12  # that a cost or a session lasts; for the same reason
+TRAINING_SCORE = "rollout/ep_rew_mean"  # the metric, by Stable-Baselines3's name, that tells how training episodes went
 
 
 def _plain(record: Proposal | Cost | Result | FinalTest) -> dict[str, JSON]:
@@ -30,7 +31,7 @@ class Proposal:
 
     `hypers_from` names the proposal whose hyperparameters were explored, where that is another member's (an exploit); otherwise
     None. With `units` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as
-    usual).
+    usual). With `episodes` 0 it trains and nobody needs to know how good it is: it is judged only where that costs nothing.
     """
 
     id: int
@@ -47,13 +48,20 @@ class Proposal:
             raise ValueError(f"a proposal counts from 0: {self}")
         if self.units == 0 and self.parent is None:
             raise ValueError(f"a proposal that does not train needs a parent to judge: {self}")
-        if self.episodes is not None and (self.episodes < 1 or self.trains):
-            raise ValueError(f"episodes are for judging again, one at least: {self}")
+        if self.episodes is not None and (self.episodes < 0 or (self.episodes > 0) == self.trains):
+            raise ValueError(
+                f"one that trains is judged as usual or not at all, one that does not on an episode at least: {self}"
+            )
 
     @property
     def trains(self) -> bool:
         """Whether it trains at all, and does not only judge again."""
         return self.units > 0
+
+    @property
+    def judges(self) -> bool:
+        """Whether somebody needs to know how good it is."""
+        return self.episodes != 0
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, which `options.built` reads."""
@@ -63,7 +71,8 @@ class Proposal:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What was spent. `cpu_s` and `wall_s` are seconds of the training itself (environments and networks, in reinforcement
-    learning): this proposal's share of its group's.
+    learning): this proposal's share of its group's. `method_s` are CPU seconds of the search method: to choose what was asked for
+    since the results before, and to learn from those; this proposal's share.
     """
 
     train_units: int = 0
@@ -71,11 +80,12 @@ class Cost:
     updates: int = 0
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    method_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.train_units, self.eval_units, self.updates, self.cpu_s, self.wall_s) < 0:
+        if min(self.train_units, self.eval_units, self.updates, self.cpu_s, self.wall_s, self.method_s) < 0:
             raise ValueError(f"a cost is not negative: {self}")
-        if not max(self.cpu_s, self.wall_s) < LONGEST_S:
+        if not max(self.cpu_s, self.wall_s, self.method_s) < LONGEST_S:
             raise ValueError(f"nothing costs so many seconds: {self}")
 
     @property
@@ -90,6 +100,7 @@ class Cost:
             updates=self.updates + other.updates,
             cpu_s=self.cpu_s + other.cpu_s,
             wall_s=self.wall_s + other.wall_s,
+            method_s=self.method_s + other.method_s,
         )
 
     def to_json(self) -> dict[str, JSON]:
@@ -99,7 +110,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN.
+    """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN. Neither where
+    it was not asked how good it is, and to find out would have cost something: `foreseen_units`, as far as its task can tell.
 
     `returns` are the true scores of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
     `lineage_units` is the training age of the checkpoint: units along its chain of parents; `digest` is its fingerprint, None
@@ -114,21 +126,42 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
     lineage_units: int = 0
     digest: str | None = None
+    foreseen_units: int = 0
 
     def __post_init__(self) -> None:
-        if (self.fitness is None) == (self.failure is None):
-            raise ValueError(f"result {self.proposal} needs a fitness or a failure, and not both")
+        if self.fitness is not None and self.failure is not None:
+            raise ValueError(f"result {self.proposal} has a fitness or a failure, and not both")
+        if self.foreseen_units and not self.unjudged:
+            raise ValueError(f"result {self.proposal} was judged: nothing has to be foreseen of that")
         if self.fitness is not None and not is_score(self.fitness):
             raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}: report a failure instead")
         if self.fitness is not None and self.returns and not _is_mean(self.fitness, self.returns):
             raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}, which is not the mean of its returns")
-        if min(self.proposal, self.lineage_units) < 0:
+        if min(self.proposal, self.lineage_units, self.foreseen_units) < 0:
             raise ValueError(f"a result counts from 0: {self}")
 
     @property
+    def unjudged(self) -> bool:
+        """Whether nobody knows how good it is, and it did not fail."""
+        return self.fitness is None and self.failure is None
+
+    @property
     def rank_key(self) -> float:
-        """Fitness for ranking; a failure ranks below everything."""
+        """Fitness for ranking; a failure ranks below everything. Raises ValueError where it was not judged."""
+        if self.unjudged:
+            raise ValueError(f"result {self.proposal} was not judged: it has no rank")
         return -math.inf if self.fitness is None else self.fitness
+
+    @property
+    def score(self) -> float | None:
+        """What curves show: the fitness or, of one that was not judged, the mean return of its training episodes.
+
+        None for a failure, and where no training episode ended, or the training has none.
+        """
+        trained = self.metrics.get(TRAINING_SCORE)
+        if not self.unjudged:
+            return self.fitness
+        return trained if trained is not None and is_score(trained) else None
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, which `options.built` reads."""
@@ -149,7 +182,12 @@ def _is_mean(value: float, returns: Sequence[float]) -> bool:
 
 
 def pooled(first: Result, again: Result) -> Result:
-    """`first` with the episodes of a later evaluation of the same checkpoint too, unless that failed: it is as good as it was."""
+    """`first` with the episodes of a later evaluation of the same checkpoint too, unless that failed: it is as good as it was.
+
+    One that was not judged before is so now, or has failed.
+    """
+    if first.unjudged:
+        return replace(first, fitness=again.fitness, failure=again.failure, returns=again.returns, foreseen_units=0)
     if first.fitness is None or again.fitness is None:
         return first
     returns = first.returns + again.returns

@@ -10,6 +10,7 @@ from rl_pbt.records import Hyper
 
 NOTHING = "–"  # in a cell that has no value
 LONGEST_VALUE = 200  # characters
+TRAINING_EPISODES = "training episodes"  # what the curves are made of of a method that is judged at the end alone
 
 
 def readable(count: float) -> str:

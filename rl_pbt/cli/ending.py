@@ -16,6 +16,7 @@ from rl_pbt.recorded import manifest_of
 from rl_pbt.records import Hypers
 from rl_pbt.report import page_path
 from rl_pbt.report.summary import MethodSummary, Summary
+from rl_pbt.report.tables import verdicts
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import LONGEST_WORD
@@ -108,9 +109,10 @@ def _hypers(hypers: Hypers) -> str:
 
 def _verdicts(summary: Summary) -> Iterator[Text]:
     """The first comparison: its claim stands out from what is to be said of it."""
-    for comparison in summary.comparisons[:MOST_COMPARISONS]:
-        claim, *rest = re.split(r"(?<=\.) (?=[A-Z\d])", comparison.verdict, maxsplit=1)
-        yield Text(claim, style="bold").append("".join(f" {words}" for words in rest), style="not bold")
+    for verdict, trained in verdicts(summary)[:MOST_COMPARISONS]:
+        claim, *rest = re.split(r"(?<=\.) (?=[A-Z\d])", verdict, maxsplit=1)
+        told = [words for words in (*rest, trained) if words]
+        yield Text(claim, style="bold").append("".join(f" {words}" for words in told), style="not bold")
     if more := summary.comparisons[MOST_COMPARISONS:]:
         yield Text(f"{counted(len(more), 'more comparison')} on the page.")
 

@@ -3,7 +3,8 @@
 The population is drawn against all units that it has spent, evaluation included, so that methods lie over one another at equal
 compute; `charts/` has what to compare them by. The winner's line of descent is drawn against its own training age (`winner/`).
 Members, which are drawn apart, have the units that their slot has trained for, which never fall, as the training age of one that
-copies a younger donor would.
+copies a younger donor would. Of members that were not judged, the mean return of their training episodes stands where fitness
+does, and a note says so.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rl_pbt.records import FinalTest, Hypers, Proposal, Result
 from rl_pbt.space import Space, spread
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import value_text
+from rl_pbt.text import TRAINING_EPISODES, value_text
 
 BEST, MEDIAN = "charts/best_fitness", "charts/median_fitness"
 MOST_TOLD = 64  # copies of one moment, each a text
@@ -88,6 +89,7 @@ class Curves:
         self._units: dict[int, int] = {}  # that each member's slot has trained for
         self._spent = 0  # units, by the whole population
         self._unseen = 0  # results since the population was last drawn
+        self._noted = False  # that nobody was judged
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
         """Draw the population as it stood, and write down who copies whom."""
@@ -133,7 +135,8 @@ class Curves:
         standing = [proposal for _, proposal in sorted(self._standing.items())]
         values: dict[str, float] = {}
         results = [self._results[proposal.id] for proposal in standing]
-        if fitness := [result.fitness for result in results if result.fitness is not None]:
+        if fitness := [score for result in results if (score := result.score) is not None]:
+            self._note_what_it_is(results)
             values |= {BEST: max(fitness), MEDIAN: median(fitness), "diversity/fitness": max(fitness) - min(fitness)}
         for name, dimension in self._space.dimensions.items():
             values[f"diversity/{name}"] = spread(dimension, [proposal.hypers[name] for proposal in standing])
@@ -143,6 +146,13 @@ class Curves:
         values["diversity/surviving_founders"] = len({self._lineage.founder(proposal.id) for proposal in standing})
         for sink in self._sinks:
             sink.population(values, self._spent)
+
+    def _note_what_it_is(self, results: Sequence[Result]) -> None:
+        """Once, where what is drawn as fitness is another thing."""
+        if not self._noted and any(result.unjudged for result in results):
+            self._noted = True
+            for sink in self._sinks:
+                sink.note("fitness", f"of {TRAINING_EPISODES}: members are judged at the end alone", self._spent)
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
         """A point of the anytime curve, which the test of the winner ends."""
@@ -185,4 +195,4 @@ def _hyper_values(group: str, hypers: Hypers) -> dict[str, float]:
 
 
 def _fitness_value(tag: str, result: Result) -> dict[str, float]:
-    return {} if result.fitness is None else {tag: result.fitness}
+    return {} if (score := result.score) is None else {tag: score}

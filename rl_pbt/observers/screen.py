@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rl_pbt.observers.standing import MemberRow, RunStanding, SearchStanding
-from rl_pbt.text import NOTHING, counted, duration, readable, score_text, value_text
+from rl_pbt.text import NOTHING, TRAINING_EPISODES, counted, duration, readable, score_text, value_text
 
 GAP = 2  # columns between columns
 WIDEST_BAR, NARROWEST_BAR = 24, 6
@@ -104,6 +104,7 @@ def _place(search: SearchStanding, generations: int) -> list[str]:
         place = f"interval {search.trained + 1}"
     best, middle = search.best, search.median
     judged = [] if best is None or middle is None else [f"best {score_text(best)}", f"median {score_text(middle)}"]
+    judged += [f"({TRAINING_EPISODES})"] if judged and search.by_training else []
     return [place, *judged, *([f"{counted(search.copies, 'copy', 'copies')}"] if search.copies else [])]
 
 

@@ -38,7 +38,8 @@ class Outline:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRow:
-    """One member as it stands. `fitness` is the last that is known of its weights: where they were just copied, the donor's.
+    """One member as it stands. `fitness` is the last score (`Result.score`) that is known of its weights: where they were just
+    copied, the donor's.
 
     `change` is what the interval that led to it gained; `changed` are the hyperparameters that differ from the member's interval
     before.
@@ -69,7 +70,7 @@ class SearchStanding:
         self.test: FinalTest | None = None
         self.lineage = Lineage()
         self._judged: dict[int, Proposal] = {}  # by member: its newest that has a result
-        self._fitness: dict[int, float | None] = {}  # by proposal that has a result
+        self._results: dict[int, Result] = {}  # by proposal
         self._before: dict[int, Proposal] = {}  # by member: the one before its newest
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
@@ -87,7 +88,7 @@ class SearchStanding:
         """One of them has its result."""
         self.underway.discard(proposal.id)
         self._judged[proposal.member] = proposal
-        self._fitness[proposal.id] = result.fitness
+        self._results[proposal.id] = result
         self.spent += result.cost.units
         self.trained += proposal.trains
 
@@ -112,9 +113,14 @@ class SearchStanding:
 
     @property
     def fitness(self) -> dict[int, float]:
-        """The newest fitness of each member that has one and has not failed since."""
-        told = ((member, self._fitness[proposal.id]) for member, proposal in self._judged.items())
+        """The newest fitness of each member that has one and has not failed since, or what stands for it (`Result.score`)."""
+        told = ((member, self._results[proposal.id].score) for member, proposal in self._judged.items())
         return {member: fitness for member, fitness in told if fitness is not None}
+
+    @property
+    def by_training(self) -> bool:
+        """Whether that is of training episodes, because nobody has been judged."""
+        return any(self._results[proposal.id].unjudged for proposal in self._judged.values())
 
     @property
     def best(self) -> float | None:
@@ -127,8 +133,8 @@ class SearchStanding:
         return median(self.fitness.values()) if self.fitness else None
 
     def fitness_of(self, proposal: Proposal) -> float | None:
-        """None where it failed, or is underway."""
-        return self._fitness.get(proposal.id)
+        """None where it failed, was not judged, or is underway."""
+        return self._results[proposal.id].fitness if proposal.id in self._results else None
 
     def rows(self) -> list[MemberRow]:
         """Every member, by number."""
@@ -136,25 +142,31 @@ class SearchStanding:
 
     def _row(self, member: int, proposal: Proposal) -> MemberRow:
         judged = self._known(member, proposal)
-        fitness = None if judged is None else self._fitness[judged.id]
-        parent = None if judged is None or judged.parent is None else self._fitness.get(judged.parent)
+        result = None if judged is None else self._results[judged.id]
         before = self._before.get(member)
         return MemberRow(
             proposal=proposal,
             is_underway=proposal.id in self.underway,
             donor=self.donor(proposal),
-            fitness=fitness,
-            failed=judged is not None and fitness is None,
+            fitness=None if result is None else result.score,
+            failed=result is not None and result.failure is not None,
             is_copied=judged is not None and judged.member != member,
-            change=None if fitness is None or parent is None or judged is None or judged.member != member else fitness - parent,
+            change=self._change(judged) if judged is not None and judged.member == member else None,
             changed=frozenset(name for name, value in proposal.hypers.items() if before and before.hypers.get(name) != value),
         )
 
+    def _change(self, judged: Proposal) -> float | None:
+        """What its interval gained, where that and what it began from were judged in the same way."""
+        after, before = self._results[judged.id], None if judged.parent is None else self._results.get(judged.parent)
+        if before is None or after.unjudged != before.unjudged or after.score is None or before.score is None:
+            return None
+        return after.score - before.score
+
     def _known(self, member: int, proposal: Proposal) -> Proposal | None:
         """What its fitness is to be read from: itself, what it began from, or what stood there before."""
-        if proposal.id in self._fitness:
+        if proposal.id in self._results:
             return proposal
-        if proposal.parent is not None and proposal.parent in self._fitness:
+        if proposal.parent is not None and proposal.parent in self._results:
             return self.lineage[proposal.parent]
         return self._judged.get(member)
 

@@ -14,7 +14,7 @@ from rich.segment import SegmentLines
 from rl_pbt.observers.screen import Screen, time_told
 from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.records import FinalTest, Proposal, Result
-from rl_pbt.text import counted, readable, score_text
+from rl_pbt.text import TRAINING_EPISODES, counted, readable, score_text
 
 FIRST_STATUS_S = 15.0  # from the start to the first line that says how far it is
 STATUS_EVERY_S = 300.0
@@ -129,7 +129,10 @@ class Progress:
             told = ", ".join(f"member {m} {'failed' if fitness is None else score_text(fitness)}" for m, fitness in again)
             return f"{self._title} final re-evaluation: {told}; {self._used()}"
         best, median = search.best, search.median
-        judged = "all failed" if best is None or median is None else f"best {score_text(best)}, median {score_text(median)}"
+        judged = "not judged yet" if search.by_training else "all failed"
+        if best is not None and median is not None:
+            judged = f"best {score_text(best)}, median {score_text(median)}"
+            judged += f" ({TRAINING_EPISODES})" if search.by_training else ""
         generation = search.generation
         copied = [f"{m}<-{donor}" for m, p in rows if (donor := search.donor(p)) is not None] if generation else []
         copies = f"; copied {' '.join(copied)}" if copied else ""

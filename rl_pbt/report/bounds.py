@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rl_pbt.report.evidence import Evidence, Histories
+from rl_pbt.search import METHODS
+from rl_pbt.search.annealed import AnnealedOptions
 from rl_pbt.space import Dimension
 from rl_pbt.store.history import History, has_schedules
 from rl_pbt.text import value_text
@@ -18,7 +20,11 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
     for method, by_seed in evidence.histories.items():
         if not all(history.ended and has_schedules(history) for history in by_seed.values()):
             continue
+        # What falls by itself is not held back by a bound.
+        annealed = evidence.config.method_options.get("annealed") if METHODS[method].options is AnnealedOptions else None
         for name, dimension in evidence.config.space.dimensions.items():
+            if name == annealed:
+                continue
             for side, bound in zip(("lower", "upper"), dimension.bounds, strict=False):
                 if _most_at(by_seed, name, dimension, bound):
                     at = f"the {side} bound of {name}, {value_text(bound)}"

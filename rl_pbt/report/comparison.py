@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
-from rl_pbt.records import JSON
+from rl_pbt.records import JSON, Cost
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.chance import Chance, Family, Samples, chances
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
@@ -24,10 +24,11 @@ from rl_pbt.report.verdict import verdict_of
 from rl_pbt.search import Plan
 from rl_pbt.store.history import History, winning_line
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import listed
+from rl_pbt.text import listed, readable
 
 COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a caveat
 BUDGET_TOLERANCE = 0.005  # by which the units that two methods spent may differ
+TRAINING_TOLERANCE = 0.05  # by which those that they trained for may differ before that is worth a caveat
 Methods: TypeAlias = tuple[str, str]
 
 
@@ -91,6 +92,7 @@ def caveats(evidence: Evidence, against: str | None = None) -> Iterator[str]:
             f"Evaluation took more than {COSTLY_SHARE:.0%} of the {words.units} of {listed(costly)}: a longer interval or less "
             "evaluation would leave more to learn from."
         )
+    yield from _unequal_training(costs, words)
     planned = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
     fewest = {
         method: min(_generations(history, config.population, planned) for history in by_seed.values())
@@ -100,6 +102,22 @@ def caveats(evidence: Evidence, against: str | None = None) -> Iterator[str]:
         yield (
             f"Evaluation used part of the budget, so fewer than the {planned} planned generations were trained: "
             f"{', '.join(short)}."
+        )
+
+
+def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
+    """What the account leaves open: methods spend as much, and learn from more or less of it."""
+    (first, own), *others = costs.items()
+    unlike = {
+        name: cost.train_units
+        for name, cost in others
+        if not budgets_differ(own.units, cost.units) and _differ(own.train_units, cost.train_units, TRAINING_TOLERANCE)
+    }
+    if unlike:
+        trained = [f"{name} for {readable(units)}" for name, units in unlike.items()]
+        yield (
+            f"Methods that spent as much learned from different numbers of {words.units}: {first} trained for "
+            f"{readable(own.train_units)}, {listed(trained)}."
         )
 
 
@@ -170,7 +188,11 @@ def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words
 
 def budgets_differ(one: float, other: float) -> bool:
     """By more than is bound to remain."""
-    return abs(one - other) > BUDGET_TOLERANCE * max(one, other)
+    return _differ(one, other, BUDGET_TOLERANCE)
+
+
+def _differ(one: float, other: float, tolerance: float) -> bool:
+    return abs(one - other) > tolerance * max(one, other)
 
 
 def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str, family: Family = "all") -> Comparison:
@@ -234,6 +256,8 @@ def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None
     same = [str(seed) for seed in one if _life(one[seed]) == _life(other[seed])]
     if all(_work(one[seed]) == _work(other[seed]) for seed in one):
         yield "No member was ever copied, so the methods did not differ in what they did."
+    elif all(_choices(one[seed]) == _choices(other[seed]) for seed in one):
+        yield "No member was ever copied, so the methods differed in nothing but how much of their budget members trained for."
     elif same:
         yield f"Both chose the very same member on {'every seed' if len(same) == len(one) else 'seed ' + listed(same)}."
 
@@ -242,6 +266,11 @@ def _work(history: History) -> list[tuple[JSON, ...]]:
     """All that a method asked to be trained."""
     proposals = [trial.proposal for trial in history.trials]
     return [(p.member, p.generation, dict(p.hypers), p.parent, p.units) for p in proposals]
+
+
+def _choices(history: History) -> list[tuple[JSON, ...]]:
+    """The same, for however many units."""
+    return [work[:-1] for work in _work(history)]
 
 
 def _life(history: History) -> list[tuple[JSON, ...]]:

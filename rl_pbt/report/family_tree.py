@@ -203,17 +203,17 @@ def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, 
 
 
 def _fitness_ranks(history: History, places: Mapping[int, tuple[float, int]]) -> dict[int, float]:
-    """Of each proposal that has a fitness, 0 for the least of its row and 1 for the greatest."""
+    """Of each proposal that did not fail, 0 for the least score of its row and 1 for the greatest; 0 without one."""
     rows: dict[int, list[Trial]] = {}
     for trial in history.trials:
-        if trial.result.fitness is not None:
+        if trial.result.failure is None:
             rows.setdefault(places[trial.proposal.id][1], []).append(trial)
     ranks: dict[int, float] = {}
     for trials in rows.values():
-        ordered = sorted({trial.result.rank_key for trial in trials})
+        ordered = sorted({score for trial in trials if (score := trial.result.score) is not None})
         top = max(1, len(ordered) - 1)
-        place = {fitness: index / top if len(ordered) > 1 else 1.0 for index, fitness in enumerate(ordered)}
-        ranks |= {trial.proposal.id: place[trial.result.rank_key] for trial in trials}
+        place = {score: index / top if len(ordered) > 1 else 1.0 for index, score in enumerate(ordered)}
+        ranks |= {t.proposal.id: 0.0 if t.result.score is None else place[t.result.score] for t in trials}
     return ranks
 
 

@@ -112,7 +112,8 @@ def _trial(
     number: int, life: Sequence[Trial], history: History, parameters: Sequence[Parameter], distributions: Any, optuna: ModuleType
 ) -> object:
     last, states = life[-1], optuna.trial.TrialState
-    state = states.FAIL if last.result.failure is not None else states.COMPLETE if history.ended else states.RUNNING
+    known = history.ended and last.result.fitness is not None
+    state = states.FAIL if last.result.failure is not None else states.COMPLETE if known else states.RUNNING
     ages = list(accumulate(trial.proposal.units for trial in life))
     wall_s = sum(trial.result.cost.wall_s for trial in life)
     return optuna.trial.FrozenTrial(
@@ -127,7 +128,7 @@ def _trial(
         user_attrs=_attributes(life, history),
         system_attrs={},
         intermediate_values={
-            age: trial.result.fitness for age, trial in zip(ages, life, strict=True) if trial.result.fitness is not None
+            age: score for age, trial in zip(ages, life, strict=True) if (score := trial.result.score) is not None
         },
     )
 

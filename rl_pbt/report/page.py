@@ -25,7 +25,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
         f"# {evidence.title}",
         state and f"**{state}**",
         tables.failure_of(evidence),
-        *(f"**{comparison.verdict}**" for comparison in summary.comparisons),
+        *(f"**{verdict}** {trained}".rstrip() for verdict, trained in tables.verdicts(summary)),
         *summary.caveats,
         _section(f"Test {words.score}", tables.results(summary)),
         _section("Comparisons", compared) if compared else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours
 from rl_pbt.store.history import History, Standing, standings
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import counted
+from rl_pbt.text import TRAINING_EPISODES, counted
 
 PLACES = 200  # of a mean over seeds
 FAR = 3.0  # interquartile ranges beyond the quartiles, from which a score is drawn at the edge
@@ -35,7 +35,7 @@ def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words,
     for (method, by_seed), colour in zip(histories.items(), colours(len(histories)), strict=True):
         curves = _mean_curves([stands for history in by_seed if (stands := standings(history))])
         if curves:
-            drawn.append(_draw_population(axes, method, curves, colour, whole=few))
+            drawn.append(_draw_population(axes, curve_label(method, by_seed), curves, colour, whole=few))
     clean(axes)
     axes.set_xlabel(f"{words.units} spent by the whole population, evaluation included")
     axes.set_ylabel(f"fitness ({words.score})")
@@ -76,12 +76,17 @@ def _mean_curves(of_seeds: Sequence[Sequence[Standing]]) -> dict[str, tuple[Floa
     return curves
 
 
-def _draw_population(axes: Axes, method: str, curves: Curves, colour: str, *, whole: bool) -> Line2D:
+def curve_label(method: str, by_seed: Iterable[History]) -> str:
+    """Its name, and what its curve is made of where that is not its fitness."""
+    return f"{method} ({TRAINING_EPISODES})" if any(history.by_training for history in by_seed) else method
+
+
+def _draw_population(axes: Axes, name: str, curves: Curves, colour: str, *, whole: bool) -> Line2D:
     if whole:
         units, upper = curves["upper"]
         axes.fill_between(units, curves["lower"][1], upper, color=colour, alpha=0.16, linewidth=0, zorder=1)
         axes.plot(*curves["best"], color=colour, linewidth=1, alpha=0.9, zorder=3)
-    (line,) = axes.plot(*curves["median"], color=colour, linewidth=2.6 if whole else 2, zorder=4, label=method)
+    (line,) = axes.plot(*curves["median"], color=colour, linewidth=2.6 if whole else 2, zorder=4, label=name)
     return line
 
 

@@ -14,6 +14,7 @@ from rl_pbt.report.style import COLOURS, GREY, clean, literal
 from rl_pbt.space import Axis, Dimension, Space
 from rl_pbt.store.history import History, ancestor_curve, copies, lifetime, winning_line
 from rl_pbt.tasks.base import Words
+from rl_pbt.text import TRAINING_EPISODES
 
 ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
 
@@ -27,7 +28,7 @@ def schedules(history: History, space: Space, *, title: str, words: Words) -> Fi
     for axes, (name, dimension) in zip(all_axes, space.dimensions.items(), strict=False):
         _draw_hyper(axes, history, copied, name, dimension)
     _draw_fitness_of_lineages(all_axes[-1], history)
-    all_axes[-1].set_ylabel("fitness")
+    all_axes[-1].set_ylabel(fitness_label(history).replace(" (", "\n("))
     all_axes[-1].set_xlabel(f"{words.units} this member was trained for, along its line of descent")
     all_axes[0].set_title(title, loc="left", fontweight="bold")
     handles = [Line2D([], [], color=GREY, alpha=0.6, linewidth=1, label="every member")]
@@ -40,6 +41,11 @@ def schedules(history: History, space: Space, *, title: str, words: Words) -> Fi
         handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, label="bounds of the search"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def fitness_label(history: History) -> str:
+    """What the fitness along lines of descent is made of."""
+    return f"fitness ({TRAINING_EPISODES})" if history.by_training else "fitness"
 
 
 def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimension: Dimension) -> None:
@@ -82,10 +88,10 @@ def on_log_scale(axis: Axis, drawn: Sequence[float]) -> bool:
 
 def _draw_fitness_of_lineages(axes: Axes, history: History) -> None:
     segments = [
-        [(p.lineage_units, p.fitness), (t.result.lineage_units, t.result.fitness)]
+        [(p.lineage_units, before), (t.result.lineage_units, after)]
         for t in history.trials
-        if t.proposal.parent is not None and (p := history.by_id[t.proposal.parent].result).fitness is not None
-        if t.result.fitness is not None
+        if t.proposal.parent is not None and (before := (p := history.by_id[t.proposal.parent].result).score) is not None
+        if (after := t.result.score) is not None
     ]
     axes.add_collection(LineCollection(segments, colors=GREY, linewidths=1, alpha=0.35))
     if history.chosen is not None:

@@ -14,11 +14,12 @@ from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.summary import MethodSummary, Summary
 from rl_pbt.store.history import History, copies, winning_line
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import NOTHING, counted, readable, value_text
+from rl_pbt.text import NOTHING, counted, listed, readable, value_text
 
 INTERVAL = "95 % interval"
 ACCOUNTING = (
-    "Worker seconds are those that workers spent on training and evaluation, added up over the workers. Training on weights "
+    "Worker seconds are those that workers spent on training and evaluation, added up over the workers. The method's CPU seconds "
+    "are those that it took itself to choose what to train, as by a model; no budget holds them. Training on weights "
     "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
     "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
     "both, the seed with the most is shown."
@@ -74,6 +75,18 @@ def results(summary: Summary) -> Table:
     return Table(header=header, rows=rows)
 
 
+def verdicts(summary: Summary) -> list[tuple[str, str]]:
+    """Of each comparison the verdict, and how much the two methods learned from; nothing where it was refused."""
+    return [(one.verdict, _trained(summary, one.methods) if one.measured else "") for one in summary.comparisons]
+
+
+def _trained(summary: Summary, methods: Sequence[str]) -> str:
+    words, costs = summary.words, {name: summary.methods[name].cost for name in methods}
+    trained = [f"{name} trained for {readable(cost.train_units)} ({cost.updates:,} updates)" for name, cost in costs.items()]
+    spent = readable(max(cost.units for cost in costs.values()))
+    return f"Of their {spent} {words.short_units}, {listed(trained)}."
+
+
 def compared(summary: Summary) -> Table | None:
     """All comparisons that were not refused; None where all were."""
     words = summary.words
@@ -108,12 +121,12 @@ def accounting(summary: Summary) -> Table:
             max(seed.sequential_units for seed in seeds),
             max(seed.peak_proposals for seed in seeds),
         ]
-        seconds = [f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}"]
+        seconds = [f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}", f"{cost.method_s:.1f}"]
         events = [str(sum(seed.exploits for seed in seeds)), str(sum(seed.failures for seed in seeds))]
         rows.append([name, *(f"{number:,}" for number in numbers), *seconds, *events])
     header = ["method", f"budget, {units}", f"training {units}", f"evaluation {units}", f"{units} spent", "updates"]
     header += [f"discarded {units}", "critical path (intervals)", f"critical path ({units})", "peak parallelism"]
-    header += ["CPU seconds", "worker seconds", "copies", "failures"]
+    header += ["CPU seconds", "worker seconds", "the method's CPU seconds", "copies", "failures"]
     return Table(header=header, rows=rows)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, final
 
 from rl_pbt.search import pbt
+from rl_pbt.search.annealed import Annealed, AnnealedOptions
 from rl_pbt.search.asha import ASHA
 from rl_pbt.search.asynchronous import AsynchronousOptions, AsynchronousPBT
 from rl_pbt.search.base import Method
@@ -18,7 +19,7 @@ from rl_pbt.search.hyperband import Hyperband
 from rl_pbt.search.mf_pbt import MFPBT, MFPBTOptions
 from rl_pbt.search.pb2 import PB2, PB2Options
 from rl_pbt.search.problem import NoOptions, Problem
-from rl_pbt.search.random_search import HandTuned, RandomSearch
+from rl_pbt.search.random_search import HandTuned, RandomSearch, published_of
 from rl_pbt.search.replay import Replay, ReplayOptions
 
 __all__ = ["METHODS", "Entry", "Method", "NoOptions", "Plan", "Problem"]
@@ -180,6 +181,20 @@ METHODS: dict[str, Entry[Any]] = {
         reference="sources are named beside the defaults of each task",
         kind=WITHOUT,
         extends=True,
+    ),
+    "random-annealed": Entry(
+        make=Annealed,
+        options=AnnealedOptions,
+        description="random search whose learning rate falls to 0: what a decay alone is worth",
+        reference="Espeholt 2018, Table G.1",
+        kind=WITHOUT,
+    ),
+    "default-annealed": Entry(
+        make=lambda problem, options: Annealed(problem, options, published_of(problem, "default-annealed")),
+        options=AnnealedOptions,
+        description="the default hyperparameters with a learning rate that falls to 0",
+        reference="Espeholt 2018, Table G.1",
+        kind=WITHOUT,
     ),
     "bayes": Entry(
         make=lambda problem, _: Bayesian(problem, "gp"),

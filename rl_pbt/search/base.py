@@ -107,12 +107,18 @@ class Bookkeeping(Method, ABC):
             self.results[proposal.member] = result
             self._evaluated[proposal.member] = (result.cost.eval_units, len(result.returns))
         else:
-            self.results[proposal.member] = pooled(self.results[proposal.member], result)
+            before = self.results[proposal.member]
+            self.results[proposal.member] = pooled(before, result)
+            if before.unjudged:
+                self._evaluated[proposal.member] = (result.cost.eval_units, len(result.returns))
             if result.failure is not None:
                 self._not_again.add(proposal.member)
 
     def propose(self, member: int, start: Start, *, units: int, episodes: int | None = None) -> Proposal:
-        """Enter the member's next proposal: `units` units of training or, with 0, `episodes` more of evaluation."""
+        """Enter the member's next proposal: `units` units of training or, with 0, `episodes` more of evaluation.
+
+        With both `units` and 0 `episodes`, nobody needs to know how good it will be.
+        """
         proposal = Proposal(
             id=self._next_id,
             member=member,
@@ -169,7 +175,7 @@ class Bookkeeping(Method, ABC):
 
     @property
     def fitness(self) -> dict[int, float]:
-        """By member, of its newest result; failures rank below everything."""
+        """By member, of its newest result; failures rank below everything. Raises ValueError where one was not judged."""
         return {member: result.rank_key for member, result in self.results.items()}
 
     def healthy(self) -> list[int]:

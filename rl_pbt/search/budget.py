@@ -72,14 +72,14 @@ class Plan:
 class Account:
     """What one method spent of its plan, and what it has committed itself to; everything in units.
 
-    An evaluation is expected to cost what the last ones did, as many as the population has members. One more evaluation of the
-    whole population is kept back for the final re-evaluation.
+    An evaluation is expected to cost what the last ones did, as many as the population has members, or what it would have cost
+    where nobody was judged. One more evaluation of the whole population is kept back for the final re-evaluation.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.spent = Cost()
-        self._committed: dict[int, int] = {}  # training units of proposals underway, by id
+        self._committed: dict[int, Proposal] = {}  # underway, by id
         self._evaluations: deque[int] = deque(maxlen=plan.population)
 
     @property
@@ -90,20 +90,20 @@ class Account:
     @property
     def left(self) -> float:
         """What is neither spent nor committed nor the reserve."""
-        committed = sum(self._committed.values()) + len(self._committed) * self.evaluation
+        committed = sum(p.units + (self.evaluation if p.judges else 0) for p in self._committed.values())
         reserve = RESERVE_SHARE * self.plan.total if self.evaluation else 0
         return self.plan.total - reserve - self.spent.units - committed
 
     def commit(self, proposal: Proposal) -> None:
         """The proposal is underway: its training is as good as spent."""
-        self._committed[proposal.id] = proposal.units
+        self._committed[proposal.id] = proposal
 
     def charge(self, proposal: Proposal, result: Result) -> None:
         """The proposal is finished, at this cost."""
         del self._committed[proposal.id]
         self.spent = self.spent + result.cost
         if proposal.trains:
-            self._evaluations.append(result.cost.eval_units)
+            self._evaluations.append(result.foreseen_units if result.unjudged else result.cost.eval_units)
 
     def allowance(self, members: int, proposals: int) -> int:
         """Training units for the next proposal of each of the `members`, each of whom will make at most `proposals` more.
@@ -120,13 +120,25 @@ class Account:
         units = self._share(members, max(self._evaluations, default=0))
         return units if units >= self.plan.shortest or not self.evaluation else 0
 
+    def allowance_until_judged(self, members: int, proposals: int) -> tuple[int, bool]:
+        """The same where only the last proposal of each member is judged, and whether that is this one.
+
+        There are fewer of them only where they would be shorter than a quantum; 0 where nothing is left but to judge.
+        """
+        for fewer in range(proposals, 1, -1):
+            if units := self._share(members * fewer, self.evaluation, judged=members):
+                return units, False
+        return self._share(members, max(self._evaluations, default=0), judged=members), True
+
     def room(self, units: int) -> int:
         """As many of `units`, in whole quanta, as one more proposal may train for now."""
         return min(units // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
 
-    def _share(self, proposals: int, evaluation: float) -> int:
-        """Training units of each proposal, in whole quanta, if all of them are judged and the population once more at the end."""
-        available = self.left - evaluation * (proposals + self.plan.population)
+    def _share(self, proposals: int, evaluation: float, judged: int | None = None) -> int:
+        """Training units of each proposal, in whole quanta, if all of them, or so many, are judged and the population once more
+        at the end.
+        """
+        available = self.left - evaluation * ((proposals if judged is None else judged) + self.plan.population)
         return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 

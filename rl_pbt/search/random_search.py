@@ -4,7 +4,9 @@ Random search is the baseline of Jaderberg 2017: as many members as the populati
 held, the best one taken (Bergstra & Bengio 2012). Hand tuning is the same with the published hyperparameters for every member,
 which may lie outside the space: its members differ in nothing but their random streams, as several seeds of the default would.
 
-A member that failed stays failed; the units it would have used go to the others, so that the budget is spent.
+Nothing depends on how good a member is before the end, so it is judged once, when it has trained for the last time, and in the
+final re-evaluation: what evaluations would cost in between is left to train. They go on where they are free. A member that failed
+stays failed; the units it would have used go to the others, so that the budget is spent.
 """
 
 from __future__ import annotations
@@ -26,15 +28,31 @@ class Independent(Generational):
     def hypers_of(self, member: int) -> Hypers:
         """What the member trains with in the generation that is next."""
 
-    def begin(self, member: int, units: int) -> Proposal:
-        return self.propose(member, Start(hypers=self.hypers_of(member)), units=units)
+    def work(self) -> list[Proposal]:
+        if self.underway or self.generations_left == 0:
+            return []
+        members = self.healthy() if self.last else list(self.members)
+        if not members:
+            return []
+        if self.plan.free_evaluation:
+            units, judged = self.allowance(len(members)), True
+        else:
+            units, judged = self.account.allowance_until_judged(len(members), self.generations_left)
+        if units:
+            return self.generate(members, units, episodes=None if judged else 0)
+        # Evaluation turned out to take all that is left: nobody trains once more to be judged.
+        return [self.propose(member, self.as_it_is(member), units=0) for member in members if self.results[member].unjudged]
 
-    def continuing(self) -> list[int]:
-        return self.healthy()
+    def generate(self, members: Sequence[int], units: int, *, episodes: int | None = None) -> list[Proposal]:
+        starts = {
+            member: Start(parent=self.last[member].id if self.last else None, hypers=self.hypers_of(member)) for member in members
+        }
+        return [self.propose(member, start, units=units, episodes=episodes) for member, start in starts.items()]
 
-    def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
-        starts = {member: Start(parent=self.last[member].id, hypers=self.hypers_of(member)) for member in members}
-        return [self.propose(member, start, units=units) for member, start in starts.items()]
+    @property
+    def middle(self) -> float:
+        """Of the generation that is next, as a share of all training: above 0 and below 1."""
+        return (self.plan.generations - self.generations_left + 0.5) / self.plan.generations
 
 
 @final
@@ -51,12 +69,15 @@ class HandTuned(Independent):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        missing = [name for name in self.space.dimensions if name not in problem.published]
-        if missing:
-            raise BadSetting(
-                "hypers", f"must have a value of each searched hyperparameter for hand-tuned: add {', '.join(missing)}"
-            )
-        self._published = {name: problem.published[name] for name in self.space.dimensions}
+        self._published = published_of(problem, "hand-tuned")
 
     def hypers_of(self, member: int) -> Hypers:
         return self._published
+
+
+def published_of(problem: Problem, name: str) -> Hypers:
+    """The published value of each searched hyperparameter. Raises BadSetting, naming the method, where one is missing."""
+    missing = [one for one in problem.space.dimensions if one not in problem.published]
+    if missing:
+        raise BadSetting("hypers", f"must have a value of each searched hyperparameter for {name}: add {', '.join(missing)}")
+    return {one: problem.published[one] for one in problem.space.dimensions}

@@ -81,9 +81,8 @@ class Replay(Independent):
         super().__init__(problem, first=options.replay["members"])
 
     def hypers_of(self, member: int) -> Hypers:
-        """Those of the stage in which the middle of the generation lies; the budget is the clock, since it may end it early."""
-        spent = self.account.spent.units / self.plan.total
-        place = min(spent + 0.5 / self.plan.generations, 1 - 1e-9) * self._units
+        """Those of the stage in which the middle of the generation lies."""
+        place = self.middle * self._units
         ends = accumulate(stage.units for stage in self._stages)
         stage = next(stage for stage, end in zip(self._stages, ends, strict=True) if place < end)
         return {name: stage.hypers[name] for name in self.space.dimensions}

@@ -11,8 +11,6 @@ from functools import cached_property, reduce
 from itertools import accumulate, pairwise
 from typing import final
 
-import numpy as np
-
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial, pooled
 from rl_pbt.store.events import Chosen, Ended, Event, Extended, FinalTested, Finished, IncumbentTested, Proposed
@@ -72,6 +70,11 @@ class History:
         for trial in self.trials:
             lineage.add(trial.proposal)
         return lineage
+
+    @property
+    def by_training(self) -> bool:
+        """Whether its curves are made of training episodes: it was judged at their ends alone."""
+        return any(trial.result.unjudged and trial.result.score is not None for trial in self.trials)
 
     @property
     def rounds(self) -> list[tuple[Trial, ...]]:
@@ -149,14 +152,13 @@ def founders(history: History) -> int:
 
 def units_spent(history: History) -> list[int]:
     """Units that the whole population had spent, evaluation included, at the end of each round."""
-    costs = [sum(trial.result.cost.units for trial in trials) for trials in history.rounds]
-    return [int(total) for total in np.cumsum(costs)]
+    return list(accumulate(sum(trial.result.cost.units for trial in trials) for trials in history.rounds))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The fitness of the members as they stand when `units` have been spent: of the best, and the quartiles, without failures."""
+    """The scores (`Result.score`) of the members as they stand when `units` have been spent: the best, and the quartiles."""
 
     units: int
     best: float
@@ -167,16 +169,16 @@ class Standing:
 
 def standings(history: History) -> list[Standing]:
     """How the population stands after each round; none where all have failed."""
-    standing: dict[int, float] = {}  # member -> its newest fitness
+    standing: dict[int, float] = {}  # member -> its newest score
     fitness: list[float] = []  # the same, in order
     told = []
     for units, trials in zip(units_spent(history), history.rounds, strict=True):
         for trial in trials:
             if (before := standing.pop(trial.proposal.member, None)) is not None:
                 del fitness[bisect_left(fitness, before)]
-            if trial.result.fitness is not None:
-                standing[trial.proposal.member] = trial.result.fitness
-                insort(fitness, trial.result.fitness)
+            if (score := trial.result.score) is not None:
+                standing[trial.proposal.member] = score
+                insort(fitness, score)
         if fitness:
             lower, median, upper = (_quantile(fitness, share) for share in (0.25, 0.5, 0.75))
             told.append(Standing(units=units, best=fitness[-1], upper=upper, median=median, lower=lower))
@@ -192,7 +194,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, best fitness of the members as they stand) after each round; none where all have failed."""
+    """(units spent, best score of the members as they stand) after each round; none where all have failed."""
     return [(stand.units, stand.best) for stand in standings(history)]
 
 
@@ -238,9 +240,9 @@ def parallelism(history: History) -> Parallelism:
 
 
 def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
-    """(lineage units, fitness) along the line of descent: one agent's own life, stitched through its donors."""
+    """(lineage units, score) along the line of descent: one agent's own life, stitched through its donors."""
     results = [history.by_id[ancestor].result for ancestor in line_of_descent(history, proposal)]
-    return [(result.lineage_units, result.fitness) for result in results if result.fitness is not None]
+    return [(result.lineage_units, score) for result in results if (score := result.score) is not None]
 
 
 def read_history(run: RunFolder, method: str, seed: int) -> History:
@@ -277,11 +279,7 @@ class Reader:
                 self._check_sources(proposal)
                 self.proposed[proposal.id] = (proposal, self.trained)
             case Finished(result=result):
-                if result.proposal not in self.proposed or result.proposal in self.trials:
-                    raise ValueError(f"a result of proposal {result.proposal} is not due")
-                proposal, asked_after = self.proposed[result.proposal]
-                self.trials[result.proposal] = Trial(proposal=proposal, result=result, asked_after=asked_after)
-                self.trained += proposal.trains
+                self._take_result(result)
             case Chosen(proposal=chosen):
                 self._check_chosen(chosen)
                 self.chosen = chosen
@@ -295,6 +293,15 @@ class Reader:
                 self.ended = True
             case Extended():
                 self.chosen, self.test, self.ended = None, None, False
+
+    def _take_result(self, result: Result) -> None:
+        if result.proposal not in self.proposed or result.proposal in self.trials:
+            raise ValueError(f"a result of proposal {result.proposal} is not due")
+        proposal, asked_after = self.proposed[result.proposal]
+        if result.unjudged and proposal.judges:
+            raise ValueError(f"the result of proposal {result.proposal} has neither a fitness nor a failure")
+        self.trials[result.proposal] = Trial(proposal=proposal, result=result, asked_after=asked_after)
+        self.trained += proposal.trains
 
     def _has_trained(self, proposal: int) -> bool:
         """Whether it has the result of a training."""

@@ -10,8 +10,9 @@ from `seed`, leaves files in the folder `checkpoint`, judges itself once for eac
 
     {"scores": [0.93], "metrics": {"loss": 0.2}, "updates": 1000}
 
-of which `metrics`, for the learning curves, and `updates` may be left out. For the purposes "evaluate" and "test" the budget is
-0: it judges the parent, and leaves no files. The folders are gone when it ends; files travel inside our own checkpoints.
+of which `metrics`, for the learning curves, and `updates` may be left out; so may `scores` where there are no evaluation seeds,
+since nobody needs to know. For the purposes "evaluate" and "test" the budget is 0: it judges the parent, and leaves no files. The
+folders are gone when it ends; files travel inside our own checkpoints.
 """
 
 from __future__ import annotations
@@ -206,13 +207,14 @@ def _answer(turn: Turn, folder: Path) -> Done:
         answer = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise Failed(f"the program's answer is not JSON ({error})") from None
-    if not isinstance(answer, dict) or "scores" not in answer:
+    if not isinstance(answer, dict) or ("scores" not in answer and turn.evaluation_seeds):
         raise Failed('the program\'s answer is not a JSON object with "scores"')
+    scores = answer.get("scores", [])
     updates = answer.get("updates", turn.units)
     if type(updates) is not int or updates < 0:
         raise Failed('"updates" in the program\'s answer must be a whole number')
     return Done(
-        scores=scores_of(answer["scores"], "the program"),
+        scores=() if scores == [] and not turn.evaluation_seeds else scores_of(scores, "the program"),
         updates=updates,
         metrics=metrics_of(answer.get("metrics"), "the program"),
         checkpoint=checkpoint_of(turn, read_folder(folder / "checkpoint")) if turn.units else None,

@@ -41,7 +41,7 @@ class Kept:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What is asked for one member: train for `units` from `parent` (None: from the start), then be judged on the seeds.
+    """What is asked for one member: train for `units` from `parent` (None: from the start), then be judged on the seeds, if any.
 
     `hypers` are all hyperparameters, searched and held. With `units` 0 nothing is trained.
     """
@@ -91,7 +91,7 @@ def one_by_one(
         results.append(
             Result(
                 proposal=proposal.id,
-                fitness=None if failure else math.fsum(done.scores) / len(done.scores),
+                fitness=None if failure or not done.scores else math.fsum(done.scores) / len(done.scores),
                 failure=failure,
                 returns=done.scores,
                 cost=cost,
@@ -109,7 +109,7 @@ def _turn(job: IntervalJob, proposal: Proposal, units: int, held: Mapping[str, H
         hypers={**held, **proposal.hypers},
         units=units,
         seed=seeds.environment_seed(job.root_seed, split="train", member=proposal.member, generation=proposal.generation),
-        evaluation_seeds=tuple(range(first, first + (proposal.episodes or evaluations))),
+        evaluation_seeds=tuple(range(first, first + (evaluations if proposal.episodes is None else proposal.episodes))),
         parent=None if proposal.parent is None else kept(job.checkpoints, proposal.parent),
     )
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rl_pbt.options import Settings
-from rl_pbt.records import is_score
+from rl_pbt.records import TRAINING_SCORE, is_score
 from rl_pbt.tasks.base import Words
 
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
@@ -71,11 +71,20 @@ def no_fitness(judged: Played) -> str | None:
     return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
 
 
+def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None) -> int:
+    """What so many evaluation episodes, each cut after `longest` steps, would take of a member: as long as its newest ones of
+    training, or where none ended, at least the `steps` that each of its environments made.
+    """
+    newest = trained.lengths[-episodes:]
+    mean = sum(newest) / len(newest) if newest else float(steps)
+    return round(episodes * (mean if longest is None else min(mean, longest)))
+
+
 def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, float]:
     """Means for the learning curves, under Stable-Baselines3's names; `evaluated` is None where nothing was evaluated."""
     metrics: dict[str, float] = {}
     if trained.returns:
-        metrics["rollout/ep_rew_mean"] = float(np.mean(trained.returns))
+        metrics[TRAINING_SCORE] = float(np.mean(trained.returns))
         metrics["rollout/ep_len_mean"] = float(np.mean(trained.lengths))
     if evaluated is not None and evaluated.returns:
         metrics["eval/mean_reward"] = float(np.mean(evaluated.returns))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
+from typing import final
 
 import pytest
 from hypothesis import given
@@ -12,8 +14,8 @@ from safetensors.numpy import load_file, save
 from rl_pbt.controller import Search, _groups
 from rl_pbt.errors import UserError
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
-from rl_pbt.options import built
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.options import built, fields_of
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Event
@@ -72,13 +74,16 @@ def run_search(
     keep_population: bool = False,
     free_evaluation: bool = False,
     say: Callable[[str], None] = print,
+    cpu_s: Callable[[], float] = lambda: 0.0,
 ) -> None:
     run = RunFolder(folder)
     plan = replace(PLAN, population=POPULATION.get(method, PLAN.population), free_evaluation=free_evaluation)
     problem = Problem(space=SPACE, plan=plan, root_seed=root, published=PUBLISHED)
     entry = METHODS[method]
     try:
-        searcher = entry.make(problem, built(entry.options, {"replay": REPLAYED} if entry.replays else {}))
+        own = {"replay": REPLAYED, "annealed": "h0"}
+        values = {name: value for name, value in own.items() if name in fields_of(entry.options)}
+        searcher = entry.make(problem, built(entry.options, values))
     except UserError as error:
         if "not installed" in str(error):
             pytest.skip(str(error))
@@ -100,6 +105,7 @@ def run_search(
             test_episodes=20,
             budget=plan.total,
             anytime_tests=3,
+            cpu_s=cpu_s,
         ).run()
     finally:
         executor.close()
@@ -158,6 +164,75 @@ def test_who_led_at_shares_of_the_budget_is_tested_when_all_is_over(tmp_path: Pa
         best = max(result.rank_key for result in standing.values())
         assert incumbent.test.proposal is not None and len(incumbent.test.returns) == 8
         assert history.by_id[incumbent.test.proposal].result.fitness == best
+
+
+@final
+@dataclass(frozen=True)
+class Charging:
+    """The quadratic, judged for 3 units; its training episodes say that the second member is the best."""
+
+    subject: str = "the charging one"
+    patience_s: float = 10.0
+    quantum: int = 1
+    free_evaluation: bool = False
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        asked = zip(job.proposals, QUADRATIC.interval(job, advance), strict=True)
+        return [self._judged(result) if one.judges else self._unjudged(one, result) for one, result in asked]
+
+    def _judged(self, result: Result) -> Result:
+        return replace(result, cost=replace(result.cost, eval_units=3))
+
+    def _unjudged(self, proposal: Proposal, result: Result) -> Result:
+        metrics = {TRAINING_SCORE: float(proposal.member == 1)}
+        return replace(result, fitness=None, returns=(), metrics=metrics, foreseen_units=3)
+
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        return QUADRATIC.test(job, advance)
+
+
+@pytest.mark.parametrize("method", ["random", "random-annealed"])
+def test_who_is_judged_at_the_end_is_killed_after_every_event_led_by_training_and_extended(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path / "whole", method, task=Charging())
+    whole = contents(tmp_path / "whole")
+    history = read_history(RunFolder(tmp_path / "whole"), method, 5)
+    last = max(trial.proposal.generation for trial in history.trials)
+    assert all(trial.result.unjudged == (trial.proposal.generation < last) for trial in history.trials) and last >= 2
+    assert 0.95 * PLAN.total <= history.cost.units <= PLAN.total
+    led = [history.by_id[incumbent.test.proposal or 0] for incumbent in history.incumbents]
+    assert led and all(one.proposal.member == 1 for one in led if one.result.unjudged) and led[0].result.unjudged
+    assert history.chosen is not None and history.by_id[history.chosen].result.fitness is not None
+    for life in range(1, whole[f"{method}/seed-5/ledger.jsonl"].count(b"\n") - 1, 3):
+        folder = tmp_path / str(life)
+        with pytest.raises(Killed):
+            run_search(folder, method, MortalLedger(RunFolder(folder).ledger(method, 5).path, life), task=Charging())
+        run_search(folder, method, task=Charging())
+        assert contents(folder) == whole
+    if METHODS[method].extends:
+        run_search(tmp_path / "whole", method, task=Charging(), extended=[80])
+        longer = read_history(RunFolder(tmp_path / "whole"), method, 5)
+        assert longer.ended and 0.95 * 2 * PLAN.total <= longer.cost.units <= 2 * PLAN.total
+        assert len({trial.proposal.generation for trial in longer.trials if not trial.result.unjudged}) == 2
+
+
+def test_what_a_method_takes_itself_is_on_record_once_and_a_resumed_run_does_not_mind(tmp_path: Path) -> None:
+    """A clock that goes on by a second whenever somebody looks: one for an `ask`, one for each `tell`."""
+
+    def ticking() -> Callable[[], float]:
+        ticks = count()
+        return lambda: float(next(ticks))
+
+    run_search(tmp_path / "whole", cpu_s=ticking())
+    history = read_history(RunFolder(tmp_path / "whole"), "pbt", 5)
+    of_each = [trial.result.cost.method_s for trial in history.trials]
+    assert of_each[:4] == [0.5, 0.5, 1.5, 1.5], "the first ask; then two results told, and an ask in vain: for two results each"
+    assert history.cost.method_s == 3 * len(of_each) / 2 - 2, "what follows the last results is not on record"
+    with pytest.raises(Killed):
+        run_search(tmp_path, "pbt", MortalLedger(RunFolder(tmp_path).ledger("pbt", 5).path, 9), cpu_s=ticking())
+    run_search(tmp_path, cpu_s=ticking())
+    resumed = read_history(RunFolder(tmp_path), "pbt", 5)
+    assert [trial.proposal for trial in resumed.trials] == [trial.proposal for trial in history.trials]
+    assert resumed.cost.method_s <= history.cost.method_s
 
 
 def test_only_the_winners_checkpoint_is_left(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def command(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[st
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "crc")}
+        return {key: timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -137,7 +137,12 @@ def test_the_command_loads_torch_for_nothing_that_does_without(task: list[str]) 
 def test_every_method_tunes_it(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rl_pbt.api.write_report", lambda run: None)  # which takes longer than the run
     population = 8 if method == "mf-pbt" else 4
-    settings = {**SMALL, "population": population, "methods": [method]}
+    settings = {
+        **SMALL,
+        "population": population,
+        "methods": [method],
+        **({"annealed": "rate"} if method.endswith("-annealed") else {}),
+    }
     try:
         run = rl_pbt.tune(regression(), SEARCH, hypers=HYPERS, workers=1, out=tmp_path / "run", **settings)
     except rl_pbt.UserError as error:

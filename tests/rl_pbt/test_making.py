@@ -129,7 +129,14 @@ def test_options_of_methods_are_recorded_for_those_that_run_alone() -> None:
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])
 def test_every_method_is_made_from_a_configuration(method: str) -> None:
     try:
-        config = configure({"task": "quadratic", "methods": [method], "population": 8})
+        config = configure(
+            {
+                "task": "quadratic",
+                "methods": [method],
+                "population": 8,
+                **({"annealed": "h0"} if method.endswith("-annealed") else {}),
+            }
+        )
         made = make_method(method, config, 0, make_task(config, 1))
     except UserError as error:
         if "not installed" in str(error):

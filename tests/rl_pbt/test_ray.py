@@ -206,6 +206,7 @@ def search(
         checkpoints=run.checkpoints(method, 5),
         root_seed=5,
         test_episodes=20,
+        cpu_s=lambda: 0.0,
         **settings,
     ).run()
 
@@ -335,7 +336,9 @@ def timeless(folder: Path) -> dict[str, Any]:
 
 def without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_times(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "crc")}
+        return {
+            key: without_times(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")
+        }
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
 

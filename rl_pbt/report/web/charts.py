@@ -9,7 +9,7 @@ import numpy as np
 
 from rl_pbt.arrays import Floats
 from rl_pbt.report.evidence import Histories
-from rl_pbt.report.plots import means_of, usual_range
+from rl_pbt.report.plots import curve_label, means_of, usual_range
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, colours
 from rl_pbt.report.web.figures import DASHES, NUMBER, Column, counts_on_x, empty_figure, hover, label
@@ -54,7 +54,9 @@ def learning_curves(histories: Mapping[str, Histories], words: Words) -> figure 
         means[:, units > max(curve[-1, 0] for curve in curves)] = np.nan  # what other methods spent later
         _draw_population(made, units, means, curves, shades[method], series(method), whole=len(histories) <= len(COLOURS))
         readings |= {f"{part}_{place}": mean for part, mean in zip(PARTS, means, strict=True)}
-        rows.append((method, f"median @median_{place}{NUMBER}, best @best_{place}{NUMBER}"))
+        rows.append(
+            (curve_label(method, histories[method].values()), f"median @median_{place}{NUMBER}, best @best_{place}{NUMBER}")
+        )
     medians = np.concatenate([curve[:, 3] for curves in known.values() for curve in curves])
     readings["middle"] = np.full(len(units), (medians.min() + medians.max()) / 2)
     catcher = made.line("units", "middle", source=readings, line_alpha=0)  # what the mouse meets, wherever it is

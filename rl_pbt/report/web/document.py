@@ -21,7 +21,7 @@ from rl_pbt.report.web.embedding import Block, embedded
 from rl_pbt.report.web.schedules import schedule_figures
 from rl_pbt.report.web.tree import tree_figure
 from rl_pbt.store.history import History, copies, has_schedules
-from rl_pbt.text import NOTHING, counted, duration, value_text
+from rl_pbt.text import NOTHING, counted, duration, listed, value_text
 
 HERE = Path(__file__).parent
 MOST_OPEN = 6  # populations that are unfolded at first
@@ -57,9 +57,10 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "facts": _facts(evidence),
         "state": tables.state_of(evidence),
         "failure": tables.failure_of(evidence),
-        "verdicts": [comparison.verdict for comparison in summary.comparisons],
+        "verdicts": tables.verdicts(summary),
         "caveats": summary.caveats,
         "few": len(evidence.histories) <= len(COLOURS),
+        "by_training": _by_training(evidence),
         "seeds": len(evidence.config.seeds),
         "words": evidence.words,
         "baseline": f"{evidence.words.baseline}, {value_text(sum(scores) / len(scores))}" if scores else "",
@@ -74,6 +75,11 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "command": plain_text(evidence.manifest.command),
         "run": _run(evidence),
     }
+
+
+def _by_training(evidence: Evidence) -> str:
+    """The methods whose curves are not made of their fitness."""
+    return listed([name for name, by_seed in evidence.histories.items() if any(h.by_training for h in by_seed.values())])
 
 
 def _drawn(evidence: Evidence) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl_pbt.records import Trial
-from rl_pbt.report.schedules import on_log_scale
+from rl_pbt.report.schedules import fitness_label, on_log_scale
 from rl_pbt.report.style import GREY
 from rl_pbt.report.web.figures import DASHES, NUMBER, WINNER, counts, counts_on_x, empty_figure, hover, label, numbers
 from rl_pbt.space import Dimension, Space
@@ -115,12 +115,17 @@ def _draw_winner(made: figure, history: History, name: str, dimension: Dimension
         "member": np.repeat(counts([trial.proposal.member for trial in line]), 2),
         "generation": np.repeat(counts([trial.proposal.generation for trial in line]), 2),
         "value": [value_text(trial.proposal.hypers[name]) for trial in line for _ in range(2)],
-        "fitness": np.repeat(numbers([float(trial.result.fitness or 0.0) for trial in line]), 2),
+        "fitness": np.repeat(numbers([float(trial.result.score or 0.0) for trial in line]), 2),
     }
     bold = made.line("units", "height", source=columns, line_color=WINNER, line_width=3, line_join="miter")
     copied = copies(history)
     dots = [place for place, trial in enumerate(line) if trial.proposal.id in copied]
     starts, at = [edges[place][0] for place in dots], [heights[place] for place in dots]
     made.scatter(starts, at, size=8, fill_color="white", line_color=WINNER, line_width=2)
-    rows = [("winner's line", "@value"), ("member", "@member"), ("generation", "@generation"), ("fitness", f"@fitness{NUMBER}")]
+    rows = [
+        ("winner's line", "@value"),
+        ("member", "@member"),
+        ("generation", "@generation"),
+        (label(fitness_label(history)), f"@fitness{NUMBER}"),
+    ]
     made.add_tools(hover(rows, [bold]))

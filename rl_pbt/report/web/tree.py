@@ -100,7 +100,7 @@ def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[
         columns["middle"] = numbers([(end + start) / 2 for (_, end), (_, start) in zip(ends, starts, strict=True)])
     if trials[0].result.failure is None:
         radius = _radii(history)
-        columns["fitness"] = numbers([float(trial.result.fitness or 0.0) for trial in trials])
+        columns["fitness"] = numbers([float(trial.result.score or 0.0) for trial in trials])
         columns["radius"] = numbers([radius[proposal.id] for proposal in proposals])
     else:
         columns["failure"] = [label(trial.result.failure or "") for trial in trials]
@@ -111,8 +111,8 @@ def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[
 
 
 def _radii(history: History) -> dict[int, float]:
-    """By the rank of the fitness among all, so that no outlier makes all others alike."""
-    fitness = {trial.proposal.id: trial.result.fitness for trial in history.trials if trial.result.fitness is not None}
+    """By the rank of the score among all, so that no outlier makes all others alike."""
+    fitness = {trial.proposal.id: trial.result.score or 0.0 for trial in history.trials if trial.result.failure is None}
     _, ranks = np.unique(list(fitness.values()), return_inverse=True)
     share = ranks / max(1, ranks.max(initial=0))
     return dict(zip(fitness, (SMALLEST + (LARGEST - SMALLEST) * share).tolist(), strict=True))

@@ -24,7 +24,7 @@ from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED, no_fitness
+from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
@@ -133,8 +133,11 @@ class RLTask:
             metrics = {}
             if judged.failed.get(index, DIVERGED) == DIVERGED:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
-            failure = judged.failed.get(index) or no_fitness(judged.episodes[index])
-            results.append(result_of(proposal, failure, judged.episodes[index], cost, metrics, job.lineage_units[index]))
+            foreseen = self.env.frame_skip * foreseen_steps(
+                trained.episodes[index], cost.train_units // self.quantum, self.eval_episodes, self._longest_steps
+            )
+            outcome = (judged.failed.get(index), judged.episodes[index], cost, metrics, foreseen)
+            results.append(result_of(proposal, *outcome, job.lineage_units[index]))
         return results
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
@@ -315,11 +318,14 @@ class RLTask:
     ) -> _Played:
         """One episode in each of as many environments of each member that has not failed, on seeds that a generation shares.
 
-        Members with training episodes that judge them play none.
+        Members with training episodes that judge them play none, nor do those of whom nobody needs to know.
         """
         done = {index for index, episodes in enumerate(trained.episodes) if episodes.returns and self.fitness == "training"}
         if self.fitness == "none" or len(done | failed.keys()) == len(job.proposals):
             return replace(trained, frames=[0] * len(trained.frames), failed=failed)
+        if not job.proposals[0].judges:
+            known = [episodes if index in done else Episodes() for index, episodes in enumerate(trained.episodes)]
+            return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed=failed)
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
         generators = [
             _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))

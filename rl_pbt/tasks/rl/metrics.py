@@ -8,7 +8,7 @@ import numpy as np
 
 from rl_pbt.arrays import Array
 from rl_pbt.records import Cost, Proposal, Result
-from rl_pbt.tasks.playing import episode_metrics
+from rl_pbt.tasks.playing import episode_metrics, no_fitness
 from rl_pbt.tasks.rl.environments import Episodes
 
 # SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
@@ -29,15 +29,27 @@ def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, eva
 
 
 def result_of(
-    proposal: Proposal, failure: str | None, judged: Episodes, cost: Cost, metrics: Mapping[str, float], parent_units: int
+    proposal: Proposal,
+    failure: str | None,
+    judged: Episodes,
+    cost: Cost,
+    metrics: Mapping[str, float],
+    foreseen_units: int,
+    parent_units: int,
 ) -> Result:
-    """Of a proposal whose parent is `parent_units` old, judged by these episodes unless it failed."""
+    """Of a proposal whose parent is `parent_units` old, judged by these episodes unless it failed, or nobody needed to know: then
+    judging it would have cost `foreseen_units`.
+    """
+    if judged.returns or proposal.judges:
+        failure = failure or no_fitness(judged)
+    unjudged = not (failure or judged.returns)
     return Result(
         proposal=proposal.id,
-        fitness=None if failure else float(np.mean(judged.returns)),
+        fitness=None if failure or unjudged else float(np.mean(judged.returns)),
         failure=failure,
         returns=() if failure else tuple(judged.returns),
         cost=cost,
         metrics=metrics,
         lineage_units=parent_units + cost.train_units,
+        foreseen_units=foreseen_units if unjudged else 0,
     )

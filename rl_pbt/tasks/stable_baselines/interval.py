@@ -22,7 +22,7 @@ from rl_pbt.tasks.answers import described
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED
+from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, or_excluded, tried_twice
 from rl_pbt.tasks.rl.resolving import longest_episode, resolved
 from rl_pbt.tasks.stable_baselines import members
@@ -107,13 +107,19 @@ class StableBaselinesTask:
         returns = () if outcome.failure else outcome.judged.returns
         return Result(
             proposal=proposal.id,
-            fitness=None if outcome.failure else float(np.mean(returns)),
+            fitness=float(np.mean(returns)) if returns else None,
             failure=outcome.failure,
             returns=returns,
             cost=cost,
             metrics=outcome.metrics,
             lineage_units=age + outcome.train_units,
+            foreseen_units=0 if outcome.failure or returns else self._foreseen(outcome),
         )
+
+    def _foreseen(self, outcome: Outcome) -> int:
+        """What it would have cost to judge a member, by its training episodes."""
+        steps = outcome.train_units // (self.env.frame_skip * self.options["n_envs"])
+        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, self._longest_steps)
 
     def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
         """Whatever goes wrong in making a member, in its training or in judging it is this member's failure alone.
@@ -121,7 +127,7 @@ class StableBaselinesTask:
         Raises EnvironmentFailed where an environment failed, unless `tolerant`.
         """
         units = proposal.units // self.quantum * self.quantum
-        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units)
+        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units, asked=proposal.judges)
         told(0)
         try:
             model = self.begun(proposal, job.root_seed, job.checkpoints)
@@ -234,8 +240,13 @@ class StableBaselinesTask:
         return chooser(model, deterministic=self.deterministic)
 
     def _play(self, num_episodes: int, seed: int, choose: Choose, tolerant: bool, calling: Callable[[], None]) -> Episodes:
-        longest = None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
+        longest = self._longest_steps
         return first_episodes(self.env, num_episodes, seed, choose, longest=longest, tolerant=tolerant, calling=calling)
+
+    @property
+    def _longest_steps(self) -> int | None:
+        """After which an episode that is judged is cut."""
+        return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """True returns of a finished proposal, which chooses as in evaluation, on test seeds."""

@@ -67,7 +67,7 @@ def _reset_noise(model: Whole) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """Of one interval of one member, which trained for `train_units`. `logged` are SB3's values; `fitness` says which episodes
-    judge.
+    judge, and `asked` whether somebody needs to know.
     """
 
     fitness: Literal["evaluation", "training", "none"]
@@ -77,6 +77,7 @@ class Outcome:
     train_units: int = 0
     updates: int = 0
     failure: str | None = None
+    asked: bool = True
 
     @property
     def judged(self) -> Episodes:
@@ -86,7 +87,7 @@ class Outcome:
     @property
     def needs_evaluation(self) -> bool:
         """Whether episodes must be played after training; where none of the training's ended, also if those were to judge."""
-        return self.fitness == "evaluation" or (self.fitness == "training" and not self.trained.returns)
+        return self.asked and (self.fitness == "evaluation" or (self.fitness == "training" and not self.trained.returns))
 
     @property
     def losses_finite(self) -> bool:
@@ -95,8 +96,8 @@ class Outcome:
 
     @property
     def complaint(self) -> str | None:
-        """Why the episodes give no fitness, or None where they do."""
-        return no_fitness(self.judged)
+        """Why the episodes give no fitness; None where they do, or nobody needs it."""
+        return no_fitness(self.judged) if self.asked or self.judged.returns else None
 
     @property
     def metrics(self) -> dict[str, float]:

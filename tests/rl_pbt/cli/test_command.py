@@ -140,7 +140,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def timeless(value: dict[str, object]) -> dict[str, object]:
-    return {key: inner for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "crc")}
+    return {key: inner for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")}
 
 
 def ledger(folder: Path, method: str) -> list[dict[str, object]]:

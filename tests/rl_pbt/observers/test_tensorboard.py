@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from rl_pbt.observers.curves import OF_POPULATION, Curves
 from rl_pbt.observers.tensorboard import TensorBoard, add_pictures
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.space import Space
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
@@ -49,6 +49,24 @@ def read(folder: Path) -> dict[str, EventAccumulator]:
     for run in runs.values():
         run.Reload()
     return runs
+
+
+def test_what_stands_for_fitness_where_nobody_is_judged_is_said(tmp_path: Path) -> None:
+    board = TensorBoard(RunFolder(tmp_path), "random", 7, SPACE, words=FRAMES, about=ABOUT)
+    curves = Curves(SPACE, words=FRAMES, sinks=[board])
+    for id_ in range(4):
+        hypers = {"lr": 0.01, "kind": "a"}
+        proposal = Proposal(
+            id=id_, member=0, generation=id_, hypers=hypers, parent=id_ - 1 if id_ else None, units=50, episodes=0
+        )
+        curves.proposed([proposal])
+        result = Result(proposal=id_, fitness=None, cost=Cost(train_units=50), metrics={TRAINING_SCORE: float(id_)})
+        curves.finished(proposal, result, replayed=False)
+    curves.close()
+    run = read(tmp_path)["tensorboard/random-s7"]
+    assert [event.value for event in run.Scalars("charts/best_fitness")] == [0.0, 1.0, 2.0, 3.0]
+    (note,) = run.Tensors("fitness/text_summary")
+    assert note.tensor_proto.string_val == [b"of training episodes: members are judged at the end alone"]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import io
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from rl_pbt.observers import terminal as module
 from rl_pbt.observers.standing import Outline
 from rl_pbt.observers.terminal import Progress
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.base import Words
 
 WORDS = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
@@ -62,6 +63,27 @@ def test_a_line_a_generation_a_re_evaluation_and_the_test() -> None:
     assert second.startswith("pbt, seed 0 generation 2/4: best 3, median 2.5; copied 1<-0; 80% of the budget")
     assert third.startswith("pbt, seed 0 final re-evaluation: member 0 2.5; 90% of the budget (450 frames), ")
     assert fourth == "pbt, seed 0: winner member 0, test return 1.5 (2 episodes)"
+
+
+def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_called_so() -> None:
+    stream = io.StringIO()
+    progress = watching(500, stream)
+    progress.begin("random", 0)
+    for first, episodes in ((0, 0), (2, 0), (4, None)):
+        work = []
+        for id_ in (first, first + 1):
+            asked = replace(proposal(id_, id_ % 2, parent=None if id_ < 2 else id_ - 2), episodes=episodes)
+            metrics = {TRAINING_SCORE: float(id_)} if id_ > 1 else {}
+            unjudged = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics=metrics)
+            work.append((asked, result(id_, 9.0 + id_) if episodes is None else unjudged))
+        tell(progress, work)
+        if first == 2:
+            rows = progress._run.search.rows()
+            assert [(row.fitness, row.failed, row.change) for row in rows] == [(2.0, False, None), (3.0, False, None)]
+    progress.close()
+    said = [line.partition(";")[0].partition(": ")[2] for line in stream.getvalue().splitlines()]
+    assert said == ["not judged yet", "best 3, median 2.5 (training episodes)", "best 14, median 13.5"]
+    assert [row.change for row in progress._run.search.rows()] == [None, None], "an evaluation is not compared with training"
 
 
 def test_a_method_that_does_not_wait_for_all_has_no_generations() -> None:

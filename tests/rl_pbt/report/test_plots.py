@@ -13,7 +13,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, Trial
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Hyper, Proposal, Result, Trial
 from rl_pbt.report import family_tree, plots, schedules
 from rl_pbt.report.style import save
 from rl_pbt.search import METHODS, Plan, Problem
@@ -45,13 +45,16 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
         known = len(trials)
         for proposal in proposals:
             age[proposal.id] = age[proposal.parent] + proposal.units
-            failed = rng.random() < fail
+            failed, judged = rng.random() < fail, proposal.judges
+            score = made_up(proposal.hypers["learning_rate"])
             result = Result(
                 proposal=proposal.id,
-                fitness=None if failed else made_up(proposal.hypers["learning_rate"]),
+                fitness=score if judged and not failed else None,
                 failure="diverged" if failed else None,
-                cost=Cost(train_units=proposal.units, eval_units=20),
+                cost=Cost(train_units=proposal.units, eval_units=20 if judged else 0),
+                metrics={TRAINING_SCORE: score},
                 lineage_units=age[proposal.id],
+                foreseen_units=0 if judged or failed else 20,
             )
             method.tell(result)
             trials.append(Trial(proposal=proposal, result=result, asked_after=known))
@@ -89,7 +92,9 @@ def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
         "pbt": [history("pbt", seed=seed, fail=fail) for seed in range(seeds)],
         "random": [history("random", seed=seed, fail=fail) for seed in range(seeds)],
     }
-    assert_drawn(plots.learning_curves(histories, words=WORDS))
+    curves = plots.learning_curves(histories, words=WORDS)
+    assert_drawn(curves)
+    assert [text.get_text() for text in curves.legends[0].get_texts()][:2] == ["pbt", "random (training episodes)"]
     assert_drawn(plots.winners_scores(histories, words=WORDS, baseline=[0.5, 1.0]))
     for by_seed in histories.values():
         assert_drawn(schedules.schedules(by_seed[0], Space.parse(SEARCH), title="schedules", words=WORDS))

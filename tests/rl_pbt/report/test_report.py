@@ -21,7 +21,7 @@ from rl_pbt.cli import reporting
 from rl_pbt.cli.ending import print_end_on
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
-from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Result
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
@@ -29,6 +29,7 @@ from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, 
 from rl_pbt.store.history import read_history
 from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
+from rl_pbt.text import readable
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "results" / "reference"
@@ -73,14 +74,18 @@ def write_ledger(
             age[proposal.id] = age[proposal.parent] + proposal.units
             fitness = 1.0 if tied else -abs(np.log10(float(proposal.hypers["learning_rate"])) + 3.0)
             failed = rng.random() < fail
-            cost = Cost(train_units=proposal.units, eval_units=eval_units, updates=10, cpu_s=0.5, wall_s=0.25)
+            evaluated = eval_units if proposal.judges else 0
+            judged = proposal.judges and not failed
+            cost = Cost(train_units=proposal.units, eval_units=evaluated, updates=10, cpu_s=0.5, wall_s=0.25, method_s=0.125)
             result = Result(
                 proposal=proposal.id,
-                fitness=None if failed else fitness,
+                fitness=fitness if judged else None,
                 failure="diverged" if failed else None,
-                returns=() if failed else (fitness - 0.1, fitness + 0.1),
+                returns=(fitness - 0.1, fitness + 0.1) if judged else (),
                 cost=cost,
+                metrics={TRAINING_SCORE: fitness - 1},
                 lineage_units=age[proposal.id],
+                foreseen_units=0 if failed else eval_units - evaluated,
             )
             searcher.tell(result)
             ledger.append([Finished(result=result, time=1e9 + proposal.id)])
@@ -257,7 +262,7 @@ def test_another_reference_than_the_declared_one_is_a_second_look(tmp_path: Path
 
 def test_methods_that_chose_the_same_agent_are_said_to(tmp_path: Path) -> None:
     """Copied weights leave the hypers alone, which are all that counts here: the same member wins, with and without copies."""
-    summary = summarise(make_run(tmp_path, methods=("weights-only", "random"), seeds=2))
+    summary = summarise(make_run(tmp_path, methods=("weights-only", "random"), seeds=2, eval_units=0))
     assert summary["methods"]["weights-only"]["seeds"]["0"]["exploits"] > 0
     assert "Both chose the very same member on every seed." in summary["comparison"]["verdict"]
 
@@ -280,6 +285,18 @@ def test_a_population_that_ended_at_a_bound_is_told_to_widen_it(tmp_path: Path, 
     assert told == ["pbt left most members at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
 
 
+def test_a_rate_that_was_annealed_below_its_range_was_not_held_back_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:5e-5")
+    run = make_run(tmp_path, methods=("random-annealed", "random"))
+    manifest = run.manifest()
+    run.write_manifest(replace(manifest, config=replace(manifest.config, method_options={"annealed": "learning_rate"})))
+    last = read_history(run, "random-annealed", 0).trials[-POPULATION:]
+    assert all(float(trial.proposal.hypers["learning_rate"]) < 1e-5 for trial in last)
+    assert not any("bound" in caveat for caveat in summarise(run)["caveats"])
+
+
 def test_the_baseline_is_the_yardstick(tmp_path: Path) -> None:
     learnt = summarise(make_run(tmp_path / "learnt"))["comparison"]
     assert learnt["baseline"]["mean"] == 0.0
@@ -293,9 +310,50 @@ def test_the_baseline_is_the_yardstick(tmp_path: Path) -> None:
 
 
 def test_ties_are_never_copied_and_the_verdict_says_so(tmp_path: Path) -> None:
-    summary = summarise(make_run(tmp_path, tied=True))
+    summary = summarise(make_run(tmp_path / "judged", tied=True))
     assert summary["methods"]["pbt"]["seeds"]["0"]["exploits"] == 0
-    assert "No member was ever copied" in summary["comparison"]["verdict"]
+    assert "No member was ever copied, so the methods differed in nothing but how much" in summary["comparison"]["verdict"]
+    same = summarise(make_run(tmp_path / "for nothing", tied=True, eval_units=0))["comparison"]["verdict"]
+    assert "No member was ever copied, so the methods did not differ in what they did." in same
+
+
+def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_caveat(tmp_path: Path) -> None:
+    """Of 30,000 frames pbt evaluates its six members five times, random search once, and both judge the best again."""
+    run = make_run(tmp_path / "dear", eval_units=150)
+    summary = summarise(run)
+    pbt, random = (summary["methods"][method]["cost"] for method in ("pbt", "random"))
+    assert pbt["train_units"] < 0.9 * random["train_units"] and summary["comparison"]["refused"] is None
+    both = f"pbt trained for {readable(pbt['train_units'])}"
+    spent = readable(max(cost["train_units"] + cost["eval_units"] for cost in (pbt, random)))
+    line = f"Of their {spent} frames, {both} ({pbt['updates']:,} updates) and random trained for"
+    assert f"** {line}" in reported(run) and line in " ".join(ending_of(run).split())
+    assert line in " ".join((run.folder / "report.html").read_text().split())
+    random_for = readable(random["train_units"])
+    caveat = f"Methods that spent as much learned from different numbers of environment frames: {both}, random for {random_for}."
+    assert summary["caveats"] == [caveat]
+    assert not summarise(make_run(tmp_path / "cheap", eval_units=20))["caveats"]
+
+
+def test_curves_of_a_method_that_is_judged_at_the_end_are_of_training_episodes_and_say_so(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    seed = summarise(run)["methods"]["random"]["seeds"]["0"]
+    fitness = seed["best_fitness_curve"][-1][1]
+    assert [value for _, value in seed["best_fitness_curve"]] == pytest.approx([fitness - 1] * 4 + [fitness])
+    assert "Of random, judged at the end alone, the mean return of training episodes." in page_of(run)
+
+
+def page_of(run: RunFolder) -> str:
+    report.write_report(run)
+    return " ".join((run.folder / "report.html").read_text().split())
+
+
+def test_what_a_model_costs_is_on_the_receipt(tmp_path: Path) -> None:
+    run = make_run(tmp_path, methods=("pbt",))
+    cost = summarise(run)["methods"]["pbt"]["cost"]
+    (results,) = (sum(isinstance(event, Finished) for event in run.ledger("pbt", 0).read()),)
+    assert cost["method_s"] == results / 8
+    header, _, row = (line.split(" | ") for line in reported(run).split("## Compute accounting")[1].splitlines()[2:5])
+    assert row[header.index("the method's CPU seconds")] == f"{results / 8:.1f}"
 
 
 def charged_more(event: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rl_pbt.errors import UserError
-from rl_pbt.options import built
+from rl_pbt.options import built, fields_of
 from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
@@ -26,7 +26,7 @@ def spent(name: str, plan: Plan) -> tuple[int, list[Proposal]]:
     entry = METHODS[name]
     problem = Problem(space=SPACE, plan=plan, root_seed=1, published=PUBLISHED)
     try:
-        method = entry.make(problem, built(entry.options, {}))
+        method = entry.make(problem, built(entry.options, {"annealed": "rate"} if "annealed" in fields_of(entry.options) else {}))
     except UserError as error:
         if "not installed" in str(error) or "needs" in str(error):
             pytest.skip(str(error))
@@ -36,6 +36,7 @@ def spent(name: str, plan: Plan) -> tuple[int, list[Proposal]]:
     while underway:
         proposal = underway.pop(0)
         assert proposal.units % plan.quantum == 0
+        assert proposal.judges, "it costs nothing, and curves are made of it"
         units += proposal.units
         again += [] if proposal.trains else [proposal]
         ages[proposal.id] = ages[proposal.parent] + proposal.units

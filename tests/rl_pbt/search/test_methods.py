@@ -23,11 +23,13 @@ PUBLISHED: Hypers = {"lr": 7e-4, "units": 5, "discount": 0.99, "eps": 0.01}
 STAGES = [{"units": units, "hypers": {**PUBLISHED, "lr": lr}} for units, lr in ((300, 1e-3), (100, 2e-3), (100, 3e-3))]
 REPLAYING = [name for name, entry in METHODS.items() if entry.replays]
 REPLAY = {"members": 6, "seeds": {"0": dict.fromkeys(REPLAYING, STAGES)}}
-BY_NO_DRAW = ("hand-tuned", "grid", *REPLAYING)  # are the hyperparameters that members begin with
+ANNEALED = ("random-annealed", "default-annealed")  # whose learning rate falls below its range
+BY_NO_DRAW = ("hand-tuned", "default-annealed", "grid", *REPLAYING)  # are the hyperparameters that members begin with
+JUDGED_AT_THE_END = ("random", "hand-tuned", *ANNEALED, *REPLAYING)
 SYNCHRONOUS = [
     *REPLAYING,
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
-    *("random", "grid", "hand-tuned", "pb2", "mf-pbt", "gpbt-pl"),
+    *("random", "grid", "hand-tuned", *ANNEALED, "pb2", "mf-pbt", "gpbt-pl"),
 ]
 OF_UNEQUAL_AGE = ("asha", "hyperband")
 Judge = Callable[[Proposal], float | None]
@@ -38,10 +40,10 @@ def plan_of(name: str) -> Plan:
 
 
 def make(name: str, root: int = 0, space: Space = SPACE, **options: float) -> Method:
-    """`options` are those of the method, and what it replays is added where it replays."""
+    """`options` are those of the method; what it replays, and what it anneals, is added where it does that."""
     entry = METHODS[name]
     problem = Problem(space=space, plan=plan_of(name), root_seed=root, published=PUBLISHED)
-    own = {"replay": REPLAY} if "replay" in fields_of(entry.options) else options
+    own = {one: value for one, value in {"replay": REPLAY, "annealed": "lr"}.items() if one in fields_of(entry.options)} | options
     try:
         return entry.make(problem, entry.options(**own))
     except UserError as error:
@@ -51,11 +53,16 @@ def make(name: str, root: int = 0, space: Space = SPACE, **options: float) -> Me
 
 
 def outcome(proposal: Proposal, fitness: float | None, eval_units: int = 8) -> Result:
-    """`eval_units` of two episodes; half as many for one."""
+    """`eval_units` of two episodes; half as many for one. One that is not judged says what that would have cost."""
+    failure = None if fitness is not None else "diverged"
+    if not proposal.judges:
+        foreseen = 0 if failure else eval_units
+        cost = Cost(train_units=proposal.units)
+        return Result(proposal=proposal.id, fitness=None, failure=failure, cost=cost, foreseen_units=foreseen)
     return Result(
         proposal=proposal.id,
         fitness=fitness,
-        failure=None if fitness is not None else "diverged",
+        failure=failure,
         returns=() if fitness is None else (fitness,) * (proposal.episodes or 2),
         cost=Cost(train_units=proposal.units, eval_units=eval_units * (proposal.episodes or 2) // 2),
     )
@@ -100,7 +107,7 @@ def test_contract(name: str, judge: Judge) -> None:
             if isinstance(dimension, Choice):
                 assert value in dimension.choices
             else:
-                assert dimension.extremes[0] <= value <= dimension.extremes[1]
+                assert (0 if name in ANNEALED else dimension.extremes[0]) <= value <= dimension.extremes[1]
         parent = None if proposal.parent is None else finished[proposal.parent]
         if parent is not None:
             assert judge(parent) is not None, "a failure has no checkpoint to start from"
@@ -149,7 +156,7 @@ def test_where_judging_is_free_the_whole_budget_is_trained_for_and_nobody_is_jud
 WORDS = Space.parse({"torso": "choice:nature:impala:mlp", "layers": "int:1:4", "batch": "int:8:64"})
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in BY_NO_DRAW])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in (*BY_NO_DRAW, *ANNEALED)])
 def test_words_and_whole_numbers_are_searched_as_such(name: str) -> None:
     seen = play(make(name, space=WORDS), lambda p: float(p.hypers["layers"]) + (p.hypers["torso"] == "impala"))
     for dimension in ("torso", "layers", "batch"):
@@ -205,6 +212,8 @@ def test_the_final_reevaluation_judges_the_best_again_and_exposes_a_lucky_winner
 def test_all_methods_start_from_the_same_members(name: str) -> None:
     """Those that begin with fewer or more trials share as many as there are."""
     first, paired = ([p.hypers for p in make(method).ask()] for method in (name, "pbt"))
+    if name in ANNEALED:  # in the middle of the first of ten intervals
+        paired = [{**hypers, "lr": float(hypers["lr"]) * 0.95} for hypers in paired]
     shared = min(len(first), len(paired))
     assert first[:shared] == paired[:shared]
     assert len({str(hypers) for hypers in paired}) == PLAN.population
@@ -218,6 +227,70 @@ def test_hand_tuned_members_have_the_published_hypers() -> None:
     ) as error:
         METHODS["hand-tuned"].make(Problem(space=SPACE, plan=PLAN, root_seed=0, published=some), METHODS["hand-tuned"].options())
     assert error.value.field == "hypers"
+
+
+@pytest.mark.parametrize(
+    "judge", [by_lr, lambda p: None if p.member == 2 and p.generation == 3 else by_lr(p)], ids=["all", "one"]
+)
+@pytest.mark.parametrize("name", METHODS)
+def test_who_needs_no_fitness_is_judged_once_at_the_end(name: str, judge: Judge) -> None:
+    trained = [p for p in play(make(name), judge) if p.trains]
+    if name in JUDGED_AT_THE_END:
+        assert {p.generation for p in trained if p.judges} == {9} == {p.generation for p in trained if p.generation >= 9}
+    else:
+        assert all(p.judges for p in trained)
+
+
+def test_what_judging_will_cost_is_foreseen_and_kept_back() -> None:
+    """Of six members with 1,000 units each, evaluation costs 60: ten times for pbt, once at the end for random search."""
+    trained = {name: sum(p.units for p in play(make(name), by_lr, lambda _: 60)) for name in ("pbt", "random")}
+    assert trained["random"] > 1.5 * trained["pbt"]
+    for share in (0.5, 1.0, 2.0):  # by which what was foreseen is wrong
+        method, spent = make("random"), 0
+        while asked := method.ask():
+            for p in asked:
+                result = outcome(p, by_lr(p), round(60 * share) if not p.judges else 60)
+                spent += result.cost.units
+                method.tell(result)
+        assert 0.99 * PLAN.total <= spent <= PLAN.total
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_where_judging_takes_all_that_is_left_nobody_trains_once_more(fails: bool) -> None:
+    """A member trains for 100 at least: of its 200 as many are left, 40 of them to judge it, 40 for the play-off."""
+    plan = Plan(population=6, budget_per_member=200, interval=200, quantum=100)
+    method = METHODS["random"].make(Problem(space=SPACE, plan=plan, root_seed=0), METHODS["random"].options())
+    judge: Judge = (lambda p: None if p.member == 1 and not p.trains else by_lr(p)) if fails else by_lr
+    seen = play(method, judge, lambda _: 40)
+    assert not any(p.judges for p in seen if p.trains)
+    first = next(p for p in seen if not p.trains)
+    assert [p.member for p in seen if p.generation == first.generation] == list(range(6))
+    healthy = [p for p in seen if p.generation == first.generation and not (fails and p.member == 1)]
+    winner = next(p for p in seen if p.id == method.winner())
+    assert by_lr(winner) == max(map(by_lr, healthy))
+    assert all(p.member != 1 for p in seen if p.generation > first.generation) or not fails
+
+
+@pytest.mark.parametrize("name", ANNEALED)
+def test_an_annealed_rate_falls_linearly_to_the_middle_of_the_last_interval(name: str) -> None:
+    seen = play(make(name), by_lr)
+    held = make("random" if name == "random-annealed" else "hand-tuned").ask()[3].hypers
+    rates = [float(p.hypers["lr"]) for p in seen if p.member == 3 and p.trains]
+    assert rates == pytest.approx([float(held["lr"]) * (1 - (2 * n + 1) / 20) for n in range(10)])
+    assert all({**p.hypers, "lr": held["lr"]} == held for p in seen if p.member == 3)
+
+
+@pytest.mark.parametrize("annealed", ["learning_rate", "units", "eps", "discount"])
+@pytest.mark.parametrize("name", ANNEALED)
+def test_what_cannot_fall_to_0_is_not_annealed(name: str, annealed: str) -> None:
+    """What is not searched, whole numbers, choices, and a discount, whose scale is another."""
+    with pytest.raises(BadSetting, match=rf"^annealed must be a searched hyperparameter .*, one of lr, but is '{annealed}'$"):
+        make(name, annealed=annealed)  # type: ignore[arg-type]
+    entry = METHODS["default-annealed"]
+    with pytest.raises(
+        BadSetting, match=r"^hypers must have a value of each searched .* for default-annealed: add discount, eps, lr"
+    ):
+        entry.make(Problem(space=SPACE, plan=PLAN, root_seed=0), entry.options(annealed="lr"))
 
 
 @pytest.mark.parametrize("name", METHODS)

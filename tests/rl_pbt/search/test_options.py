@@ -15,7 +15,7 @@ from rl_pbt.search.explore import Perturb
 from rl_pbt.search.pbt import PBT
 from rl_pbt.space import Space
 
-SPACE = Space.parse({"lr": "log:1e-5:1e-2"})
+SPACE = Space.parse({"lr": "log:1e-5:1e-2", "learning_rate": "log:1e-5:1e-2"})
 PLAN = Plan(population=8, budget_per_member=1000, interval=100)
 HEEDED = {
     "pbt": {"fraction", "copy_margin", "factors", "resample_probability", "burn_in"},
@@ -31,6 +31,8 @@ HEEDED = {
     "mf-pbt": {"factors", "resample_probability", "burn_in"},
     "gpbt-pl": {"burn_in"},
     "grid": {"grid_points"},
+    "random-annealed": {"annealed"},
+    "default-annealed": {"annealed"},
     **{name: {"replay"} for name, entry in METHODS.items() if entry.replays},
 }
 OTHER_VALUES = {
@@ -40,6 +42,7 @@ OTHER_VALUES = {
     "resample_probability": 1.0,
     "burn_in": 450,
     "any_age": True,
+    "annealed": "lr",
 }
 IMPOSSIBLE: dict[str, list[Any]] = {
     "fraction": [0.0, 0.6],
@@ -90,7 +93,8 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(method: str, name: str) -
 def proposals(entry: Entry[Any], values: Mapping[str, Any]) -> list[Proposal]:
     """Of a whole search whose members are the better the higher their number; some are told sooner than others."""
     try:
-        method = entry.make(Problem(space=SPACE, plan=PLAN, root_seed=0), entry.options(**values))
+        published = dict.fromkeys(SPACE.dimensions, 1e-3)
+        method = entry.make(Problem(space=SPACE, plan=PLAN, root_seed=0, published=published), entry.options(**values))
     except UserError as error:
         if "which is not installed" in str(error):
             pytest.skip(str(error))

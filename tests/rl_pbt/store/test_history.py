@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_pbt.records import Cost, Proposal, Result, Trial
+from rl_pbt.records import TRAINING_SCORE, Cost, Proposal, Result, Trial
+from rl_pbt.store.events import Finished, Proposed
 from rl_pbt.store.history import (
     History,
     Pending,
+    Reader,
     ancestor_curve,
     best_fitness_curve,
     copies,
@@ -72,6 +74,38 @@ def test_best_fitness_counts_all_units_and_whole_generations() -> None:
     all_failed = History(trials=(*FAMILY[:3], trial(3, 1, 1, 1, None, 20)))
     assert best_fitness_curve(all_failed) == [(21, 5.0)]
     assert best_fitness_curve(History()) == []
+
+
+def test_of_whom_nobody_needed_to_know_training_episodes_are_shown() -> None:
+    unjudged = tuple(
+        replace(
+            one,
+            proposal=replace(one.proposal, episodes=0),
+            result=replace(one.result, fitness=None, metrics={TRAINING_SCORE: float(one.result.proposal)}, foreseen_units=7),
+        )
+        for one in FAMILY[:2]
+    )
+    silent = replace(unjudged[1], result=replace(unjudged[1].result, metrics={}))
+    history = History(trials=(*unjudged, *FAMILY[2:]))
+    assert history.by_training and not History(trials=FAMILY).by_training and not History(trials=(silent,)).by_training
+    assert best_fitness_curve(history) == [(21, 1.0), (46, 7.0), (75, 6.0)]
+    assert best_fitness_curve(History(trials=(unjudged[0], silent))) == [(21, 0.0)]
+    assert ancestor_curve(history, 5) == [(10, 0.0), (20, 7.0), (30, 6.0)]
+    with pytest.raises(ValueError, match="result 0 was not judged"):
+        _ = unjudged[0].result.rank_key
+
+
+def test_a_ledger_has_no_result_without_a_fitness_that_was_asked_for() -> None:
+    proposal = Proposal(id=0, member=0, generation=0, hypers={"h": 0.5}, parent=None, units=10)
+    result = Result(proposal=0, fitness=None)
+    for episodes in (0, None):
+        reader = Reader()
+        reader.take(Proposed(proposal=replace(proposal, episodes=episodes)))
+        if episodes is None:
+            with pytest.raises(ValueError, match="neither a fitness nor a failure"):
+                reader.take(Finished(result=result, time=0.0))
+        else:
+            reader.take(Finished(result=result, time=0.0))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(-5, 5).map(float)), min_size=1, max_size=24))

@@ -258,6 +258,21 @@ def test_judging_again_trains_nothing_and_uses_other_seeds(bench: Bench) -> None
     assert {path.name: path.read_bytes() for path in bench.checkpoints.folder.iterdir()} == before
 
 
+def test_of_whom_nobody_needs_to_know_it_learns_the_same_and_is_not_charged_for_being_judged(bench: Bench) -> None:
+    """What costs nothing may be known all the same; where it would cost something, the task says how much to expect."""
+    (judged,) = bench(bench.proposal(2, 0))
+    learned = bench.learned(2)
+    (unjudged,) = bench(bench.proposal(2, 0, episodes=0))
+    assert unjudged.failure is None and unjudged.cost.eval_units == 0
+    assert unjudged.cost.train_units == judged.cost.train_units
+    assert equal(learned, bench.learned(2))
+    if judged.cost.eval_units:
+        assert unjudged.fitness is None and unjudged.returns == ()
+        assert judged.cost.eval_units / 4 < unjudged.foreseen_units < 4 * judged.cost.eval_units
+    else:
+        assert unjudged.foreseen_units == 0 and unjudged.fitness in (None, judged.fitness)
+
+
 def test_the_final_test_is_repeatable_and_on_its_own_seeds(bench: Bench) -> None:
     scores = bench.test(0, range(4))
     assert scores == bench.test(0, range(4)) and len(scores) == 4

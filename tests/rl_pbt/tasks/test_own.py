@@ -147,6 +147,15 @@ def config_of(**given: Any) -> RunConfig:
     return RunConfig(task="own", task_options=task_options, **rest)
 
 
+def test_who_needs_no_score_is_not_evaluated(diary: list[tuple[str, Any]], tmp_path: Path) -> None:
+    asked = Proposal(id=0, member=0, generation=0, hypers=HYPERS, parent=None, units=10, episodes=0)
+    (result,) = run(OwnTask(target=Diary), tmp_path, asked)
+    assert result.unjudged and result.returns == () and result.cost.train_units == 10
+    assert [name for name, _ in diary] == ["__init__", "set_hypers", "train"]
+    (judged,) = run(OwnTask(target=Diary), tmp_path, child(1, 0))
+    assert judged.returns == (1.0, 2.0)
+
+
 def test_it_learns_and_is_accounted_for(tmp_path: Path) -> None:
     task = OwnTask(target=Regression, evaluations=3)
     heard: list[int] = []

@@ -1,0 +1,30 @@
+"""What episodes say of a member."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from rl_pbt.tasks.playing import foreseen_steps
+
+
+@dataclass(frozen=True)
+class Ended:
+    lengths: tuple[int, ...]
+    returns: tuple[float, ...] = ()
+    truncated: int = 0
+
+
+@pytest.mark.parametrize(
+    ("lengths", "longest", "foreseen"),
+    [
+        ((100, 10, 20), None, 30),  # the newest two
+        ((10,), None, 20),
+        ((), None, 14),  # no episode ended in the 7 steps of an environment: each is longer than that
+        ((100, 10, 20), 12, 24),  # episodes that are judged are cut
+        ((), 5, 10),
+    ],
+)
+def test_two_evaluation_episodes_are_as_long_as_the_newest_of_training(
+    lengths: tuple[int, ...], longest: int | None, foreseen: int
+) -> None:
+    assert foreseen_steps(Ended(lengths), 7, 2, longest) == foreseen
