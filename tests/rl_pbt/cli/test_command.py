@@ -229,7 +229,7 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pyte
 
 
 def test_dry_run_says_what_the_seeds_would_find(capsys: pytest.CaptureFixture[str]) -> None:
-    seeds, methods = list(map(str, range(10))), ["pbt", "random", "asha", "hyperband"]
+    seeds, methods = list(map(str, range(10))), ["pbt", "random", "weights-only", "explore-only"]
     train(*SMALL, "--seeds", *seeds, "--methods", *methods, "--primary", "pbt:random", "--dry-run")
     told = "the primary contrast: 1.0 standard deviations over seeds, 4 times in 5; 2 comparisons: "
     assert f"would find   {told}" in capsys.readouterr().out
