@@ -29,7 +29,7 @@ from rl_pbt.text import NOTHING, table
 SEEDS = tuple(range(100, 106))
 CELLS = {"acrobot": "control", "pendulum": "control", "mountain-car": "control", "breakout": "minatar"}
 USUAL_INTERVALS = 20
-BASE = "base"  # 20 intervals, a fifth of 8 members, factors 0.8 and 1.2, resampling 0.25
+BASE = "base"  # 20 intervals, a fifth of 8 members, factors 1.2 and 1/1.2, resampling 0.25
 OWN: Mapping[str, Settings] = {
     BASE: {},
     "no resampling": {"resample_probability": 0.0},
@@ -38,16 +38,18 @@ OWN: Mapping[str, Settings] = {
     "factors 0.5, 2, no resampling": {"factors": [0.5, 2.0], "resample_probability": 0.0},
     "an eighth": {"fraction": 0.125},
     "half": {"fraction": 0.5},
+    "copies beyond 1 sd": {"copy_margin": 1.0},
+    "copies beyond 2 sd": {"copy_margin": 2.0},
     "tournament": {"methods": ["pbt-tournament"]},
     "t-test": {"methods": ["pbt-ttest"]},
     "training fitness": {"fitness": "training"},
-    "twice the episodes": {"eval_episodes": 8},
 }
 INTERVALS = {f"{count} intervals": count for count in (5, 10, 40, 100)}
 MEMBERS = {f"{members} members": members for members in (4, 16, 32)}  # of as many frames together
 BURN_IN = "burn-in of a quarter"  # nobody copies before
 MULTI_FREQUENCY = "mf-pbt, 16 members"
-VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, MULTI_FREQUENCY)
+TWICE = "twice the episodes"
+VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, TWICE, MULTI_FREQUENCY)
 
 
 class Explored(TypedDict):
@@ -71,8 +73,17 @@ def settings_of(env: str, variant: str) -> dict[str, Any]:
     members = 16 if variant == MULTI_FREQUENCY else MEMBERS.get(variant, settings["population"])
     frames = settings["frames"] * settings["population"] // members
     settings |= {"population": members, "frames": frames, "interval": frames // INTERVALS.get(variant, USUAL_INTERVALS)}
-    settings |= {BURN_IN: {"burn_in": frames // 4}, MULTI_FREQUENCY: {"methods": ["mf-pbt"]}}.get(variant, {})
-    return {**settings, **OWN.get(variant, {})}
+    special: Mapping[str, Settings] = {
+        BURN_IN: {"burn_in": frames // 4},
+        TWICE: {"eval_episodes": 2 * settings["eval_episodes"]},
+        MULTI_FREQUENCY: {"methods": ["mf-pbt"]},
+    }
+    return {**settings, **special.get(variant, {}), **OWN.get(variant, {})}
+
+
+def asked_of(env: str, variant: str) -> dict[str, Any]:
+    """The settings as a file of results has them: what differs from them is made again."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings_of(env, variant).items()}
 
 
 def explore(env: str, variant: str) -> Explored:
@@ -148,7 +159,7 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments.add_argument("--variant", nargs="+", choices=VARIANTS, default=VARIANTS, help="only these")
     args = arguments.parse_args(words)
     todo = [
-        Measurement(place=(env, variant), asked={"seeds": list(SEEDS)}, make=partial(explore, env, variant))
+        Measurement(place=(env, variant), asked={"settings": asked_of(env, variant)}, make=partial(explore, env, variant))
         for env, variant in product(args.env, args.variant)
     ]
     run(todo, out=args.out, page=page, of_any_commit=True)

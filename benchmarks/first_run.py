@@ -100,7 +100,11 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
     args = arguments.parse_args(words)
     todo = [
-        Measurement(place=(candidate, f"seed {seed}"), asked={"seed": seed}, make=partial(attempt, candidate, seed))
+        Measurement(
+            place=(candidate, f"seed {seed}"),
+            asked={"settings": dict(CANDIDATES[candidate])},
+            make=partial(attempt, candidate, seed),
+        )
         for seed in range(args.seeds)
         for candidate in args.candidate
     ]

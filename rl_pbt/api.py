@@ -82,6 +82,8 @@ class Run:
         """
         method, seed, proposal = self.chosen(method, seed)
         config = self.config
+        if self._run.is_compacted:
+            raise UserError(f"{self.folder} was compacted: its winners' checkpoints are gone, and its report is left")
         if config.task == "own" and self._task is None:
             target = config.task_options["target"]
             raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rl_pbt.cli.parser import Parser
 from rl_pbt.errors import exit_status
-from rl_pbt.store.compacting import compact
+from rl_pbt.store.compacting import check_ended, compact
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import shown
 
@@ -19,7 +19,7 @@ def build_parser(program: str) -> Parser:
         "Compress the ledgers of finished runs and delete their checkpoints: they can be reported and replayed, and not played "
         "or continued.",
         usage=[f"{program} RUN ..."],
-        examples=[f"{program} results/Pacman/RUN", f"{program} results/suites/control-v1/*"],
+        examples=[f"{program} results/Pacman/RUN", f"{program} results/suites/control-v1/*/"],
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a finished run's folder")
     return parser
@@ -30,7 +30,10 @@ def main(words: Sequence[str], program: str) -> int:
     return exit_status(lambda: _compact(build_parser(program).parse_args(words).runs))
 
 
-def _compact(runs: Sequence[Path]) -> None:
-    for folder in runs:
-        compact(RunFolder(folder))
-        print(f"compacted {shown(folder)}")
+def _compact(folders: Sequence[Path]) -> None:
+    runs = [RunFolder(folder) for folder in folders]
+    for run in runs:
+        check_ended(run)  # all, before the first is touched
+    for run in runs:
+        compact(run)
+        print(f"compacted {shown(run.folder)}")

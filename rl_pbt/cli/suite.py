@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from rl_pbt.cli.dry_run import plan_lines
 from rl_pbt.cli.starting import raise_again
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import BadSetting
 from rl_pbt.options import Settings
 from rl_pbt.report.evidence import read_evidence, returns_of
 from rl_pbt.report.statistics import mean_of
@@ -28,12 +29,10 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
     if args.suite == "help":
         print(suites_help())
         return
-    for setting in settings:
-        raise BadSetting(setting, "is what a suite declares: to change it, copy its file and give that to --suite")
-    for flag, value in (("config", args.config), ("resume", args.resume)):
-        if value is not None:
-            raise BadSetting(flag, "is for single runs: the same --suite with the same --out goes on where it was stopped")
+    _check_flags(args, settings)
     suite = find_suite(args.suite)
+    if args.check and not any(cell.bands for cell in suite.cells):
+        raise BadSetting("check", f"has nothing to compare with: {suite.title} declares no bands")
     folder: Path = args.out or usual_folder(suite)
     machine = How(workers=args.workers, executor=args.executor or "processes", options=how, track=args.track)
     raise_again()
@@ -41,6 +40,28 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
     if args.dry_run:
         print("\n\n".join(_plan(name, cell) for name, cell in cells.items()))
         return
+    failed = _carried_out(suite, folder, cells, command)
+    page = page_of(suite, folder, failed)
+    print(f"{page.verdict}\npage: {shown(write_suite_page(page, folder).absolute())}")
+    misses = _misses(suite, folder) if args.check and not page.failed else []
+    print("\n".join(misses), end="\n" if misses else "")
+    if page.failed or misses:
+        raise SystemExit(1)
+
+
+def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
+    """Raises BadSetting for what a suite has declared, and for what only a single run can be told."""
+    for setting in settings:
+        raise BadSetting(setting, "is what a suite declares: to change it, copy its file and give that to --suite")
+    for flag, value in (("config", args.config), ("resume", args.resume)):
+        if value is not None:
+            raise BadSetting(flag, "is for single runs: the same --suite with the same --out goes on where it was stopped")
+    if args.keep_population:
+        raise BadSetting("keep_population", "is for single runs: a suite's budgets are declared, and not extended")
+
+
+def _carried_out(suite: Suite, folder: Path, cells: Mapping[str, Prepared], command: str) -> dict[str, str]:
+    """A line for each cell; those that failed, and why. SystemExit where the suite was interrupted."""
     size = f"{counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')}"
     print(f"suite {suite.title}: {listed(suite.methods)} on {size}, in {shown(folder)}")
     failed: dict[str, str] = {}
@@ -55,12 +76,7 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
     except KeyboardInterrupt:
         print(f"\nstopped; the same command goes on: {command}", file=sys.stderr)
         raise SystemExit(130) from None
-    page = page_of(suite, folder, failed)
-    print(f"{page.verdict}\npage: {shown(write_suite_page(page, folder).absolute())}")
-    misses = _misses(suite, folder) if args.check and not failed else []
-    print("\n".join(misses), end="\n" if misses else "")
-    if failed or misses:
-        raise SystemExit(1)
+    return failed
 
 
 def _plan(name: str, cell: Prepared) -> str:
@@ -75,13 +91,10 @@ def _scores(cell: Cell, folder: Path) -> str:
 
 
 def _misses(suite: Suite, folder: Path) -> list[str]:
-    """A line for each score that is not where the suite expects it. Raises UserError for a suite that expects nothing."""
-    found = list(checked(suite, folder))
-    if not found:
-        raise UserError(f"{suite.title} has no bands to check scores against")
+    """A line for each score that is not where the suite expects it."""
     return [
         f"{one.cell}: {one.method} {score_text(one.score)} is not within {score_text(one.band[0])} to {score_text(one.band[1])}"
-        for one in found
+        for one in checked(suite, folder)
         if not one.within
     ]
 

@@ -27,7 +27,7 @@ from rl_pbt.records import JSON, Hyper, Trial
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.search.bayesian import load_optuna
 from rl_pbt.space import Choice, Dimension, Horizon, Integer, Log
-from rl_pbt.store.history import History
+from rl_pbt.store.history import History, judged
 from rl_pbt.store.run import RunFolder
 
 SQLITE = "sqlite:///"
@@ -112,7 +112,8 @@ def _trial(
     number: int, life: Sequence[Trial], history: History, parameters: Sequence[Parameter], distributions: Any, optuna: ModuleType
 ) -> object:
     last, states = life[-1], optuna.trial.TrialState
-    known = history.ended and last.result.fitness is not None
+    found = judged(history, last.proposal.id) if last.result.unjudged else last.result  # alone, when all training had ended
+    known = history.ended and found.fitness is not None
     state = states.FAIL if last.result.failure is not None else states.COMPLETE if known else states.RUNNING
     ages = list(accumulate(trial.proposal.units for trial in life))
     wall_s = sum(trial.result.cost.wall_s for trial in life)
@@ -120,7 +121,7 @@ def _trial(
         number=number,
         trial_id=number,  # which the database chooses again
         state=state,
-        value=last.result.fitness if state == states.COMPLETE else None,
+        value=found.fitness if state == states.COMPLETE else None,
         datetime_start=EPOCH,
         datetime_complete=None if state == states.RUNNING else EPOCH + timedelta(seconds=wall_s),
         params={one.title: one.shown(last.proposal.hypers[one.name]) for one in parameters},

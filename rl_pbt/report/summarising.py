@@ -57,7 +57,7 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
         test_failure=history.test.failure if history.test else None,
         best_fitness_curve=tuple(best_fitness_curve(history)),
         anytime_test_curve=tuple(anytime_curve(history)),
-        final_fitness=tuple(history.by_id[survivor].result.fitness for survivor in sorted(survivors(history))),
+        final_fitness=tuple(_final_fitness(history, survivor) for survivor in sorted(survivors(history))),
         sequential_depth=parallel.sequential_depth,
         sequential_units=parallel.sequential_units,
         peak_proposals=parallel.peak,
@@ -67,6 +67,12 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
         failures=sum(trial.result.failure is not None for trial in history.trials),
         diagnostics=diagnostics_of(history, config.space),
     )
+
+
+def _final_fitness(history: History, proposal: int) -> float | None:
+    """Of a survivor; where it was judged alone, when all training had ended, that."""
+    result = history.by_id[proposal].result
+    return judged(history, proposal).fitness if result.unjudged else result.fitness
 
 
 def _winner(history: History) -> Winner | None:

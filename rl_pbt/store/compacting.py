@@ -6,6 +6,7 @@ import gzip
 
 from rl_pbt.errors import UserError
 from rl_pbt.store.files import check_inside, write_durably
+from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.owner import owned
 from rl_pbt.store.run import RunFolder
 
@@ -16,9 +17,7 @@ def compact(run: RunFolder) -> None:
     A run that was compacted before stays as it is; one that was interrupted meanwhile is compacted to its end. Pages, plots and
     curves stay. Raises UserError for a run that has not ended, or is in use, or whose ledgers are damaged.
     """
-    manifest = run.manifest()
-    if manifest.status != "finished":
-        raise UserError(f"{run.folder} has not ended ({run.status}): what would be deleted is needed to resume it")
+    manifest = check_ended(run)
     with owned(run.folder):
         for method in manifest.config.methods:
             for seed in manifest.config.seeds:
@@ -30,3 +29,11 @@ def compact(run: RunFolder) -> None:
                     write_durably(check_inside(run.folder, *ledger.compressed.relative_to(run.folder).parts), packed)
                     ledger.path.unlink()
                 run.checkpoints(method, seed).leave_only([])
+
+
+def check_ended(run: RunFolder) -> Manifest:
+    """Its manifest. Raises UserError for a folder that is no run, and for a run that has not ended."""
+    manifest = run.manifest()
+    if manifest.status != "finished":
+        raise UserError(f"{run.folder} has not ended ({run.status}): what would be deleted is needed to resume it")
+    return manifest

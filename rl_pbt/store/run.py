@@ -59,6 +59,11 @@ class RunFolder:
         """Whether there is a run in the folder."""
         return self.manifest_path.exists()
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether it is as `compacting.compact` leaves a run: it can be reported, and neither continued nor played."""
+        return any(not path.with_suffix("").exists() for path in self.folder.glob(f"*/seed-*/{LEDGER}.gz"))
+
     def method_folder(self, method: str, seed: int) -> Path:
         """What belongs to one method and seed."""
         return self.folder / method / f"seed-{seed}"

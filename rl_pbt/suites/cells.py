@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO, final
 
-from rl_pbt.errors import UserError
+from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.observers.base import MakeWatcher
 from rl_pbt.observers.cell_line import CellLine
 from rl_pbt.opening import open_run
 from rl_pbt.options import Settings
 from rl_pbt.running import Prepared, complete, owning, prepare
 from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably
-from rl_pbt.store.owner import owned
+from rl_pbt.store.owner import RUN_LOCK, owned
 from rl_pbt.store.run import RunFolder
 from rl_pbt.suites.definition import Cell, Suite
 
@@ -48,6 +48,8 @@ def prepared_cells(suite: Suite, folder: Path, how: How) -> dict[str, Prepared]:
     cell could not run.
     """
     path = check_inside(folder, DECLARATION)
+    if not path.exists() and folder.is_dir() and any(entry.name != RUN_LOCK for entry in folder.iterdir()):
+        raise BadSetting("out", f"names {folder}, which exists and is no suite's: choose another folder")
     if path.exists() and path.read_bytes() != suite.text:
         raise UserError(f"{folder} holds results of another suite, or of another version of {suite.name}: choose another folder")
     return {cell.name: _prepared(cell, folder, how) for cell in suite.cells}

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
-from rl_pbt.config import RunConfig
+from rl_pbt.config import RunConfig, check_contrasts
 from rl_pbt.errors import UserError, did_you_mean
 from rl_pbt.making import configure
 from rl_pbt.options import Settings
@@ -39,6 +39,8 @@ FROZEN = Path(__file__).parent / "frozen"
 NEEDED = frozenset({"version", "description", "methods", "primary", "seeds", "cells"})
 KNOWN = NEEDED | {"settings"}
 OF_ALL = frozenset({"methods", "seeds"})  # cells are one design: what is compared with what, how often
+OF_THE_SUITE = OF_ALL | {"primary", "against"}  # and no cell makes claims of its own
+LEAST_SEEDS = 3
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # of a cell, which is a folder's name too
 
 Band: TypeAlias = tuple[float, float]
@@ -145,6 +147,8 @@ def _suite(name: str, fields: Mapping[str, Any], text: bytes) -> Suite:
     if not isinstance(shared, dict):
         raise UserError("settings must be a table")
     design = {setting: fields[setting] for setting in sorted(OF_ALL)}
+    if not isinstance(fields["seeds"], list) or len(fields["seeds"]) < LEAST_SEEDS:
+        raise UserError(f"seeds must be a list of {LEAST_SEEDS} or more: with fewer there is no interval over seeds")
     found = tuple(_cell(cell, own, shared, design) for cell, own in cells.items())
     return Suite(
         name=name,
@@ -159,9 +163,10 @@ def _suite(name: str, fields: Mapping[str, Any], text: bytes) -> Suite:
 
 
 def _primary(word: object, methods: tuple[str, ...]) -> tuple[str, str]:
-    first, _, second = str(word).partition(":")
-    if first not in methods or second not in methods or first == second:
-        raise UserError(f"primary must be two of the methods, as in {methods[0]}:random, but is {word!r:.60}")
+    if not isinstance(word, str):
+        raise UserError(f"primary must be two of the methods, as in pbt:random, but is {word!r:.60}")
+    check_contrasts(methods, word, None)
+    first, second = word.split(":")
     return first, second
 
 
@@ -170,7 +175,7 @@ def _cell(name: str, fields: Settings, shared: Settings, design: Settings) -> Ce
         raise UserError(f"cell {name!r:.60}: a name has small letters, digits and hyphens, 40 at most")
     own = dict(fields)
     scale, bands = own.pop("scale", None), own.pop("bands", {})
-    for setting in sorted(OF_ALL & {*own, *shared}):
+    for setting in sorted(OF_THE_SUITE & {*own, *shared}):
         raise UserError(f"cell {name}: {setting} is one of all cells: write it at the top")
     settings = {**shared, **own, **design}
     try:

@@ -33,14 +33,19 @@ class Checked:
 
 
 def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
-    """What all cells but those that `failed` show together. Raises UserError where that is nothing."""
-    cells = [
-        Measured(name=cell.name, evidence=_evidence(folder, cell), zero=cell.scale.zero, one=cell.scale.one)
-        for cell in suite.cells
-        if cell.name not in failed
-    ]
+    """What all cells show together but those that `failed`, or cannot be compared. Raises UserError where that is nothing."""
+    failed = dict(failed)
+    cells = []
+    for cell in suite.cells:
+        if cell.name not in failed:
+            try:
+                measured = Measured(name=cell.name, evidence=_evidence(folder, cell), zero=cell.scale.zero, one=cell.scale.one)
+                scores_of([measured])  # or it raises
+                cells.append(measured)
+            except UserError as error:
+                failed[cell.name] = str(error)
     if not cells:
-        raise UserError(f"no cell of {suite.title} has a result")
+        raise UserError(f"no cell of {suite.title} has a result: {'; '.join(failed.values())}")
     return SuitePage(
         title=suite.title, description=suite.description, primary=suite.primary, scores=scores_of(cells), failed=failed
     )

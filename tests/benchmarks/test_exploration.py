@@ -21,6 +21,9 @@ def test_variants_differ_in_what_their_name_says_and_not_in_their_budget(env: st
     differing = {variant: tuple(config.difference(configs[BASE])) for variant, config in configs.items() if variant != BASE}
     assert all(differing.values()) and len(set(differing.values())) == len(differing), "no two are the same"
     assert configs["100 intervals"].interval * 100 == configs["100 intervals"].budget
+    episodes = [configs[variant].task_options["eval_episodes"] for variant in ("twice the episodes", BASE)]
+    assert episodes[0] == 2 * episodes[1]  # type: ignore[operator]
+    assert configs["burn-in of a quarter"].method_options["burn_in"] * 4 == configs[BASE].budget  # type: ignore[operator]
 
 
 def test_its_seeds_are_in_no_suite() -> None:

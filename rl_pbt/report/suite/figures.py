@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def rank_diagram(scores: SuiteScores, title: str) -> Figure:
     """Mean ranks on a line, the best at the left; a bar joins methods that are not shown to differ (Demšar 2006, Fig. 1)."""
     ordered = sorted(scores.ranks.items(), key=lambda one: one[1])
     rows = -(-len(ordered) // 2)
-    joined = joined_by(scores.ranks, scores.critical_difference) if scores.critical_difference is not None else []
+    joined = scores.joined
     figure = Figure(figsize=(8, 1.6 + 0.32 * rows + 0.12 * len(joined)), layout="constrained")
     axes = figure.add_subplot()
     least, most = 1.0, float(max(2, len(ordered)))
@@ -88,11 +88,3 @@ def rank_diagram(scores: SuiteScores, title: str) -> Figure:
     axes.axis("off")
     axes.set_title(f"{literal(title)}: mean ranks", loc="left", fontweight="bold")
     return figure
-
-
-def joined_by(ranks: Mapping[str, float], difference: float) -> list[tuple[float, float]]:
-    """The longest stretches of ranks no further apart than the critical difference, each (least, most); none of one method."""
-    ordered: Sequence[float] = sorted(ranks.values())
-    reach = [max(j for j, other in enumerate(ordered) if other - rank <= difference) for rank in ordered]
-    stretches = [(i, end) for i, end in enumerate(reach) if end > i and (i == 0 or end > reach[i - 1])]
-    return [(ordered[i], ordered[j]) for i, j in stretches]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from rl_pbt.arrays import Array
 from rl_pbt.errors import plain_text
+from rl_pbt.records import Trial
 from rl_pbt.report.style import GREY, LONGEST_LABEL
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ NUMBER = "{%.4g}"  # in a tooltip
 def label(text: str) -> str:
     """Somebody's words on one line."""
     return plain_text(text, LONGEST_LABEL)
+
+
+def score_of(trial: Trial) -> float:
+    """For hovering: NaN, which is shown as such, where it was not judged and ended no episode."""
+    return math.nan if trial.result.score is None else trial.result.score
 
 
 def empty_figure(height: int, *, y_type: str = "linear", tools: Sequence[str] = ("pan", "box_zoom", "reset")) -> figure:

@@ -10,7 +10,7 @@ import numpy as np
 from rl_pbt.records import Trial
 from rl_pbt.report.schedules import fitness_label, on_log_scale
 from rl_pbt.report.style import GREY
-from rl_pbt.report.web.figures import DASHES, NUMBER, WINNER, counts, counts_on_x, empty_figure, hover, label, numbers
+from rl_pbt.report.web.figures import DASHES, NUMBER, WINNER, counts, counts_on_x, empty_figure, hover, label, numbers, score_of
 from rl_pbt.space import Dimension, Space
 from rl_pbt.store.history import History, copies, lifetime, winning_line
 from rl_pbt.tasks.base import Words
@@ -115,7 +115,7 @@ def _draw_winner(made: figure, history: History, name: str, dimension: Dimension
         "member": np.repeat(counts([trial.proposal.member for trial in line]), 2),
         "generation": np.repeat(counts([trial.proposal.generation for trial in line]), 2),
         "value": [value_text(trial.proposal.hypers[name]) for trial in line for _ in range(2)],
-        "fitness": np.repeat(numbers([float(trial.result.score or 0.0) for trial in line]), 2),
+        "fitness": np.repeat(numbers([score_of(trial) for trial in line]), 2),
     }
     bold = made.line("units", "height", source=columns, line_color=WINNER, line_width=3, line_join="miter")
     copied = copies(history)

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from rl_pbt.records import Trial
 from rl_pbt.report.family_tree import FAILED, GENERATIONS, tree_layout
 from rl_pbt.report.style import GREY
-from rl_pbt.report.web.figures import NUMBER, WINNER, Column, counts, empty_figure, hover, label, numbers
+from rl_pbt.report.web.figures import NUMBER, WINNER, Column, counts, empty_figure, hover, label, numbers, score_of
 from rl_pbt.store.history import History, surviving, winning_line
 from rl_pbt.text import NOTHING, value_text
 
@@ -100,7 +100,7 @@ def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[
         columns["middle"] = numbers([(end + start) / 2 for (_, end), (_, start) in zip(ends, starts, strict=True)])
     if trials[0].result.failure is None:
         radius = _radii(history)
-        columns["fitness"] = numbers([float(trial.result.score or 0.0) for trial in trials])
+        columns["fitness"] = numbers([score_of(trial) for trial in trials])
         columns["radius"] = numbers([radius[proposal.id] for proposal in proposals])
     else:
         columns["failure"] = [label(trial.result.failure or "") for trial in trials]
@@ -112,10 +112,12 @@ def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[
 
 def _radii(history: History) -> dict[int, float]:
     """By the rank of the score among all, so that no outlier makes all others alike."""
-    fitness = {trial.proposal.id: trial.result.score or 0.0 for trial in history.trials if trial.result.failure is None}
+    whole = [trial for trial in history.trials if trial.result.failure is None]
+    fitness = {trial.proposal.id: trial.result.score for trial in whole if trial.result.score is not None}
     _, ranks = np.unique(list(fitness.values()), return_inverse=True)
     share = ranks / max(1, ranks.max(initial=0))
-    return dict(zip(fitness, (SMALLEST + (LARGEST - SMALLEST) * share).tolist(), strict=True))
+    known = dict(zip(fitness, (SMALLEST + (LARGEST - SMALLEST) * share).tolist(), strict=True))
+    return {trial.proposal.id: known.get(trial.proposal.id, SMALLEST) for trial in whole}
 
 
 def _draw_branches(made: figure, kind: str, source: ColumnDataSource, generations: int) -> None:

@@ -69,8 +69,18 @@ def test_it_is_replayed_and_compared_but_not_continued(
     assert ended.value.code == 0
     assert rl_pbt.tune("quadratic", {}, resume=run.folder, workers=1, quiet=True).folder == run.folder
     capsys.readouterr()
-    with pytest.raises(UserError, match="can be reported, and not continued"):
+    manifest = run.manifest_path.read_bytes()
+    with pytest.raises(UserError, match=r"budget cannot be extended: .* was compacted"):
         rl_pbt.tune("quadratic", {}, resume=run.folder, budget=10_000, workers=1, quiet=True)
+    assert run.manifest_path.read_bytes() == manifest, "it is as finished as before"
+    with pytest.raises(UserError, match="was compacted: its winners' checkpoints are gone"):
+        rl_pbt.load(run.folder).winner()
+
+
+def test_a_ledger_that_was_compressed_is_not_appended_to(run: RunFolder) -> None:
+    compact(run)
+    with pytest.raises(UserError, match="can be reported, and not continued"):
+        run.ledger("pbt", 0, run.manifest().config).repair()
 
 
 def test_what_was_interrupted_is_compacted_to_its_end(run: RunFolder) -> None:
@@ -140,6 +150,10 @@ def test_the_command_says_what_it_did(run: RunFolder, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as ended:
         main(["compact", str(run.folder)])
     assert ended.value.code == 0 and capsys.readouterr().out.startswith("compacted ")
+
+
+def test_nothing_is_touched_where_one_of_several_is_no_run(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["compact", str(run.folder / "nowhere")])
+        main(["compact", str(run.folder), str(run.folder / "nowhere")])
     assert ended.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+    assert len(ledgers(run, "")) == 4

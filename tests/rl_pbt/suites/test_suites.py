@@ -68,8 +68,12 @@ def cell(**fields: Any) -> dict[str, Any]:
         (changed(primary="pbt:asha"), "primary must be two of the methods"),
         (changed(primary="pbt:pbt"), "primary must be two of the methods"),
         (changed(methods=["pbt", "randon"]), "cell one: unknown method 'randon': did you mean 'random'"),
-        (changed(seeds=[0, 0]), "cell one: seeds must not name one twice"),
-        (changed(seeds="all"), "cell one: seeds"),
+        (changed(seeds=[0, 1, 1]), "cell one: seeds must not name one twice"),
+        (changed(seeds="all"), "seeds must be a list of 3 or more"),
+        (changed(seeds=[0, 1]), "seeds must be a list of 3 or more"),
+        (changed(primary=3), "primary must be two of the methods"),
+        (changed(settings={"task": "quadratic", "primary": "pbt:random"}), "cell one: primary is one of all cells"),
+        (cell(against="random"), "cell one: against is one of all cells"),
         (changed(cells={}), "cells must be tables"),
         (changed(cells={"one": 3}), "cells must be tables"),
         (changed(cells={"../one": {"scale": SCALE}}), "a name has small letters"),
@@ -187,6 +191,25 @@ def test_a_folder_of_another_suite_is_left_alone(made: Path, tmp_path: Path, cap
     assert (made / "out" / "suite.toml").read_bytes() == before
 
 
+@pytest.mark.parametrize("taken", ["a run", "somebody else's files"])
+def test_a_folder_of_something_else_is_left_alone(
+    made: Path, tmp_path: Path, taken: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made / "out" / "one" if taken == "a run" else tmp_path
+    (tmp_path / "mine.txt").write_text("mine")
+    before = sorted(folder.rglob("*"))
+    assert run(made / "small.toml", "--out", folder) == 2
+    assert "--out names" in capsys.readouterr().err and sorted(folder.rglob("*")) == before
+
+
+def test_a_cell_whose_methods_cannot_be_compared_leaves_the_others_alone(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "out", tmp_path / "out")
+    ledger = tmp_path / "out" / "two" / "random" / "seed-0" / "ledger.jsonl"
+    ledger.write_bytes(b"")
+    assert run(made / "small.toml", "--out", tmp_path / "out") == 1
+    assert "Without two" in (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
+
+
 def test_a_cell_that_fails_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "failing.py").write_text("raise SystemExit('no data')\n", encoding="utf-8")
     broken = {"task": "command", "program": ["python", str(tmp_path / "failing.py")], "search": {"lr": "log:1e-4:1e-1"}}
@@ -213,7 +236,7 @@ def test_scores_are_checked_against_the_bands(made: Path, tmp_path: Path, capsys
     assert re.search(r"one: random 1\.\d+ is not within 5 to 6", capsys.readouterr().out)
     unbanded = written(tmp_path, changed(cells={"one": {"scale": SCALE}}), name="unbanded")
     assert run(unbanded, "--out", tmp_path / "other", "--check") == 2
-    assert "has no bands" in capsys.readouterr().err
+    assert "declares no bands" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -222,6 +245,7 @@ def test_scores_are_checked_against_the_bands(made: Path, tmp_path: Path, capsys
         (["--population", "8"], "--population is what a suite declares"),
         (["--seeds", "1"], "--seeds is what a suite declares"),
         (["--resume", "x"], "--resume is for single runs"),
+        (["--keep-population"], "--keep-population is for single runs"),
         (["--config", "x.toml"], "cannot read x.toml"),
     ],
 )
