@@ -16,9 +16,8 @@ OTHERS = {
 def print_anywhere() -> None:
     """What this process prints is printed, with other characters where the stream does not have ours."""
     codecs.register_error(ERRORS, _others)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors=ERRORS)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":  # what stderr lacks, Python writes as \\u2014
+        sys.stdout.reconfigure(errors=ERRORS)
 
 
 def _others(error: UnicodeError) -> tuple[str | bytes, int]:

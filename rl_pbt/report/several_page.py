@@ -72,7 +72,7 @@ def _measured(groups: Sequence[Group]) -> str:
         text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
     if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:
         text += (
-            " Not paired, since their seeds or their settings differ: each is resampled by itself, and the p value is of an "
+            " Not paired, since their seeds or their settings differ: intervals are of Welch's kind, and the p value is of an "
             f"unpaired permutation test, which sees less: {'; '.join(unpaired)}."
         )
     return f"## How it was compared\n\n{harmless(text)}"
