@@ -18,7 +18,7 @@ from rl_pbt.report.suite import write_suite_page
 from rl_pbt.running import Prepared
 from rl_pbt.suites.cells import How, carry_out, cell_folder, prepared_cells, usual_folder
 from rl_pbt.suites.definition import Cell, Suite, find_suite, frozen_suites, read_suite
-from rl_pbt.suites.results import checked, page_of
+from rl_pbt.suites.results import band_checks, page_of
 from rl_pbt.text import counted, listed, score_text, shown
 
 WIDTH = 100  # characters of a line of the list of suites
@@ -94,7 +94,7 @@ def _misses(suite: Suite, folder: Path) -> list[str]:
     """A line for each score that is not where the suite expects it."""
     return [
         f"{one.cell}: {one.method} {score_text(one.score)} is not within {score_text(one.band[0])} to {score_text(one.band[1])}"
-        for one in checked(suite, folder)
+        for one in band_checks(suite, folder)
         if not one.within
     ]
 

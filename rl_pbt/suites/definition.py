@@ -34,6 +34,7 @@ from rl_pbt.errors import UserError, did_you_mean
 from rl_pbt.making import configure
 from rl_pbt.options import Settings
 from rl_pbt.records import is_score
+from rl_pbt.report.suite.scores import Scale
 
 FROZEN = Path(__file__).parent / "frozen"
 NEEDED = frozenset({"version", "description", "methods", "primary", "seeds", "cells"})
@@ -44,23 +45,6 @@ LEAST_SEEDS = 3
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # of a cell, which is a folder's name too
 
 Band: TypeAlias = tuple[float, float]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """What makes scores of several cells one number: 0 is the score `zero`, that of a random policy; 1 the score `one`.
-
-    `source` says where the two are from.
-    """
-
-    zero: float
-    one: float
-    source: str
-
-    def normalised(self, score: float) -> float:
-        """A score, between 0 and 1 where it is between the two."""
-        return (score - self.zero) / (self.one - self.zero)
 
 
 @final

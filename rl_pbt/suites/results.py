@@ -10,7 +10,7 @@ from typing import final
 from rl_pbt.errors import UserError
 from rl_pbt.report.evidence import Evidence, read_evidence, returns_of
 from rl_pbt.report.statistics import mean_of
-from rl_pbt.report.suite import Measured, scores_of
+from rl_pbt.report.suite import MeasuredCell, scores_of
 from rl_pbt.report.suite.page import SuitePage
 from rl_pbt.suites.cells import cell_folder
 from rl_pbt.suites.definition import Band, Cell, Suite
@@ -18,7 +18,7 @@ from rl_pbt.suites.definition import Band, Cell, Suite
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class BandCheck:
     """A mean test score, and the band that it should lie in."""
 
     cell: str
@@ -39,7 +39,7 @@ def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
     for cell in suite.cells:
         if cell.name not in failed:
             try:
-                measured = Measured(name=cell.name, evidence=_evidence(folder, cell), zero=cell.scale.zero, one=cell.scale.one)
+                measured = MeasuredCell(name=cell.name, evidence=_evidence(folder, cell), scale=cell.scale)
                 scores_of([measured])  # or it raises
                 cells.append(measured)
             except UserError as error:
@@ -51,13 +51,13 @@ def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
     )
 
 
-def checked(suite: Suite, folder: Path) -> Iterator[Checked]:
+def band_checks(suite: Suite, folder: Path) -> Iterator[BandCheck]:
     """Every score of which the suite says where it should be."""
     for cell in suite.cells:
         if cell.bands:
             histories = _evidence(folder, cell).histories
             for method, band in cell.bands.items():
-                yield Checked(cell=cell.name, method=method, score=mean_of(returns_of(histories[method])).value, band=band)
+                yield BandCheck(cell=cell.name, method=method, score=mean_of(returns_of(histories[method])).value, band=band)
 
 
 def _evidence(folder: Path, cell: Cell) -> Evidence:

@@ -33,17 +33,29 @@ LEAST_BLOCKS = 3  # cells, for ranks to be worth a test
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A cell that has ended: what it found, and the scores that count as 0 and as 1."""
+class Scale:
+    """What makes scores of several cells one number: 0 is the score `zero`, that of a random policy; 1 the score `one`.
+
+    `source` says where the two are from.
+    """
+
+    zero: float
+    one: float
+    source: str
+
+    def normalised(self, score: float) -> float:
+        """A score, between 0 and 1 where it is between the two."""
+        return (score - self.zero) / (self.one - self.zero)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredCell:
+    """A cell that has ended: what it found, and the scale that its scores are put on."""
 
     name: str
     evidence: Evidence
-    zero: float
-    one: float
-
-    def normalised(self, score: float) -> float:
-        """A score on the scale of the suite."""
-        return (score - self.zero) / (self.one - self.zero)
+    scale: Scale
 
 
 @final
@@ -51,7 +63,7 @@ class Measured:
 class SuiteScores:
     """Normalised mean test scores of every method, [seed, cell] each; every seed of every cell has one."""
 
-    cells: tuple[Measured, ...]
+    cells: tuple[MeasuredCell, ...]
     by_method: Mapping[str, Floats]
 
     @property
@@ -109,7 +121,7 @@ def joined_by(ranks: Mapping[str, float], difference: float) -> list[tuple[float
     return [(ordered[i], ordered[j]) for i, j in stretches]
 
 
-def scores_of(cells: Sequence[Measured]) -> SuiteScores:
+def scores_of(cells: Sequence[MeasuredCell]) -> SuiteScores:
     """Raises UserError, one line, where a cell's winner was not tested, or where two of its methods spent different budgets."""
     methods = cells[0].evidence.config.methods
     for cell in cells:
@@ -120,7 +132,7 @@ def scores_of(cells: Sequence[Measured]) -> SuiteScores:
     )
 
 
-def _check(cell: Measured, methods: Sequence[str]) -> None:
+def _check(cell: MeasuredCell, methods: Sequence[str]) -> None:
     for method in methods:
         if untested := without_a_test(method, cell.evidence.histories[method]):
             raise UserError(untested)
@@ -130,8 +142,8 @@ def _check(cell: Measured, methods: Sequence[str]) -> None:
             raise UserError(unequal)
 
 
-def _of_cell(cell: Measured, method: str) -> list[float]:
-    return [cell.normalised(math.fsum(returns) / len(returns)) for returns in returns_of(cell.evidence.histories[method])]
+def _of_cell(cell: MeasuredCell, method: str) -> list[float]:
+    return [cell.scale.normalised(math.fsum(returns) / len(returns)) for returns in returns_of(cell.evidence.histories[method])]
 
 
 def interquartile_mean(scores: Floats) -> Floats:
@@ -178,7 +190,7 @@ def profile(scores: Floats, thresholds: Floats) -> tuple[Floats, Floats, Floats]
     return shares(scores), low, high
 
 
-def reached(cell: Measured, first: str, second: str) -> float | None:
+def reached(cell: MeasuredCell, first: str, second: str) -> float | None:
     """The share of the second method's budget after which the first's best member so far tests as well as the second's winner.
 
     Both are means over seeds, on held-out seeds; between two tests of the curve it is a straight line, before the first of them

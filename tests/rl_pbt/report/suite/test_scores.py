@@ -13,8 +13,17 @@ from scipy.stats import friedmanchisquare, trim_mean
 from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
 from rl_pbt.report.evidence import read_evidence
-from rl_pbt.report.suite import Measured, SuiteScores, scores_of
-from rl_pbt.report.suite.scores import aggregated, improvement, interquartile_mean, joined_by, optimality_gap, profile, reached
+from rl_pbt.report.suite import MeasuredCell, SuiteScores, scores_of
+from rl_pbt.report.suite.scores import (
+    Scale,
+    aggregated,
+    improvement,
+    interquartile_mean,
+    joined_by,
+    optimality_gap,
+    profile,
+    reached,
+)
 from tests.rl_pbt.report.test_report import make_run
 
 
@@ -125,12 +134,12 @@ def test_bars_join_the_longest_stretches_that_do_not_differ(
 
 
 @pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+def cell(tmp_path_factory: pytest.TempPathFactory) -> MeasuredCell:
     run = make_run(tmp_path_factory.mktemp("cell") / "run", seeds=4, bonus=5.0)
-    return Measured(name="one", evidence=read_evidence(run), zero=0.0, one=10.0)
+    return MeasuredCell(name="one", evidence=read_evidence(run), scale=Scale(zero=0.0, one=10.0, source="made up"))
 
 
-def test_scores_are_normalised_means_of_every_seed(cell: Measured) -> None:
+def test_scores_are_normalised_means_of_every_seed(cell: MeasuredCell) -> None:
     found = scores_of([cell, cell])
     assert found.methods == list(cell.evidence.config.methods)
     for method, of in found.by_method.items():
@@ -140,7 +149,7 @@ def test_scores_are_normalised_means_of_every_seed(cell: Measured) -> None:
     assert np.mean(found.by_seed(first)) - np.mean(found.by_seed(second)) == pytest.approx(0.5)
 
 
-def test_how_much_the_first_needs_is_where_its_curve_crosses(cell: Measured) -> None:
+def test_how_much_the_first_needs_is_where_its_curve_crosses(cell: MeasuredCell) -> None:
     first, second = cell.evidence.config.methods
     assert reached(cell, second, first) is None, "it never is as good"
     share = reached(cell, first, second)
@@ -153,4 +162,4 @@ def test_a_cell_without_a_test_is_refused(tmp_path) -> None:  # type: ignore[no-
         ledger.write_bytes(b"")
         break
     with pytest.raises(UserError, match="is unfinished on seed 0"):
-        scores_of([Measured(name="one", evidence=read_evidence(run), zero=0.0, one=1.0)])
+        scores_of([MeasuredCell(name="one", evidence=read_evidence(run), scale=Scale(zero=0.0, one=1.0, source="made up"))])
