@@ -14,7 +14,7 @@ import rl_pbt
 from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
 from rl_pbt.tabulating import table_of
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.hpo_rl_bench import read_folder
 from rl_pbt.tasks.table.recorded import read_table
 
@@ -168,7 +168,7 @@ def test_hpo_rl_bench_files_are_read(tmp_path: Path) -> None:
     header = table.header
     assert (header.title, header.points, header.seeds, header.units) == ("A2C on CartPole-v1", 4, (0, 1), 40_000)
     assert header.search == {"learning_rate": "log:0.001:0.01", "gamma": "choice:0.9:1"} and header.start == 10.9
-    curves = Curves(table)
+    curves = TableCurves(table)
     for rate, lr in ((1e-3, -3), (1e-2, -2)):
         curve = curves.curve(curves.place({"learning_rate": rate, "gamma": 1.0}), 1)
         assert [curve.score(units) for units in (10_000, 20_000, 40_000)] == [10 * place * (4 + lr) + 2 for place in (1, 2, 4)]

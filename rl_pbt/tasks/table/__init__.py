@@ -17,7 +17,7 @@ from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.space import Choice, Space
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.completing import completed
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import TableTask
 from rl_pbt.tasks.table.recorded import Header, read_table
 from rl_pbt.text import score_text
@@ -103,7 +103,7 @@ class TableType:
         if digest != config.task_options["digest"]:
             raise UserError(f"{config.task_options['table']} is not the table that this run began with: restore it from a copy")
         held = {name: value for name, value in config.hypers.items() if name in table.header.search}
-        return TableTask(curves=Curves(table), eval_episodes=config.task_options["eval_episodes"], hypers=held)
+        return TableTask(curves=TableCurves(table), eval_episodes=config.task_options["eval_episodes"], hypers=held)
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
         header = header_of(config.task_options)

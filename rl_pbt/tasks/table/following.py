@@ -14,7 +14,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, is_score
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
-from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing, switched
+from rl_pbt.tasks.table.curves import LearningCurve, Position, TableCurves, switched
 
 FAILED = "failed, as the recorded training did"
 
@@ -30,7 +30,7 @@ class Member:
     member: int
     seed: int
     place: tuple[float, ...]
-    standing: Standing
+    position: Position
     score: float
     sd: float
     cost: float
@@ -40,7 +40,7 @@ class Member:
         return {
             "whose": np.array([self.member, self.seed], dtype=np.int64),
             "place": np.array(self.place),
-            "standing": np.array([self.standing.units, self.standing.above]),
+            "position": np.array([self.position.units, self.position.above]),
             "score": np.array([self.score]),
             "noise": np.array([self.sd, self.cost]),
         }
@@ -51,7 +51,7 @@ class Member:
 class TableTask:
     """The curves, judged on so many episodes; `hypers` are the values of those that are not searched."""
 
-    curves: Curves
+    curves: TableCurves
     eval_episodes: int
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class TableTask:
             advance(0, proposal.id)
             member, curve = self._trained(proposal, job)
             advance(proposal.units, proposal.id)
-            failed = proposal.trains and member.standing.units > curve.ends
+            failed = proposal.trains and member.position.units > curve.ends
             if proposal.trains and not failed:
                 states[proposal.id] = member.state()
             results.append(_result(proposal, member, age, None if failed else self._judged(proposal, member, job.root_seed)))
@@ -118,20 +118,20 @@ class TableTask:
         seed = self._luck(proposal, job.root_seed) if parent is None or parent.member != proposal.member else parent.seed
         curve = self.curves.curve(place, seed)
         if parent is None:
-            standing = Standing()
+            position = Position()
         elif (place, seed) == (parent.place, parent.seed):
-            standing = parent.standing
+            position = parent.position
         else:
-            standing = switched(curve, parent.score, parent.standing.units)
+            position = switched(curve, parent.score, parent.position.units)
         if proposal.trains:
-            standing = standing.after(proposal.units)
-        units = standing.units
+            position = position.after(proposal.units)
+        units = position.units
         return Member(
             member=proposal.member,
             seed=seed,
             place=place,
-            standing=standing,
-            score=standing.score(curve),
+            position=position,
+            score=position.score(curve),
             sd=curve.spread(units),
             cost=curve.cost(units),
         ), curve
@@ -176,14 +176,14 @@ def _member(checkpoints: Checkpoints, proposal: int) -> Member:
     state = checkpoints.load(proposal)
     try:
         (member, seed), (units, above), (score,), (sd, cost) = (
-            state[name].tolist() for name in ("whose", "standing", "score", "noise")
+            state[name].tolist() for name in ("whose", "position", "score", "noise")
         )
         place = tuple(map(float, state["place"].tolist()))
         if not all(map(np.isfinite, (units, above, score, sd, cost, *place))):
             raise ValueError("a number is not finite")
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"the checkpoint of proposal {proposal} is not of a table ({error}): restore it from a copy") from None
-    standing = Standing(units=float(units), above=float(above))
+    position = Position(units=float(units), above=float(above))
     return Member(
-        member=int(member), seed=int(seed), place=place, standing=standing, score=float(score), sd=float(sd), cost=float(cost)
+        member=int(member), seed=int(seed), place=place, position=position, score=float(score), sd=float(sd), cost=float(cost)
     )

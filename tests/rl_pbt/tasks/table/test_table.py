@@ -24,7 +24,7 @@ from rl_pbt.running import execute, prepare
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import FAILED, TableTask
 from rl_pbt.tasks.table.recorded import Curve, Switches, Table, read_table
 from tests.rl_pbt.tasks.table.searches import Memory
@@ -52,7 +52,7 @@ def test_the_committed_toy_is_what_its_script_writes() -> None:
 
 
 def test_constant_hyperparameters_follow_one_recorded_training_and_are_charged_as_it_was() -> None:
-    results = trained(TableTask(curves=Curves(toy_table()), eval_episodes=4), Memory(), intervals=len(UNITS))
+    results = trained(TableTask(curves=TableCurves(toy_table()), eval_episodes=4), Memory(), intervals=len(UNITS))
     found = [result.metrics["table/true_score"] for result in results]
     assert found in [[score(1.0, 0.0, seed, units) for units in UNITS] for seed in SEEDS]
     assert [result.cost.train_units for result in results] == [10] * len(UNITS)
@@ -61,14 +61,14 @@ def test_constant_hyperparameters_follow_one_recorded_training_and_are_charged_a
 
 
 def test_members_have_the_luck_of_different_trainings() -> None:
-    task = TableTask(curves=Curves(toy_table()), eval_episodes=1)
+    task = TableTask(curves=TableCurves(toy_table()), eval_episodes=1)
     ends = [trained(task, Memory(), member=member, intervals=1)[0].metrics["table/true_score"] for member in range(200)]
     shares = [ends.count(score(1.0, 0.0, seed, 10)) / 200 for seed in SEEDS]
     assert sum(shares) == 1 and min(shares) > 0.1  # 0.2 each, with a standard error of 0.03
 
 
 def test_evaluations_and_tests_have_the_recorded_mean_and_spread() -> None:
-    task, memory = TableTask(curves=Curves(toy_table()), eval_episodes=4000), Memory()
+    task, memory = TableTask(curves=TableCurves(toy_table()), eval_episodes=4000), Memory()
     (result,) = trained(task, memory, intervals=1)
     test = task.test(FinalTestJob(proposal=0, episodes=range(4000), root_seed=5, checkpoints=memory)).returns
     for scores in (result.returns, test):
@@ -78,7 +78,7 @@ def test_evaluations_and_tests_have_the_recorded_mean_and_spread() -> None:
 
 
 def test_a_test_is_the_same_however_it_is_cut() -> None:
-    task, memory = TableTask(curves=Curves(toy_table()), eval_episodes=1), Memory()
+    task, memory = TableTask(curves=TableCurves(toy_table()), eval_episodes=1), Memory()
     trained(task, memory, intervals=1)
     whole, first, rest = (
         task.test(FinalTestJob(proposal=0, episodes=episodes, root_seed=5, checkpoints=memory)).returns
@@ -95,7 +95,7 @@ def test_where_the_recorded_training_failed_a_member_fails() -> None:
         else one
         for one in table.curves
     )
-    task, memory = TableTask(curves=Curves(Table(header=table.header, curves=curves)), eval_episodes=1), Memory()
+    task, memory = TableTask(curves=TableCurves(Table(header=table.header, curves=curves)), eval_episodes=1), Memory()
     first, second = trained(task, memory, intervals=2)
     assert first.failure is None and (second.failure, second.cost.train_units) == (FAILED, 10)
     assert 1 not in memory.states
@@ -226,7 +226,7 @@ def test_a_checkpoint_of_something_else_is_refused(run: rl_pbt.Run) -> None:
 
 def trained_state() -> dict[str, Any]:
     memory = Memory()
-    trained(TableTask(curves=Curves(toy_table()), eval_episodes=1), memory, intervals=1)
+    trained(TableTask(curves=TableCurves(toy_table()), eval_episodes=1), memory, intervals=1)
     return dict(memory.states[0])
 
 
