@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -84,7 +84,7 @@ class TableTask:
             failed = proposal.trains and member.position.units > curve.ends
             if proposal.trains and not failed:
                 states[proposal.id] = member.state()
-            results.append(_result(proposal, member, age, None if failed else self._judged(proposal, member, job.root_seed)))
+            results.append(_failed(proposal, age) if failed else self._result(proposal, member, age, job.root_seed))
         job.checkpoints.save_together(states)
         return results
 
@@ -149,6 +149,23 @@ class TableTask:
             raise UserError(f"the checkpoint of proposal {proposal} is not of this table: restore it from a copy")
         return member
 
+    def _result(self, proposal: Proposal, member: Member, age: int, root_seed: int) -> Result:
+        """Of a member whose training did not fail: without a fitness where nobody needs to know, unless to find out is free."""
+        trained = Result(
+            proposal=proposal.id,
+            fitness=None,
+            cost=Cost(train_units=proposal.units),
+            metrics={"table/true_score": member.score},
+            lineage_units=age + proposal.units,
+        )
+        if not (proposal.judges or self.free_evaluation):
+            return replace(trained, foreseen_units=round(member.cost * self.eval_episodes))
+        scores = self._judged(proposal, member, root_seed)
+        if not all(map(is_score, scores)):
+            return _failed(proposal, age)
+        cost = trained.cost + Cost(eval_units=round(member.cost * len(scores)))
+        return replace(trained, fitness=sum(scores) / len(scores), returns=scores, cost=cost)
+
     def _judged(self, proposal: Proposal, member: Member, root_seed: int) -> tuple[float, ...]:
         """Scores of an evaluation."""
         rng = seeds.rng(root_seed, purpose="table/evaluation", member=proposal.member, generation=proposal.generation)
@@ -156,19 +173,10 @@ class TableTask:
         return tuple(scores.tolist())
 
 
-def _result(proposal: Proposal, member: Member, age: int, scores: tuple[float, ...] | None) -> Result:
-    """Without scores, that of a failure."""
-    trained = Cost(train_units=proposal.units, updates=proposal.units)
-    if scores is None or not all(map(is_score, scores)):
-        return Result(proposal=proposal.id, fitness=None, failure=FAILED, cost=trained, lineage_units=age + proposal.units)
-    return Result(
-        proposal=proposal.id,
-        fitness=sum(scores) / len(scores),
-        returns=scores,
-        cost=trained + Cost(eval_units=round(member.cost * len(scores))),
-        metrics={"table/true_score": member.score},
-        lineage_units=age + proposal.units,
-    )
+def _failed(proposal: Proposal, age: int) -> Result:
+    """It has trained for the interval, as the recorded training had."""
+    cost = Cost(train_units=proposal.units)
+    return Result(proposal=proposal.id, fitness=None, failure=FAILED, cost=cost, lineage_units=age + proposal.units)
 
 
 def _member(checkpoints: Checkpoints, proposal: int) -> Member:

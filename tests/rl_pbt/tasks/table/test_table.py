@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_constant_hyperparameters_follow_one_recorded_training_and_are_charged_a
     results = trained(TableTask(curves=TableCurves(toy_table()), eval_episodes=4), Memory(), intervals=len(UNITS))
     found = [result.metrics["table/true_score"] for result in results]
     assert found in [[score(1.0, 0.0, seed, units) for units in UNITS] for seed in SEEDS]
-    assert [result.cost.train_units for result in results] == [10] * len(UNITS)
+    assert [(result.cost.train_units, result.cost.updates) for result in results] == [(10, 0)] * len(UNITS)  # none is trained
     assert {result.cost.eval_units for result in results} == {EVAL_UNITS * 4 // EPISODES}
     assert [result.lineage_units for result in results] == list(UNITS)
 
@@ -99,6 +100,20 @@ def test_where_the_recorded_training_failed_a_member_fails() -> None:
     first, second = trained(task, memory, intervals=2)
     assert first.failure is None and (second.failure, second.cost.train_units) == (FAILED, 10)
     assert 1 not in memory.states
+
+
+def test_of_whom_nobody_needs_to_know_only_what_is_free_is_told() -> None:
+    """And a training that failed is known to have failed."""
+    table = toy_table()
+    for one in trained(TableTask(curves=TableCurves(table), eval_episodes=4), Memory(), episodes=0):
+        assert (one.fitness, one.failure, one.cost.units) == (None, None, 10) and one.foreseen_units == EVAL_UNITS * 4 // EPISODES
+    free = Table(header=table.header, curves=tuple(replace(one, eval_units=(0,) * len(UNITS)) for one in table.curves))
+    assert all(
+        one.fitness is not None for one in trained(TableTask(curves=TableCurves(free), eval_episodes=4), Memory(), episodes=0)
+    )
+    failed = Table(header=table.header, curves=tuple(replace(one, failed=True) for one in table.curves))
+    last = trained(TableTask(curves=TableCurves(failed), eval_episodes=4), Memory(), episodes=0, intervals=len(UNITS) + 1)[-1]
+    assert (last.failure, last.foreseen_units) == (FAILED, 0)
 
 
 def whole(**settings: Any) -> dict[str, Any]:
