@@ -17,7 +17,7 @@ import pytest
 import rl_pbt
 from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
-from rl_pbt.making import configure, make_task
+from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.opening import open_run
 from rl_pbt.options import built
 from rl_pbt.records import Proposal
@@ -130,12 +130,24 @@ def test_a_run_has_the_space_the_budget_and_the_words_of_its_table() -> None:
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no table": ({"table": None}, r"^table is missing"),
-    "absent": ({"table": "none.json"}, r"^cannot read none\.json"),
+    "absent": ({"table": "none.json"}, r"^cannot read .*none\.json"),
     "longer": ({"budget": 101}, r"^budget must be 100 or less, which all curves reach, but is 101$"),
     "wider": ({"search": {"rate": "linear:0:2"}}, r"^search cannot use linear:0:2 for rate: the table has linear:0:1$"),
     "unknown": ({"search": {"width": "int:1:8"}}, r"^search cannot use width: the table has curves for rate, speed$"),
     "held elsewhere": ({"hypers": {"depth": 4}}, r"^hypers cannot set depth"),
     "words": ({"search": {"rate": "choice:a:b"}}, r"^search cannot use choice:a:b for rate"),
+    "truths": ({"search": {"rate": "choice:true:false"}}, r"^search cannot use choice:true:false for rate"),
+    "found beside": ({"hypers": {"rate": 50.0}}, r"^hypers cannot use 50.0 for rate: the table has linear:0:1$"),
+    "held beside": ({"search": {"rate": -1}}, r"^hypers cannot use -1 for rate: the table has linear:0:1$"),
+    "a word": ({"hypers": {"rate": "fast"}}, r"^hypers cannot use fast for rate"),
+}
+OF_CHOICES: dict[str, tuple[dict[str, Any], str]] = {
+    "a range of choices": (
+        {"search": {"speed": "linear:0:1"}},
+        r"^search cannot use linear:0:1 for speed: the table has choice:0:1$",
+    ),
+    "another choice": ({"search": {"speed": "choice:0:2"}}, r"^search cannot use choice:0:2 for speed"),
+    "no choice": ({"hypers": {"speed": 0.5}}, r"^hypers cannot use 0.5 for speed: the table has choice:0:1$"),
 }
 
 
@@ -144,6 +156,50 @@ def test_what_a_table_says_nothing_about_is_refused(settings: dict[str, Any], sa
     given = {name: value for name, value in whole(**settings).items() if value is not None}
     with pytest.raises(UserError, match=says):
         configure(given)
+
+
+@pytest.mark.parametrize(("settings", "says"), OF_CHOICES.values(), ids=OF_CHOICES)
+def test_between_choices_there_is_nothing(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_bytes(toy_table(search={"rate": "linear:0:1", "speed": "choice:0:1"}).to_bytes())
+    configure(whole(table=str(path), search={"speed": "choice:1:0"}))
+    with pytest.raises(UserError, match=says):
+        configure(whole(table=str(path), **settings))
+
+
+def test_what_hand_tuning_found_beside_the_grid_is_left_to_the_user(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_bytes(toy_table(hypers={"rate": 50.0, "speed": 0.0}).to_bytes())
+    assert configure(whole(table=str(path))).hypers == {"speed": 0.0}
+    with pytest.raises(UserError, match=r"^hypers must have a value of each searched .* for hand-tuned: add rate$"):
+        make_method("hand-tuned", config := configure(whole(table=str(path))), 0, make_task(config, workers=1))
+
+
+def test_a_schedule_that_falls_below_the_ranges_is_replayed_on_another_copy_of_the_table(tmp_path: Path) -> None:
+    table = toy_table()
+    search = {"rate": "linear:0.5:1", "speed": "linear:0:1"}
+    upper = tuple(one for one in table.curves if one.hypers["rate"] != 0.0)
+    (tmp_path / "copies").mkdir()
+    for path in (one := tmp_path / "table.json", other := tmp_path / "copies" / "table.json"):
+        path.write_bytes(Table(header=replace(table.header, search=search, points=4), curves=upper).to_bytes())
+    settings: dict[str, Any] = {"population": 2, "workers": 1, "quiet": True}
+    falling = rl_pbt.tune(
+        "table", {}, table=str(one), methods=["random-annealed"], annealed="rate", out=tmp_path / "a", **settings
+    )
+    assert (
+        min(trial.proposal.hypers["rate"] for trial in read_history(RunFolder(falling.folder), "random-annealed", 0).trials) < 0.5
+    )
+    again = rl_pbt.tune("table", {}, table=str(other), methods=[f"replay:{falling.folder}"], out=tmp_path / "b", **settings)
+    assert RunFolder(again.folder).status == "finished"
+
+
+def test_a_table_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(TOY.parent)
+    begun = open_run({**whole(methods=["pbt"], population=2), "table": TOY.name}, out=tmp_path / "run")
+    execute(prepare(begun, workers=1), command="test")
+    monkeypatch.chdir(tmp_path)
+    assert rl_pbt.load(tmp_path / "run").winner("pbt", 0) is not None
+    rl_pbt.tune("table", {}, table=str(TOY), methods=["pbt"], population=2, out=tmp_path / "run", workers=1, quiet=True)
 
 
 SPOILT: dict[str, Any] = {
