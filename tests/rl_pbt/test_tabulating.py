@@ -188,6 +188,18 @@ def test_hpo_rl_bench_files_that_cannot_be_used(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
+def test_names_of_files_from_elsewhere_do_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (source := tmp_path / "sent").mkdir()
+    write_hpo_rl_bench(source)
+    for path in list(source.iterdir()):
+        path.rename(source / path.name.replace("CartPole-v1", "\x1b[2JCart\u202ePole" + "e" * 100))
+    with pytest.raises(SystemExit) as ended:
+        main(["table", str(source), "--out", str(tmp_path / "table.json")])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and "A2C on ?[2JCart?Pole" in told
+    assert all(line.isprintable() for line in told.splitlines())
+
+
 def test_a_training_of_hpo_rl_bench_that_gave_no_number_has_failed(tmp_path: Path) -> None:
     write_hpo_rl_bench(tmp_path)
     path = sorted(tmp_path.iterdir())[0]
