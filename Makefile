@@ -65,7 +65,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 
 # The space of the tables of Acrobot, wide enough that most of its points fail; and what a run of it is judged by.
 ACROBOT := --env Acrobot-v1 --search learning_rate=log:1e-5:1e-1 entropy_cost=log:1e-4:1e-1 discount=horizon:0.9:0.999 --frames 100k --interval 5k --eval-episodes 4 --anytime-tests 0
-tables: ## Record the table of learning curves that methods are tested on, and check it: a quarter of an hour
+tables: ## Record the table of learning curves that methods are tested on, and check it: about five CPU minutes
 	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods grid --population 30 --grid-points learning_rate=5 entropy_cost=2 discount=3 --seeds 0 1 2 --test-episodes 8 --out results/acrobot-table/grid
 	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods explore-only --resample-probability 1 --population 8 --seeds 10 --test-episodes 8 --out results/acrobot-table/changing
 	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods pbt random --resample-probability 0.25 --population 16 --seeds 20 21 --out results/acrobot-table/pbt

@@ -37,8 +37,7 @@ from rl_pbt.text import table, value_text
 
 POPULATIONS = (4, 8, 16, 32)  # that PBT and random search are compared with
 MAIN_POPULATION = 8  # that all methods are compared with
-# All but replays, and grid search: 8 members are no grid of three ranges that anybody would search.
-METHODS_AT_ONCE = [name for name, entry in METHODS.items() if not entry.replays and name != "grid"]
+METHODS_AT_ONCE = [name for name, entry in METHODS.items() if entry.compared]
 KEPT = ("manifest.json", "summary.json", "ledger.jsonl.gz")  # of a run that is trimmed
 
 

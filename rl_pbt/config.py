@@ -30,7 +30,9 @@ class RunConfig:
     run that has begun. Raises BadSetting for what cannot be.
     """
 
-    task: str = option(help="what is trained: quadratic, module:Class of your own, or command, followed by -- and a program")
+    task: str = option(
+        help="what is trained: quadratic, module:Class of your own, table, or command, followed by -- and a program"
+    )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
     population: int = option(help="members of the population")

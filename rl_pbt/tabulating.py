@@ -23,7 +23,7 @@ from rl_pbt.store.history import History
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type, words_of
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.recorded import Curve, Header, Switches, Table, in_digits, reached_by_all
 
 GRID = "grid"
@@ -169,7 +169,7 @@ def checked(table: Table, steps: Sequence[Step]) -> Table:
     changed, steady = [step for step in steps if step.changed], [step for step in steps if not step.changed]
     if not changed:
         raise UserError("no hyperparameter changed in the runs that are to check the table: use a run of pbt, or of explore-only")
-    curves = Curves(table)
+    curves = TableCurves(table)
     found = Switches(
         checked=len(changed),
         error=in_digits(error_of(curves, changed)),
@@ -180,7 +180,7 @@ def checked(table: Table, steps: Sequence[Step]) -> Table:
     return replace(table, header=replace(table.header, switches=found))
 
 
-def error_of(curves: Curves, steps: Sequence[Step]) -> float:
+def error_of(curves: TableCurves, steps: Sequence[Step]) -> float:
     """Root mean square difference of the score after each step from what the model makes of the one before it."""
     foretold = (curves.foretold(step.hypers, score=step.before, near=step.age, units=step.units) for step in steps)
     return _root_mean_square([found - step.after for found, step in zip(foretold, steps, strict=True)])

@@ -15,13 +15,17 @@ from statistics import fmean
 
 import pytest
 
+import rl_pbt
 from rl_pbt.cli import comparing, exporting, playing, reporting
 from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
+from rl_pbt.config import RunConfig
+from rl_pbt.options import fields_of
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import difference_of
 from rl_pbt.store.history import standings
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -109,6 +113,18 @@ def test_readme_mentions_only_flags_that_exist(parser: argparse.ArgumentParser) 
 def test_the_page_of_options_is_what_help_says() -> None:
     page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
     assert page == options_page(), "make it again: python -m rl_pbt.cli.options_page > docs/options.md"
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    missing = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md" and f"({page.name})" not in index]
+    assert missing == []
+
+
+def test_the_tasks_that_are_chosen_by_name_are_named_where_people_look() -> None:
+    chosen = [name for name in TASKS if name not in (*AGENTS_ON_ENVIRONMENTS, "own")]
+    assert [name for name in chosen if not re.search(rf"\b{name}\b", fields_of(RunConfig)["task"].metadata["help"])] == []
+    assert '"table"' in (rl_pbt.tune.__doc__ or "")
 
 
 def test_the_training_of_the_readme_runs(tmp_path: Path) -> None:

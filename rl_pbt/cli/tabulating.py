@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.cli.parser import Parser, in_flags
-from rl_pbt.errors import BadSetting, exit_status
+from rl_pbt.errors import BadSetting, exit_status, plain_text
 from rl_pbt.store.files import write_durably
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import counted, score_text, shown
@@ -56,7 +56,8 @@ def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
         table = read_folder(source)
     write_durably(out, table.to_bytes())
     header = table.header
-    print(f"{header.title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
+    title = plain_text(header.title)  # names of files may be somebody else's
+    print(f"{title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
     if (found := header.switches) is not None:
         unmoved = f"foretelling no change: {score_text(found.unmoved)}"
         print(f"a change is foretold to {score_text(found.error)} ({found.checked:,} checked; {unmoved})")

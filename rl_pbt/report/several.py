@@ -27,9 +27,10 @@ from rl_pbt.tasks.base import Words
 LONGEST_NAME = 40  # characters of a run's name
 MOST_DEEP = 3  # folders below a suite that its runs may lie in
 # What of the configuration must be equal for the same seed to mean the same initial members and the same test.
-OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "test_episodes", "task_options")
+OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "test_episodes")
 # Settings of a task that say what a score is a score of; those of the agent alone may differ.
-OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score")
+OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score", "digest")
+OF_PLACES = ("table",)  # where a file lies, of which a digest is among the settings
 OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
 
@@ -240,7 +241,11 @@ def _refusal(first: Column, second: Column) -> str | None:
 def are_paired(first: Column, second: Column) -> bool:
     """Whether the same seed means the same initial members and the same test of both."""
     one, two = first.evidence.config, second.evidence.config
-    return all(getattr(one, name) == getattr(two, name) for name in OF_SEEDS)
+    return all(getattr(one, name) == getattr(two, name) for name in OF_SEEDS) and _of_training(one) == _of_training(two)
+
+
+def _of_training(config: RunConfig) -> dict[str, JSON]:
+    return {name: value for name, value in config.task_options.items() if name not in OF_PLACES}
 
 
 def _samples(first: Column, second: Column) -> Samples:

@@ -37,8 +37,8 @@ class Entry(Generic[Options]):
 
     `kind` is the heading of that line. Names of options are one list shared by all methods: where two have the same, it means the
     same. A `sequential` method has one proposal underway at a time. One that `replays` needs a finished run and is chosen by
-    `replay:RUN`. One that `extends` can continue with a larger budget when it has ended; others have made choices for the whole
-    budget.
+    `replay:RUN`. One that is `compared` stands beside the others in benchmarks of methods. One that `extends` can continue with a
+    larger budget when it has ended; others have made choices for the whole budget.
     """
 
     make: Callable[[Problem, Options], Method]
@@ -48,6 +48,7 @@ class Entry(Generic[Options]):
     kind: str = "other methods"
     sequential: bool = False
     replays: bool = False
+    compared: bool = True
     extends: bool = False
 
 
@@ -59,6 +60,7 @@ def _replay(name: str, description: str) -> Entry[ReplayOptions]:
         description=description,
         reference=f"{JADERBERG}, sec. 5",
         kind="replays of a finished run",
+        compared=False,
     )
 
 
@@ -172,6 +174,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="grid search: every combination of a few points of each range, a member each; 'rl-pbt table' reads it",
         reference="the rival of Bergstra & Bengio 2012",
         kind=WITHOUT,
+        compared=False,  # so many members are no grid of three ranges that anybody would search
         extends=True,
     ),
     "hand-tuned": Entry(

@@ -14,7 +14,7 @@ import rl_pbt
 from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
 from rl_pbt.tabulating import table_of
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.hpo_rl_bench import read_folder
 from rl_pbt.tasks.table.recorded import read_table
 
@@ -168,7 +168,7 @@ def test_hpo_rl_bench_files_are_read(tmp_path: Path) -> None:
     header = table.header
     assert (header.title, header.points, header.seeds, header.units) == ("A2C on CartPole-v1", 4, (0, 1), 40_000)
     assert header.search == {"learning_rate": "log:0.001:0.01", "gamma": "choice:0.9:1"} and header.start == 10.9
-    curves = Curves(table)
+    curves = TableCurves(table)
     for rate, lr in ((1e-3, -3), (1e-2, -2)):
         curve = curves.curve(curves.place({"learning_rate": rate, "gamma": 1.0}), 1)
         assert [curve.score(units) for units in (10_000, 20_000, 40_000)] == [10 * place * (4 + lr) + 2 for place in (1, 2, 4)]
@@ -186,6 +186,18 @@ def test_hpo_rl_bench_files_that_cannot_be_used(tmp_path: Path) -> None:
     sorted(tmp_path.iterdir())[0].unlink()
     with pytest.raises(UserError, match="curves must be one for each point of the grid and each seed"):
         read_folder(tmp_path)
+
+
+def test_names_of_files_from_elsewhere_do_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (source := tmp_path / "sent").mkdir()
+    write_hpo_rl_bench(source)
+    for path in list(source.iterdir()):
+        path.rename(source / path.name.replace("CartPole-v1", "\x1b[2JCart\u202ePole" + "e" * 100))
+    with pytest.raises(SystemExit) as ended:
+        main(["table", str(source), "--out", str(tmp_path / "table.json")])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and "A2C on ?[2JCart?Pole" in told
+    assert all(line.isprintable() for line in told.splitlines())
 
 
 def test_a_training_of_hpo_rl_bench_that_gave_no_number_has_failed(tmp_path: Path) -> None:

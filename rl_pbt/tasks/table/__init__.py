@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -14,10 +14,11 @@ from typing import Any, final
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.space import Choice, Space
+from rl_pbt.records import Hyper
+from rl_pbt.space import Choice, Dimension, Space
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.completing import completed
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import TableTask
 from rl_pbt.tasks.table.recorded import Header, read_table
 from rl_pbt.text import score_text
@@ -28,9 +29,12 @@ TEST_EPISODES = 64  # they cost nothing
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:
-    """`header` is the table's, so that a report need not open it; `digest` is of its file, so that a resumed run has the same."""
+    """`header` is the table's, so that a report need not open it; `digest` is of its file, so that a resumed run has the same.
 
-    table: str = option(help="file of recorded learning curves that members follow, which `rl-pbt table` wrote")
+    Wherever the file lies, it is the same training: for that, its `digest` counts.
+    """
+
+    table: str = option(help="file of recorded learning curves that members follow, which `rl-pbt table` wrote", trains=False)
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
     header: Settings = option(help="what the table is of", flag=False)
     digest: str = option(help="fingerprint of the table's file", flag=False)
@@ -53,9 +57,14 @@ class TableType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """The search space is the hull of the grid, or a part of it; the budget is what all curves reach. Raises UserError."""
+        """The search space is the hull of the grid, or a part of it; the budget is what all curves reach. Raises UserError.
+
+        Numbers of a run that has begun may lie below the hull, as those of a schedule that is annealed do.
+        """
+        if "table" in given:
+            given = {**given, "table": str(Path(given["table"]).absolute())}
         whole = completed(given, recorded, None if recorded else _defaults(given))
-        _check(whole, header_of(whole))
+        _check(whole, header_of(whole), begun=recorded is not None)
         return whole
 
     def words(self, options: Settings) -> Words:
@@ -103,7 +112,7 @@ class TableType:
         if digest != config.task_options["digest"]:
             raise UserError(f"{config.task_options['table']} is not the table that this run began with: restore it from a copy")
         held = {name: value for name, value in config.hypers.items() if name in table.header.search}
-        return TableTask(curves=Curves(table), eval_episodes=config.task_options["eval_episodes"], hypers=held)
+        return TableTask(curves=TableCurves(table), eval_episodes=config.task_options["eval_episodes"], hypers=held)
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
         header = header_of(config.task_options)
@@ -122,7 +131,7 @@ def _defaults(given: Settings) -> dict[str, Any]:
     header = table.header
     return {
         "search": dict(header.search),
-        "hypers": dict(header.hypers),
+        "hypers": _on(header),
         "budget": header.units,
         "interval": min(header.interval, given.get("budget", header.units)),
         "eval_episodes": header.episodes,
@@ -132,7 +141,13 @@ def _defaults(given: Settings) -> dict[str, Any]:
     }
 
 
-def _check(whole: Settings, header: Header) -> None:
+def _on(header: Header) -> dict[str, Hyper]:
+    """Its hyperparameters, but for those that hand tuning found beside the grid: there are no curves of them."""
+    known = header.space.dimensions
+    return {name: value for name, value in header.hypers.items() if name not in known or _covers(known[name], [value])}
+
+
+def _check(whole: Settings, header: Header, *, begun: bool) -> None:
     """Raises BadSetting for what the table says nothing about."""
     if whole["budget"] > header.units:
         raise BadSetting("budget", f"must be {header.units} or less, which all curves reach, but is {whole['budget']}")
@@ -140,22 +155,28 @@ def _check(whole: Settings, header: Header) -> None:
     for name, dimension in Space.parse({name: str(text) for name, text in whole["search"].items()}).dimensions.items():
         if name not in known:
             raise BadSetting("search", f"cannot use {name}: the table has curves for {', '.join(known)}")
-        hull = known[name].extremes
-        inside = set(dimension.extremes) <= set(hull) if isinstance(known[name], Choice) else _between(dimension.extremes, hull)
-        if not inside:
+        between = isinstance(known[name], Choice) and not isinstance(
+            dimension, Choice
+        )  # two choices, and of those there is nothing
+        if between or not _covers(known[name], dimension.extremes):
             raise BadSetting("search", f"cannot use {whole['search'][name]} for {name}: the table has {header.search[name]}")
     for name, value in whole["hypers"].items():
         if name not in known and header.hypers.get(name) != value:
             raise BadSetting("hypers", f"cannot set {name}: the table has curves for {', '.join(known)}")
+        if name in known and not _covers(known[name], [value], anywhere=begun):
+            raise BadSetting("hypers", f"cannot use {value} for {name}: the table has {header.search[name]}")
     for name in known:
         if name not in whole["search"] and name not in whole["hypers"]:
             raise BadSetting("hypers", f"must have a value of {name}, which is not searched")
 
 
-def _between(values: tuple[object, ...], hull: tuple[object, ...]) -> bool:
-    numbers = [value for value in (*values, *hull) if isinstance(value, int | float)]
-    low, high = numbers[-2:]
-    return len(numbers) == len(values) + 2 and all(low <= value <= high for value in numbers)
+def _covers(hull: Dimension, values: Sequence[Hyper], *, anywhere: bool = False) -> bool:
+    """Whether all are choices of it, or are numbers between its bounds or, `anywhere`, beside them."""
+    if isinstance(hull, Choice):
+        return set(values) <= set(hull.choices)
+    low, high = hull.bounds
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return len(numbers) == len(values) and (anywhere or all(low <= value <= high for value in numbers))
 
 
 def _switches_in_words(header: Header, words: Words) -> str:

@@ -69,29 +69,29 @@ class LearningCurve:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Position:
     """Where a member stands: `units` along its curve, and what its score is `above` that."""
 
     units: float = 0.0
     above: float = 0.0
 
-    def after(self, units: int) -> Standing:
+    def after(self, units: int) -> Position:
         """When it has trained for so many units more."""
-        return Standing(units=self.units + units, above=self.above)
+        return Position(units=self.units + units, above=self.above)
 
     def score(self, curve: LearningCurve) -> float:
         """Its true mean score on its curve."""
         return curve.score(self.units) + self.above
 
 
-def switched(curve: LearningCurve, score: float, near: float) -> Standing:
+def switched(curve: LearningCurve, score: float, near: float) -> Position:
     """On another curve, with the score that there was at `near` units of the one before."""
     units = curve.place_of(score, near)
-    return Standing(units=units, above=score - curve.score(units))
+    return Position(units=units, above=score - curve.score(units))
 
 
 @final
-class Curves:
+class TableCurves:
     """The curves of a table as functions of hyperparameters and seed."""
 
     def __init__(self, table: Table) -> None:
@@ -135,8 +135,8 @@ class Curves:
         scores = []
         for seed in self.header.seeds:
             curve = self.curve(place, seed)
-            standing = switched(curve, score, near).after(units)
-            scores.append(standing.score(curve))
+            position = switched(curve, score, near).after(units)
+            scores.append(position.score(curve))
         return float(np.mean(scores))
 
     def _corners(self, place: tuple[float, ...]) -> Iterator[tuple[tuple[float, ...], float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -14,7 +14,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, is_score
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
-from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing, switched
+from rl_pbt.tasks.table.curves import LearningCurve, Position, TableCurves, switched
 
 FAILED = "failed, as the recorded training did"
 
@@ -30,7 +30,7 @@ class Member:
     member: int
     seed: int
     place: tuple[float, ...]
-    standing: Standing
+    position: Position
     score: float
     sd: float
     cost: float
@@ -40,7 +40,7 @@ class Member:
         return {
             "whose": np.array([self.member, self.seed], dtype=np.int64),
             "place": np.array(self.place),
-            "standing": np.array([self.standing.units, self.standing.above]),
+            "position": np.array([self.position.units, self.position.above]),
             "score": np.array([self.score]),
             "noise": np.array([self.sd, self.cost]),
         }
@@ -51,7 +51,7 @@ class Member:
 class TableTask:
     """The curves, judged on so many episodes; `hypers` are the values of those that are not searched."""
 
-    curves: Curves
+    curves: TableCurves
     eval_episodes: int
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
 
@@ -81,10 +81,10 @@ class TableTask:
             advance(0, proposal.id)
             member, curve = self._trained(proposal, job)
             advance(proposal.units, proposal.id)
-            failed = proposal.trains and member.standing.units > curve.ends
+            failed = proposal.trains and member.position.units > curve.ends
             if proposal.trains and not failed:
                 states[proposal.id] = member.state()
-            results.append(_result(proposal, member, age, None if failed else self._judged(proposal, member, job.root_seed)))
+            results.append(_failed(proposal, age) if failed else self._result(proposal, member, age, job.root_seed))
         job.checkpoints.save_together(states)
         return results
 
@@ -118,20 +118,20 @@ class TableTask:
         seed = self._luck(proposal, job.root_seed) if parent is None or parent.member != proposal.member else parent.seed
         curve = self.curves.curve(place, seed)
         if parent is None:
-            standing = Standing()
+            position = Position()
         elif (place, seed) == (parent.place, parent.seed):
-            standing = parent.standing
+            position = parent.position
         else:
-            standing = switched(curve, parent.score, parent.standing.units)
+            position = switched(curve, parent.score, parent.position.units)
         if proposal.trains:
-            standing = standing.after(proposal.units)
-        units = standing.units
+            position = position.after(proposal.units)
+        units = position.units
         return Member(
             member=proposal.member,
             seed=seed,
             place=place,
-            standing=standing,
-            score=standing.score(curve),
+            position=position,
+            score=position.score(curve),
             sd=curve.spread(units),
             cost=curve.cost(units),
         ), curve
@@ -149,6 +149,23 @@ class TableTask:
             raise UserError(f"the checkpoint of proposal {proposal} is not of this table: restore it from a copy")
         return member
 
+    def _result(self, proposal: Proposal, member: Member, age: int, root_seed: int) -> Result:
+        """Of a member whose training did not fail: without a fitness where nobody needs to know, unless to find out is free."""
+        trained = Result(
+            proposal=proposal.id,
+            fitness=None,
+            cost=Cost(train_units=proposal.units),
+            metrics={"table/true_score": member.score},
+            lineage_units=age + proposal.units,
+        )
+        if not (proposal.judges or self.free_evaluation):
+            return replace(trained, foreseen_units=round(member.cost * self.eval_episodes))
+        scores = self._judged(proposal, member, root_seed)
+        if not all(map(is_score, scores)):
+            return _failed(proposal, age)
+        cost = trained.cost + Cost(eval_units=round(member.cost * len(scores)))
+        return replace(trained, fitness=sum(scores) / len(scores), returns=scores, cost=cost)
+
     def _judged(self, proposal: Proposal, member: Member, root_seed: int) -> tuple[float, ...]:
         """Scores of an evaluation."""
         rng = seeds.rng(root_seed, purpose="table/evaluation", member=proposal.member, generation=proposal.generation)
@@ -156,19 +173,10 @@ class TableTask:
         return tuple(scores.tolist())
 
 
-def _result(proposal: Proposal, member: Member, age: int, scores: tuple[float, ...] | None) -> Result:
-    """Without scores, that of a failure."""
-    trained = Cost(train_units=proposal.units, updates=proposal.units)
-    if scores is None or not all(map(is_score, scores)):
-        return Result(proposal=proposal.id, fitness=None, failure=FAILED, cost=trained, lineage_units=age + proposal.units)
-    return Result(
-        proposal=proposal.id,
-        fitness=sum(scores) / len(scores),
-        returns=scores,
-        cost=trained + Cost(eval_units=round(member.cost * len(scores))),
-        metrics={"table/true_score": member.score},
-        lineage_units=age + proposal.units,
-    )
+def _failed(proposal: Proposal, age: int) -> Result:
+    """It has trained for the interval, as the recorded training had."""
+    cost = Cost(train_units=proposal.units)
+    return Result(proposal=proposal.id, fitness=None, failure=FAILED, cost=cost, lineage_units=age + proposal.units)
 
 
 def _member(checkpoints: Checkpoints, proposal: int) -> Member:
@@ -176,14 +184,14 @@ def _member(checkpoints: Checkpoints, proposal: int) -> Member:
     state = checkpoints.load(proposal)
     try:
         (member, seed), (units, above), (score,), (sd, cost) = (
-            state[name].tolist() for name in ("whose", "standing", "score", "noise")
+            state[name].tolist() for name in ("whose", "position", "score", "noise")
         )
         place = tuple(map(float, state["place"].tolist()))
         if not all(map(np.isfinite, (units, above, score, sd, cost, *place))):
             raise ValueError("a number is not finite")
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"the checkpoint of proposal {proposal} is not of a table ({error}): restore it from a copy") from None
-    standing = Standing(units=float(units), above=float(above))
+    position = Position(units=float(units), above=float(above))
     return Member(
-        member=int(member), seed=int(seed), place=place, standing=standing, score=float(score), sd=float(sd), cost=float(cost)
+        member=int(member), seed=int(seed), place=place, position=position, score=float(score), sd=float(sd), cost=float(cost)
     )

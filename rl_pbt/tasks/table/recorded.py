@@ -177,11 +177,3 @@ def read_table(path: Path) -> tuple[Table, str]:
         raise UserError(f"{path} is not a table that can be used: {error}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None
-
-
-def common(curves: Sequence[Curve]) -> int:
-    """The units that all curves reach that did not fail. Raises UserError where there is none."""
-    reached = [curve.units[-1] for curve in curves if not curve.failed and curve.units]
-    if not reached:
-        raise UserError("no training came to its end: there is nothing to make a table of")
-    return min(reached)

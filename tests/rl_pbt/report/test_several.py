@@ -23,7 +23,8 @@ from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_p_value
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.store.history import standings
 from rl_pbt.store.run import RunFolder
-from tests.rl_pbt.report.test_report import make_run
+from tests.rl_pbt.report.test_report import BUDGET, SEARCH, make_run
+from tests.rl_pbt.tasks.table.toy import toy_table
 
 
 def configured(run: RunFolder, **fields: Any) -> RunFolder:
@@ -85,6 +86,19 @@ def test_other_seeds_or_members_are_not_paired(made: Path, tmp_path: Path, field
     assert pair.difference.value == pytest.approx(np.mean(np.mean(first, 1)) - np.mean(np.mean(second, 1)))
     page = write_page([group], tmp_path / "page").read_text()
     assert "Not paired" in page and "Settings in which these runs differ" in page and next(iter(fields)) in page
+
+
+def test_runs_are_on_the_same_table_wherever_its_file_lies(tmp_path: Path) -> None:
+    header = replace(toy_table().header, search=SEARCH, units=BUDGET).to_json()
+
+    def run(name: str, method: str, path: str, digest: str) -> Path:
+        options = {"table": path, "digest": digest, "header": header, "eval_episodes": 2}
+        return make_run(tmp_path / name, methods=(method,), seeds=6, task={"task": "table", "task_options": options}).folder
+
+    ours, moved = run("ours", "pbt", "/here/table.json", "a" * 32), run("moved", "random", "/there/table.json", "a" * 32)
+    assert only(compare([ours, moved])).pairs[0].paired
+    with pytest.raises(UserError, match=r"are not scored alike \(digest: a{32}, not b{32}\)"):
+        compare([ours, run("other", "random", "/here/table.json", "b" * 32)])
 
 
 def test_all_that_is_claimed_together_is_corrected_together(made: Path, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rl_pbt.tasks.table.curves import Curves, LearningCurve, Standing, switched
+from rl_pbt.tasks.table.curves import LearningCurve, Position, TableCurves, switched
 from rl_pbt.tasks.table.recorded import Curve
 from tests.rl_pbt.tasks.table.toy import RATES, SD, SEEDS, SPEEDS, UNITS, score, toy_table
 
-CURVES = Curves(toy_table())
+CURVES = TableCurves(toy_table())
 
 
-def curve_at(rate: float, speed: float, seed: int, curves: Curves = CURVES) -> LearningCurve:
+def curve_at(rate: float, speed: float, seed: int, curves: TableCurves = CURVES) -> LearningCurve:
     return curves.curve(curves.place({"rate": rate, "speed": speed}), seed)
 
 
@@ -48,7 +48,7 @@ def test_outside_the_grid_it_is_that_of_the_bound_and_beyond_its_end_it_stays() 
 
 def test_choices_are_not_interpolated() -> None:
     table = toy_table(search={"rate": "choice:0:0.5:1", "speed": "linear:0:1"}, hypers={})
-    curves = Curves(table)
+    curves = TableCurves(table)
     assert curve_at(0.5, 0.5, 1, curves).score(40) == pytest.approx(score(0.5, 0.5, 1, 40))
     assert {curve_at(rate, 0.0, 1, curves).score(40) for rate in RATES} == {score(rate, 0.0, 1, 40) for rate in RATES}
 
@@ -68,9 +68,9 @@ def test_a_switch_keeps_the_score_and_a_switch_to_the_same_curve_changes_nothing
     for _ in range(200):
         curve = learning_curve(*rng.normal(size=8).cumsum())
         units, found = float(rng.uniform(0, 70)), float(rng.normal(scale=4))
-        standing = switched(curve, found, units)
-        assert standing.score(curve) == pytest.approx(found)
-        assert standing.above == 0 or not curve.mean.min() <= found <= curve.mean.max() or abs(standing.above) < 1e-9
+        position = switched(curve, found, units)
+        assert position.score(curve) == pytest.approx(found)
+        assert position.above == 0 or not curve.mean.min() <= found <= curve.mean.max() or abs(position.above) < 1e-9
         same = switched(curve, curve.score(units), units)
         assert same.units == pytest.approx(units) and same.above == pytest.approx(0, abs=1e-9)
 
@@ -78,17 +78,17 @@ def test_a_switch_keeps_the_score_and_a_switch_to_the_same_curve_changes_nothing
 def test_a_switch_continues_on_the_other_curve() -> None:
     """Skill 5 after 40 units of a slow training is that after 20 of one twice as fast, from where it goes on twice as fast."""
     slow, fast = curve_at(0.5, 0.0, 0), curve_at(1.0, 0.0, 0)
-    standing = switched(fast, slow.score(40), 40)
-    assert standing.units == pytest.approx(20)
-    later = standing.after(30)
+    position = switched(fast, slow.score(40), 40)
+    assert position.units == pytest.approx(20)
+    later = position.after(30)
     assert later.score(fast) == pytest.approx(score(1.0, 0.0, 0, 50))
 
 
 def test_what_no_curve_explains_stays() -> None:
     idle = curve_at(0.0, 0.0, 0)
-    standing = switched(idle, 8.0, 30)
-    assert standing.above == 8.0 and standing.after(20) == Standing(units=standing.units + 20, above=8.0)
-    assert standing.after(20).score(idle) == 8.0
+    position = switched(idle, 8.0, 30)
+    assert position.above == 8.0 and position.after(20) == Position(units=position.units + 20, above=8.0)
+    assert position.after(20).score(idle) == 8.0
 
 
 def test_foretelling_is_the_mean_over_the_seeds() -> None:
@@ -100,8 +100,8 @@ def test_foretelling_is_the_mean_over_the_seeds() -> None:
 def test_a_training_that_failed_has_an_end() -> None:
     table = toy_table()
     broken = replace(table.curves[-1], failed=True, units=(10, 20), mean=(1.0, 2.0), sd=(0.0, 0.0), eval_units=(1, 1))
-    curves = Curves(replace(table, curves=(*table.curves[:-1], broken)))
+    curves = TableCurves(replace(table, curves=(*table.curves[:-1], broken)))
     assert curve_at(1.0, 1.0, SEEDS[-1], curves).ends == 20 and curve_at(0.8, 0.9, SEEDS[-1], curves).ends == 20
     assert math.isinf(curve_at(0.6, 0.9, SEEDS[-1], curves).ends) and math.isinf(curve_at(1.0, 1.0, 2, curves).ends)
     at_once = Curve(hypers=broken.hypers, seed=SEEDS[-1], units=(), mean=(), sd=(), eval_units=(), failed=True)
-    assert curve_at(1.0, 1.0, SEEDS[-1], Curves(replace(table, curves=(*table.curves[:-1], at_once)))).ends == 0
+    assert curve_at(1.0, 1.0, SEEDS[-1], TableCurves(replace(table, curves=(*table.curves[:-1], at_once)))).ends == 0

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import rl_pbt
 from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
-from rl_pbt.making import configure, make_task
+from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.opening import open_run
 from rl_pbt.options import built
 from rl_pbt.records import Proposal
@@ -24,7 +25,7 @@ from rl_pbt.running import execute, prepare
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.table.curves import Curves
+from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import FAILED, TableTask
 from rl_pbt.tasks.table.recorded import Curve, Switches, Table, read_table
 from tests.rl_pbt.tasks.table.searches import Memory
@@ -52,23 +53,23 @@ def test_the_committed_toy_is_what_its_script_writes() -> None:
 
 
 def test_constant_hyperparameters_follow_one_recorded_training_and_are_charged_as_it_was() -> None:
-    results = trained(TableTask(curves=Curves(toy_table()), eval_episodes=4), Memory(), intervals=len(UNITS))
+    results = trained(TableTask(curves=TableCurves(toy_table()), eval_episodes=4), Memory(), intervals=len(UNITS))
     found = [result.metrics["table/true_score"] for result in results]
     assert found in [[score(1.0, 0.0, seed, units) for units in UNITS] for seed in SEEDS]
-    assert [result.cost.train_units for result in results] == [10] * len(UNITS)
+    assert [(result.cost.train_units, result.cost.updates) for result in results] == [(10, 0)] * len(UNITS)  # none is trained
     assert {result.cost.eval_units for result in results} == {EVAL_UNITS * 4 // EPISODES}
     assert [result.lineage_units for result in results] == list(UNITS)
 
 
 def test_members_have_the_luck_of_different_trainings() -> None:
-    task = TableTask(curves=Curves(toy_table()), eval_episodes=1)
+    task = TableTask(curves=TableCurves(toy_table()), eval_episodes=1)
     ends = [trained(task, Memory(), member=member, intervals=1)[0].metrics["table/true_score"] for member in range(200)]
     shares = [ends.count(score(1.0, 0.0, seed, 10)) / 200 for seed in SEEDS]
     assert sum(shares) == 1 and min(shares) > 0.1  # 0.2 each, with a standard error of 0.03
 
 
 def test_evaluations_and_tests_have_the_recorded_mean_and_spread() -> None:
-    task, memory = TableTask(curves=Curves(toy_table()), eval_episodes=4000), Memory()
+    task, memory = TableTask(curves=TableCurves(toy_table()), eval_episodes=4000), Memory()
     (result,) = trained(task, memory, intervals=1)
     test = task.test(FinalTestJob(proposal=0, episodes=range(4000), root_seed=5, checkpoints=memory)).returns
     for scores in (result.returns, test):
@@ -78,7 +79,7 @@ def test_evaluations_and_tests_have_the_recorded_mean_and_spread() -> None:
 
 
 def test_a_test_is_the_same_however_it_is_cut() -> None:
-    task, memory = TableTask(curves=Curves(toy_table()), eval_episodes=1), Memory()
+    task, memory = TableTask(curves=TableCurves(toy_table()), eval_episodes=1), Memory()
     trained(task, memory, intervals=1)
     whole, first, rest = (
         task.test(FinalTestJob(proposal=0, episodes=episodes, root_seed=5, checkpoints=memory)).returns
@@ -95,10 +96,24 @@ def test_where_the_recorded_training_failed_a_member_fails() -> None:
         else one
         for one in table.curves
     )
-    task, memory = TableTask(curves=Curves(Table(header=table.header, curves=curves)), eval_episodes=1), Memory()
+    task, memory = TableTask(curves=TableCurves(Table(header=table.header, curves=curves)), eval_episodes=1), Memory()
     first, second = trained(task, memory, intervals=2)
     assert first.failure is None and (second.failure, second.cost.train_units) == (FAILED, 10)
     assert 1 not in memory.states
+
+
+def test_of_whom_nobody_needs_to_know_only_what_is_free_is_told() -> None:
+    """And a training that failed is known to have failed."""
+    table = toy_table()
+    for one in trained(TableTask(curves=TableCurves(table), eval_episodes=4), Memory(), episodes=0):
+        assert (one.fitness, one.failure, one.cost.units) == (None, None, 10) and one.foreseen_units == EVAL_UNITS * 4 // EPISODES
+    free = Table(header=table.header, curves=tuple(replace(one, eval_units=(0,) * len(UNITS)) for one in table.curves))
+    assert all(
+        one.fitness is not None for one in trained(TableTask(curves=TableCurves(free), eval_episodes=4), Memory(), episodes=0)
+    )
+    failed = Table(header=table.header, curves=tuple(replace(one, failed=True) for one in table.curves))
+    last = trained(TableTask(curves=TableCurves(failed), eval_episodes=4), Memory(), episodes=0, intervals=len(UNITS) + 1)[-1]
+    assert (last.failure, last.foreseen_units) == (FAILED, 0)
 
 
 def whole(**settings: Any) -> dict[str, Any]:
@@ -115,12 +130,24 @@ def test_a_run_has_the_space_the_budget_and_the_words_of_its_table() -> None:
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no table": ({"table": None}, r"^table is missing"),
-    "absent": ({"table": "none.json"}, r"^cannot read none\.json"),
+    "absent": ({"table": "none.json"}, r"^cannot read .*none\.json"),
     "longer": ({"budget": 101}, r"^budget must be 100 or less, which all curves reach, but is 101$"),
     "wider": ({"search": {"rate": "linear:0:2"}}, r"^search cannot use linear:0:2 for rate: the table has linear:0:1$"),
     "unknown": ({"search": {"width": "int:1:8"}}, r"^search cannot use width: the table has curves for rate, speed$"),
     "held elsewhere": ({"hypers": {"depth": 4}}, r"^hypers cannot set depth"),
     "words": ({"search": {"rate": "choice:a:b"}}, r"^search cannot use choice:a:b for rate"),
+    "truths": ({"search": {"rate": "choice:true:false"}}, r"^search cannot use choice:true:false for rate"),
+    "found beside": ({"hypers": {"rate": 50.0}}, r"^hypers cannot use 50.0 for rate: the table has linear:0:1$"),
+    "held beside": ({"search": {"rate": -1}}, r"^hypers cannot use -1 for rate: the table has linear:0:1$"),
+    "a word": ({"hypers": {"rate": "fast"}}, r"^hypers cannot use fast for rate"),
+}
+OF_CHOICES: dict[str, tuple[dict[str, Any], str]] = {
+    "a range of choices": (
+        {"search": {"speed": "linear:0:1"}},
+        r"^search cannot use linear:0:1 for speed: the table has choice:0:1$",
+    ),
+    "another choice": ({"search": {"speed": "choice:0:2"}}, r"^search cannot use choice:0:2 for speed"),
+    "no choice": ({"hypers": {"speed": 0.5}}, r"^hypers cannot use 0.5 for speed: the table has choice:0:1$"),
 }
 
 
@@ -129,6 +156,50 @@ def test_what_a_table_says_nothing_about_is_refused(settings: dict[str, Any], sa
     given = {name: value for name, value in whole(**settings).items() if value is not None}
     with pytest.raises(UserError, match=says):
         configure(given)
+
+
+@pytest.mark.parametrize(("settings", "says"), OF_CHOICES.values(), ids=OF_CHOICES)
+def test_between_choices_there_is_nothing(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_bytes(toy_table(search={"rate": "linear:0:1", "speed": "choice:0:1"}).to_bytes())
+    configure(whole(table=str(path), search={"speed": "choice:1:0"}))
+    with pytest.raises(UserError, match=says):
+        configure(whole(table=str(path), **settings))
+
+
+def test_what_hand_tuning_found_beside_the_grid_is_left_to_the_user(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_bytes(toy_table(hypers={"rate": 50.0, "speed": 0.0}).to_bytes())
+    assert configure(whole(table=str(path))).hypers == {"speed": 0.0}
+    with pytest.raises(UserError, match=r"^hypers must have a value of each searched .* for hand-tuned: add rate$"):
+        make_method("hand-tuned", config := configure(whole(table=str(path))), 0, make_task(config, workers=1))
+
+
+def test_a_schedule_that_falls_below_the_ranges_is_replayed_on_another_copy_of_the_table(tmp_path: Path) -> None:
+    table = toy_table()
+    search = {"rate": "linear:0.5:1", "speed": "linear:0:1"}
+    upper = tuple(one for one in table.curves if one.hypers["rate"] != 0.0)
+    (tmp_path / "copies").mkdir()
+    for path in (one := tmp_path / "table.json", other := tmp_path / "copies" / "table.json"):
+        path.write_bytes(Table(header=replace(table.header, search=search, points=4), curves=upper).to_bytes())
+    settings: dict[str, Any] = {"population": 2, "workers": 1, "quiet": True}
+    falling = rl_pbt.tune(
+        "table", {}, table=str(one), methods=["random-annealed"], annealed="rate", out=tmp_path / "a", **settings
+    )
+    assert (
+        min(trial.proposal.hypers["rate"] for trial in read_history(RunFolder(falling.folder), "random-annealed", 0).trials) < 0.5
+    )
+    again = rl_pbt.tune("table", {}, table=str(other), methods=[f"replay:{falling.folder}"], out=tmp_path / "b", **settings)
+    assert RunFolder(again.folder).status == "finished"
+
+
+def test_a_table_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(TOY.parent)
+    begun = open_run({**whole(methods=["pbt"], population=2), "table": TOY.name}, out=tmp_path / "run")
+    execute(prepare(begun, workers=1), command="test")
+    monkeypatch.chdir(tmp_path)
+    assert rl_pbt.load(tmp_path / "run").winner("pbt", 0) is not None
+    rl_pbt.tune("table", {}, table=str(TOY), methods=["pbt"], population=2, out=tmp_path / "run", workers=1, quiet=True)
 
 
 SPOILT: dict[str, Any] = {
@@ -226,7 +297,7 @@ def test_a_checkpoint_of_something_else_is_refused(run: rl_pbt.Run) -> None:
 
 def trained_state() -> dict[str, Any]:
     memory = Memory()
-    trained(TableTask(curves=Curves(toy_table()), eval_episodes=1), memory, intervals=1)
+    trained(TableTask(curves=TableCurves(toy_table()), eval_episodes=1), memory, intervals=1)
     return dict(memory.states[0])
 
 
