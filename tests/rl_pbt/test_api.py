@@ -45,7 +45,7 @@ def test_a_winner_plays_in_an_environment_of_gymnasiums(run: rl_pbt.Run, determi
 
 def test_a_run_tells_its_schedule_and_its_verdict(run: rl_pbt.Run) -> None:
     found = rl_pbt.load(str(run.folder))
-    assert "seed" in found.verdict and found.summary.to_json() == run.summary.to_json()
+    assert "pbt" in found.verdict and found.summary.to_json() == run.summary.to_json()
     schedule = found.schedule("pbt", 1)
     assert [row["generation"] for row in schedule] == list(range(len(schedule))) and schedule[-1]["learning_rate"] > 0
     assert found.report() == run.folder / "summary.md"

@@ -170,8 +170,15 @@ def test_one_and_two_workers_write_the_same_ledger(finished: Path, tmp_path: Pat
 
 
 def test_methods_start_from_the_same_members(finished: Path) -> None:
-    first = [[e for e in ledger(finished, m) if e["event"] == "finished"][:2] for m in ("pbt", "random")]
-    assert first[0] == first[1]
+    """Of which only PBT needs to know how good they are."""
+    pbt, random = ([e["result"] for e in ledger(finished, m) if e["event"] == "finished"][:2] for m in ("pbt", "random"))
+    assert [one["digest"] for one in pbt] == [one["digest"] for one in random], "they have learned the same"
+    for ours, theirs in zip(pbt, random, strict=True):
+        learned = [
+            {name: value for name, value in one["metrics"].items() if not name.startswith("eval/")} for one in (ours, theirs)
+        ]
+        assert learned[0] == learned[1] and ours["cost"]["train_units"] == theirs["cost"]["train_units"]
+        assert ours["fitness"] is not None and theirs["fitness"] is None
 
 
 def test_a_finished_run_is_not_run_again_and_another_configuration_is_refused(

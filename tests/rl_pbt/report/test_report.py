@@ -330,8 +330,9 @@ def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_cavea
     assert line in " ".join((run.folder / "report.html").read_text().split())
     random_for = readable(random["train_units"])
     caveat = f"Methods that spent as much learned from different numbers of environment frames: {both}, random for {random_for}."
-    assert summary["caveats"] == [caveat]
-    assert not summarise(make_run(tmp_path / "cheap", eval_units=20))["caveats"]
+    assert caveat in summary["caveats"]
+    cheap = summarise(make_run(tmp_path / "cheap", eval_units=20))["caveats"]
+    assert not [one for one in cheap if "learned from different numbers" in one]
 
 
 def test_curves_of_a_method_that_is_judged_at_the_end_are_of_training_episodes_and_say_so(tmp_path: Path) -> None:
