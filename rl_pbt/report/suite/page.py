@@ -29,7 +29,7 @@ READING = (
     "Scores are put on the scale that the suite declares for each cell, by what counts as 0, as a random policy's score, and as "
     "1. The contrast above is the suite's one claim: it is of the mean over cells, paired by seed. A cell's own report is "
     "corrected for that cell alone. IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal "
-    "2021), with intervals that draw seeds anew in each cell: too narrow for few seeds, and silent about cells that are not in "
+    "2021), with intervals that resample seeds in each cell: too narrow for few seeds, and silent about cells that are not in "
     "the suite. Ranks are of each cell's mean over seeds; methods that a bar joins are not shown to differ (Friedman, Nemenyi, "
     "Demšar 2006), which few cells hardly can. The share of a budget is at most what is told: the best member is tested at a few "
     "places."

@@ -1,7 +1,7 @@
 """Normalised scores of all cells of a suite, and what is said of them: definitions of rliable and of Demšar.
 
 Scores of several environments are put on one scale, which the suite declares: 0 is a random policy's. One method's are an array
-[seed, cell]. Aggregates and their stratified bootstrap, which draws seeds anew in each cell, follow Agarwal et al. 2021 (arXiv
+[seed, cell]. Aggregates and their stratified bootstrap, which resamples seeds in each cell, follow Agarwal et al. 2021 (arXiv
 2108.13264): interquartile mean, optimality gap, performance profile, probability of improvement. Ranks, and how far apart they
 must be, follow Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets": a cell is a block, however many
 seeds it has. The contrast of two methods is paired by seed: of each seed the mean difference over all cells.

@@ -257,7 +257,7 @@ def test_what_judging_will_cost_is_foreseen_and_kept_back() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_where_judging_takes_all_that_is_left_nobody_trains_once_more(fails: bool) -> None:
-    """A member trains for 100 at least: of its 200 as many are left, 40 of them to judge it, 40 for the play-off."""
+    """A member trains for 100 at least: of its 200 as many are left, 40 of them to judge it, 40 for the final re-evaluation."""
     plan = Plan(population=6, budget_per_member=200, interval=200, quantum=100)
     method = METHODS["random"].make(Problem(space=SPACE, plan=plan, root_seed=0), METHODS["random"].options())
     judge: Judge = (lambda p: None if p.member == 1 and not p.trains else by_lr(p)) if fails else by_lr
