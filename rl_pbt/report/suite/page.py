@@ -17,11 +17,11 @@ from rl_pbt.report.page import harmless
 from rl_pbt.report.statistics import Estimate, difference_of, mean_of
 from rl_pbt.report.suite import figures
 from rl_pbt.report.suite.scores import SuiteScores, aggregated, improvement, interquartile_mean, optimality_gap, reached
-from rl_pbt.report.tables import INTERVAL
+from rl_pbt.report.tables import INTERVAL, cells_of
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.store.files import check_inside, write_durably
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import NOTHING, counted, readable, score_text, table
+from rl_pbt.text import NOTHING, counted, readable, table
 
 PAGE = "suite.md"
 AGGREGATES, PROFILES, RANKS = "aggregates.png", "profiles.png", "ranks.png"
@@ -74,8 +74,7 @@ class SuitePage:
         return header, [
             [
                 method,
-                *_both(self.aggregates["IQM"][method]),
-                *_both(self.aggregates["optimality gap"][method]),
+                *cells_of((self.aggregates[name][method] for name in ("IQM", "optimality gap")), self.words),
                 f"{self.scores.ranks[method]:.2f}",
                 *self._improvement(method),
             ]
@@ -85,7 +84,7 @@ class SuitePage:
     def _improvement(self, method: str) -> list[str]:
         if method == self.primary[0]:
             return [NOTHING, NOTHING]
-        return _both(improvement(self.scores.by_method[self.primary[0]], self.scores.by_method[method]))
+        return cells_of([improvement(self.scores.by_method[self.primary[0]], self.scores.by_method[method])], self.words)
 
     def cells_table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows: each method on each cell, in the cell's own score and in the suite's."""
@@ -95,7 +94,7 @@ class SuitePage:
                 cell.name,
                 f"{readable(cell.evidence.config.population * cell.evidence.config.budget)} {cell.evidence.words.short_units}",
                 method,
-                *_both(mean_of(returns_of(cell.evidence.histories[method]))),
+                *cells_of([mean_of(returns_of(cell.evidence.histories[method]))], cell.evidence.words),
                 f"{self.scores.by_method[method][:, place].mean():.3f}",
             ]
             for place, cell in enumerate(self.scores.cells)
@@ -144,8 +143,3 @@ def _parts(page: SuitePage, names: Sequence[str]) -> Iterator[str]:
     yield f"{harmless(table(*page.reached_table()))}"
     yield "\n".join(f"* [{cell.name}]({cell.name}/summary.md): {harmless(cell.evidence.title)}" for cell in scores.cells)
     yield f"## How to read it\n\n{READING}"
-
-
-def _both(estimate: Estimate) -> list[str]:
-    interval = NOTHING if estimate.interval is None else " to ".join(map(score_text, estimate.interval))
-    return [score_text(estimate.value), interval]

@@ -136,6 +136,20 @@ def test_the_package_has_the_suites_that_its_pages_name() -> None:
     assert package_data["rl_pbt.suites"] == ["frozen/*.toml"], "an installed package has them too"
 
 
+def test_the_page_lists_every_suite_with_its_seeds() -> None:
+    rows = [line.split("|")[1:4] for line in (ROOT / "docs" / "suites.md").read_text(encoding="utf-8").splitlines()]
+    listed = {row[0].strip(" `"): (row[1], row[2].strip()) for row in rows if len(row) == 3 and row[0].startswith(" `")}
+    assert listed.keys() == frozen_suites().keys()
+    for name, (cells, seeds) in listed.items():
+        suite = find_suite(name)
+        assert seeds == str(len(suite.seeds))
+        envs = [
+            str(one.settings.get("env", "quadratic")).split("/")[-1].split("-v")[0].removesuffix("Continuous")
+            for one in suite.cells
+        ]
+        assert all(env in cells for env in envs), name
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of the small suite, beside its file."""
