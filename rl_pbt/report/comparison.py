@@ -16,6 +16,7 @@ from rl_pbt.errors import plain_text
 from rl_pbt.records import JSON, Cost
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.chance import Chance, Family, Samples, chances
+from rl_pbt.report.diagnostics import Diagnostics
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.selection import of_selection
 from rl_pbt.report.statistics import difference_of, improvement_of, iqm_of, margin_of, mean_of
@@ -65,8 +66,8 @@ def contrasts(config: RunConfig, against: str | None = None) -> dict[Methods, Fa
     return planned | {pair: others for pair in pairs if set(pair) != set(primary or ())}
 
 
-def caveats(evidence: Evidence, against: str | None = None) -> Iterator[str]:
-    """What weakens all results, and what to do about it."""
+def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]], against: str | None = None) -> Iterator[str]:
+    """What weakens all results, and what to do about it; `diagnostics` are those of each method, by seed."""
     config, words = evidence.config, evidence.words
     if against not in (None, config.reference):
         yield (
@@ -80,7 +81,7 @@ def caveats(evidence: Evidence, against: str | None = None) -> Iterator[str]:
     yield from _not_held_out(evidence)
     yield from _left_out_of_tests(evidence)
     yield from at_bounds(evidence)
-    yield from of_selection(evidence)
+    yield from of_selection(evidence, diagnostics)
     if earlier := evidence.manifest.extended_from:
         budgets = ", ".join(f"{budget:,}" for budget in earlier)
         yield f"A member's budget was extended from {budgets} to {config.budget:,} {words.units}, whenever a method had ended."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from rl_pbt.config import RunConfig
-from rl_pbt.report.diagnostics import diagnostics_of, reach_of, typical_reliability
+from rl_pbt.report.diagnostics import Diagnostics, reach_of, typical_reliability
 from rl_pbt.report.evidence import Evidence
 from rl_pbt.store.history import copies
 from rl_pbt.text import counted, listed
@@ -14,14 +14,17 @@ LEAST_RELIABILITY = 0.5  # of fitness: below it, more of what selection sees is 
 LEAST_REACH = 0.25  # of the range of a hyperparameter
 
 
-def of_selection(evidence: Evidence) -> Iterator[str]:
-    """A sentence on noise and one on founders, each of all methods that copied and have ended; and those on exploration."""
-    space, words = evidence.config.space, evidence.words
+def of_selection(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]) -> Iterator[str]:
+    """A sentence on noise and one on founders, each of all methods that copied and have ended; and those on exploration.
+
+    `diagnostics` are those of each method, by seed.
+    """
+    words = evidence.words
     noisy, narrowed = [], []
     for method, by_seed in evidence.histories.items():
         if not all(history.ended for history in by_seed.values()) or not any(copies(history) for history in by_seed.values()):
             continue
-        found = [diagnostics_of(history, space) for history in by_seed.values()]
+        found = diagnostics[method]
         share = typical_reliability(found, second_half=True)
         if share is not None and share < LEAST_RELIABILITY:
             noisy.append(f"{method} {share:.2f}")

@@ -16,6 +16,8 @@ def summary_of(evidence: Evidence, against: str | None = None) -> Summary:
     """The summary of what the files of a run say; the others `against` that method instead of the one that was declared."""
     config, manifest = evidence.config, evidence.manifest
     first, *others = comparisons(evidence, against)
+    methods = {method: _method_summary(method, by_seed, config) for method, by_seed in evidence.histories.items()}
+    diagnostics = {method: [seed.diagnostics for seed in one.seeds.values()] for method, one in methods.items()}
     return Summary(
         task=config.task,
         task_options=config.task_options,
@@ -24,10 +26,10 @@ def summary_of(evidence: Evidence, against: str | None = None) -> Summary:
         commit=manifest.last.commit,
         seeds=config.seeds,
         population=config.population,
-        methods={method: _method_summary(method, by_seed, config) for method, by_seed in evidence.histories.items()},
+        methods=methods,
         comparison=first,
         further_comparisons=tuple(others),
-        caveats=tuple(caveats(evidence, against)),
+        caveats=tuple(caveats(evidence, diagnostics, against)),
     )
 
 
