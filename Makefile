@@ -47,6 +47,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --agent ppo --out results/reference/parity/ppo.json $(ARGS)
+	$(PYTHON) -m benchmarks.precision --out results/reference/precision/precision.json
 	$(PYTHON) -m benchmarks.members --out results/reference/stable-baselines/members.json $(ARGS)
 	$(PYTHON) -m benchmarks.families --out results/reference/families/families.json
 	$(PYTHON) -m benchmarks.overlap --out results/reference/overlap/overlap.json

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import controller, families, learning, measuring, overlap, parity, throughput
+from benchmarks import controller, families, learning, measuring, overlap, parity, precision, throughput
+from rl_pbt.agents.networks import computes_in_bfloat16
 from rl_pbt.envs import FAMILIES
 from rl_pbt.errors import UserError
 from rl_pbt.tasks.rl.defaults import DEFAULTS
@@ -127,6 +128,16 @@ def test_committed_results_can_be_read() -> None:
 
 def _shown(key: str) -> str:
     return f"{int(key):,}" if key.isdigit() else key
+
+
+def test_both_precisions_are_compared_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    if not computes_in_bfloat16("cpu"):
+        with pytest.raises(UserError, match="does not compute in bfloat16"):
+            precision.compare(precision.CASES[0], seeds=2, frames=100)
+        pytest.skip("this processor does not compute in bfloat16")
+    precision.main(["--env", "MinAtar/Breakout-v1", "--seeds", "2", "--share", "0.002"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| MinAtar/Breakout-v1 | 2 | ")]
+    assert len(row.split("|")) == len(precision.HEADER) + 2 and float(row.split("|")[-2]) > 0
 
 
 @pytest.mark.parametrize("agent", parity.SIDES)
