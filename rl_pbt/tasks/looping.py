@@ -77,13 +77,12 @@ def one_by_one(
         advance(0, proposal.id)
         units = proposal.units // quantum * quantum
         clock = Clock()
-        done, failure = Done(scores=(), updates=0), job.given_up.get(proposal.id)
-        if failure is None:
-            turn = _turn(job, proposal, units, held, evaluations)
-            try:
-                done = work(turn)
-            except Failed as failed:
-                failure = str(failed)
+        done, failure = Done(scores=(), updates=0), None
+        turn = _turn(job, proposal, units, held, evaluations)
+        try:
+            done = work(turn)
+        except Failed as failed:
+            failure = str(failed)
         cost = clock.cost(train_units=units, updates=done.updates)
         if done.checkpoint is not None:
             job.checkpoints.save(proposal.id, done.checkpoint)

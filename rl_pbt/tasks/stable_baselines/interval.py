@@ -95,8 +95,6 @@ class StableBaselinesTask:
 
     def _one_result(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
         """A member that an environment fails is charged for what was emulated; any other failure is charged like a success."""
-        if proposal.id in job.given_up:
-            return Result(proposal=proposal.id, fitness=None, failure=job.given_up[proposal.id], lineage_units=age)
 
         def told(units: int) -> None:
             advance(units, proposal.id)
