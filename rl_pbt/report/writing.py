@@ -87,7 +87,7 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
             if has_schedules(history):
                 save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if has_tree(history):
-                save(family_tree(history, title=heading), _of(TREE, method, seed))
+                save(family_tree(history, evidence.layouts(history), title=heading), _of(TREE, method, seed))
     return names
 
 
