@@ -22,13 +22,22 @@ def test_every_method_is_compared() -> None:
     assert {*comparison.METHODS_AT_ONCE, "grid", "replay-schedule", "replay-final", "replay-random"} == set(METHODS)
 
 
+def test_the_runs_that_have_both_methods_declare_the_primary_contrast() -> None:
+    def declaring(primary: str) -> set[str]:
+        return {name for name, flags in comparison.runs(Path("out"), [], primary).items() if "--primary" in flags}
+
+    assert declaring("pbt:random") == {"methods", "population-4", "population-16", "population-32"}
+    assert declaring("pbt:asha") == {"methods"} and declaring("replay-schedule:replay-final") == {"replay"}
+
+
 def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "METHODS_AT_ONCE", ["pbt", "random", "asha"])
     monkeypatch.setattr(comparison, "POPULATIONS", (2, 3))
     monkeypatch.setattr(comparison, "MAIN_POPULATION", 2)
-    comparison.main([*FLAGS, "--out", str(tmp_path), "--trim", "--only", "methods"])
+    primary = ["--primary", "pbt:random"]
+    comparison.main([*FLAGS, *primary, "--out", str(tmp_path), "--trim", "--only", "methods"])
     assert list(tmp_path.rglob("ledger.jsonl")), "the schedule is yet to be replayed"
-    comparison.main([*FLAGS, "--out", str(tmp_path), "--trim"])
+    comparison.main([*FLAGS, *primary, "--out", str(tmp_path), "--trim"])
     found = json.loads((tmp_path / "comparison.json").read_text())
     assert list(found) == ["methods", "population-3", "replay"]
     assert set(found["methods"]["methods"]) == {"pbt", "random", "asha"} and found["methods"]["seeds"] == 2
@@ -36,10 +45,14 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
     assert all(one["frames"] > 2000 for one in found["methods"]["methods"].values())
     page = (tmp_path / "comparison.md").read_text()
     assert page.count("\n| pbt |") == 2 and "replay-schedule" in page
-    comparison.main([*FLAGS, "--out", str(tmp_path)])
+    declared = [[one["family"] for one in run["comparisons"]] for run in found.values()]
+    assert declared == [["primary", "further"], ["primary"], ["all", "all"]]
+    assert page.count("Primary contrast, declared before the run: pbt minus random, ") == 2
+    comparison.main([*FLAGS, *primary, "--out", str(tmp_path)])
     assert json.loads((tmp_path / "comparison.json").read_text()) == found, "what was trimmed is kept as it is"
-    with pytest.raises(SystemExit):
-        comparison.main([*FLAGS, "--frames", "900", "--out", str(tmp_path)])
+    for other in (["--frames", "900", *primary], []):
+        with pytest.raises(SystemExit):
+            comparison.main([*FLAGS, *other, "--out", str(tmp_path)])
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
 
