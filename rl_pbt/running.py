@@ -93,7 +93,7 @@ def prepare(
     workers = workers or (1 if executor == "inline" else default_workers(config))
     executor = executor or default_executor(workers)
     options = executor_options(executor, how)
-    task = make(config, workers)
+    task = make(opened.here, workers)
     for name in config.methods:
         make_method(name, config, config.seeds[0], task)
     return Prepared(
