@@ -164,6 +164,9 @@ def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, w
     The manifest records how it ended, also where it failed or was interrupted: what was raised passes on when all is on disk.
     """
     opened = prepared.opened
+    for name in opened.config.methods:
+        for seed in opened.config.seeds:
+            opened.folder.ledger(name, seed, opened.config).check_beginning()  # or the manifest would be of a run that cannot be
     manifest = opened.manifest or Manifest(command=command, config=opened.config)
     session = _session(prepared)
     if manifest.sessions and (differences := session.differences(manifest.last)):
