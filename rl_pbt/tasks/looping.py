@@ -143,7 +143,8 @@ def checkpoint_of(turn: Turn, state: object) -> State:
         arrays = packed(state)
     except UserError as error:
         raise Failed(str(error)) from None
-    return {**arrays, ABOUT: json_array(json.dumps({"hypers": turn.hypers, "seed": turn.seed}))}
+    about = json.dumps({"hypers": turn.hypers, "seed": turn.seed}, sort_keys=True)  # in any session of the run the same
+    return {**arrays, ABOUT: json_array(about)}
 
 
 def kept(checkpoints: Checkpoints, proposal: int) -> Kept:

@@ -232,7 +232,8 @@ class StableBaselinesTask:
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
         learned = members.learned(model, replay_buffer=self.replay_buffer)
-        return {"agent": self.algorithm, "hypers": {**self.hypers, **proposal.hypers}, **learned}
+        hypers = dict(sorted({**self.hypers, **proposal.hypers}.items()))  # as in a manifest; a command may differ
+        return {"agent": self.algorithm, "hypers": hypers, **learned}
 
     def _chooser(self, model: Whole) -> Choose:
         return chooser(model, deterministic=self.deterministic)
