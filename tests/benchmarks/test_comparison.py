@@ -3,19 +3,36 @@
 import json
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import comparison
+from rl_pbt.cli.command import main as command_main
 from rl_pbt.errors import UserError
+from rl_pbt.report.evidence import Evidence
 from rl_pbt.search import METHODS
+from rl_pbt.store.run import RunFolder
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "comparison"
 
 FLAGS = [
     "--env", "CartPole-v1", "--frames", "800", "--interval", "200", "--agent-options", "envs_per_member=4",
-    "--eval-episodes", "2", "--test-episodes", "2", "--workers", "1", "--seeds", "2",
+    "--eval-episodes", "2", "--test-episodes", "2", "--executor", "inline", "--seeds", "2",
 ]  # fmt: skip
+
+
+def drawn_quickly(run: RunFolder, evidence: Evidence) -> list[str]:
+    """One plot, to be trimmed."""
+    (run.folder / "plots").mkdir(exist_ok=True)
+    (run.folder / "plots" / "test_scores.png").write_bytes(b"drawn")
+    return ["plots/test_scores.png"]
+
+
+def in_this_process(command: list[str], *, check: bool) -> SimpleNamespace:
+    """What a process of its own would do, without the time that it takes to start."""
+    assert command[1:3] == ["-m", "rl_pbt.bench"] and not check
+    return SimpleNamespace(returncode=command_main(command[3:], "python -m rl_pbt.bench"))
 
 
 def test_every_method_is_compared() -> None:
@@ -31,6 +48,8 @@ def test_the_runs_that_have_both_methods_declare_the_primary_contrast() -> None:
 
 
 def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "subprocess", SimpleNamespace(run=in_this_process))
+    monkeypatch.setattr("rl_pbt.report.writing._draw", drawn_quickly)
     monkeypatch.setattr(comparison, "METHODS_AT_ONCE", ["pbt", "random", "asha"])
     monkeypatch.setattr(comparison, "POPULATIONS", (2, 3))
     monkeypatch.setattr(comparison, "MAIN_POPULATION", 2)

@@ -344,9 +344,6 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
 
 def test_killed_anywhere_it_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after each batch of its ledger and resumed, the ledger has the same lines."""
-    from rl_pbt.store.ledger import Ledger
-
-    monkeypatch.setattr("os.fsync", lambda _: None)
     settings = whole(methods=["pbt"], population=4, interval=20, group_size=2)
 
     def lines(folder: Path) -> list[Any]:
