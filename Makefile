@@ -24,10 +24,10 @@ types: ## Check types, strictly
 	$(PYTHON) -m mypy
 
 test: ## Run the tests, on every core; ARGS="-k name" picks some, ARGS="-n 0" runs them in one process
-	$(PYTHON) -m pytest -n auto $(ARGS)
+	$(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
 
 nightly: ## Run the tests with the long sweeps, which `test` leaves out
-	$(PYTHON) -m pytest -n auto -m "nightly or not nightly" $(ARGS)
+	$(PYTHON) -m pytest -n auto --dist worksteal -m "nightly or not nightly" $(ARGS)
 
 format: ## Format every file and mend what can be mended
 	$(PYTHON) -m ruff check --fix .

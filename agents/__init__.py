@@ -5,7 +5,6 @@ This table, `hypers` and `settings` load no torch, so that a command is checked 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from rl_pbt.agents.actor_critic import ActorCritic
 
 __all__ = ["AGENTS", "AgentEntry"]
-
-# Without it MKL chooses its way to multiply by where a matrix begins in memory, on some processors with other last digits: a
-# member's results would depend on its place in the population. Read at the first product of a process, and as fast.
-os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

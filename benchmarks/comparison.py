@@ -4,7 +4,8 @@
 
 Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where it was stopped: `methods`, all of them;
 `population-P`, PBT and random search with other numbers of members, each of which has the same frames; and `replay`, which
-trains fresh weights along the schedule of the first one's winner. Their summaries are gathered in comparison.json, comparison.md
+trains fresh weights along the schedule of the first one's winner. `--primary FIRST:SECOND` is declared by the runs that have both
+methods. Their summaries are gathered in comparison.json, comparison.md
 and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
 Once the last has run, `--trim` compresses their ledgers, and deletes all else that is not to be kept of them: checkpoints,
@@ -19,7 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -61,6 +62,7 @@ class Pair(TypedDict):
     methods: NotRequired[list[str]]
     refused: NotRequired[str | None]
     difference: NotRequired[EstimateJSON]
+    family: NotRequired[str]
     p_value_corrected: NotRequired[float | None]
 
 
@@ -75,14 +77,22 @@ class RunFound(TypedDict):
     comparisons: list[Pair]
 
 
-def runs(out: Path, flags: Sequence[str]) -> dict[str, list[str]]:
-    """The bench flags of each run, by the name of its folder."""
+def runs(out: Path, flags: Sequence[str], primary: str | None = None) -> dict[str, list[str]]:
+    """The bench flags of each run, by the name of its folder. Those that have both methods declare the `primary` contrast."""
     others = [population for population in POPULATIONS if population != MAIN_POPULATION]
-    return {
-        "methods": ["--methods", *METHODS_AT_ONCE, "--population", str(MAIN_POPULATION), *flags],
-        **{f"population-{size}": ["--methods", "pbt", "random", "--population", str(size), *flags] for size in others},
-        "replay": ["--methods", f"replay:{out / 'methods'}", "--population", str(MAIN_POPULATION), *flags],
+    methods = {
+        "methods": METHODS_AT_ONCE,
+        **{f"population-{size}": ["pbt", "random"] for size in others},
+        "replay": [f"replay:{out / 'methods'}"],
     }
+    sizes = {"methods": MAIN_POPULATION, **{f"population-{size}": size for size in others}, "replay": MAIN_POPULATION}
+    replays = [name for name, entry in METHODS.items() if entry.replays]
+    found = {}
+    for name, compared in methods.items():
+        known = replays if name == "replay" else compared
+        declared = ["--primary", primary] if primary is not None and set(primary.split(":")) <= set(known) else []
+        found[name] = ["--methods", *compared, "--population", str(sizes[name]), *declared, *flags]
+    return found
 
 
 def run(folder: Path, flags: Sequence[str]) -> None:
@@ -165,7 +175,18 @@ def _tables(run_found: RunFound) -> str:
     rows = [_row(name, one, against.get(name)) for name, one, _ in _ranked(run_found["methods"]) if name not in refused]
     means = {name: estimate_cells(run_found["methods"][name]["test_return"])[0] for name in refused}
     not_ranked = "".join(f"* {name}, {means[name]}: {why}\n" for name, why in refused.items())
-    return (table(HEADER, rows) + (f"\nNot ranked:\n\n{not_ranked}" if not_ranked else "")).rstrip("\n")
+    parts = [table(HEADER, rows), *_declared(run_found), *([f"Not ranked:\n\n{not_ranked}"] if not_ranked else [])]
+    return "\n".join(parts).rstrip("\n")
+
+
+def _declared(run_found: RunFound) -> Iterator[str]:
+    """What came of the primary contrast, in a sentence."""
+    for one in run_found["comparisons"]:
+        if one.get("family") == "primary":
+            first, second = one["methods"]
+            difference, interval = estimate_cells(one.get("difference"))
+            found = f"{difference}, 95 % interval {interval}, p {value_text(one.get('p_value_corrected'))}"
+            yield f"Primary contrast, declared before the run: {first} minus {second}, {found}.\n"
 
 
 def _row(name: str, one: Found, to_first: Pair | None) -> list[str]:
@@ -179,7 +200,9 @@ def _row(name: str, one: Found, to_first: Pair | None) -> list[str]:
 
 
 def _against_the_first(run_found: RunFound) -> dict[str, Pair]:
-    return {one["methods"][1]: one for one in run_found["comparisons"] if "methods" in one}
+    pairs = [one for one in run_found["comparisons"] if "methods" in one]
+    firsts = {one["methods"][0] for one in pairs if one.get("family") != "primary"}  # the primary contrast may be of any two
+    return {one["methods"][1]: one for one in pairs if one["methods"][0] in firsts or not firsts}
 
 
 def _refused(run_found: RunFound) -> dict[str, str]:
@@ -274,10 +297,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
     parser.add_argument("--only", nargs="+", help="the names of some of the runs")
+    parser.add_argument("--primary", metavar="FIRST:SECOND", help="the contrast that runs of both methods declare")
     parser.add_argument("--trim", action="store_true", help="delete what is not to be kept, once the schedule was replayed")
     args, flags = parser.parse_known_args(words)
     seeds = list(map(str, range(args.seeds)))
-    for name, run_flags in runs(args.out, ["--env", args.env, "--seeds", *seeds, *flags]).items():
+    for name, run_flags in runs(args.out, ["--env", args.env, "--seeds", *seeds, *flags], args.primary).items():
         if not args.only or name in args.only:
             try:
                 run(args.out / name, run_flags)

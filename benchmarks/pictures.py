@@ -25,9 +25,10 @@ def draw(folder: Path) -> list[Path]:
     config = evidence.config
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     heading = f"{evidence.title}, {config.population} members, {len(config.seeds)} seeds: fitness while learning"
+    first = by_method["pbt"][0]
     figures = {
         "learning-curves": plots.learning_curves(by_method, words=evidence.words, title=heading),
-        "family-tree": family_tree(by_method["pbt"][0], title=f"{evidence.title}: pbt, seed {config.seeds[0]}"),
+        "family-tree": family_tree(first, evidence.layouts(first), title=f"{evidence.title}: pbt, seed {config.seeds[0]}"),
     }
     for name, figure in figures.items():
         style.save(figure, folder / f"{name}.png")

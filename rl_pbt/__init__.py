@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Trainable", "UserError", "__version__", "bench", "load", "tune"]
 __version__ = "0.2.0"
+
+# Without it MKL chooses its way to multiply by where a matrix begins in memory, on some processors with other last digits: a
+# member's results would depend on its place in the population. As fast; read at the first product of a process, whoever makes it.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 _HOMES = {"Trainable": "rl_pbt.tasks.finding", "UserError": "rl_pbt.errors"}  # the others are in rl_pbt.api
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import final
 
@@ -11,7 +11,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import check_recorded, configure
 from rl_pbt.named_code import check_code
-from rl_pbt.options import Settings
+from rl_pbt.options import Settings, places_of
 from rl_pbt.recorded import manifest_of
 from rl_pbt.search import METHODS
 from rl_pbt.store.manifest import Manifest
@@ -25,13 +25,20 @@ from rl_pbt.tasks.registry import task_type
 class Opened:
     """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one.
 
-    The budget of the configuration may be larger than that of the manifest: then it is about to be extended.
+    The budget of the configuration may be larger than that of the manifest: then it is about to be extended. `places` are where
+    the command says that files of the task lie now; the configuration keeps where they were.
     """
 
     folder: RunFolder
     config: RunConfig
     manifest: Manifest | None  # None where the run is new
+    places: Settings = field(default_factory=dict)
     numbered: bool = False  # whether a folder that is taken is no mistake: the name was ours
+
+    @property
+    def here(self) -> RunConfig:
+        """The configuration, with files where they lie now: what the task is made of."""
+        return replace(self.config, task_options={**self.config.task_options, **self.places})
 
     @property
     def finished(self) -> bool:
@@ -63,18 +70,28 @@ def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = 
         manifest = manifest_of(folder)
         check_code(given, manifest.config, folder)
         check_recorded(manifest.config)
-        config = configure(given, manifest.config)
+        config, places = _placed(configure(given, manifest.config), manifest.config)
         check_longer(config, manifest.config, folder)
-        return Opened(folder=folder, config=config, manifest=manifest)
+        return Opened(folder=folder, config=config, manifest=manifest, places=places)
     config = configure(given)
     folder = RunFolder((out or _usual_folder(config)).absolute())
     if folder.begun:
         manifest = manifest_of(folder)
+        config, places = _placed(config, manifest.config)
         _same(config, manifest.config, folder)
-        return Opened(folder=folder, config=config, manifest=manifest)
+        return Opened(folder=folder, config=config, manifest=manifest, places=places)
     if folder.folder.exists() and not _is_empty(folder.folder):
         raise BadSetting("out", f"names {folder.folder}, which exists and is not a run: choose another folder")
     return Opened(folder=folder, config=config, manifest=None, numbered=out is None)
+
+
+def _placed(config: RunConfig, recorded: RunConfig) -> tuple[RunConfig, Settings]:
+    """The configuration with files where the run had them, and where they lie now: a file is known by its digest."""
+    if config.task != recorded.task:
+        return config, {}
+    names = places_of(task_type(config.task).options)
+    before, now = ({name: one.task_options[name] for name in names} for one in (recorded, config))
+    return replace(config, task_options={**config.task_options, **before}), now
 
 
 def _usual_folder(config: RunConfig) -> Path:

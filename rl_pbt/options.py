@@ -34,11 +34,11 @@ _types: dict[type, Mapping[str, Kind]] = {}  # of dataclasses that were asked fo
 
 
 @overload
-def option(*, help: str, flag: bool = True, trains: bool = True) -> Any: ...
+def option(*, help: str, flag: bool = True, trains: bool = True, place: bool = False) -> Any: ...
 @overload
-def option(default: T, *, help: str, flag: bool = True, trains: bool = True) -> T: ...
+def option(default: T, *, help: str, flag: bool = True, trains: bool = True, place: bool = False) -> T: ...
 @overload
-def option(*, help: str, factory: Callable[[], T], flag: bool = True, trains: bool = True) -> T: ...
+def option(*, help: str, factory: Callable[[], T], flag: bool = True, trains: bool = True, place: bool = False) -> T: ...
 def option(
     default: object = MISSING,
     *,
@@ -46,12 +46,14 @@ def option(
     factory: Callable[[], object] | None = None,
     flag: bool = True,
     trains: bool = True,
+    place: bool = False,
 ) -> object:
     """A field with the one line that the command line's help shows of it; without `flag` the command line has no such option.
 
-    Not `trains` are options that change how a training is judged or where it runs, and not the training.
+    Not `trains` are options that change how a training is judged or where it runs, and not the training. A `place` says where a
+    file lies, of which a digest is among the options: of a run that is resumed it may be another.
     """
-    metadata = {"help": help, "flag": flag, "trains": trains}
+    metadata = {"help": help, "flag": flag, "trains": trains, "place": place}
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -63,6 +65,11 @@ def types_of(cls: type) -> Mapping[str, Kind]:
         hints = get_type_hints(cls)
         _types[cls] = {one.name: hints[one.name] for one in fields(cls)}
     return _types[cls]
+
+
+def places_of(cls: type) -> list[str]:
+    """The options that say where a file lies."""
+    return [one.name for one in fields(cls) if one.metadata.get("place")]
 
 
 def fields_of(cls: type) -> dict[str, Field[Any]]:

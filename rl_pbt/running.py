@@ -93,7 +93,7 @@ def prepare(
     workers = workers or (1 if executor == "inline" else default_workers(config))
     executor = executor or default_executor(workers)
     options = executor_options(executor, how)
-    task = make(config, workers)
+    task = make(opened.here, workers)
     for name in config.methods:
         make_method(name, config, config.seeds[0], task)
     return Prepared(
@@ -164,6 +164,9 @@ def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, w
     The manifest records how it ended, also where it failed or was interrupted: what was raised passes on when all is on disk.
     """
     opened = prepared.opened
+    for name in opened.config.methods:
+        for seed in opened.config.seeds:
+            opened.folder.ledger(name, seed, opened.config).check_beginning()  # or the manifest would be of a run that cannot be
     manifest = opened.manifest or Manifest(command=command, config=opened.config)
     session = _session(prepared)
     if manifest.sessions and (differences := session.differences(manifest.last)):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+
+# A process a core runs tests: more threads would only take turns, and small products would wait for them. Read when the libraries
+# are loaded, by the processes that tests start, too.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+# What a test writes need not outlive a loss of power, for which a disk would be waited for thousands of times.
+os.fsync = lambda _: None  # type: ignore[assignment]
 
 NIGHTLY_S = 3000.0  # a sweep may take so long, beside others on two cores
 

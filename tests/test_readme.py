@@ -79,7 +79,7 @@ def test_ci_runs_the_readmes_test_command(tmp_path: Path) -> None:
         "python -m ruff format --check .",
         "python -m ruff check .",
         "python -m mypy",
-        "python -m pytest -n auto",
+        "python -m pytest -n auto --dist worksteal",
     ]
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,7 @@ from typing import Any, Literal, final
 
 from rl_pbt.errors import BadSetting, UserError, in_one_line
 from rl_pbt.executors.base import ExecutorOptions
+from rl_pbt.executors.ray_folder import RayFolder
 from rl_pbt.options import option
 
 OBJECT_STORE_BYTES = 256 * 2**20  # of shared memory, for jobs and answers underway; what is more goes through the disk
@@ -72,7 +71,7 @@ class Cluster:
     ray: Any
     options: RayOptions
     ours: bool
-    folder: str | None = None
+    folder: RayFolder | None = None
 
     @property
     def is_this_machine(self) -> bool:
@@ -96,7 +95,7 @@ class Cluster:
         if self.ours:
             self.ray.shutdown()
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.remove()
 
 
 def _in_words(resources: Mapping[str, float]) -> str:
@@ -137,7 +136,7 @@ def _joined(options: RayOptions) -> Cluster:
 
 def _started(options: RayOptions, workers: int) -> Cluster:
     """On this machine, whose cores workers share if there are more of them, as worker processes do without Ray."""
-    folder = tempfile.mkdtemp(prefix="rl_pbt-", dir="/tmp" if os.name == "posix" else None)  # the paths of sockets must be short
+    folder = RayFolder()
     try:
         with _quietly(_token()):
             ray = _imported()
@@ -148,10 +147,10 @@ def _started(options: RayOptions, workers: int) -> Cluster:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="error",
-                _temp_dir=folder,
+                _temp_dir=str(folder.path),
             )
     except ERRORS as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise UserError(f"Ray could not be started: {in_one_line(error)}") from error
     made = Cluster(ray=ray, options=options, ours=True, folder=folder)
     if options.gpus_per_worker > (gpus := ray.cluster_resources().get("GPU", 0)):

@@ -1,6 +1,7 @@
 """MLflow: a run there for each method and seed, tagged with the folder of the run. Members stay in TensorBoard.
 
-`MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are heeded.
+A run that is resumed goes on with its own there, if the server knows it: what it has is not sent twice, and parameters, which
+MLflow never changes, stay as they were. `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are heeded.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import final
 
 from rl_pbt.errors import UserError, plain_text
+from rl_pbt.observers.tracked import keep_number, known_number
 from rl_pbt.records import JSON, Hypers
 from rl_pbt.store.run import RunFolder, search_name
 
@@ -20,19 +22,49 @@ class MLflow:
 
     def __init__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> None:
         self._mlflow = import_module("mlflow")
+        self._points: dict[str, set[int]] = {}  # where each curve had one before
         try:
-            self._mlflow.start_run(run_name=search_name(method, seed), tags={"run": run.folder.name})
-            self._mlflow.log_params({**config, **about})
+            self._continued = self._continues(known_number(run, method, seed, "mlflow"))
+            if not self._continued:
+                self._mlflow.start_run(run_name=search_name(method, seed), tags={"run": run.folder.name})
+            self._number: str = self._mlflow.active_run().info.run_id
+            keep_number(run, method, seed, "mlflow", self._number)
+            self._log_params({**config, **about})
         except self._mlflow.exceptions.MlflowException as error:
             raise UserError(f"mlflow: {plain_text(str(error))}: check MLFLOW_TRACKING_URI, then resume") from None
 
+    def _continues(self, number: str | None) -> bool:
+        """Begin again with that run, and whether it could be."""
+        if number is None:
+            return False
+        try:
+            self._mlflow.start_run(run_id=number)
+        except self._mlflow.exceptions.MlflowException:  # it was deleted, or is of another server or experiment
+            return False
+        return True
+
+    def _log_params(self, params: Mapping[str, JSON]) -> None:
+        known = self._mlflow.MlflowClient().get_run(self._number).data.params if self._continued else {}
+        self._mlflow.log_params({name: value for name, value in params.items() if name not in known})
+
+    def _log(self, values: Mapping[str, float], units: int) -> None:
+        if new := {tag: value for tag, value in values.items() if units not in self._had(tag)}:
+            self._mlflow.log_metrics(new, step=units)
+
+    def _had(self, tag: str) -> set[int]:
+        """Where a curve had a point before the run was resumed."""
+        if self._continued and tag not in self._points:
+            history = self._mlflow.MlflowClient().get_metric_history(self._number, tag)
+            self._points[tag] = {point.step for point in history}
+        return self._points.get(tag, set())
+
     def population(self, values: Mapping[str, float], units: int) -> None:
         """Points against all units spent."""
-        self._mlflow.log_metrics(dict(values), step=units)
+        self._log(values, units)
 
     def winner(self, values: Mapping[str, float], units: int) -> None:
         """Points against the winner's training age."""
-        self._mlflow.log_metrics(dict(values), step=units)
+        self._log(values, units)
 
     def member(self, member: int, values: Mapping[str, float], units: int) -> None:
         """Not shown."""
@@ -42,7 +74,7 @@ class MLflow:
 
     def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
         """Columns of the table of runs; the scores end curves that are there."""
-        self._mlflow.log_params(hypers)
+        self._log_params(hypers)
 
     def close(self) -> None:
         """Nothing more will come."""

@@ -2,17 +2,19 @@
 
 Curves are logged as they come, and not read from TensorBoard's files: synchronised, each of those has its folder in front of its
 tags, and no two methods would share a chart. Members stay in TensorBoard: their curves are of interest beside each other alone.
-`WANDB_MODE=offline`, `WANDB_PROJECT` and the like are heeded.
+A run that is resumed goes on with its own there: what it has is not sent twice. Offline nothing says what it has, so all is
+written again, under the same number. `WANDB_MODE=offline`, `WANDB_PROJECT` and the like are heeded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import final
+from typing import Any, final
 
 from rl_pbt.errors import UserError, plain_text
 from rl_pbt.observers.curves import OF_POPULATION
+from rl_pbt.observers.tracked import keep_number, known_number
 from rl_pbt.records import JSON, Hypers
 from rl_pbt.store.files import check_inside
 from rl_pbt.store.run import RunFolder, search_name
@@ -28,8 +30,11 @@ class WandB:
     def __init__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> None:
         wandb = import_module("wandb")
         check_inside(run.folder, "wandb")
+        number = known_number(run, method, seed, "wandb")
         try:
             self._run = wandb.init(
+                id=number,
+                resume=None if number is None else "allow",
                 project=wandb.setup().settings.project or PROJECT,
                 group=run.folder.name,
                 name=search_name(method, seed),
@@ -41,17 +46,24 @@ class WandB:
         except wandb.errors.Error as error:
             reason = plain_text(str(error))
             raise UserError(f"wandb: {reason}: run `wandb login`, or set WANDB_MODE=offline, then resume") from None
+        keep_number(run, method, seed, "wandb", self._run.id)
+        self._had: Mapping[str, Any] = dict(self._run.summary) if self._run.resumed else {}  # the newest value of each curve
         self._run.define_metric("winner/*", step_metric=WINNERS_UNITS)
         for group in OF_POPULATION:
             self._run.define_metric(f"{group}/*", step_metric=UNITS)
 
     def population(self, values: Mapping[str, float], units: int) -> None:
         """Points against all units spent."""
-        self._run.log({UNITS: units, **values})
+        self._log(UNITS, units, values)
 
     def winner(self, values: Mapping[str, float], units: int) -> None:
         """Points against the winner's training age."""
-        self._run.log({WINNERS_UNITS: units, **values})
+        self._log(WINNERS_UNITS, units, values)
+
+    def _log(self, axis: str, units: int, values: Mapping[str, float]) -> None:
+        """Unless it was logged before the run was resumed."""
+        if not (values.keys() <= self._had.keys() and units <= self._had.get(axis, -1)):
+            self._run.log({axis: units, **values})
 
     def member(self, member: int, values: Mapping[str, float], units: int) -> None:
         """Not shown."""
@@ -61,7 +73,7 @@ class WandB:
 
     def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
         """Columns of the table of runs."""
-        self._run.config.update(hypers)
+        self._run.config.update(hypers, allow_val_change=True)
         self._run.summary.update(dict(scores))
 
     def close(self) -> None:

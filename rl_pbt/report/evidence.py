@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
 from rl_pbt.recorded import history_of, manifest_of
 from rl_pbt.records import Cost
+from rl_pbt.report.tree_layout import Layouts
 from rl_pbt.store.history import History
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder, RunStatus
@@ -24,12 +25,14 @@ Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
 class Evidence:
     """A run as its files tell it: what it was, and what every ledger holds, by method and seed.
 
-    `status` is that of `RunFolder.status`: also "killed", which a manifest cannot say.
+    `status` is that of `RunFolder.status`: also "killed", which a manifest cannot say. `layouts` says where the nodes of a
+    history's family tree stand.
     """
 
     status: RunStatus
     manifest: Manifest
     histories: Mapping[str, Histories]
+    layouts: Layouts = field(default_factory=Layouts, compare=False, repr=False)
 
     @property
     def config(self) -> RunConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,15 +15,14 @@ from matplotlib.ticker import MaxNLocator
 from rl_pbt.arrays import Floats
 from rl_pbt.records import Trial
 from rl_pbt.report.style import INK
+from rl_pbt.report.tree_layout import Places
 from rl_pbt.store.history import History, copies, surviving, winning_line
 
 FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
 GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])
 DIED_OUT, FAILED, TICKS = "#dcdce6", "#6b7280", "#5c6270"
-FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
 LEAST_AREA = 0.25  # of the least fit of a row, as a share of the fittest's
 MOST_NODES = 30_000  # of a tree that can be looked at: 64 members and 400 generations, and it takes half a minute
-SWEEPS = 30  # of the straightening
 
 
 def has_tree(history: History) -> bool:
@@ -31,11 +30,10 @@ def has_tree(history: History) -> bool:
     return bool(copies(history)) and len(history.trials) <= MOST_NODES
 
 
-def family_tree(history: History, *, title: str) -> Figure:
+def family_tree(history: History, places: Places, *, title: str) -> Figure:
     """Time downwards: a node a proposal, first generation pink and last blue, the larger the fitter in its row. Lines that left
-    no descendant fade; the winner's is dark.
+    no descendant fade; the winner's is dark. `places` are those of `tree_layout`.
     """
-    places = tree_layout(history)
     generations = 1 + max((row for _, row in places.values()), default=0)
     widest = 1 + max((x for x, _ in places.values()), default=0.0)
     figure = Figure(figsize=(2.2 + min(9.0, 0.34 * widest), 1.8 + min(12.0, 0.32 * generations)), layout="constrained")
@@ -55,97 +53,6 @@ def family_tree(history: History, *, title: str) -> Figure:
     return figure
 
 
-def tree_layout(history: History) -> dict[int, tuple[float, int]]:
-    """Proposal id -> (x, row). Each row is ordered as its parents are, so no two branches between neighbouring rows cross.
-
-    Then lines are drawn straight: nodes move towards their parent and children, survivors with more force, as far as
-    order and a spacing of 1 allow. A line of descent that grows pushes the others aside.
-    """
-    rows = _ordered(history)
-    width = 1.3 * max((len(row) for row in rows), default=0)
-    parents = {trial.proposal.id: trial.proposal.parent for trial in history.trials}
-    children: dict[int, list[int]] = {proposal: [] for proposal in parents}
-    for child, parent in parents.items():
-        if parent is not None:
-            children[parent].append(child)
-    kept = surviving(history)
-    force = {proposal: FORCE_OF_SURVIVORS if proposal in kept else FORCE_OF_OTHERS for proposal in parents}
-    pulled_by = {
-        proposal: children[proposal] if parent is None else [parent, *children[proposal]] for proposal, parent in parents.items()
-    }
-    total = {proposal: sum(force[other] for other in others) for proposal, others in pulled_by.items()}
-    x = {p: place + (width - len(row)) / 2 for row in rows for place, p in enumerate(row)}
-    for sweep in range(SWEEPS):
-        for row in rows if sweep % 2 == 0 else rows[::-1]:
-            anchors = [sum(x[other] * force[other] for other in pulled_by[p]) / total[p] if pulled_by[p] else x[p] for p in row]
-            x.update(zip(row, _spaced(anchors, [force[p] for p in row], width), strict=True))
-    return {proposal: (x[proposal], place) for place, row in enumerate(rows) for proposal in row}
-
-
-def _ordered(history: History) -> list[list[int]]:
-    """Proposal ids of each row from left to right. A member that starts afresh stands where it stood before.
-
-    Rows are generations, but a child stands below its parent, which another member may have got further with.
-    """
-    weight = _descendants(history)
-    row_of: dict[int, int] = {}
-    by_row: dict[int, list[Trial]] = {}
-    for trial in history.trials:
-        parent = trial.proposal.parent
-        below = 0 if parent is None else row_of[parent] + 1
-        row_of[trial.proposal.id] = max(trial.proposal.generation, below)
-        by_row.setdefault(row_of[trial.proposal.id], []).append(trial)
-    rows: list[list[int]] = []
-    rank: dict[int, int] = {}
-    rank_of_member: dict[int, int] = {}
-    for _, trials in sorted(by_row.items()):
-        middle = (len(trials) - 1) / 2
-        families: dict[int, list[int]] = {}
-        for trial in trials:
-            parent = trial.proposal.parent
-            place = rank_of_member.get(trial.proposal.member, 0) if parent is None else rank[parent]
-            families.setdefault(place, []).append(trial.proposal.id)
-        row = [child for place in sorted(families) for child in _hill(families[place], weight, place > middle)]
-        rows.append(row)
-        rank.update({proposal: place for place, proposal in enumerate(row)})
-        rank_of_member.update({trial.proposal.member: rank[trial.proposal.id] for trial in trials})
-    return rows
-
-
-def _descendants(history: History) -> dict[int, int]:
-    """How many proposals descend from each, itself counted; those on the winner's line outweigh all others."""
-    weight = {trial.proposal.id: 1 for trial in history.trials}
-    for trial in reversed(history.trials):
-        if trial.proposal.parent is not None:
-            weight[trial.proposal.parent] += weight[trial.proposal.id]
-    winning = {trial.proposal.id for trial in winning_line(history)}
-    return {proposal: count + (len(weight) if proposal in winning else 0) for proposal, count in weight.items()}
-
-
-def _hill(family: list[int], weight: Mapping[int, int], mirrored: bool) -> list[int]:
-    """The heaviest in the middle, the others down to either side."""
-    ascending = sorted(family, key=lambda child: (weight[child], child))
-    hill = ascending[::2] + ascending[1::2][::-1]
-    return hill[::-1] if mirrored else hill
-
-
-def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> list[float]:
-    """Places in order, 1 apart at least, inside [0, width - 1], nearest to `anchors` in weighted least squares.
-
-    Pool adjacent violators on anchor minus index, whose solution need only not fall; clipping keeps it the best.
-    """
-    blocks: list[tuple[float, float, int]] = []  # mean, force, size
-    for index, (anchor, force) in enumerate(zip(anchors, forces, strict=True)):
-        mean, pooled, size = anchor - index, force, 1
-        while blocks and blocks[-1][0] > mean:
-            other, other_force, count = blocks.pop()
-            mean = (mean * pooled + other * other_force) / (pooled + other_force)
-            pooled, size = pooled + other_force, size + count
-        blocks.append((mean, pooled, size))
-    level = [mean for mean, _, size in blocks for _ in range(size)]
-    return [min(max(mean, 0.0), width - len(anchors)) + index for index, mean in enumerate(level)]
-
-
 def _shades(generations: int) -> list[tuple[float, float, float]]:
     """The colour of each row."""
     return [to_rgb(GENERATIONS(row / max(1, generations - 1))) for row in range(generations)]
@@ -157,7 +64,7 @@ def _faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float
     return red, green, blue
 
 
-def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
+def _draw_branches(axes: Axes, history: History, places: Places, generations: int, size: float) -> None:
     kept = surviving(history)
     winning = {trial.proposal.id for trial in winning_line(history)}
     bend, shades = np.linspace(0, 1, 16), _shades(generations)
@@ -178,7 +85,7 @@ def _draw_branches(axes: Axes, history: History, places: Mapping[int, tuple[floa
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=thick, capstyle="round", zorder=1 + rank))
 
 
-def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, int]], generations: int, size: float) -> None:
+def _draw_nodes(axes: Axes, history: History, places: Places, generations: int, size: float) -> None:
     kept = surviving(history)
     winning = [trial.proposal.id for trial in winning_line(history)]
     whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
@@ -202,7 +109,7 @@ def _draw_nodes(axes: Axes, history: History, places: Mapping[int, tuple[float, 
         axes.scatter(*end, max(120.0, size * 7), c=INK, marker="*", edgecolors="white", linewidths=0.8, zorder=6)
 
 
-def _fitness_ranks(history: History, places: Mapping[int, tuple[float, int]]) -> dict[int, float]:
+def _fitness_ranks(history: History, places: Places) -> dict[int, float]:
     """Of each proposal that did not fail, 0 for the least score of its row and 1 for the greatest; 0 without one."""
     rows: dict[int, list[Trial]] = {}
     for trial in history.trials:
@@ -225,7 +132,7 @@ def _generation_ticks(generations: int) -> list[int]:
     return [*(tick for tick in ticks if 0 <= tick <= last - step / 2), last]
 
 
-def _columns(places: Mapping[int, tuple[float, int]], proposals: Sequence[int]) -> tuple[list[float], list[float]]:
+def _columns(places: Places, proposals: Sequence[int]) -> tuple[list[float], list[float]]:
     return [places[proposal][0] for proposal in proposals], [float(places[proposal][1]) for proposal in proposals]
 
 

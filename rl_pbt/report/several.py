@@ -15,6 +15,7 @@ from typing import final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import Unfinished, UserError, plain_text
+from rl_pbt.options import places_of
 from rl_pbt.records import JSON, Cost
 from rl_pbt.report.chance import Chance, Samples, chances
 from rl_pbt.report.comparison import budgets_differ, unequal_budgets, without_a_test
@@ -23,6 +24,7 @@ from rl_pbt.report.statistics import Estimate, ReturnsBySeed, difference_of, iqm
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.registry import task_type
 
 LONGEST_NAME = 40  # characters of a run's name
 MOST_DEEP = 3  # folders below a suite that its runs may lie in
@@ -30,7 +32,6 @@ MOST_DEEP = 3  # folders below a suite that its runs may lie in
 OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "test_episodes")
 # Settings of a task that say what a score is a score of; those of the agent alone may differ.
 OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score", "digest")
-OF_PLACES = ("table",)  # where a file lies, of which a digest is among the settings
 OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
 
@@ -245,7 +246,8 @@ def are_paired(first: Column, second: Column) -> bool:
 
 
 def _of_training(config: RunConfig) -> dict[str, JSON]:
-    return {name: value for name, value in config.task_options.items() if name not in OF_PLACES}
+    places = places_of(task_type(config.task).options)  # of files, of which a digest is among the settings
+    return {name: value for name, value in config.task_options.items() if name not in places}
 
 
 def _samples(first: Column, second: Column) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from rl_pbt.report.schedules import schedules
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.web import document_of
-from rl_pbt.store.files import check_inside, write_durably, write_json
+from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably, write_json
 from rl_pbt.store.history import has_schedules
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import counted
 
 PLOTS = "plots"
+OF_RUNS = LEARNING, ANYTIME, SCORES = "learning_curves", "anytime_curves", "test_scores"
 OF_POPULATIONS = SCHEDULES, TREE = "schedules", "family-tree"  # pictures of one method and seed
+FORMERLY = ("test_returns",)  # that earlier versions drew
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
@@ -42,6 +45,7 @@ def write_report(run: RunFolder, against: str | None = None) -> Summary:
     summary = summary_of(evidence, against)
     write_json(run.folder / "summary.json", summary.to_json())
     figures = _draw(run, evidence)
+    _remove_stale(run, evidence, figures)
     write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())
     write_durably(page_path(run), document_of(evidence, summary).encode())
     return summary
@@ -74,21 +78,31 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
         style.save(figure, run.folder / names[-1])
 
     if any(history.rounds for history in everything):
-        save(plots.learning_curves(by_method, words=words, title=_heading(evidence, title)), "learning_curves")
+        save(plots.learning_curves(by_method, words=words, title=_heading(evidence, title)), LEARNING)
     if any(history.incumbents for history in everything):
         heading = f"{title}: the best member so far, on held-out test seeds"
-        save(anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading), "anytime_curves")
+        save(anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading), ANYTIME)
     if any(history.test is not None for history in everything):
         heading = f"{title}: the winners on held-out test seeds"
-        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading), "test_scores")
+        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading), SCORES)
     for method, by_seed in evidence.histories.items():
         for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
             heading = f"{title}: {method}, seed {seed}"
             if has_schedules(history):
                 save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if has_tree(history):
-                save(family_tree(history, title=heading), _of(TREE, method, seed))
+                save(family_tree(history, evidence.layouts(history), title=heading), _of(TREE, method, seed))
     return names
+
+
+def _remove_stale(run: RunFolder, evidence: Evidence, drawn: Collection[str]) -> None:
+    """Remove what a report of this run may draw, or an earlier version drew, and this one did not."""
+    populations = [(method, seed) for method, by_seed in evidence.histories.items() for seed in by_seed]
+    ours = [*OF_RUNS, *FORMERLY, *(_of(name, *population) for name in OF_POPULATIONS for population in populations)]
+    for path in (run.folder / name for one in ours if (name := f"{PLOTS}/{one}.png") not in drawn):
+        if path.is_file() and not path.is_symlink():
+            with disk_errors_in_one_line(path):
+                path.unlink()
 
 
 def _heading(evidence: Evidence, title: str) -> str:

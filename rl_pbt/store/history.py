@@ -246,8 +246,10 @@ def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
 
 
 def read_history(run: RunFolder, method: str, seed: int) -> History:
-    """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line."""
-    ledger = run.ledger(method, seed)
+    """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line, also
+    where it is the ledger of another run than the manifest.
+    """
+    ledger = run.recorded(method, seed)
     reader = Reader()
     for line, event in ledger.numbered():
         try:

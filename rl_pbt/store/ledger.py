@@ -59,12 +59,15 @@ class Ledger:
         return self.path.with_name(f"{self.path.name}.gz")
 
     def read(self) -> list[Event]:
-        """All events of whole batches. Raises UserError, naming file and line, for damage."""
+        """All events of whole batches. Raises UserError, naming file and line, for damage, and for a ledger of another run."""
         return [event for _, event in self.numbered()]
 
     def numbered(self) -> list[tuple[int, Event]]:
         """`read`, each event with the number of its line."""
-        return self._read(self._bytes()).events
+        found = self._read(self._bytes())
+        if found.header is not None and found.header.config and self._header.config:
+            self._check_whose(found.header)
+        return found.events
 
     def repair(self) -> list[Event]:
         """`read`, and cut a torn batch off the file, so that the next append starts a line.
@@ -75,12 +78,7 @@ class Ledger:
             raise UserError(f"{self.path} was compressed when the run had ended: it can be reported, and not continued")
         content = self._bytes()
         found = self._read(content)
-        if found.version != VERSION:
-            raise UserError(
-                f"{self.path} was written by an earlier version of rl_pbt: it can be reported, but to resume it use that version"
-            )
-        if found.header is not None and found.header != self._header:
-            raise UserError(f"{self.path} belongs to a run of another configuration: restore the folder from a copy")
+        self._check_continues(found.version, found.header)
         if len(content) != found.size:
             with self._opened(os.O_WRONLY) as file:
                 file.truncate(found.size)
@@ -88,6 +86,30 @@ class Ledger:
                 os.fsync(file.fileno())
         self._known = found
         return [event for _, event in found.events]
+
+    def check_beginning(self) -> None:
+        """Raises UserError as `repair` does for a ledger of another version or of another run, by its first line alone."""
+        line, ended, _ = self._bytes().partition(b"\n")
+        if not ended:
+            return
+        version = version_of(line)
+        try:
+            header = Header.from_json(parsed(line)) if version == VERSION else None
+        except (ValueError, UserError):
+            return  # damage, or what a loss of power left: `repair` will see
+        self._check_continues(version, header)
+
+    def _check_continues(self, version: int, header: Header | None) -> None:
+        if version != VERSION:
+            raise UserError(
+                f"{self.path} was written by an earlier version of rl_pbt: it can be reported, but to resume it use that version"
+            )
+        if header is not None:
+            self._check_whose(header)
+
+    def _check_whose(self, header: Header) -> None:
+        if header != self._header:
+            raise UserError(f"{self.path} belongs to a run of another configuration: restore the folder from a copy")
 
     def append(self, events: Iterable[Event]) -> None:
         """One batch, durable when this returns. Raises UserError where somebody else has changed the file."""

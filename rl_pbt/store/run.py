@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.records import Fields
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.events import Header
 from rl_pbt.store.files import check_inside, read_json, write_json
@@ -25,9 +26,9 @@ LEDGER, CHECKPOINTS = "ledger.jsonl", "checkpoints"
 TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
 
 
-def digest(config: RunConfig) -> str:
-    """A fingerprint of a configuration without its budget, which can be extended."""
-    fields = {name: value for name, value in config.to_json().items() if name != "budget"}
+def digest(config: Fields) -> str:
+    """A fingerprint of a configuration, as a manifest has it, without its budget, which can be extended."""
+    fields = {name: value for name, value in config.items() if name != "budget"}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -94,7 +95,13 @@ class RunFolder:
 
     def ledger(self, method: str, seed: int, config: RunConfig | None = None) -> Ledger:
         """The events of one method and seed; with the configuration of the run, one that can be continued."""
-        header = Header() if config is None else Header(config=digest(config))
+        header = Header() if config is None else Header(config=digest(config.to_json()))
+        return Ledger(self.method_folder(method, seed) / LEDGER, header)
+
+    def recorded(self, method: str, seed: int) -> Ledger:
+        """The same to read, held to the configuration of the manifest, if there is one, as whichever version wrote it."""
+        config = read_json(self.manifest_path).get("config") if self.begun else None
+        header = Header(config=digest(config)) if isinstance(config, dict) else Header()
         return Ledger(self.method_folder(method, seed) / LEDGER, header)
 
     def checkpoints(self, method: str, seed: int) -> FolderCheckpoints:

@@ -8,7 +8,7 @@ this package speaks of units and takes their name from `Words`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
@@ -89,8 +89,7 @@ class Job(Protocol[T_co]):
     def giving_up(self, proposal: int | None, reason: str) -> Job[T_co]:
         """The same job but for a proposal that twice ended the worker or never came to an end; None: but for all of them.
 
-        It does not train or judge that proposal any more, and tells the `reason` as its failure. The others keep their places in
-        the group: which members share a tensor may change the last digits.
+        It does not train or judge that proposal any more, and tells the `reason` as its failure. A task never hears of it.
         """
         ...
 
@@ -221,7 +220,8 @@ class IntervalJob:
 
     `digests` are those of the parents' checkpoints, by proposal, as far as they are known. With `restoring`, the digests of
     checkpoints that were lost, the job was done before: it leaves only those, and only if they are the same as they were.
-    `given_up` are those of its proposals that must not be touched, with the reason that is their failure.
+    `given_up` are those of its proposals that must not be touched, with the reason that is their failure; a task is given a
+    job of the others alone.
     """
 
     proposals: tuple[Proposal, ...]
@@ -234,8 +234,25 @@ class IntervalJob:
 
     def run(self, task: Task, advance: Advance = unheeded) -> list[Result]:
         sealed = Sealed(self.checkpoints, self.digests, self.restoring)
-        results = task.interval(replace(self, checkpoints=sealed), advance)
-        return [replace(result, digest=sealed.digests.get(result.proposal)) for result in results]
+        asked = self.only(proposal.id for proposal in self.proposals if proposal.id not in self.given_up)
+        results = task.interval(replace(asked, checkpoints=sealed, given_up={}), advance) if asked.proposals else []
+        found = {result.proposal: replace(result, digest=sealed.digests.get(result.proposal)) for result in results}
+        found |= {
+            proposal.id: Result(proposal=proposal.id, fitness=None, failure=self.given_up[proposal.id], lineage_units=age)
+            for proposal, age in zip(self.proposals, self.lineage_units, strict=True)
+            if proposal.id in self.given_up
+        }
+        return [found[proposal.id] for proposal in self.proposals]
+
+    def only(self, proposals: Iterable[int]) -> IntervalJob:
+        """The same of some of its proposals, in their order here."""
+        wanted = {*proposals}
+        kept = [place for place, proposal in enumerate(self.proposals) if proposal.id in wanted]
+        return replace(
+            self,
+            proposals=tuple(self.proposals[place] for place in kept),
+            lineage_units=tuple(self.lineage_units[place] for place in kept),
+        )
 
     def whose(self, proposal: int | None) -> str:
         members = ", ".join(str(one.member) for one in self.proposals if proposal in (one.id, None))

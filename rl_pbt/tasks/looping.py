@@ -77,13 +77,12 @@ def one_by_one(
         advance(0, proposal.id)
         units = proposal.units // quantum * quantum
         clock = Clock()
-        done, failure = Done(scores=(), updates=0), job.given_up.get(proposal.id)
-        if failure is None:
-            turn = _turn(job, proposal, units, held, evaluations)
-            try:
-                done = work(turn)
-            except Failed as failed:
-                failure = str(failed)
+        done, failure = Done(scores=(), updates=0), None
+        turn = _turn(job, proposal, units, held, evaluations)
+        try:
+            done = work(turn)
+        except Failed as failed:
+            failure = str(failed)
         cost = clock.cost(train_units=units, updates=done.updates)
         if done.checkpoint is not None:
             job.checkpoints.save(proposal.id, done.checkpoint)
@@ -144,7 +143,8 @@ def checkpoint_of(turn: Turn, state: object) -> State:
         arrays = packed(state)
     except UserError as error:
         raise Failed(str(error)) from None
-    return {**arrays, ABOUT: json_array(json.dumps({"hypers": turn.hypers, "seed": turn.seed}))}
+    about = json.dumps({"hypers": turn.hypers, "seed": turn.seed}, sort_keys=True)  # in any session of the run the same
+    return {**arrays, ABOUT: json_array(about)}
 
 
 def kept(checkpoints: Checkpoints, proposal: int) -> Kept:

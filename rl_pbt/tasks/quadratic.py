@@ -68,10 +68,6 @@ class QuadraticTask:
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results, states = [], {}
         for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
-            if proposal.id in job.given_up:
-                failure = job.given_up[proposal.id]
-                results.append(Result(proposal=proposal.id, fitness=None, failure=failure, lineage_units=age))
-                continue
             advance(0, proposal.id)
             theta = np.array(START) if proposal.parent is None else _theta(job.checkpoints, proposal.parent)
             shrink = 1.0 - 2.0 * self.step_size * np.array([float(proposal.hypers["h0"]), float(proposal.hypers["h1"])])

@@ -1,6 +1,5 @@
 """Fig. 2 of Jaderberg 2017 from its ledgers. What each arm reaches over many seeds is in tests/rl_pbt/tasks/test_quadratic.py."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +11,6 @@ from rl_pbt.store.history import History
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Advance, IntervalJob, Task
 from rl_pbt.tasks.quadratic import START
-
-
-@pytest.fixture(autouse=True)
-def without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of writes that nobody will miss."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def test_a_worker_alone_goes_straight_and_ends_far_from_the_maximum(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Runs the command on environments that misbehave, one after another in this process: JSON in, a line of JSON for each run out.
 
-`{"ways": ["raise", ...], "words": ["--executor", "inline", ...], "out": "/folder/for/runs"}` is the only argument.
+`{"ways": ["raise", ...], "words": ["--executor", "inline", ...], "out": "/folder/for/runs", "draw": true}` is the only argument;
+plots and the page for a browser are drawn only where that is asked for.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 
 SMALL = [
     *("--methods", "pbt", "random", "--population", "4", "--seeds", "0", "--frames", "800", "--interval", "400"),
-    *("--eval-episodes", "2", "--test-episodes", "4", "--timeout", "2", "--search", "learning_rate=log:1e-4:1e-2"),
+    *("--eval-episodes", "2", "--test-episodes", "4", "--search", "learning_rate=log:1e-4:1e-2"),
     *("--agent-options", "envs_per_member=2", "unroll_length=8", "hidden=8"),
 ]
+# Seconds without a sign of life; where somebody is to be given up anyway, a busy machine cannot make a difference.
+TIMEOUT_S, TIMEOUT_OF_A_HANG_S = 2.0, 0.5
 
 
 @contextmanager
@@ -48,10 +51,11 @@ def one_run(way: str, words: list[str], out: Path) -> dict[str, Any]:
     from rl_pbt.cli import command
 
     started = time.monotonic()
+    limit = ["--timeout", str(TIMEOUT_OF_A_HANG_S if way == "hang" else TIMEOUT_S)]
     with printed() as found:
         try:
             status: object = command.main(
-                ["--env", f"misbehaving_envs:Bad/{way}-v0", *SMALL, *words, "--out", str(out / way)], "bench"
+                ["--env", f"misbehaving_envs:Bad/{way}-v0", *SMALL, *limit, *words, "--out", str(out / way)], "bench"
             )
         except SystemExit as error:
             status = error.code
@@ -61,5 +65,10 @@ def one_run(way: str, words: list[str], out: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).with_name("trainings")))
     asked = json.loads(sys.argv[1])
+    if not asked["draw"]:
+        from rl_pbt.report import writing
+
+        writing._draw = lambda run, evidence: []
+        writing.document_of = lambda evidence, summary: ""
     for each in asked["ways"]:
         print(json.dumps(one_run(each, asked["words"], Path(asked["out"]))), flush=True)

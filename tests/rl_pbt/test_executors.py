@@ -276,9 +276,6 @@ class Deadly(Moody):
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results = []
         for one in job.proposals:
-            if one.id in job.given_up:
-                results.append(Result(proposal=one.id, fitness=None, failure=job.given_up[one.id]))
-                continue
             advance(0, one.id if self.names else None)
             if one.id == 1:
                 with (self.folder / "tries").open("a") as tries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import rl_pbt
+from rl_pbt import report
 from rl_pbt.records import FinalTest
 from rl_pbt.search import METHODS
 from rl_pbt.store.history import read_history
@@ -43,7 +45,7 @@ def regression() -> type[Any]:
 
 
 def command(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-W", "ignore", "-m", "rl_pbt", *words]
+    line = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("undrawn.py")), *words]
     return subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False, cwd=TRAININGS)
 
 
@@ -135,7 +137,7 @@ def test_the_command_loads_torch_for_nothing_that_does_without(task: list[str]) 
 
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.replays])
 def test_every_method_tunes_it(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rl_pbt.api.write_report", lambda run: None)  # which takes longer than the run
+    monkeypatch.setattr("rl_pbt.report.write_report", report.summarise)  # pages take longer than the run
     population = 8 if method == "mf-pbt" else 4
     settings = {
         **SMALL,
@@ -155,7 +157,8 @@ def test_every_method_tunes_it(method: str, tmp_path: Path, monkeypatch: pytest.
     assert run.winner(method, 0).evaluate(1)
 
 
-def test_a_schedule_is_replayed(run: rl_pbt.Run, tmp_path: Path) -> None:
+def test_a_schedule_is_replayed(run: rl_pbt.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl_pbt.report.write_report", report.summarise)
     settings = {**SMALL, "methods": [f"replay:{run.folder}", "random"]}
     replay = rl_pbt.tune(regression(), SEARCH, hypers=HYPERS, workers=1, out=tmp_path / "run", **settings)
     assert set(replay.config.methods) == {"replay-schedule", "replay-final", "replay-random", "random"}
@@ -164,7 +167,8 @@ def test_a_schedule_is_replayed(run: rl_pbt.Run, tmp_path: Path) -> None:
     assert final == {(last["rate"], last["momentum"], last["batch"])}
 
 
-def test_the_command_line_does_the_same_with_one_and_two_workers(tmp_path: Path) -> None:
+def test_the_command_line_does_the_same_with_one_and_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl_pbt.report.write_report", report.summarise)
     for workers in ("1", "2"):
         done = command("tune", *CLASS_WORDS, "--workers", workers, "--out", str(tmp_path / workers))
         assert done.returncode == 0, done.stderr
@@ -181,24 +185,32 @@ def test_a_dry_run_of_it_says_what_it_is_in_its_own_words(tmp_path: Path) -> Non
     assert "frame" not in done.stdout and not (tmp_path / "run").exists()
 
 
-def killed_at_every_event(folder: Path, *words: str) -> int:
+# Every day after some events, at night after each of them.
+SOME_OR_ALL = pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.nightly)], ids=["some", "all"])
+
+
+def killed(step: int, folder: Path, *words: str) -> int:
+    """How often a run was killed, each time after more of its events."""
     script = Path(__file__).with_name("killing.py")
     line = [sys.executable, "-W", "ignore", str(script), str(folder), *words]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=280, check=False, cwd=TRAININGS)
+    environment = {**os.environ, "KILL_EVERY": str(step)}
+    done = subprocess.run(line, capture_output=True, text=True, timeout=2900, check=False, cwd=TRAININGS, env=environment)
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
     assert kills, done.stdout
     return int(kills[1])
 
 
-def test_killed_after_every_event_a_class_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_killed_after_every_event_a_class_ends_as_if_nothing_had_happened(step: int, tmp_path: Path) -> None:
     words = [*CLASS_WORDS, "--population", "2", "--budget", "30", "--group-size", "1", "--executor", "inline", "--methods", "pbt"]
-    assert killed_at_every_event(tmp_path, *words) > 10
+    assert killed(step, tmp_path, *words) > 10 / step
 
 
-def test_killed_after_every_event_a_program_does_too(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_killed_after_every_event_a_program_does_too(step: int, tmp_path: Path) -> None:
     words = [*PROGRAM_WORDS, "--budget", "4", "--methods", "pbt", "--executor", "inline"]
-    assert killed_at_every_event(tmp_path, *words, *PROGRAM) > 5
+    assert killed(step, tmp_path, *words, *PROGRAM) > 5 / step
 
 
 def test_a_program_is_tuned_with_one_and_two_workers(tmp_path: Path) -> None:
@@ -221,8 +233,9 @@ def test_the_command_cannot_take_the_place_of_the_function() -> None:
 
 
 def test_progress_ends_at_the_whole_budget_where_it_is_no_multiple_of_the_quantum(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rl_pbt.report.write_report", report.summarise)
     settings = {**SMALL, "budget": 100, "interval": 20, "quantum": 16, "quiet": False, "methods": ["random"]}
     rl_pbt.tune(regression(), SEARCH, workers=1, out=tmp_path / "run", **settings)
     assert "100% of the budget (384 updates)" in capsys.readouterr().out

@@ -25,12 +25,12 @@ from rl_pbt.store.run import RunFolder
 PROGRAM = "rl-pbt play"
 SMALL = [
     "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
-    "--eval-episodes", "2", "--test-episodes", "2", "--workers", "1",
+    "--eval-episodes", "2", "--test-episodes", "2", "--executor", "inline",
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(without_pages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     command.train([*SMALL, "--out", str(out), "--seeds", "0", "1"], "bench")
     return out

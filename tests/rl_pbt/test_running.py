@@ -11,8 +11,12 @@ import pytest
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.opening import open_run
+from rl_pbt.report import summarise
+from rl_pbt.running import execute, prepare
+from rl_pbt.store.compacting import compact
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
+from tests.rl_pbt.faults.spoiling import fit
 
 
 def run_of(folder: Path, **settings: Any) -> Path:
@@ -65,3 +69,44 @@ def test_what_cannot_be_extended_or_is_another_run_is_refused(
     folder = run_of(tmp_path / "run", **settings)
     with pytest.raises(UserError, match=says):
         open_run(given, resume=folder)
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> RunFolder:
+    settings = {"task": "quadratic", "methods": ["pbt"], "population": 2, "budget": 20, "interval": 10}
+    execute(prepare(open_run(settings, out=tmp_path / "run"), workers=1, executor="inline"), command="made by a test")
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_ledger_of_another_run_than_the_manifest_is_not_reported(ended: RunFolder, compressed: bool) -> None:
+    assert summarise(ended).status == "finished"
+    manifest = ended.manifest()
+    if compressed:
+        compact(ended)
+    ended.write_manifest(replace(manifest, config=replace(manifest.config, budget=40)))
+    assert summarise(ended).status == "finished", "a budget can be extended"
+    ended.write_manifest(replace(manifest, config=replace(manifest.config, hypers={"h0": 1.0, "h1": 0.5})))
+    with pytest.raises(UserError, match=r"ledger\.jsonl belongs to a run of another configuration: restore the folder") as told:
+        summarise(ended)
+    assert "\n" not in str(told.value)
+
+
+def test_a_ledger_without_a_digest_is_reported(ended: RunFolder) -> None:
+    ledger = ended.ledger("pbt", 0)
+    events = ledger.read()
+    ledger.path.unlink()
+    ended.ledger("pbt", 0).append(events)
+    assert summarise(ended).status == "finished"
+
+
+def test_a_resume_that_is_refused_leaves_the_manifest_as_it_was(ended: RunFolder) -> None:
+    """A run of another version may have options with other names."""
+    manifest = ended.manifest()
+    older = {name: value for name, value in manifest.config.method_options.items() if name != "copy_margin"}
+    ended.write_manifest(replace(manifest, status="interrupted", config=replace(manifest.config, method_options=older)))
+    fit(ended.folder)
+    before = ended.manifest_path.read_bytes()
+    with pytest.raises(UserError, match="belongs to a run of another configuration"):
+        execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
+    assert ended.manifest_path.read_bytes() == before and summarise(ended).status == "interrupted"

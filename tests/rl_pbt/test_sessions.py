@@ -12,6 +12,8 @@ import rl_pbt
 from rl_pbt import provenance
 from rl_pbt.store.run import RunFolder
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 SMALL = {"population": 2, "budget": 40, "interval": 20, "workers": 1, "quiet": True}
 
 

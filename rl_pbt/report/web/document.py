@@ -205,7 +205,7 @@ def _with_figures(population: Population, evidence: Evidence, history: History, 
         population,
         told=told,
         schedules=embedded(f"schedules-{index}", figures) if figures else None,
-        tree=embedded(f"tree-{index}", [tree_figure(history)]) if has_tree(history) else None,
+        tree=embedded(f"tree-{index}", [tree_figure(history, evidence.layouts(history))]) if has_tree(history) else None,
         descent=tables.descent(history, evidence.words) if changed or copied else None,
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_hex
 
 from rl_pbt.records import Trial
-from rl_pbt.report.family_tree import FAILED, GENERATIONS, tree_layout
+from rl_pbt.report.family_tree import FAILED, GENERATIONS
 from rl_pbt.report.style import GREY
+from rl_pbt.report.tree_layout import Places
 from rl_pbt.report.web.figures import NUMBER, WINNER, Column, counts, empty_figure, hover, label, numbers, score_of
 from rl_pbt.store.history import History, surviving, winning_line
 from rl_pbt.text import NOTHING, value_text
@@ -25,16 +26,13 @@ LOWEST, TALLEST, ROW = 260, 760, 34  # pixels
 MOST_BENT = 4000  # branches of a kind; more are straight and in one colour, so that they are drawn at once
 SHADES = 64
 
-Places: TypeAlias = Mapping[int, tuple[float, int]]
 
-
-def tree_figure(history: History) -> figure:
+def tree_figure(history: History, places: Places) -> figure:
     """Time downwards: a node a proposal, the first generation pink and the last blue, the fitter the larger. The winner's line
-    is lit.
+    is lit. `places` are those of `tree_layout`.
     """
     from bokeh.models import ColumnDataSource, Range1d, WheelZoomTool  # noqa: PLC0415 - with all of Bokeh
 
-    places = tree_layout(history)
     generations = 1 + max(row for _, row in places.values())
     widest = 1 + max(x for x, _ in places.values())
     made = empty_figure(min(TALLEST, max(LOWEST, 90 + ROW * generations)), tools=("pan", "reset", "save"))

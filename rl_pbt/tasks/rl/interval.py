@@ -98,23 +98,20 @@ class RLTask:
 
     def _guarded_interval(self, job: IntervalJob, advance: Advance) -> list[Result]:
         """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
-        given_up = {index: job.given_up[p.id] for index, p in enumerate(job.proposals) if p.id in job.given_up}
-        if len(given_up) < len(job.proposals):
-            try:
-                return tried_twice(lambda tolerant: self._interval(job, advance, given_up, tolerant))
-            except EnvironmentFailed as failed:  # before anything is known of it: not even its spaces
-                given_up = {**dict.fromkeys(range(len(job.proposals)), str(failed)), **given_up}
-        return [
-            Result(proposal=proposal.id, fitness=None, failure=given_up[index], lineage_units=job.lineage_units[index])
-            for index, proposal in enumerate(job.proposals)
-        ]
+        try:
+            return tried_twice(lambda tolerant: self._interval(job, advance, tolerant))
+        except EnvironmentFailed as failed:  # before anything is known of it: not even its spaces
+            return [
+                Result(proposal=proposal.id, fitness=None, failure=str(failed), lineage_units=age)
+                for proposal, age in zip(job.proposals, job.lineage_units, strict=True)
+            ]
 
-    def _interval(self, job: IntervalJob, advance: Advance, given_up: Mapping[int, str], tolerant: bool) -> list[Result]:
+    def _interval(self, job: IntervalJob, advance: Advance, tolerant: bool) -> list[Result]:
         advance(0, None)
         agent, unfinished = self._agent(job)
         updates = agent.updates
         clock = Clock()
-        trained = self._train(agent, job, advance, given_up, tolerant, unfinished)
+        trained = self._train(agent, job, advance, tolerant, unfinished)
         diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
         judged = self._judge(agent, job, advance, trained, {**trained.failed, **diverged}, tolerant)
         spent, members = clock.cost(), len(job.proposals)
@@ -267,20 +264,18 @@ class RLTask:
         agent: ActorCritic,
         job: IntervalJob,
         advance: Advance,
-        failed: Mapping[int, str],
         tolerant: bool,
         unfinished: Mapping[int, State],
     ) -> _Played:
         keys = [(p.member, p.generation) for p in job.proposals]
         if not job.proposals[0].trains:
-            return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed=failed)
+            return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
         with MemberEnvironments(
             self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
             together=self.step_together,
             tolerant=tolerant,
-            failed=failed,
             calling=_callers(job, advance),
         ) as actors:
             training = Training(

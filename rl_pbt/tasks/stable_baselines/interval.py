@@ -95,8 +95,6 @@ class StableBaselinesTask:
 
     def _one_result(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
         """A member that an environment fails is charged for what was emulated; any other failure is charged like a success."""
-        if proposal.id in job.given_up:
-            return Result(proposal=proposal.id, fitness=None, failure=job.given_up[proposal.id], lineage_units=age)
 
         def told(units: int) -> None:
             advance(units, proposal.id)
@@ -234,7 +232,8 @@ class StableBaselinesTask:
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
         learned = members.learned(model, replay_buffer=self.replay_buffer)
-        return {"agent": self.algorithm, "hypers": {**self.hypers, **proposal.hypers}, **learned}
+        hypers = dict(sorted({**self.hypers, **proposal.hypers}.items()))  # as in a manifest; a command may differ
+        return {"agent": self.algorithm, "hypers": hypers, **learned}
 
     def _chooser(self, model: Whole) -> Choose:
         return chooser(model, deterministic=self.deterministic)

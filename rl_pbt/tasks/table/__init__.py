@@ -34,7 +34,9 @@ class TableOptions:
     Wherever the file lies, it is the same training: for that, its `digest` counts.
     """
 
-    table: str = option(help="file of recorded learning curves that members follow, which `rl-pbt table` wrote", trains=False)
+    table: str = option(
+        help="file of recorded learning curves that members follow, which `rl-pbt table` wrote", trains=False, place=True
+    )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
     header: Settings = option(help="what the table is of", flag=False)
     digest: str = option(help="fingerprint of the table's file", flag=False)

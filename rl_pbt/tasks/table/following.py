@@ -74,10 +74,6 @@ class TableTask:
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results, states = [], {}
         for proposal, age in zip(job.proposals, job.lineage_units, strict=True):
-            if proposal.id in job.given_up:
-                reason = job.given_up[proposal.id]
-                results.append(Result(proposal=proposal.id, fitness=None, failure=reason, lineage_units=age))
-                continue
             advance(0, proposal.id)
             member, curve = self._trained(proposal, job)
             advance(proposal.units, proposal.id)

@@ -331,29 +331,35 @@ def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path: Path, after_s
     assert said == ("", "") and not (tmp_path / "run").exists()
 
 
-@pytest.mark.timeout(900)  # some thirty runs and as many resumes, beside other tests
+IMPALA = ["--agent", "impala", "--methods", "pbt-async", "--executor", "inline"]
+AGENTS_AT_NIGHT = [
+    ["--agent", "a2c", "--methods", "pbt", "--group-size", "1", "--workers", "2"],
+    ["--agent", "a2c", "--eval-episodes", "1", "--executor", "inline"],
+    ["--env", "MinAtar/Breakout-v1", "--agent", "impala", "--executor", "inline"],
+    ["--agent", "a2c", "--methods", "pbt", "--executor", "ray", "--workers", "2"],
+    ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
+    ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "--hypers", "num_epochs=2"],
+    ["--agent", "sb3:ppo", "--agent-options", "n_steps=16", "n_envs=2", "batch_size=16", "--executor", "inline"],
+]
+
+
+@pytest.mark.timeout(900)  # a dozen runs and as many resumes, beside other tests
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize(
-    "agent",
+    ("agent", "step"),
     [
-        ["--agent", "impala", "--methods", "pbt-async", "--executor", "inline"],
-        pytest.param(["--agent", "a2c", "--methods", "pbt", "--group-size", "1", "--workers", "2"], marks=pytest.mark.nightly),
-        pytest.param(["--agent", "a2c", "--eval-episodes", "1", "--executor", "inline"], marks=pytest.mark.nightly),
-        pytest.param(["--env", "MinAtar/Breakout-v1", "--agent", "impala", "--executor", "inline"], marks=pytest.mark.nightly),
-        pytest.param(["--agent", "a2c", "--methods", "pbt", "--executor", "ray", "--workers", "2"], marks=pytest.mark.nightly),
-        pytest.param(["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"], marks=pytest.mark.nightly),
-        pytest.param(
-            ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "--hypers", "num_epochs=2"],
-            marks=pytest.mark.nightly,
-        ),
+        (IMPALA, 4),
+        *(pytest.param(agent, 1, marks=pytest.mark.nightly) for agent in (IMPALA, *AGENTS_AT_NIGHT)),
     ],
 )
-def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(agent: list[str], tmp_path: Path) -> None:
+def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happened(
+    agent: list[str], step: int, tmp_path: Path
+) -> None:
     script = Path(__file__).parents[1] / "killing.py"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent],
-        capture_output=True, text=True, timeout=2900, check=False,
+        capture_output=True, text=True, timeout=2900, check=False, env={**os.environ, "KILL_EVERY": str(step)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kills = re.fullmatch(r"(\d+) kills\n", done.stdout)
-    assert kills and int(kills[1]) > 10, done.stdout
+    assert kills and int(kills[1]) > 10 / step, done.stdout

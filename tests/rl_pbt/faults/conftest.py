@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,12 +14,23 @@ import pytest
 
 import rl_pbt
 from rl_pbt.play import film
+from rl_pbt.store.compacting import compact
 from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
 
 TRAININGS = Path(__file__).parents[1] / "trainings"
 SMALL: dict[str, Any] = {"population": 4, "budget": 60, "interval": 20, "workers": 1, "quiet": True}
 CARTPOLE: dict[str, Any] = {"population": 2, "frames": 800, "interval": 400, "eval_episodes": 2, "test_episodes": 2}
 CARTPOLE |= {"agent_options": {"envs_per_member": 4, "hidden": "8"}, "workers": 1, "quiet": True}
+# Stable-Baselines3's, whose rounds are of 32 frames here; and a program, which is started for each interval and each test.
+PPO: dict[str, Any] = {"agent": "sb3:ppo", "population": 2, "frames": 128, "interval": 64, "eval_episodes": 1, "test_episodes": 2}
+PPO |= {
+    "agent_options": {"n_steps": 16, "n_envs": 2, "batch_size": 16, "n_epochs": 1, "net_arch": [8]},
+    "workers": 1,
+    "quiet": True,
+}
+PROGRAM = ["sh", str(TRAININGS / "regression.sh")]
+ROOT_OF_2: dict[str, Any] = {"population": 2, "budget": 4, "interval": 2, "test_episodes": 2, "workers": 1, "quiet": True}
 SEARCH = {"rate": "log:1e-4:1e-1", "momentum": "linear:0:0.9", "batch": "int:1:8", "nesterov": "choice:true:false"}
 
 
@@ -43,9 +55,12 @@ def stopped_after(batches: int) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Small runs, finished and begun, without a report. The last word of a kind is its task, but for the quadratic."""
+    """Small runs, finished and begun, without a report. The last word of a kind is its task, but for the quadratic; ledgers of
+    the one that was compacted are compressed.
+    """
     folder = tmp_path_factory.mktemp("runs")
-    made = {name: folder / name for name in ("finished", "replaying", "own", "agent", "begun", "begun own", "begun agent")}
+    made = {name: folder / name for name in ("finished", "compacted", "replaying", "begun")}
+    made |= {name: folder / name for task in ("own", "agent", "sb3", "program") for name in (task, f"begun {task}")}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(TRAININGS))
         patch.setattr("rl_pbt.report.write_report", lambda run: None)
@@ -61,13 +76,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         def agent(name: str) -> None:
             rl_pbt.bench("CartPole-v1", out=made[name], methods=["pbt"], **CARTPOLE)
 
+        def sb3(name: str) -> None:
+            rl_pbt.bench("CartPole-v1", out=made[name], methods=["pbt"], **PPO)
+
+        def program(name: str) -> None:
+            search = {"rate": "log:1e-3:1e-1"}
+            rl_pbt.tune("command", search, program=PROGRAM, out=made[name], methods=["pbt"], **ROOT_OF_2)
+
         quadratic("finished", ["pbt", "random", "asha", "bayes"])
         quadratic("replaying", [f"replay:{made['finished']}", "pbt-async"])
-        own("own")
-        agent("agent")
-        for make, name, batches in ((own, "begun own", 7), (agent, "begun agent", 3)):
+        shutil.copytree(made["finished"], made["compacted"])
+        compact(RunFolder(made["compacted"]))
+        for make, name, batches in ((own, "own", 7), (agent, "agent", 3), (sb3, "sb3", 3), (program, "program", 3)):
+            make(name)
             with stopped_after(batches):
-                make(name)
+                make(f"begun {name}")
         with stopped_after(12):
             quadratic("begun", ["pbt", "random"])
     return made

@@ -10,11 +10,13 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import rl_pbt
 from rl_pbt.cli import command, configuration, playing, reporting
+from rl_pbt.cli.main import COMMANDS
 from rl_pbt.errors import UserError
 from tests.rl_pbt.faults.spoiling import snapshot
 
@@ -24,7 +26,19 @@ CPU_S = 30  # that one reader may take
 ROOM = 4 << 30  # bytes that one reader may ask for
 # Readers, and the words that a command needs beside the folder: code that it names.
 READERS = ("report", "resume", "config", "play", "replay", "load")
-NAMED = {"own": ["--task", "regression:Regression"]}
+NAMED = {
+    "own": ["--task", "regression:Regression"],
+    "program": ["--", "sh", str(Path(__file__).parents[1] / "trainings" / "regression.sh")],
+}
+# Small runs of the same kind: what replays a run of it.
+SMALL = {
+    "own": ["--search", "rate=log:1e-4:1e-1", "momentum=0.5", "batch=2", "--budget", "60", "--interval", "20"],
+    "agent": ["--env", "CartPole-v1", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4"],
+    "sb3": ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--frames", "128", "--interval", "64", "--agent-options", "n_steps=16",
+            "n_envs=2", "batch_size=16"],
+    "program": ["--search", "rate=log:1e-3:1e-1", "--budget", "4", "--interval", "2"],
+}  # fmt: skip
+QUADRATIC = ["--task", "quadratic", "--budget", "60", "--interval", "20"]
 
 
 class TookTooLong(BaseException):
@@ -71,25 +85,35 @@ def said(main: Callable[[], int]) -> Said:
     return Said(status=status, out=texts[0], err=texts[1])
 
 
+def ran(*words: str) -> Said:
+    """What a command of rl-pbt says, in this process; what it raises passes on."""
+    main = import_module(COMMANDS[words[0]][0]).main
+
+    def status() -> int:
+        try:
+            return int(main(list(words[1:]), f"rl-pbt {words[0]}"))
+        except SystemExit as ended:
+            return int(ended.code or 0)
+
+    return said(status)
+
+
 def read_by(reader: str, kind: str, desk: Path) -> Said:
     """The folder `sent`, spoiled from a run of that kind, as one of the readers takes it."""
     task = kind.rsplit(maxsplit=1)[-1]
     alone = ["--workers", "1", "--executor", "inline"]
-    small = {
-        "own": [*NAMED["own"], "--search", "rate=log:1e-4:1e-1", "momentum=0.5", "batch=2", "--budget", "60", "--interval", "20"],
-        "agent": ["--env", "CartPole-v1", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4"],
-    }.get(task, ["--task", "quadratic", "--budget", "60", "--interval", "20"])
+    named, small = NAMED.get(task, []), SMALL.get(task, QUADRATIC)
     match reader:
         case "report":
             return said(lambda: reporting.main(["sent"], "rl-pbt report"))
         case "resume":
-            return said(lambda: command.main(["--resume", "sent", *alone, *NAMED.get(task, [])], "rl-pbt tune"))
+            return said(lambda: command.main(["--resume", "sent", *alone, *named], "rl-pbt tune"))
         case "config":
             return said(lambda: configuration.main(["sent"], "rl-pbt config"))
         case "play":
             return said(lambda: playing.main(["sent", "--video", "x.gif"], "rl-pbt play"))
         case "replay":
-            words = [*small, "--methods", "replay:sent", "--population", "2", "--out", "replayed", *alone]
+            words = [*small, "--methods", "replay:sent", "--population", "2", "--out", "replayed", *alone, *named]
             return said(lambda: command.main(words, "rl-pbt bench"))
         case _:
             return said(lambda: loaded(desk / "sent", task))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import json
 import random
@@ -9,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
+
+from rl_pbt.store.files import parsed
+from rl_pbt.store.run import digest
 
 Place: TypeAlias = tuple[str | int, ...]  # keys from the root of a JSON value down
 
@@ -100,6 +105,30 @@ def unsealed(content: bytes) -> tuple[list[str], list[bool]]:
     lines = [json.loads(line) for line in content.splitlines()]
     last = [line.pop("crc", None) is not None for line in lines]
     return [json.dumps(line, sort_keys=True, separators=(",", ":")) for line in lines], last
+
+
+def ledgers_of(folder: Path) -> list[Path]:
+    """Of a run, also those that were compressed."""
+    return sorted(folder.rglob("ledger.jsonl*"))
+
+
+def content_of(ledger: Path) -> bytes:
+    content = ledger.read_bytes()
+    return gzip.decompress(content) if ledger.suffix == ".gz" else content
+
+
+def put(ledger: Path, content: bytes) -> None:
+    ledger.write_bytes(gzip.compress(content, mtime=0) if ledger.suffix == ".gz" else content)
+
+
+def fit(sent: Path) -> None:
+    """Let the ledgers of a folder say that they are of the configuration that its manifest has now, if it has one."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        config = digest(parsed((sent / "manifest.json").read_bytes())["config"])  # type: ignore[index]
+        for path in ledgers_of(sent):
+            lines, last = unsealed(content_of(path))
+            lines[0] = json.dumps({**json.loads(lines[0]), "config": config}, sort_keys=True, separators=(",", ":"))
+            put(path, sealed(lines, last))
 
 
 def spoiled_ledger(content: bytes, chance: random.Random, spoil: str) -> tuple[bytes, str]:

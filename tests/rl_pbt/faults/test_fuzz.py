@@ -5,6 +5,7 @@ Every case is drawn from a number of its own, which a fault names, so that it ca
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -24,7 +25,11 @@ from tests.rl_pbt.faults.spoiling import (
     SPOILS,
     WHOLE_LINES,
     changed_ledger,
+    content_of,
+    fit,
+    ledgers_of,
     places,
+    put,
     rearranged,
     spoiled,
     spoiled_ledger,
@@ -64,7 +69,7 @@ def forget(sent: Path) -> None:
     """Let nothing but the manifest say how the run was made: a resume makes it."""
     manifest = json.loads((sent / "manifest.json").read_text())
     (sent / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
-    for ledger in sent.rglob("ledger.jsonl"):
+    for ledger in ledgers_of(sent):
         ledger.unlink()
 
 
@@ -78,6 +83,8 @@ def manifest_case(number: int, runs: Mapping[str, Path], desk: Path) -> list[str
     fields = json.loads((sent / "manifest.json").read_text())
     place, spoil = chance.choice(list(places(fields))), chance.choice(SPOILS)
     (sent / "manifest.json").write_text(spoiled(fields, place, spoil))
+    if chance.random() < 0.8:  # or the digest alone would say that something is wrong
+        fit(sent)
     return outcome(reader, kind, desk, done=f"manifest case {number}, {'.'.join(map(str, place))}: {spoil}")
 
 
@@ -86,23 +93,51 @@ def ledger_case(number: int, runs: Mapping[str, Path], desk: Path) -> list[str]:
     chance = random.Random(f"ledger {number}")
     kind, reader = chance.choice(list(runs)), READERS[number % len(READERS)]
     sent = fresh(runs, kind, desk)
-    path = chance.choice(sorted(sent.rglob("ledger.jsonl")))
+    path = chance.choice(ledgers_of(sent))
     how = chance.random()
     if how < 0.2:
-        other = chance.choice(sorted(runs[chance.choice(list(runs))].rglob("ledger.jsonl")))
-        content, done = rearranged(path.read_bytes(), other.read_bytes(), chance, chance.choice(WHOLE_LINES))
+        other = chance.choice(ledgers_of(runs[chance.choice(list(runs))]))
+        content, done = rearranged(content_of(path), content_of(other), chance, chance.choice(WHOLE_LINES))
     elif how < 0.4:
-        content, done = changed_ledger(path.read_bytes(), chance, *chance.choice(ODD))
+        content, done = changed_ledger(content_of(path), chance, *chance.choice(ODD))
     else:
-        content, done = spoiled_ledger(path.read_bytes(), chance, chance.choice(SPOILS))
-    path.write_bytes(content)
+        content, done = spoiled_ledger(content_of(path), chance, chance.choice(SPOILS))
+    put(path, content)
     return outcome(reader, kind, desk, done=f"ledger case {number}, {path.relative_to(sent)}, {done}")
+
+
+def flipped(content: bytes, chance: random.Random) -> bytes:
+    place = chance.randrange(8 * len(content))
+    return bytes(byte ^ (1 << place % 8) if at == place // 8 else byte for at, byte in enumerate(content))
+
+
+# How a file that was compressed is spoiled, whatever is in it.
+FILES: Mapping[str, Callable[[bytes, random.Random], bytes]] = {
+    "empty": lambda content, chance: b"",
+    "truncated": lambda content, chance: content[: chance.randrange(len(content))],
+    "of noise": lambda content, chance: chance.randbytes(len(content)),
+    "noise that is compressed": lambda content, chance: gzip.compress(chance.randbytes(1000)),
+    "a ledger that is not compressed": lambda content, chance: gzip.decompress(content),
+    "compressed twice": lambda content, chance: gzip.compress(content),
+    "with something behind": lambda content, chance: content + chance.randbytes(100),
+    "twice one after the other": lambda content, chance: content + content,
+    "with a flipped bit": flipped,
+}
+
+
+def compressed_case(number: int, runs: Mapping[str, Path], desk: Path) -> list[str]:
+    """A file of compressed events that is something else."""
+    chance = random.Random(f"compressed {number}")
+    reader, how = READERS[number % len(READERS)], list(FILES)[number % len(FILES)]
+    path = chance.choice(ledgers_of(fresh(runs, "compacted", desk)))
+    path.write_bytes(FILES[how](path.read_bytes(), chance))
+    return outcome(reader, "compacted", desk, done=f"compressed case {number}, {path.parent.parent.name}: {how}")
 
 
 SOME, MANY = range(36), range(36, 636)
 
 
-@pytest.mark.parametrize("case", [manifest_case, ledger_case])
+@pytest.mark.parametrize("case", [manifest_case, ledger_case, compressed_case])
 @pytest.mark.parametrize(
     "numbers", [SOME, *(pytest.param(MANY[start::6], marks=pytest.mark.nightly) for start in range(6))], ids=str
 )
@@ -114,7 +149,7 @@ def test_a_spoiled_folder_is_read_or_refused_in_one_line(
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("kind", ["begun own", "begun agent", "replaying"])
+@pytest.mark.parametrize("kind", ["begun own", "begun agent", "begun sb3", "begun program", "replaying"])
 @pytest.mark.parametrize("part", range(4))
 def test_every_setting_of_a_manifest_is_checked_before_it_is_trained_with(
     kind: str, part: int, runs: Mapping[str, Path], desk: Path, monkeypatch: pytest.MonkeyPatch

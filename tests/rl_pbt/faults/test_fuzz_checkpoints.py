@@ -21,6 +21,7 @@ from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.checkpoints import Sealed, digest_of
+from tests.rl_pbt.faults.conftest import PROGRAM
 from tests.rl_pbt.faults.reading import outcome
 from tests.rl_pbt.faults.spoiling import sealed, unsealed
 
@@ -99,7 +100,7 @@ def copied(run: Path, desk: Path) -> Path:
     return desk / "sent"
 
 
-BEGUN = ["begun", "begun own", "begun agent"]
+BEGUN = ["begun", "begun own", "begun agent", "begun sb3", "begun program"]
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +121,8 @@ def resumed(folder: Path, kind: str) -> None:
 
     if kind.endswith("own"):
         rl_pbt.tune(Regression, {}, resume=folder, workers=1, quiet=True)
+    elif kind.endswith("program"):
+        rl_pbt.tune("command", {}, program=PROGRAM, resume=folder, workers=1, quiet=True)
     else:
         rl_pbt.bench(resume=folder, workers=1, quiet=True)
 
@@ -166,18 +169,18 @@ def test_a_winner_is_the_one_that_was_chosen_or_refused_in_one_line(numbers: ran
     faults = []
     for number in numbers:
         chance = random.Random(f"winner {number}")
-        kind, spoil = chance.choice(["finished", "own", "agent"]), list(SPOILS)[number % len(SPOILS)]
+        kind, spoil = chance.choice(["finished", "own", "agent", "sb3", "program"]), list(SPOILS)[number % len(SPOILS)]
         sent = copied(runs[kind], desk)
         if named := chance.random() < 0.5:
             digestless(sent)
         for path in checkpoints_of(sent):
             SPOILS[spoil](path, chance.choice(checkpoints_of(runs["own"])), chance)
-        for reader in ("load", "play") if kind == "agent" else ("load",):
+        for reader in ("load", "play") if kind in ("agent", "sb3") else ("load",):
             faults += outcome(reader, kind, desk, done=f"the winner's checkpoint is {spoil}, {'no digests' if named else ''}")
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("kind", ["own", "agent", "finished"])
+@pytest.mark.parametrize("kind", ["own", "agent", "sb3", "program", "finished"])
 def test_any_of_500_flipped_bits_is_found_or_does_not_matter(kind: str, runs: Mapping[str, Path], desk: Path) -> None:
     sent = copied(runs[kind], desk)
     history = read_history(RunFolder(sent), "pbt", 0)
@@ -196,7 +199,7 @@ def test_any_of_500_flipped_bits_is_found_or_does_not_matter(kind: str, runs: Ma
     assert unseen < 50  # spaces of the header
 
 
-@pytest.mark.parametrize("numbers", [range(2), pytest.param(range(2, 40), marks=pytest.mark.nightly)], ids=str)
+@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 60), marks=pytest.mark.nightly)], ids=str)
 def test_a_run_with_a_flipped_bit_in_a_checkpoint_ends_as_without(
     numbers: range, runs: Mapping[str, Path], wholes: Mapping[str, dict[str, str]], desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,10 +30,10 @@ DAILY = ["good", "nan_reward", "exit", "raise_in_constructor", "endless", "hard_
 KILLS_PYTHON = {"crash"}  # and an executor in the same process with it
 
 
-def runs(ways: list[str], executor: str, workers: int, out: Path) -> list[dict[str, Any]]:
+def runs(ways: list[str], executor: str, workers: int, out: Path, draw: bool) -> list[dict[str, Any]]:
     """The runs of these ways, one after another in one process."""
     words = ["--executor", executor, "--workers", str(workers)]
-    asked = json.dumps({"ways": ways, "words": words, "out": str(out)})
+    asked = json.dumps({"ways": ways, "words": words, "out": str(out), "draw": draw})
     root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(HERE / "misbehaving_runs.py"), asked],
@@ -77,11 +77,11 @@ def failures(folder: Path) -> list[str]:
     return [trial.result.failure for history in histories for trial in history.trials if trial.result.failure]
 
 
-def sweep(ways: list[str], executor: str, workers: int, out: Path) -> None:
+def sweep(ways: list[str], executor: str, workers: int, out: Path, *, draw: bool) -> None:
     deadly = [way for way in ways if way in KILLS_PYTHON and executor == "inline"]
-    found = runs([way for way in ways if way not in deadly], executor, workers, out)
+    found = runs([way for way in ways if way not in deadly], executor, workers, out, draw)
     for way in deadly:
-        found += runs([way], executor, workers, out)
+        found += runs([way], executor, workers, out, draw)
     for run in found:
         check(run, out / run["way"])
         way = run["way"]
@@ -93,11 +93,11 @@ def sweep(ways: list[str], executor: str, workers: int, out: Path) -> None:
 
 @pytest.mark.parametrize(("executor", "workers"), [("inline", 1), ("processes", 2)])
 def test_some_ways_to_misbehave(executor: str, workers: int, tmp_path: Path) -> None:
-    sweep(DAILY, executor, workers, tmp_path)
+    sweep(DAILY, executor, workers, tmp_path, draw=False)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_every_way_to_misbehave(executor: str, workers: int, tmp_path: Path) -> None:
-    sweep(ALL, executor, workers, tmp_path)
+    sweep(ALL, executor, workers, tmp_path, draw=True)

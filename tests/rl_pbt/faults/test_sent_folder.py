@@ -14,31 +14,30 @@ import pytest
 
 from rl_pbt.api import load
 from rl_pbt.errors import UserError
+from tests.rl_pbt.faults.reading import ran
+from tests.rl_pbt.faults.spoiling import fit
 
 MARKS = "import pathlib\npathlib.Path({marker!r}).touch()\n"
 SMALL = ["--methods", "pbt", "random", "--population", "2", "--budget", "40", "--interval", "20", "--workers", "1"]
-
-
-def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "ignore", "-m", "rl_pbt", *words]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the quadratic, to be copied and spoiled."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    assert run("tune", "--task", "quadratic", *SMALL, "--out", str(folder), cwd=folder.parent).returncode == 0
+    assert ran("tune", "--task", "quadratic", *SMALL, "--executor", "inline", "--out", str(folder)).status == 0
     return folder
 
 
 @pytest.fixture
-def desk(finished: Path, tmp_path: Path) -> Path:
-    """Where somebody works: own files, and the folder `sent`."""
-    shutil.copytree(finished, tmp_path / "desk/sent")
-    return tmp_path / "desk"
+def desk(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where somebody works, and commands look for modules: own files, and the folder `sent`. Plots are small."""
+    desk = tmp_path / "desk"
+    shutil.copytree(finished, desk / "sent")
+    monkeypatch.chdir(desk)
+    monkeypatch.syspath_prepend(str(desk))
+    monkeypatch.setattr("rl_pbt.report.style.DPI", 20)
+    return desk
 
 
 def interrupted(sent: Path) -> None:
@@ -68,7 +67,8 @@ CODE = {
 
 
 @pytest.mark.parametrize("code", CODE)
-def test_no_code_runs_because_a_manifest_names_it(code: str, desk: Path) -> None:
+def test_no_code_runs_because_a_manifest_names_it(code: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
     marker = desk / "marker"
     (desk / "sent/__init__.py").write_text(MARKS.format(marker=str(marker)))
     (desk / "sent/run.sh").write_text(f"touch {marker}\n")
@@ -82,12 +82,12 @@ def test_no_code_runs_because_a_manifest_names_it(code: str, desk: Path) -> None
         ["config", "sent"],
         ["play", "sent", "--video", "x.gif"],
     ):
-        done = run(*words, cwd=desk)
+        done = ran(*words)
         assert not marker.exists(), words
-        assert "Beautiful is better" not in done.stdout  # what `import this` prints
-        assert done.returncode in (0, 2)
+        assert "this" not in sys.modules
+        assert done.status in (0, 2)
         if words[:2] == ["bench", "--resume"]:
-            assert done.returncode == 2 and "name it too if you trust it" in done.stderr
+            assert done.status == 2 and "name it too if you trust it" in done.err
     with pytest.raises(UserError):
         load(desk / "sent").winner()
     assert not marker.exists()
@@ -100,8 +100,22 @@ def test_not_even_code_that_was_named_is_taken_from_the_folder_itself(desk: Path
     (desk / "sent/inner/code.py").write_text(MARKS.format(marker=str(marker)))
     for name in ("sent:Innocent-v0", "sent.inner.code:Innocent-v0"):
         naming_code(desk / "sent", "rl", **{**CODE["environment"][1], "env": name})
-        done = run("bench", "--resume", "sent", "--env", name, cwd=desk)
-        assert done.returncode == 2 and "lies in the run's own folder" in done.stderr and not marker.exists()
+        done = ran("bench", "--resume", "sent", "--env", name)
+        assert done.status == 2 and "lies in the run's own folder" in done.err and not marker.exists()
+
+
+def test_a_command_of_its_own_runs_none_either(desk: Path) -> None:
+    """As a person starts it, in a process in which nothing was loaded before."""
+    marker = desk / "marker"
+    (desk / "sent/__init__.py").write_text(MARKS.format(marker=str(marker)))
+    task, options = CODE["module with effects"]
+    naming_code(desk / "sent", task, **options)
+    for words in (["bench", "--resume", "sent"], ["report", "sent"]):
+        command = [sys.executable, "-W", "ignore", "-m", "rl_pbt", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode in (0, 2) and "Traceback" not in done.stderr, done.stderr
+        assert "Beautiful is better" not in done.stdout  # what `import this` prints
+        assert not marker.exists()
 
 
 @pytest.fixture
@@ -156,10 +170,12 @@ def test_a_link_leads_nowhere(link: str, desk: Path, outside: Path) -> None:
         shutil.rmtree(place)
     place.unlink(missing_ok=True)
     place.symlink_to(desk / target)
-    for words in (["report", "sent"], ["bench", "--resume", "sent", "--workers", "1"], ["report", "sent"]):
-        done = run(*words, cwd=desk)
-        assert done.returncode in (0, 2), done.stderr
-        assert done.returncode == 0 or done.stderr.count("\n") == 1
+    executor = "processes" if link == "checkpoints" else "inline"  # whoever saves them
+    resume = ["bench", "--resume", "sent", "--workers", "1", "--executor", executor]
+    for words in (["report", "sent"], resume, ["report", "sent"]):
+        done = ran(*words)
+        assert done.status in (0, 2), done.err
+        assert done.status == 0 or done.err.count("\n") == 1
     assert not (desk / "created").exists()
     assert (desk / "manifest.json").read_bytes() == manifest
     assert sorted(path.name for path in outside.iterdir()) == ["checkpoints", "notes.txt", "tensorboard"]
@@ -176,8 +192,8 @@ def test_foreign_files_in_our_folders_stay(desk: Path) -> None:
         (sent / name).parent.mkdir(parents=True, exist_ok=True)
         (sent / name).write_text("mine")
     (sent / "pbt/seed-0/checkpoints/000099.safetensors").mkdir(exist_ok=True)
-    assert run("bench", "--resume", "sent", "--workers", "1", cwd=desk).returncode == 0
-    assert run("report", "sent", cwd=desk).returncode == 0
+    assert ran("bench", "--resume", "sent", "--executor", "inline").status == 0
+    assert ran("report", "sent").status == 0
     for name in foreign:
         assert (sent / name).read_text() == "mine"
 
@@ -194,10 +210,11 @@ def test_what_a_page_and_a_terminal_show_is_harmless(text: str, desk: Path) -> N
         "task_options": {"target": f"m:{text}", "evaluations": 1, "unit": text, "score": text, "quantum": 1},
     }
     path.write_text(json.dumps(manifest))
-    done = run("report", "sent", cwd=desk)
-    assert done.returncode in (0, 2)
-    assert "\x1b" not in done.stdout + done.stderr and "\x07" not in done.stdout + done.stderr
-    if done.returncode == 0:
+    fit(desk / "sent")
+    done = ran("report", "sent")
+    assert done.status in (0, 2)
+    assert "\x1b" not in done.out + done.err and "\x07" not in done.out + done.err
+    if done.status == 0:
         page = (desk / "sent/summary.md").read_text()
         outside_code = "".join(page.split("Made by ")[0])
         assert "<img" not in outside_code and "](javascript" not in outside_code

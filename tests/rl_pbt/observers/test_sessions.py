@@ -19,6 +19,7 @@ import pyte
 import pytest
 
 DRAWN_IN_S = 0.03
+COMMAND = Path(__file__).parents[1] / "undrawn.py"
 TRAINING = """
 import time
 
@@ -67,7 +68,7 @@ def session(
     environment = {
         name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")
     } | variables
-    command = [sys.executable, "-m", "rl_pbt", *words]
+    command = [sys.executable, str(COMMAND), *words]
     process = subprocess.Popen(command, cwd=folder, stdin=side, stdout=side, stderr=side, env={**environment, "TERM": term})
     os.close(side)
     screen = pyte.Screen(columns, lines)
@@ -109,7 +110,7 @@ def member_rows(screen: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(("columns", "lines", "members"), [(80, 24, 24), (200, 50, 16), (80, 24, 64), (44, 16, 8)])
 def test_progress_is_always_seen_and_every_member_has_a_fitness(tmp_path: Path, columns: int, lines: int, members: int) -> None:
-    seen = session(tmp_path, columns=columns, lines=lines, members=members, pause_s=1.5 / members)
+    seen = session(tmp_path, columns=columns, lines=lines, members=members, pause_s=0.8 / members)
     assert seen.status == 0
     screens = of_members(seen.screens)
     assert len(screens) >= 5
@@ -130,7 +131,7 @@ def test_progress_is_always_seen_and_every_member_has_a_fitness(tmp_path: Path, 
 
 
 def test_the_end_is_a_table_and_nothing_of_the_screen_is_left(tmp_path: Path) -> None:
-    seen = session(tmp_path, columns=100, lines=40, members=4, pause_s=0.2)
+    seen = session(tmp_path, columns=100, lines=40, members=4, pause_s=0.12)
     end = "\n".join(seen.end)
     assert "total" not in end and "momentum" in end and "test score" in end
     assert "report  results/run/" in end and "curves  tensorboard --logdir results/run/tensorboard" in end
@@ -142,9 +143,9 @@ def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path) -> None:
     assert b"\x1b" not in seen.raw and b"pbt, seed 0 generation 2/4: best " in seen.raw
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.nightly)])
 def test_a_terminal_without_our_characters_gets_others(tmp_path: Path, encoding: str) -> None:
-    seen = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.2, PYTHONIOENCODING=encoding)
+    seen = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.12, PYTHONIOENCODING=encoding)
     assert seen.status == 0
     text = seen.raw.decode(encoding)
     assert "Traceback" not in text and "test score" in text
@@ -154,5 +155,5 @@ def test_a_terminal_without_our_characters_gets_others(tmp_path: Path, encoding:
 def test_no_color_is_heeded(tmp_path: Path) -> None:
     """As https://no-color.org asks: no colours; bold and the like may stay, and so does the screen."""
     colour = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
-    plain = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.2, NO_COLOR="1")
+    plain = session(tmp_path, columns=80, lines=24, members=4, pause_s=0.12, NO_COLOR="1")
     assert plain.status == 0 and not colour.search(plain.raw) and of_members(plain.screens)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Hyper, Proposal, Result, Trial
 from rl_pbt.report import family_tree, plots, schedules
 from rl_pbt.report.style import save
+from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.history import History
@@ -79,6 +80,10 @@ def pixels(figure: Figure) -> np.ndarray:
     return np.asarray(matplotlib.image.imread(buffer, format="png"))
 
 
+def tree_of(family: History) -> Figure:
+    return family_tree.family_tree(family, tree_layout(family), title="tree")
+
+
 def assert_drawn(figure: Figure) -> None:
     picture = pixels(figure)
     assert min(picture.shape[:2]) > 100
@@ -98,7 +103,7 @@ def test_all_figures_are_drawn(seeds: int, fail: float) -> None:
     assert_drawn(plots.winners_scores(histories, words=WORDS, baseline=[0.5, 1.0]))
     for by_seed in histories.values():
         assert_drawn(schedules.schedules(by_seed[0], Space.parse(SEARCH), title="schedules", words=WORDS))
-        assert_drawn(family_tree.family_tree(by_seed[0], title="tree"))
+        assert_drawn(tree_of(by_seed[0]))
 
 
 def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
@@ -107,7 +112,7 @@ def test_a_run_that_has_just_begun_or_wholly_failed_can_be_drawn() -> None:
             plots.learning_curves({"pbt": [scarce]}, words=WORDS),
             plots.winners_scores({"pbt": [scarce]}, words=WORDS),
             schedules.schedules(scarce, Space.parse(SEARCH), title="", words=WORDS),
-            family_tree.family_tree(scarce, title=""),
+            tree_of(scarce),
         ):
             assert pixels(figure).size > 0
 
@@ -187,10 +192,10 @@ def test_bounds_are_drawn_and_hyperparameters_without_any_have_none() -> None:
 
 def test_the_fitter_the_larger_and_the_last_generation_has_its_number() -> None:
     family = standing_at([[1, 2, 3]] * 28)
-    figure = family_tree.family_tree(family, title="")
+    figure = tree_of(family)
     (axes,) = figure.axes
     assert axes.get_yticks()[-1] == 27 and len(axes.get_yticks()) <= 14
-    ranks = family_tree._fitness_ranks(family, family_tree.tree_layout(family))
+    ranks = family_tree._fitness_ranks(family, tree_layout(family))
     assert [ranks[proposal] for proposal in range(3)] == [0.0, 0.5, 1.0]
 
 
@@ -206,7 +211,7 @@ def test_many_methods_have_a_colour_each() -> None:
 
 def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
     for population, generations in ((2, 1), (8, 5), (32, 100)):
-        figure = family_tree.family_tree(history("pbt", population=population, generations=generations), title="tree")
+        figure = tree_of(history("pbt", population=population, generations=generations))
         width, height = figure.get_size_inches()
         assert 2 < width < 13 and 1.5 < height < 15
 
@@ -215,7 +220,7 @@ def test_the_whole_tree_is_a_picture_of_sensible_size() -> None:
 @pytest.mark.parametrize("fail", [0.0, 0.1])
 def test_branches_of_the_family_tree_never_cross(name: str, fail: float) -> None:
     family = history(name, population=12, generations=12, fail=fail)
-    places = family_tree.tree_layout(family)
+    places = tree_layout(family)
     assert set(places) == set(family.by_id)
     for trials in family.rounds:
         row = sorted(trials, key=lambda trial: places[trial.proposal.id][0])
@@ -226,7 +231,7 @@ def test_branches_of_the_family_tree_never_cross(name: str, fail: float) -> None
 
 def test_lines_without_copies_are_straight() -> None:
     family = history("random", population=5, generations=6)
-    places = family_tree.tree_layout(family)
+    places = tree_layout(family)
     for trial in family.trials:
         if trial.proposal.parent is not None:
             assert places[trial.proposal.id][0] == pytest.approx(places[trial.proposal.parent][0])
@@ -234,6 +239,6 @@ def test_lines_without_copies_are_straight() -> None:
 
 def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
-        save(family_tree.family_tree(history("pbt"), title="tree"), tmp_path / name)
+        save(tree_of(history("pbt")), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

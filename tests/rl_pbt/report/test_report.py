@@ -22,11 +22,12 @@ from rl_pbt.cli.ending import print_end_on
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Result
+from rl_pbt.report import tree_layout
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, from_json
-from rl_pbt.store.history import read_history
+from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import readable
@@ -241,7 +242,11 @@ def test_a_declared_reference_is_compared_with_each_of_the_others(tmp_path: Path
     assert first.verdict.startswith("pbt is better: random minus pbt is -") and "corrected for 2 comparisons" in first.verdict
 
 
-def test_another_reference_than_the_declared_one_is_a_second_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_reference_than_the_declared_one_is_a_second_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence: [])  # twenty populations, three times
+    monkeypatch.setattr("rl_pbt.report.writing.document_of", lambda evidence, summary: "")
     run = make_run(tmp_path, seeds=7, bonus=5.0, methods=THREE, declared={"primary": "pbt:explore-only"})
     report.write_report(run)
     declared = (run.folder / "summary.json").read_bytes()
@@ -446,6 +451,34 @@ def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path) -> None:
         contents.append({p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.suffix in (".json", ".md", ".html", ".png")})
     assert contents[0] == contents[1]
     json.loads(contents[0]["summary.json"])
+
+
+def test_where_the_nodes_of_a_family_tree_stand_is_worked_out_once_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, laid_out = tree_layout.tree_layout, []
+
+    def counted(history: History) -> tree_layout.Places:
+        laid_out.append(history)
+        return original(history)
+
+    monkeypatch.setattr(tree_layout, "tree_layout", counted)
+    run = make_run(tmp_path, methods=("pbt", "random"), seeds=2)
+    report.write_report(run)
+    assert len(laid_out) == len(list((tmp_path / "plots").glob("family-tree-*.png"))) == 2
+
+
+def test_pictures_that_a_report_no_longer_draws_go_and_other_peoples_stay(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    report.write_report(run)
+    drawn = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert "family-tree-pbt-seed-0.png" in drawn and "family-tree-random-seed-0.png" not in drawn
+    ours = ("family-tree-random-seed-0.png", "test_returns.png")
+    others = ("mine.png", "family-tree-pbt-seed-9.png", "schedules-asha-seed-0.png", "learning_curves.svg")
+    for name in (*ours, *others):
+        (tmp_path / "plots" / name).write_bytes(b"drawn before")
+    report.write_report(run)
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {*drawn, *others}
 
 
 def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from bokeh.models import Bezier, Circle, ColumnDataSource, Line
 
 from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.report.evidence import Evidence, read_evidence
-from rl_pbt.report.family_tree import tree_layout
 from rl_pbt.report.summarising import summary_of
+from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.report.web import charts, document_of, tree
 from rl_pbt.store.history import History, Incumbent, copies
 from rl_pbt.store.run import RunFolder
@@ -217,7 +217,7 @@ def test_a_tree_that_is_drawn_in_long_lines_has_every_branch(monkeypatch: pytest
     family = history("pbt", population=12, generations=12)
     places = {proposal: (round(x, 3), row) for proposal, (x, row) in tree_layout(family).items()}
     monkeypatch.setattr(tree, "MOST_BENT", 0)
-    made = tree.tree_figure(family)
+    made = tree.tree_figure(family, tree_layout(family))
     drawn = set()
     for renderer in made.renderers:
         assert not isinstance(renderer.glyph, Bezier)

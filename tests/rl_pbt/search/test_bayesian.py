@@ -216,9 +216,9 @@ def winners_value(name: str, root: int, trials: int) -> float:
     return next(smooth(p) for p in asked if p.id == winner)
 
 
-@pytest.mark.parametrize(("name", "trials"), [("bayes", 16), ("tpe", 40)])
+@pytest.mark.parametrize(("name", "trials"), [("bayes", 12), ("tpe", 40)])
 def test_a_model_beats_random_search_where_the_best_hypers_stay_the_same(name: str, trials: int) -> None:
     """Parzen estimators need more trials than a Gaussian process: 16, four of them drawn, are not enough for them here."""
-    values = {method: [[winners_value(method, root, trials)] for root in range(20)] for method in (name, "random")}
+    values = {method: [[winners_value(method, root, trials)] for root in range(12)] for method in (name, "random")}
     gain = difference_of(values[name], values["random"])
     assert gain.interval is not None and gain.interval[0] > 0

@@ -22,8 +22,11 @@ from rl_pbt.store.run import RunFolder
 SMALL = {"methods": ["pbt", "random"], "population": 4, "seeds": [0, 1], "workers": 1, "quiet": True}
 
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(without_pages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rl_pbt.tune("quadratic", {}, out=tmp_path_factory.mktemp("run") / "run", **SMALL).folder
 
 

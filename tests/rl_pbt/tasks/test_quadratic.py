@@ -1,6 +1,5 @@
 """The known-answer test of the method: Jaderberg 2017, Fig. 2, and what each exploit operator makes of the same problem."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,12 +44,6 @@ EXPECTED = {
     "explore only, factors": (Arm(exploit=False, explore=multiply), 0.38, 0.3905),
     "grid": (Arm(exploit=False, explore=None), 0.3895, 0.3905),
 }
-
-
-@pytest.fixture
-def without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of writes that nobody will miss."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 class Memory:
@@ -138,7 +131,6 @@ def test_held_hypers_are_what_it_climbs_with() -> None:
     assert (result.lineage_units, result.cost.train_units, result.cost.eval_units) == (7, 7, 0)
 
 
-@pytest.mark.usefixtures("without_fsync")
 def test_a_whole_run_goes_through_the_controller_to_the_same_end(tmp_path: Path) -> None:
     settings = {"task": "quadratic", "methods": ["pbt", "random"], "seeds": [3], "population": 4, "group_size": 4}
     opened = open_run(settings, out=tmp_path / "run")

@@ -48,6 +48,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 Acts = Callable[..., Any]  # inputs by name -> outputs
 
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], rl_pbt.Run]:
     made: dict[str, rl_pbt.Run] = {}

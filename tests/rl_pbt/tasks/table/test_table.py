@@ -23,6 +23,7 @@ from rl_pbt.options import built
 from rl_pbt.records import Proposal
 from rl_pbt.running import execute, prepare
 from rl_pbt.store.history import read_history
+from rl_pbt.store.ledger import Ledger
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.table.curves import TableCurves
@@ -272,6 +273,37 @@ def test_another_table_of_the_same_name_is_refused(run: rl_pbt.Run, tmp_path: Pa
         rl_pbt.tune("table", {}, resume=folder, workers=1, quiet=True)
 
 
+def test_a_run_is_resumed_on_its_table_wherever_that_lies_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, now, another = (tmp_path / name for name in ("before.json", "now.json", "another.json"))
+    before.write_bytes(TOY.read_bytes())
+    another.write_bytes(toy_table(switches=Switches(checked=1, error=1, unmoved=1, checked_steady=0, steady=None)).to_bytes())
+    settings = whole(table=str(before), methods=["pbt"], population=4, interval=20)
+
+    def trained_on(settings: Mapping[str, Any], **where: Path) -> list[Any]:
+        folder = next(iter(where.values()))
+        execute(prepare(open_run(settings, **where), workers=1), command="test")
+        return [(trial.proposal, trial.result.returns) for trial in read_history(RunFolder(folder), "pbt", 0).trials]
+
+    expected = trained_on(settings, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        append, count = Ledger.append, iter(range(5))
+
+        def stopping(self: Ledger, events: Any) -> None:
+            if next(count, None) is None:
+                raise KeyboardInterrupt
+            append(self, events)
+
+        patch.setattr(Ledger, "append", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            trained_on(settings, out=tmp_path / "run")
+    before.rename(now)
+    with pytest.raises(UserError, match=r"another\.json is not the table that this run began with"):
+        trained_on({"table": str(another)}, resume=tmp_path / "run")
+    assert trained_on({"table": str(now)}, resume=tmp_path / "run") == expected
+    assert trained_on({**settings, "table": str(now)}, out=tmp_path / "run") == expected
+    assert RunFolder(tmp_path / "run").manifest().config.task_options["table"] == str(before)
+
+
 def test_a_header_that_somebody_sent_is_checked(run: rl_pbt.Run, tmp_path: Path) -> None:
     folder = shutil.copytree(run.folder, tmp_path / "run")
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -312,9 +344,6 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
 
 def test_killed_anywhere_it_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after each batch of its ledger and resumed, the ledger has the same lines."""
-    from rl_pbt.store.ledger import Ledger
-
-    monkeypatch.setattr("os.fsync", lambda _: None)
     settings = whole(methods=["pbt"], population=4, interval=20, group_size=2)
 
     def lines(folder: Path) -> list[Any]:
