@@ -27,7 +27,11 @@ class Dynamics(ABC):
 
     @abstractmethod
     def begin(self, generator: np.random.Generator, copies: int) -> Array:
-        """The states in which so many episodes begin, [S, copies]; `copies` is 1 but with `one_stream`."""
+        """What is drawn for so many episodes that begin, [D, copies]; `copies` is 1 but with `one_stream`."""
+
+    def opened(self, drawn: Array) -> Array:
+        """The states [S, N] in which episodes begin, of what was drawn for them [D, N]: the same, if no more is to be done."""
+        return drawn
 
     @abstractmethod
     def step(self, states: Array, actions: Array, first: Array) -> Moved:
@@ -121,7 +125,7 @@ class Population:
             drawn = [self._dynamics.begin(self._generators[member][0], int(count)) for member, count in counts]
         else:
             drawn = [self._dynamics.begin(self._generators[m][copy], 1) for m, copy in zip(members, copies, strict=True)]
-        return np.concatenate(drawn, 1)
+        return self._dynamics.opened(np.concatenate(drawn, 1))
 
     def _shaped(self, array: Array) -> Array:
         return array.reshape(*self._shape, *array.shape[1:])

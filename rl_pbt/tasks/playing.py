@@ -42,6 +42,12 @@ def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
     return {"env": (env,)} if ":" in env else {}
 
 
+def named(env: str, env_options: Settings, *more: str) -> str:
+    """An environment for people: its id, what it is where the id says too little or too much, and what more is to be said."""
+    said = [*([str(env_options["called"])] if "called" in env_options else []), *more]
+    return f"{env} ({', '.join(said)})" if said else env
+
+
 def judged_by(options: Settings, how: str = "") -> str:
     """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
     if options["fitness"] == "training":

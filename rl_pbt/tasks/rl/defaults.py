@@ -206,6 +206,34 @@ DEFAULTS: dict[str, Defaults] = {
             impala={"unroll_length": 20},
         ),
     ),
+    "smax": replace(
+        CONTROL,
+        frames=400_000,
+        interval=40_000,
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 16, "envs_per_member": 16, **SCALED_RETURNS},
+                hypers={"learning_rate": 1e-3, "trace_lambda": 0.95, "entropy_cost": 0.01},
+            ),
+            Learner(
+                options={"unroll_length": 128, "envs_per_member": 16, "batch_size": 256},
+                hypers={"learning_rate": 5e-4, "entropy_cost": 0.01, "num_epochs": 4},
+                search=PPO_SEARCH,
+            ),
+        ),
+    ),
+    "starcraft2": replace(
+        ATARI,
+        frames=400_000,
+        interval=80_000,
+        learners=_learners(
+            Learner(
+                options={"unroll_length": 20, "envs_per_member": 4, "torso": "small", **SCALED_RETURNS},
+                hypers={"entropy_cost": 0.01},
+            ),
+            _with(PPO_IMAGES, options={"envs_per_member": 4, "torso": "small", **SCALED_RETURNS}),
+        ),
+    ),
     "dmlab": replace(
         ATARI,
         learners={agent: _with(learner, options={"core": "lstm"}) for agent, learner in ATARI.learners.items()},  # E18, Fig. 3
