@@ -20,7 +20,10 @@ Moved: TypeAlias = tuple[Array, Array, Array]  # states [S, N], rewards [N], ter
 
 
 class Dynamics(ABC):
-    """What happens in a step, for N copies at once. A state is a column of numbers, [S, N] float64."""
+    """What happens in a step, for N copies at once. A state is a column of numbers, [S, N] float64.
+
+    Chance is in how episodes begin; where there is some in their steps too, it comes from numbers in the state.
+    """
 
     # Whether the copies of a member draw from one generator, as in Gymnasium's vector environments that are one array.
     one_stream: ClassVar[bool] = False

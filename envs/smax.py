@@ -5,8 +5,9 @@ named after StarCraft II's, in the line-ups of the StarCraft Multi-Agent Challen
 The enemies are JaxMARL's scripted ones, `HeuristicEnemySMAX`: they walk on until they see a unit, and shoot the closest.
 
 An order is 0 to 3 to move up, right, down or left, 4 to stop, 5 + k to shoot the enemy k. One that a unit cannot obey when it is
-given is "stop": to shoot what is out of its range or dead, and whatever is asked of a unit that is dead. Rewards are JaxMARL's: in all 1 for
-the health of all enemies, and 1 for a victory. An episode ends when a side is dead; after 100 steps, of half a second, it is cut.
+given is "stop": to shoot what is out of its range or dead, and whatever is asked of a unit that is dead. Rewards are JaxMARL's:
+in all 1 for the health of all enemies, and 1 for a victory. An episode ends when a side is dead; after 100 steps, of half a
+second each, it is cut.
 
 Deviations from JaxMARL: units have no policies of their own, and the player sees all of them, wherever they are; positions
 and cooldowns are scaled; and an order to shoot what comes into range only later in the same step is not carried out.
@@ -15,7 +16,7 @@ and cooldowns are scaled; and an order to shoot what comes into range only later
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, final
+from typing import final
 
 import gymnasium
 import numpy as np
@@ -48,6 +49,7 @@ MAPS: Mapping[str, tuple[int, int]] = {
     "smacv2_20_units": (20, 20),
 }
 ENTRY_POINT = f"{__name__}:Battle"
+DRAWN: Info = {"render_modes": ["rgb_array"], "render_fps": 8}
 SIDE = 384  # pixels of a picture
 COLOURS = ((70, 130, 220), (210, 70, 60))  # allies, enemies
 GROUND = (24, 28, 24)
@@ -82,7 +84,7 @@ def spaces_of(map_name: str) -> tuple[Box, MultiDiscrete[np.int64]]:
 class Battle(gymnasium.Env[Array, Array]):
     """One battle after the other; Gymnasium cuts them where they last too long."""
 
-    metadata: ClassVar[Info] = {"render_modes": ["rgb_array"], "render_fps": 8}
+    metadata = DRAWN
 
     def __init__(self, map_name: str, render_mode: str | None = None) -> None:
         self._allies, enemies = MAPS[map_name]
@@ -115,7 +117,7 @@ class Battle(gymnasium.Env[Array, Array]):
 class ManyBattles(VectorEnv[Array, Array, Array]):
     """So many of them, each call a step of all; copy i of those reset with seed s is as one that is reset with s + i."""
 
-    metadata: ClassVar[Info] = {**Battle.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata = DRAWN | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(self, num_envs: int, map_name: str, max_episode_steps: int = LONGEST, render_mode: str | None = None) -> None:
         self._allies, enemies = MAPS[map_name]

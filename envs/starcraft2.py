@@ -1,17 +1,17 @@
 """The mini-games of StarCraft II by the package pysc2, for users who have the game: untested with it, tested with a stand-in.
 
-pysc2 is Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782), the environment of the
-StarCraft II results in Jaderberg 2017. Its agents choose among hundreds of functions, each with arguments of its own, and see some forty
-layers of screen and minimap. What is here is smaller, so that any agent can play it:
+pysc2 is of Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782). Its agents choose among
+hundreds of functions, each with arguments of its own, and see 38 layers of screen and minimap. What is here is smaller, so that
+any agent can play it:
 
-* an observation is the screen alone, 32 x 32, as six planes: own units, neutral ones, enemies, what is selected, health, and how many
-  units share a pixel;
-* an action is one of twelve orders and a place on a grid of 16 x 16, which orders without a place ignore. An order that the game does
-  not offer at that moment is "do nothing".
+* an observation is the screen alone, 32 x 32, as six planes: own units, neutral ones, enemies, what is selected, health, and how
+  many units share a pixel;
+* an action is one of twelve orders and a place on a grid of 16 x 16, which orders without a place ignore. An order that the game
+  does not offer at that moment is "do nothing".
 
-A step is eight loops of the game, pysc2's default for these maps, and rewards are differences of the map's own score. A game seeds
-itself only when it starts, so a seeded reset starts it again, which takes seconds. A map ends an episode at its own time limit without
-saying that it was one, so that these ends count as terminations.
+A step is eight loops of the game, pysc2's default for these maps, and rewards are differences of the map's own score. A game
+seeds itself only when it starts, so a seeded reset starts it again, which takes seconds. A map ends an episode at its own time
+limit without saying that it was one, so that these ends count as terminations.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _lacks_maps(folder: Path) -> str:
     maps = folder / "Maps" / "mini_games"
     if platform.system() != "Linux" or maps.is_dir():
         return ""
-    return f"needs the maps of the mini-games, which are not in {maps}: unpack pysc2's mini_games.zip there (docs/environments.md)"
+    return f"needs the mini-games' maps, which are not in {maps}: unpack pysc2's mini_games.zip there (docs/environments.md)"
 
 
 @final

@@ -116,7 +116,8 @@ def test_names_are_known_where_the_game_is(game: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("absent", "says"), [("Versions", "needs StarCraft II, which is not in"), ("Maps/mini_games", "needs the maps of the mini-games")]
+    ("absent", "says"),
+    [("Versions", "needs StarCraft II, which is not in"), ("Maps/mini_games", "needs the mini-games' maps")],
 )
 def test_a_game_that_is_not_there_is_one_line(game: Path, absent: str, says: str) -> None:
     (game / absent).rename(game / "elsewhere")
