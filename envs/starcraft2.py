@@ -68,20 +68,16 @@ def register_mini_games() -> None:
 
 def lacks() -> str:
     """What is said where pysc2 is installed and the game is not, as far as that can be seen without pysc2."""
-    folder = Path(os.environ.get("SC2PATH", "~/StarCraftII")).expanduser()
-    if platform.system() != "Linux" or (folder / "Versions").is_dir():  # elsewhere pysc2 finds it by ways of its own
-        return _lacks_maps(folder)
-    return (
-        f"needs StarCraft II, which is not in {folder}: unpack Blizzard's Linux package there, or set SC2PATH to where it is "
-        "(docs/environments.md)"
-    )
-
-
-def _lacks_maps(folder: Path) -> str:
-    maps = folder / "Maps" / "mini_games"
-    if platform.system() != "Linux" or maps.is_dir():
+    if platform.system() != "Linux":  # there pysc2 finds the game by ways of its own
         return ""
-    return f"needs the mini-games' maps, which are not in {maps}: unpack pysc2's mini_games.zip there (docs/environments.md)"
+    folder = Path(os.environ.get("SC2PATH", "~/StarCraftII")).expanduser()
+    maps = folder / "Maps" / "mini_games"
+    if not (folder / "Versions").is_dir():
+        way_out = "unpack Blizzard's Linux package there, or set SC2PATH to where it is (docs/environments.md)"
+        return f"needs StarCraft II, which is not in {folder}: {way_out}"
+    if not maps.is_dir():
+        return f"needs the mini-games' maps, which are not in {maps}: unpack pysc2's mini_games.zip there (docs/environments.md)"
+    return ""
 
 
 @final
