@@ -12,7 +12,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, final
 
@@ -158,6 +157,14 @@ def cache_folder() -> Path:
 
 
 def _smax() -> Any:
-    """The module; importing JaxMARL imports all of its games, and prints what it does not find."""
-    with redirect_stdout(io.StringIO()):
+    """The module. Importing JaxMARL imports all of its games, prints what it does not find, and sets the standard streams to
+    those that Python began with: all of which is undone.
+    """
+    streams = {name: getattr(sys, name) for name in ("stdout", "stderr", "__stdout__", "__stderr__")}
+    try:
+        for name in streams:
+            setattr(sys, name, io.StringIO())
         return importlib.import_module("jaxmarl.environments.smax")
+    finally:
+        for name, stream in streams.items():
+            setattr(sys, name, stream)
