@@ -130,7 +130,7 @@ class ManyBattles(VectorEnv[Array, Array, Array]):
         self._population = Population(battles(map_name), 1, num_envs, max_episode_steps)
         self._shown: Array = np.zeros(self.observation_space.shape or (), np.float32)
 
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:  # type: ignore[override]
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
         """The beginning of a battle in each."""
         super().reset(seed=seed)
         first = int(self.np_random.integers(2**31)) if seed is None else seed
