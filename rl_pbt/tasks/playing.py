@@ -43,9 +43,9 @@ def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
 
 
 def named(env: str, env_options: Settings, *more: str) -> str:
-    """An environment for people: its id, what it is where the id says too little or too much, and what more is to be said."""
-    said = [*([str(env_options["called"])] if "called" in env_options else []), *more]
-    return f"{env} ({', '.join(said)})" if said else env
+    """An environment for people: its id, more that is to be said of it, and what it is, where the id says too little or too much."""
+    said = f"{env} ({', '.join(more)})" if more else env
+    return f"{said}: {env_options['called']}" if "called" in env_options else said
 
 
 def judged_by(options: Settings, how: str = "") -> str:
