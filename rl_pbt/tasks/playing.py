@@ -43,7 +43,7 @@ def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
 
 
 def named(env: str, env_options: Settings, *more: str) -> str:
-    """An environment for people: its id, more that is to be said of it, and what it is, where the id says too little or too much."""
+    """An environment for people: its id, more that is to be said of it, and what it is, where the id does not say."""
     said = f"{env} ({', '.join(more)})" if more else env
     return f"{said}: {env_options['called']}" if "called" in env_options else said
 

@@ -26,8 +26,9 @@ def results(run: rl_pbt.Run) -> list[tuple[object, ...]]:
 def test_two_workers_do_what_this_process_does(tmp_path: Path) -> None:
     runs = [
         rl_pbt.bench(
-            "SMAX/3m-v0", methods=["pbt"], population=2, frames=1600, interval=400, group_size=1, eval_episodes=2, test_episodes=2,
-            agent_options={"envs_per_member": 4}, out=tmp_path / executor, executor=executor, workers=workers, quiet=True,
+            "SMAX/3m-v0", methods=["pbt"], population=2, frames=1600, interval=400, group_size=1, eval_episodes=2,
+            test_episodes=2, agent_options={"envs_per_member": 4}, out=tmp_path / executor, executor=executor,
+            workers=workers, quiet=True,
         )
         for executor, workers in (("inline", 1), ("processes", 2))
     ]  # fmt: skip
