@@ -62,6 +62,9 @@ CASES = (
     Case(env="MiniGrid-DoorKey-5x5-v0", frames=200_000, solved=0.9, mark="usual"),
     Case(env="InvertedPendulum-v5", frames=200_000, solved=950, mark="Gymnasium's reward threshold"),
     Case(env="VizdoomBasic-v1", frames=600_000, solved=50, mark="usual"),
+    Case(env="VizdoomHealthGathering-v1", frames=2_000_000, solved=1_000, mark="ours: alive for half of the 2,100 tics"),
+    Case(env="VizdoomMyWayHome-v1", frames=4_000_000, solved=0.5, mark="ours: half of the episodes find the armour"),
+    Case(env="SMAX/3m-v0", frames=600_000, solved=1.5, mark="ours: more than half of the battles must be won for it"),
     Case(env="ALE/Pong-v5", frames=4_000_000, solved=0, mark="a draw", published="17.3 (zoo, 10M steps)"),
     Case(env="ALE/Breakout-v5", frames=4_000_000, solved=20, mark="usual for short runs", published="279.8 (zoo, 10M steps)"),
 )

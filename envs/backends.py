@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Protocol, final
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import atari, vector
+from rl_pbt.envs import atari, classic_control, smax, vector
 from rl_pbt.envs.aliases import Vector
 from rl_pbt.envs.chosen import STACK
-from rl_pbt.envs.classic_control import CLASSIC_CONTROL
 from rl_pbt.envs.envpool import EnvPool
-from rl_pbt.envs.families import register
-from rl_pbt.envs.population import Population
+from rl_pbt.envs.families import FAMILIES, register
+from rl_pbt.envs.population import Dynamics, Population
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec
 
 
@@ -51,18 +51,21 @@ class Gymnasium:
         return vector.make(spec, num_envs)
 
     def make_population(self, spec: EnvSpec, members: int, copies: int) -> Population | None:
+        if spec.id not in gymnasium.registry and FAMILIES[spec.family].typed:  # in another process than the one that resolved it
+            register(spec.family, spec.id)
         registered = gymnasium.registry.get(spec.id)
-        if (
-            registered is None
-            or registered.kwargs
-            or registered.additional_wrappers
-            or {"make_kwargs", STACK} & spec.options.keys()
-        ):
+        if registered is None or registered.additional_wrappers or {"make_kwargs", STACK} & spec.options.keys():
             return None
-        dynamics = CLASSIC_CONTROL.get(str(registered.entry_point))
+        dynamics = _dynamics(registered)
         if dynamics is None or dynamics.one_stream == spec.copies_are_independent:
             return None
         return Population(dynamics, members, copies, registered.max_episode_steps)
+
+
+def _dynamics(registered: GymnasiumSpec) -> Dynamics | None:
+    """What happens in a step of an environment as it is registered, where it is known as arithmetic on arrays."""
+    found = (module.dynamics_of(registered) for module in (classic_control, smax))
+    return next((dynamics for dynamics in found if dynamics is not None), None)
 
 
 BACKENDS: Mapping[str, Backend] = {DEFAULT_BACKEND: Gymnasium(), "envpool": EnvPool()}

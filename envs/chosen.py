@@ -28,7 +28,7 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
     options = dict(spec.options)
     if STACK in chosen:
         options[STACK] = at_least(STACK, chosen[STACK], 1)
-        if not spec.copies_are_independent:
+        if spec.options["vectorization_mode"] == "vector_entry_point":
             options["vectorization_mode"] = "sync"  # each copy is stacked by itself
     if arguments:
         _check_arguments(spec, arguments)

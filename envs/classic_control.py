@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 import numpy as np
+from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
 from rl_pbt.envs.aliases import Array
 from rl_pbt.envs.population import Dynamics, Moved
@@ -204,6 +205,11 @@ def _squares(numbers: Array) -> Array:
 def _cosines(angles: Array) -> Array:
     """By the C library, as Gymnasium takes them here; NumPy's own may differ in the last bit."""
     return np.array([math.cos(angle) for angle in angles.tolist()])
+
+
+def dynamics_of(registered: GymnasiumSpec) -> Dynamics | None:
+    """Of an environment that is registered as Gymnasium registers it."""
+    return None if registered.kwargs else CLASSIC_CONTROL.get(str(registered.entry_point))
 
 
 # By the entry point that the environment is registered with.

@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import dmlab, minigrid, vizdoom
+from rl_pbt.envs import dmlab, minigrid, smax, starcraft2, vizdoom
 from rl_pbt.envs.aliases import Env, Options, UnknownEnv
 from rl_pbt.envs.spec import EnvironmentUnavailable
 
@@ -31,7 +31,8 @@ class Family:
     module, or module:function, that is imported, and called, before the first one is made; where that registers the ids,
     `typed` is how a name that people type for one of them begins, in small letters and digits. `options` are recorded in the
     EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which is put around each single environment.
-    `limits_itself` says that every episode ends in time by a limit that is not registered with Gymnasium.
+    `limits_itself` says that every episode ends in time by a limit that is not registered with Gymnasium. `lacks` says what is
+    not here beside modules, to follow the name of an environment, and what to do; "" where nothing is missing.
     """
 
     entry: str
@@ -44,6 +45,7 @@ class Family:
     options: Options = field(default_factory=dict)
     wrap: Wrap | None = None
     limits_itself: bool = False
+    lacks: Callable[[], str] = str  # nothing
 
 
 def _extra(name: str) -> str:
@@ -95,6 +97,26 @@ FAMILIES: Mapping[str, Family] = {
         vectorization_mode="async",  # the engine runs once a process
         options=dmlab.OPTIONS,
         wrap=dmlab.SkipFrames,
+        limits_itself=True,
+    ),
+    "smax": Family(
+        entry=smax.__name__,
+        typed=("smax",),
+        imports=f"{smax.__name__}:register_maps",
+        needs=("jaxmarl",),
+        install=_extra("starcraft"),
+        options=smax.OPTIONS,
+    ),
+    "starcraft2": Family(
+        entry=starcraft2.__name__,
+        typed=("starcraft2", "starcraftii"),
+        imports=f"{starcraft2.__name__}:register_mini_games",
+        needs=("pysc2",),
+        install=starcraft2.INSTALL,
+        lacks=starcraft2.lacks,
+        frame_skip=starcraft2.FRAME_SKIP,
+        vectorization_mode="async",  # so that the games, which are programs of their own, play at once
+        options=starcraft2.OPTIONS,
         limits_itself=True,
     ),
     "probe": Family(entry="rl_pbt.envs.probes"),
@@ -162,6 +184,8 @@ def require(name: str, what: str) -> None:
     for module in family.needs:
         if importlib.util.find_spec(module) is None:
             raise EnvironmentUnavailable(missing(what, module, family.install))
+    if lacking := family.lacks():
+        raise EnvironmentUnavailable(f"{what} {lacking}")
 
 
 def missing(what: str, module: str, install: str) -> str:

@@ -20,14 +20,21 @@ Moved: TypeAlias = tuple[Array, Array, Array]  # states [S, N], rewards [N], ter
 
 
 class Dynamics(ABC):
-    """What happens in a step, for N copies at once. A state is a column of numbers, [S, N] float64."""
+    """What happens in a step, for N copies at once. A state is a column of numbers, [S, N] float64.
+
+    Chance is in how episodes begin; where there is some in their steps too, it comes from numbers in the state.
+    """
 
     # Whether the copies of a member draw from one generator, as in Gymnasium's vector environments that are one array.
     one_stream: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, generator: np.random.Generator, copies: int) -> Array:
-        """The states in which so many episodes begin, [S, copies]; `copies` is 1 but with `one_stream`."""
+        """What is drawn for so many episodes that begin, [D, copies]; `copies` is 1 but with `one_stream`."""
+
+    def opened(self, drawn: Array) -> Array:
+        """The states [S, N] in which episodes begin, of what was drawn for them [D, N]: the same, if no more is to be done."""
+        return drawn
 
     @abstractmethod
     def step(self, states: Array, actions: Array, first: Array) -> Moved:
@@ -121,7 +128,7 @@ class Population:
             drawn = [self._dynamics.begin(self._generators[member][0], int(count)) for member, count in counts]
         else:
             drawn = [self._dynamics.begin(self._generators[m][copy], 1) for m, copy in zip(members, copies, strict=True)]
-        return np.concatenate(drawn, 1)
+        return self._dynamics.opened(np.concatenate(drawn, 1))
 
     def _shaped(self, array: Array) -> Array:
         return array.reshape(*self._shape, *array.shape[1:])

@@ -9,7 +9,9 @@ from rl_pbt.envs.aliases import Array
 
 
 class Resumes(ABC):
-    """A base of vector environments whose episodes can be. Their random streams are not part of where they stand."""
+    """A base of vector environments whose episodes can be. Their random streams are not part of where they stand, but for what
+    an episode drew for itself when it began.
+    """
 
     @abstractmethod
     def state(self) -> dict[str, Array]:

@@ -50,6 +50,6 @@ class EnvSpec:
         """Whether copy i of a vector environment reset with seed s plays as one copy alone reset with seed s + i.
 
         True of Atari, of EnvPool and of Gymnasium's sync and async vector environments; vector environments of the NumPy
-        kind have one random stream for all copies.
+        kind have one random stream for all copies, unless they say that copies have `own_streams`.
         """
-        return self.options.get("vectorization_mode") != "vector_entry_point"
+        return self.options.get("vectorization_mode") != "vector_entry_point" or self.options.get("own_streams") is True

@@ -42,6 +42,12 @@ def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
     return {"env": (env,)} if ":" in env else {}
 
 
+def named(env: str, env_options: Settings, *more: str) -> str:
+    """An environment for people: its id, more that is to be said of it, and what it is, where the id does not say."""
+    said = f"{env} ({', '.join(more)})" if more else env
+    return f"{said}: {env_options['called']}" if "called" in env_options else said
+
+
 def judged_by(options: Settings, how: str = "") -> str:
     """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
     if options["fitness"] == "training":

@@ -39,7 +39,7 @@ def test_a_record_makes_the_same_again(name: str, options: Options) -> None:
     "name",
     [
         *("Pacman", "Pong", "CartPole-v1", "FrozenLake-v1", "LunarLander-v3", "HalfCheetah-v5", "MinAtar/Breakout-v1"),
-        *("MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1", "probe/Discount"),
+        *("MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1", "SMAX/3m-v0", "probe/Discount"),
     ],
 )
 def test_what_nobody_chose_can_be_chosen_again(name: str) -> None:

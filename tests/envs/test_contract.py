@@ -41,6 +41,12 @@ def first_screen(shown: Array) -> bool:
     return bool(shown[-1].any()) and all(not frame.any() or np.array_equal(frame, shown[-1]) for frame in shown[:-1])
 
 
+def new_battle(shown: Array) -> bool:
+    """Three units on either side, of full health and with loaded weapons, too far apart to shoot."""
+    units, orders = shown[:60].reshape(6, 10), shown[60:].reshape(3, 8)
+    return bool((units[:, 0] == 1).all() and not units[:, 3].any() and (orders == [1] * 5 + [0] * 3).all())
+
+
 BOTH = ("gymnasium", "envpool")
 CASES = (
     Case(family="atari", id="ALE/Breakout-v5", steps=500, starts=first_screen, backends=BOTH),
@@ -64,6 +70,7 @@ CASES = (
         backends=BOTH,
     ),
     Case(family="vizdoom", id="VizdoomBasic-v1", steps=180, starts=lambda shown: bool(shown.any()), limit=75),
+    Case(family="smax", id="SMAX/3m-v0", steps=250, starts=new_battle, limit=100),
     Case(family="probe", id="probe/Truncation", steps=30, starts=near(0, 0), limit=10),
 )
 EACH = [pytest.param(case, backend, id=f"{case.id}-{backend}") for case in CASES for backend in case.backends]
@@ -156,7 +163,7 @@ def long_play(id_: str, backend: str, steps: int) -> Play:
 
 
 def test_every_family_that_installs_has_a_case() -> None:
-    assert {case.family for case in CASES} == set(FAMILIES) - {"dmlab", "gymnasium"}
+    assert {case.family for case in CASES} == set(FAMILIES) - {"dmlab", "starcraft2", "gymnasium"}
 
 
 @each

@@ -24,10 +24,16 @@ TYPED = {  # name -> id, family, package without which it cannot be
     "VizdoomBasic-v1": ("VizdoomBasic-v1", "vizdoom", "vizdoom"),
     "vizdoom_basic": ("VizdoomBasic-v1", "vizdoom", "vizdoom"),
     "dmlab_gym/lt_chasm-v0": ("dmlab_gym/lt_chasm-v0", "dmlab", "dmlab_gym"),
+    "SMAX/3m-v0": ("SMAX/3m-v0", "smax", "jaxmarl"),
+    "smax 5m vs 6m": ("SMAX/5m_vs_6m-v0", "smax", "jaxmarl"),
+    "StarCraft2/MoveToBeacon-v0": ("StarCraft2/MoveToBeacon-v0", "starcraft2", "pysc2"),
+    "starcraft2 defeat roaches": ("StarCraft2/DefeatRoaches-v0", "starcraft2", "pysc2"),
     "FrozenLake": ("FrozenLake-v1", "toy_text", None),
     "cartpole": ("CartPole-v1", "classic_control", None),
     "probe/Value": ("probe/Value", "probe", None),
 }
+
+EXTRAS = {"smax": "starcraft"}  # where the extra has not the name of the family
 
 
 @pytest.mark.parametrize("typed", TYPED)
@@ -44,6 +50,7 @@ def test_names_people_type(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "package", "says"),
     [
+        ("SMAX/3m_vs_4m", "jaxmarl", "did you mean SMAX/"),
         ("MinAtar/Brekout", "minatar", "did you mean MinAtar/Breakout-v1"),
         ("MiniGrid-DorKey-5x5-v0", "minigrid", "did you mean MiniGrid-DoorKey-5x5-v0"),
         ("VizdoomBasic-v0", "vizdoom", "did you mean VizdoomBasic-v1"),
@@ -69,7 +76,7 @@ def test_an_absent_package_is_one_line_that_ends_with_the_command(
     said = str(error.value)
     assert said.startswith(typed) or typed.startswith(said.split("-", maxsplit=1)[0].lower())
     assert repr(package) in said and said.endswith(f": {FAMILIES[family].install}") and "\n" not in said
-    assert said.endswith(f"pip install -e '.[{family}]'") or family == "dmlab"
+    assert family in ("dmlab", "starcraft2") or said.endswith(f"pip install -e '.[{EXTRAS.get(family, family)}]'")
 
 
 def test_a_package_that_goes_between_resolving_and_making_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:

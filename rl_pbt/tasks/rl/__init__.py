@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, unseen_tails
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
 from rl_pbt.tasks.rl.options import RLOptions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RLType:
         return code_of_environment(options["env"])
 
     def title(self, options: Settings) -> str:
-        return f"{options['agent']} on {options['env']}"
+        return f"{options['agent']} on {named(options['env'], options.get('env_options', {}))}"
 
     def folder(self, options: Settings) -> str:
         return str(options["env"]).replace("/", "-").replace(":", "-")

@@ -14,7 +14,7 @@ from rl_pbt.envs import (
 )
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, checked
-from rl_pbt.tasks.playing import in_a_word
+from rl_pbt.tasks.playing import in_a_word, named
 from rl_pbt.text import readable
 
 
@@ -46,7 +46,7 @@ def in_words(settings: Settings) -> str:
     spec = resolved(settings)
     usual = chosen_of(resolved({**settings, "env_options": {}}).options)
     own = [f"{name}={in_a_word(value)}" for name, value in chosen_of(spec.options).items() if usual.get(name, ...) != value]
-    return f"{spec.id} ({', '.join(own)})" if own else spec.id
+    return named(spec.id, spec.options, *own)
 
 
 def environment_settings(given: Settings, before: Settings) -> Settings:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, unseen_tails
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class StableBaselinesType:
 
     def title(self, options: Settings) -> str:
         """As in "sb3:ppo on CartPole-v1"."""
-        return f"{options['agent']} on {options['env']}"
+        return f"{options['agent']} on {named(options['env'], options.get('env_options', {}))}"
 
     def folder(self, options: Settings) -> str:
         """As in "CartPole-v1-sb3-ppo"."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rl_pbt.tasks.playing import foreseen_steps
+from rl_pbt.tasks.playing import foreseen_steps, named
 
 
 @dataclass(frozen=True)
@@ -28,3 +28,10 @@ def test_two_evaluation_episodes_are_as_long_as_the_newest_of_training(
     lengths: tuple[int, ...], longest: int | None, foreseen: int
 ) -> None:
     assert foreseen_steps(Ended(lengths), 7, 2, longest) == foreseen
+
+
+def test_an_environment_is_called_what_it_is() -> None:
+    options = {"called": "SMAX, StarCraft-like (JaxMARL)"}
+    assert named("SMAX/3m-v0", options) == "SMAX/3m-v0: SMAX, StarCraft-like (JaxMARL)"
+    assert named("CartPole-v1", {}) == "CartPole-v1"
+    assert named("CartPole-v1", {}, "a=1", "b=2") == "CartPole-v1 (a=1, b=2)"

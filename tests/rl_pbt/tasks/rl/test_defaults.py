@@ -20,7 +20,7 @@ from rl_pbt.tasks.rl.defaults import DEFAULTS
 from rl_pbt.tasks.rl.options import RLOptions
 
 WHOLE = ("box2d", "classic_control", "minatar", "mujoco", "toy_text")  # of the others, one stands for all
-ONE_OF_MANY = ("ALE/Pacman-v5", "MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1")
+ONE_OF_MANY = ("ALE/Pacman-v5", "MiniGrid-DoorKey-5x5-v0", "VizdoomBasic-v1", "SMAX/3m-v0")
 
 
 def newest_ids(family: str) -> list[str]:
