@@ -72,11 +72,11 @@ def timeless(value: Any) -> Any:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Ledgers and summary without times, checkpoints byte for byte."""
+    """Ledgers and summary without times, checkpoints and exhibits byte for byte."""
     found: dict[str, Any] = {"summary": timeless(json.loads((folder / "summary.json").read_text()))}
     for path in sorted(folder.rglob("*.jsonl")):
         found[str(path.relative_to(folder))] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
-    for path in sorted(folder.rglob("checkpoints/*")):
+    for path in sorted([*folder.rglob("checkpoints/*"), *folder.rglob("exhibits/*")]):
         found[str(path.relative_to(folder))] = path.read_bytes().hex()
     return found
 
