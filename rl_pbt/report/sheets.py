@@ -33,8 +33,7 @@ def rows_of(history: History, checkpoints: FolderCheckpoints, task: TaskType) ->
     """A row for the best of each generation, as far as it left pictures, and as many and as large ones as the first."""
     rows: list[Row] = []
     rounds = history.rounds
-    chosen = np.unique(np.linspace(0, len(rounds) - 1, min(MOST_ROWS, len(rounds))).round().astype(int)) if rounds else []
-    for number in chosen:
+    for number in sorted({round(place) for place in np.linspace(0, len(rounds) - 1, min(MOST_ROWS, len(rounds)))}):
         scored = [(score, -trial.proposal.id, trial) for trial in rounds[number] if (score := trial.result.score) is not None]
         if not scored:
             continue

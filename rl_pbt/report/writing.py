@@ -27,8 +27,8 @@ from rl_pbt.tasks.registry import task_type
 from rl_pbt.text import counted
 
 PLOTS = "plots"
-OF_POPULATIONS = SCHEDULES, TREE, SCORES = "schedules", "family-tree", "score-tree"  # pictures of one method and seed
-SHEET = "samples"  # what the members of one method and seed have left to look at
+# Pictures of one method and seed; the last is of what its members have left to look at.
+OF_POPULATIONS = SCHEDULES, TREE, SCORES, SHEET = "schedules", "family-tree", "score-tree", "samples"
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
 
@@ -54,7 +54,7 @@ def write_report(run: RunFolder, against: str | None = None) -> Summary:
 
 
 def pictures_of(run: RunFolder, method: str, seed: int) -> dict[str, bytes]:
-    """The family trees and the schedules of one population, as `write_report` drew them: PNG files, by a name for each."""
+    """The pictures of one population, as `write_report` drew them: PNG files, by a name for each."""
     paths = {name: check_inside(run.folder, PLOTS, f"{_of(name, method, seed)}.png") for name in OF_POPULATIONS}
     return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 

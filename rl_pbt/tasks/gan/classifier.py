@@ -79,7 +79,8 @@ def taught(images: Images, *, seed: int = 0, passes: int = PASSES) -> Classifier
     updates = passes * (len(seen) // BATCH)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     for _ in range(passes):
-        for chosen in torch.randperm(len(seen), generator=generator)[: len(seen) // BATCH * BATCH].split(BATCH):
+        order = torch.randperm(len(seen), generator=generator)[: len(seen) // BATCH * BATCH]
+        for chosen in torch.split(order, BATCH):
             features = classifier.features(_moved(seen[chosen], generator))
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             loss = F.cross_entropy(classifier.logits(features * kept / (1.0 - DROPOUT)), labels[chosen])
@@ -106,4 +107,5 @@ def _moved(images: Tensor, generator: torch.Generator) -> Tensor:
     shift = SHIFT * drawn[:, 2:]
     maps = torch.stack([torch.stack([cosine, -sine, shift[:, 0]], 1), torch.stack([sine, cosine, shift[:, 1]], 1)], 1)
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    return F.grid_sample(images + 1.0, grid, align_corners=False) - 1.0  # what comes in from outside is black
+    moved: Tensor = F.grid_sample(images + 1.0, grid, align_corners=False) - 1.0  # what comes in from outside is black
+    return moved

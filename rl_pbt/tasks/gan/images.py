@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, final
+from typing import final
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def _idx(folder: Path, name: str, axes: int) -> Array:
         return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
 
 

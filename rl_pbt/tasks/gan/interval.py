@@ -278,7 +278,7 @@ def _given_up(proposal: Proposal, reason: str, age: int) -> Result:
 
 
 def _made(population: GanPopulation, member: int, latents: Tensor) -> Tensor:
-    return torch.cat([population.images(member, chunk) for chunk in latents.split(CHUNK)])
+    return torch.cat([population.images(member, chunk) for chunk in torch.split(latents, CHUNK)])
 
 
 def _latents(seed: int, count: int) -> Tensor:

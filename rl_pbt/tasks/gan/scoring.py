@@ -73,7 +73,7 @@ def frechet_distance(one: Moments, other: Moments) -> float:
 @torch.no_grad()
 def features_of(classifier: Classifier, images: Tensor) -> Tensor:
     """[N, 1, 28, 28] -> [N, D]."""
-    return torch.cat([classifier.features(chunk) for chunk in images.split(CHUNK)])
+    return torch.cat([classifier.features(chunk) for chunk in torch.split(images, CHUNK)])
 
 
 def judgement(classifier: Classifier, images: Tensor, held_out: Moments) -> Judgement:

@@ -25,7 +25,7 @@ def test_they_stay_when_checkpoints_are_forgotten(tmp_path: Path) -> None:
     for proposal in range(3):
         checkpoints.save(proposal, ARRAYS)
         checkpoints.exhibit(proposal, ARRAYS)
-    checkpoints.keep_only([1])
+    checkpoints.keep_only([1, 2])
     checkpoints.leave_only([2])
     found = [checkpoints.exhibited(proposal) for proposal in range(3)]
     assert all(one is not None and np.array_equal(one["images"], ARRAYS["images"]) for one in found)

@@ -74,7 +74,8 @@ def test_a_classifier_is_trained_and_its_file_says_how_good_it_is(
     assert recorded.classes == 3 and recorded.accuracy > 0.9 and f"{100 * recorded.accuracy:.2f} %" in capsys.readouterr().out
     again = tmp_path / "again.safetensors"
     gan_classifier.main(["--data", str(folder), "--out", str(again), "--passes", "8"])
-    assert again.read_bytes() == path.read_bytes()
+    weights = [one.weights for one in (recorded, read_classifier(again))]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert gan_classifier.main(["--data", str(folder)]) == 2
     assert capsys.readouterr().err == "error: say which file to write: --out FILE\n"
 
