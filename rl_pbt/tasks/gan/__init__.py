@@ -5,7 +5,7 @@ member), `population` (those of a group), `recorded` (the file of a classifier),
 trained), `scoring` (a score and a distance), `interval` (the task). Modules that load torch are loaded when a task is made.
 
 Deviations from the paper: the networks are far smaller, the score is of a classifier of the images' own classes and not of one of
-CIFAR-10, and a run has tens of thousands of updates and not a million; as there, the discriminator makes five steps before each
+CIFAR-10, and a member has thousands of updates and not a million; as there, the discriminator makes five steps before each
 of the generator, factors are 2 and 0.5, and truncation and binary tournament select (`pbt`, `pbt-tournament`).
 """
 
@@ -41,7 +41,7 @@ WORDS = Words(
 )
 SEARCH = dict.fromkeys(RATES, "log:1e-5:1e-2")
 PUBLISHED = dict.fromkeys(RATES, 2e-4)  # Radford 2015, sec. 4
-BUDGET, INTERVAL, TEST_EVALUATIONS = 1000, 50, 16
+BUDGET, INTERVAL, TEST_EVALUATIONS = 2000, 100, 16
 FACTORS = (2.0, 0.5)  # Jaderberg 2017, sec. 4.3.1
 
 

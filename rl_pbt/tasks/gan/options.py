@@ -27,7 +27,7 @@ class GanOptions:
         None, help="file of the classifier that judges a GAN's images (default: that of mnist)", trains=False
     )
     channels: int = option(16, help="channels of a GAN's widest pictures; where they are half as wide there are twice as many")
-    batch_size: int = option(32, help="images of a batch, real and generated, of a GAN")
+    batch_size: int = option(16, help="images of a batch, real and generated, of a GAN")
     discriminator_steps: int = option(5, help="updates of the discriminator before each of the generator")
     evaluations: int = option(
         2, help="evaluations of a member after an interval, on seeds that a generation shares", trains=False
