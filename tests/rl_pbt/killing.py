@@ -20,10 +20,12 @@ from torch.utils import tensorboard  # noqa: F401 - or each fork would load it
 from rl_pbt import report
 from rl_pbt.cli import command
 from rl_pbt.cli.arguments import build_parser
+from rl_pbt.report import writing  # noqa: F401 - the same: it takes longer than such a run
 from rl_pbt.store.events import Event
 from rl_pbt.store.files import write_json
 from rl_pbt.store.ledger import Ledger
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.gan import interval as gan_interval  # noqa: F401 - the same
 from rl_pbt.tasks.rl import interval  # noqa: F401 - the same
 
 DIFFERENT = ("cpu_s", "wall_s", "method_s", "time", "command", "crc")  # times, the folder's own name, and the checksum of both

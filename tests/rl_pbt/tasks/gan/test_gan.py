@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,14 @@ from tests.rl_pbt.test_gate import killed_at_every_event, ledgers
 
 RUN: dict[str, Any] = {"population": 4, "budget": 12, "interval": 3, "group_size": 2, "test_episodes": 3, "quiet": True}
 HYPERS = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pictures() -> Iterator[None]:
+    """Or drawing would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rl_pbt.report.style.DPI", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +154,10 @@ def test_a_winner_makes_images(run: rl_pbt.Run) -> None:
         run.export(run.folder / "x.onnx")
 
 
-def test_one_and_two_workers_write_the_same_ledger_and_exhibits(run: rl_pbt.Run, small: dict[str, Any], tmp_path: Path) -> None:
+def test_one_and_two_workers_write_the_same_ledger_and_exhibits(
+    run: rl_pbt.Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl_pbt.api.write_report", lambda run: None)  # which takes longer than the run
     two = rl_pbt.tune("gan", {}, methods=["pbt", "pbt-tournament", "random"], workers=2, out=tmp_path / "two", **small, **RUN)
     assert ledgers(two.folder) == ledgers(run.folder)
     shown = [{path.name: path.read_bytes() for path in one.folder.rglob("exhibits/*")} for one in (run, two)]
