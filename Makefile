@@ -3,7 +3,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: pictures tables help install check format-check lint types test nightly format docs notebook bench evidence clean
+.PHONY: classifier pictures tables help install check format-check lint types test nightly format docs notebook bench evidence clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ tables: ## Record the table of learning curves that methods are tested on, and c
 	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods explore-only --resample-probability 1 --population 8 --seeds 10 --test-episodes 8 --out results/acrobot-table/changing
 	$(PYTHON) -m rl_pbt.bench $(ACROBOT) --methods pbt random --resample-probability 0.25 --population 16 --seeds 20 21 --out results/acrobot-table/pbt
 	$(PYTHON) -m rl_pbt table results/acrobot-table/grid --check results/acrobot-table/changing results/acrobot-table/pbt --out results/reference/tables/acrobot-v1-a2c.json
+
+classifier: ## Train the classifier that judges GANs again: two minutes; its file in the package changes
+	$(PYTHON) -m benchmarks.gan_classifier
 
 pictures: ## Draw README's figures again, from committed ledgers
 	$(PYTHON) -m benchmarks.pictures

@@ -192,7 +192,7 @@ def tune(
 ) -> Run:
     """Search the hyperparameters of a training of your own while it trains, with PBT and its baselines under equal compute.
 
-    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table"). `search` gives each
+    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan"). `search` gives each
     hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999") or holds it at a
     value. `budget` is what each member may train for, `interval` what lies between two chances to copy, both in your own units.
     Other `settings`: `methods`, `primary` ("pbt:random") and `against` (what is compared), `population`, `seeds`,

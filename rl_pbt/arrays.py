@@ -10,4 +10,5 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]  # of any numbers: an action, an observation, a part of a checkpoint
 Floats: TypeAlias = npt.NDArray[np.float64]
+LARGEST_EXHIBIT = 100_000  # bytes of the arrays that a proposal may leave for a report
 State: TypeAlias = Mapping[str, Array]  # a checkpoint: named arrays

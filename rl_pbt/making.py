@@ -40,7 +40,7 @@ def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfi
         methods=chosen,
         **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in SHARED},
         task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in _names(kind.options)})),
-        method_options=_method_options(chosen, sorted_out.of_methods, recorded),
+        method_options=_method_options(chosen, sorted_out.of_methods, recorded.method_options if recorded else whole),
     )
     check_replay(config)
     return config
@@ -138,8 +138,8 @@ def _methods(listed: object) -> tuple[tuple[str, ...] | None, Settings]:
     return tuple(names), replay
 
 
-def _method_options(methods: tuple[str, ...], given: Settings, recorded: RunConfig | None) -> Settings:
-    """Every option that one of the methods has: what was given, over what is recorded, over its default."""
+def _method_options(methods: tuple[str, ...], given: Settings, usual: Settings) -> Settings:
+    """Every option that one of the methods has: what was given, over what is recorded or usual for the task, over its default."""
     declared: dict[str, type] = {}
     for method in methods:
         declared |= dict.fromkeys(_names(METHODS[method].options), METHODS[method].options)
@@ -147,7 +147,7 @@ def _method_options(methods: tuple[str, ...], given: Settings, recorded: RunConf
         if name not in declared:
             owners = [method for method, entry in METHODS.items() if name in _names(entry.options)]
             raise BadSetting(name, f"is an option of {', '.join(owners)}, and none of these is among the methods")
-    known = {**(recorded.method_options if recorded else {}), **given}
+    known = {**usual, **given}
     whole = {}
     for name, cls in declared.items():
         one = options.fields_of(cls)[name]

@@ -211,7 +211,7 @@ class FinalTest:
     """True scores of a checkpoint on the test seeds, which nothing was selected on; `capped` counts episodes cut short.
 
     `excluded` counts episodes that gave no score, because the environment failed or a reward was not finite; `failure` says why
-    the first did.
+    the first did. `metrics` are means of what else was measured, by names for people; nothing is selected on them either.
 
     `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's. It is not `held_out` where a training
     of the user's own has no test: then it was evaluated with other seeds, which mean new data only if the seed chooses them.
@@ -224,20 +224,26 @@ class FinalTest:
     held_out: bool = True
     excluded: int = 0
     failure: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(self.capped, self.excluded, self.proposal or 0) < 0:
             raise ValueError(f"a test counts from 0: {self}")
         if not all(map(is_score, self.returns)):
             raise ValueError(f"the test of proposal {self.proposal} has a score that is not finite: exclude it instead")
+        if not all(map(is_score, self.metrics.values())):
+            raise ValueError(f"the test of proposal {self.proposal} has a metric that is not finite: leave it out")
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, which `options.built` reads."""
-        return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json()}
+        return {**_plain(self), "returns": list(self.returns), "cost": self.cost.to_json(), "metrics": dict(self.metrics)}
 
 
 def joined(shares: Sequence[FinalTest]) -> FinalTest:
     """The test of which these are the shares, in the order of its episodes."""
+    scored = [share for share in shares if share.returns]
+    names = [name for name in scored[0].metrics if all(name in share.metrics for share in scored)] if scored else []
+    episodes = sum(len(share.returns) for share in scored)
     return FinalTest(
         proposal=shares[0].proposal,
         returns=tuple(value for share in shares for value in share.returns),
@@ -246,4 +252,5 @@ def joined(shares: Sequence[FinalTest]) -> FinalTest:
         held_out=all(share.held_out for share in shares),
         excluded=sum(share.excluded for share in shares),
         failure=next((share.failure for share in shares if share.failure is not None), None),
+        metrics={name: sum(share.metrics[name] * len(share.returns) for share in scored) / episodes for name in names},
     )

@@ -152,6 +152,8 @@ class CountingType:
         return "a count is no policy"
     def cautions(self, options):
         return ["Numbers were counted in order."]
+    def pictures(self, exhibit):
+        return None
     def make(self, config, machine):
         return Counting(start=config.task_options["start"])
     def describe(self, config, task):

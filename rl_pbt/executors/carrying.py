@@ -38,12 +38,25 @@ class Saved:
 
 
 @final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibited:
+    """One call of `exhibit`."""
+
+    proposal: int
+    arrays: State
+
+    def again(self, checkpoints: Checkpoints) -> None:
+        """The same call of others; durable when this returns."""
+        checkpoints.exhibit(self.proposal, self.arrays)
+
+
+@final
 class Carried:
     """`Checkpoints` in memory: those that came with a job, and those that it saved. What one holds is never another's array."""
 
     def __init__(self, states: Mapping[int, State]) -> None:
         self._states = dict(states)
-        self.saved: list[Saved] = []
+        self.saved: list[Saved | Exhibited] = []
 
     def load(self, proposal: int) -> State:
         if proposal not in self._states:
@@ -61,6 +74,9 @@ class Carried:
         self._states |= copies
         self.saved.append(Saved(states=copies, together=together))
 
+    def exhibit(self, proposal: int, arrays: State) -> None:
+        self.saved.append(Exhibited(proposal=proposal, arrays=_copied(arrays)))
+
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
         raise NotImplementedError("a job forgets nothing")
 
@@ -76,10 +92,10 @@ def _copied(state: State) -> State:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery(Generic[T]):
-    """What a job returned, and the checkpoints that it saved."""
+    """What a job returned, and what it saved or exhibited, in that order."""
 
     value: T
-    saved: tuple[Saved, ...] = ()
+    saved: tuple[Saved | Exhibited, ...] = ()
 
 
 @final

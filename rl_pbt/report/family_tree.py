@@ -53,12 +53,12 @@ def family_tree(history: History, places: Places, *, title: str) -> Figure:
     return figure
 
 
-def _shades(generations: int) -> list[tuple[float, float, float]]:
+def shades_of(generations: int) -> list[tuple[float, float, float]]:
     """The colour of each row."""
     return [to_rgb(GENERATIONS(row / max(1, generations - 1))) for row in range(generations)]
 
 
-def _faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float, float]:
+def faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float, float]:
     """Unless `kept`, mixed with white rather than see-through, so that lines that meet do not darken."""
     red, green, blue = (channel if kept else 0.4 * channel + 0.6 for channel in colour)
     return red, green, blue
@@ -67,7 +67,7 @@ def _faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float
 def _draw_branches(axes: Axes, history: History, places: Places, generations: int, size: float) -> None:
     kept = surviving(history)
     winning = {trial.proposal.id for trial in winning_line(history)}
-    bend, shades = np.linspace(0, 1, 16), _shades(generations)
+    bend, shades = np.linspace(0, 1, 16), shades_of(generations)
     width = max(0.9, size**0.5 / 4.2)
     for rank, wanted in enumerate(("faded", "surviving", "winning")):
         lines: list[Floats] = []
@@ -80,7 +80,7 @@ def _draw_branches(axes: Axes, history: History, places: Places, generations: in
             x = x_0 + (x_1 - x_0) * bend**2 * (3 - 2 * bend)
             lines.append(np.column_stack([x, y_0 + (y_1 - y_0) * bend]))
             colour = to_rgb(INK) if wanted == "winning" else shades[y_1]
-            colours.append(_faded(colour, wanted != "faded"))
+            colours.append(faded(colour, wanted != "faded"))
         thick = width * 2.2 if wanted == "winning" else width
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=thick, capstyle="round", zorder=1 + rank))
 
@@ -91,10 +91,10 @@ def _draw_nodes(axes: Axes, history: History, places: Places, generations: int, 
     whole = [trial.proposal.id for trial in history.trials if trial.result.failure is None]
     failed = [trial.proposal.id for trial in history.trials if trial.result.failure is not None]
 
-    shades = _shades(generations)
+    shades = shades_of(generations)
 
     def colour(proposal: int) -> tuple[float, float, float]:
-        return _faded(shades[places[proposal][1]], proposal in kept)
+        return faded(shades[places[proposal][1]], proposal in kept)
 
     share = _fitness_ranks(history, places)
     areas = [size * (LEAST_AREA + (1 - LEAST_AREA) * share[p]) for p in whole]

@@ -20,7 +20,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
     """The page in Markdown; `figures` are paths from where it lies."""
     words = evidence.words
     embedded = _embedded(figures)
-    state, compared = tables.state_of(evidence), tables.compared(summary)
+    state, compared, beside = tables.state_of(evidence), tables.compared(summary), tables.beside(summary)
     told = [
         f"# {evidence.title}",
         state and f"**{state}**",
@@ -29,6 +29,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
         *summary.caveats,
         _section(f"Test {words.score}", tables.results(summary)),
         _section("Comparisons", compared) if compared else "",
+        f"{_section('Beside the score', beside)}\n{tables.BESIDE}" if beside else "",
         _section(f"Compute accounting, {tables.accounted(summary)}", tables.accounting(summary)) + f"\n{tables.ACCOUNTING}",
         _section("Diagnostics", tables.diagnostics(summary)) + f"\n{tables.DIAGNOSTICS}",
     ]

@@ -50,8 +50,13 @@ def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """A PNG, durable when this returns."""
+    write_durably(path, as_png(figure))
+
+
+def as_png(figure: Figure) -> bytes:
+    """What its file holds."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font has not: boxes are drawn
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-    write_durably(path, buffer.getvalue())
+    return buffer.getvalue()

@@ -13,7 +13,7 @@ from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.summary import MethodSummary, Summary
 from rl_pbt.store.history import History, copies, winning_line
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.base import LONGEST_WORD, Words
 from rl_pbt.text import NOTHING, counted, listed, readable, value_text
 
 INTERVAL = "95 % interval"
@@ -23,6 +23,11 @@ ACCOUNTING = (
     "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
     "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
     "both, the seed with the most is shown."
+)
+
+BESIDE = (
+    "What the task measures beside the score, in the tests of the winners: means over a test, and over the seeds. Nothing was "
+    "selected on it."
 )
 
 DIAGNOSTICS = (
@@ -102,6 +107,19 @@ def compared(summary: Summary) -> Table | None:
     header = ["methods", f"difference in mean test {words.score}", INTERVAL, "P(the first is better)", INTERVAL]
     header += ["p", "p, corrected", "difference found 4 times in 5"]
     return Table(header=header, rows=rows)
+
+
+def beside(summary: Summary) -> Table | None:
+    """What else was measured in the tests of the winners; `BESIDE` explains it. None where nothing was."""
+    found = {name: [seed.test_metrics for seed in method.seeds.values()] for name, method in summary.methods.items()}
+    names = list(dict.fromkeys(name for of_method in found.values() for of_seed in of_method for name in of_seed))
+    if not names:
+        return None
+    rows = [
+        [method, *(value_text(_mean(of_seed.get(name) for of_seed in of_method)) for name in names)]
+        for method, of_method in found.items()
+    ]
+    return Table(header=["method", *(plain_text(name, LONGEST_WORD) for name in names)], rows=rows)
 
 
 def accounting(summary: Summary) -> Table:

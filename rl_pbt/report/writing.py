@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree, has_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import schedules
+from rl_pbt.report.score_tree import score_tree
+from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.web import document_of
@@ -21,11 +23,13 @@ from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_dura
 from rl_pbt.store.history import has_schedules
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.registry import task_type
 from rl_pbt.text import counted
 
 PLOTS = "plots"
 OF_RUNS = LEARNING, ANYTIME, SCORES = "learning_curves", "anytime_curves", "test_scores"
-OF_POPULATIONS = SCHEDULES, TREE = "schedules", "family-tree"  # pictures of one method and seed
+# Pictures of one method and seed; the last is of what its members have left to look at.
+OF_POPULATIONS = SCHEDULES, TREE, SCORE_TREE, SHEET = "schedules", "family-tree", "score-tree", "samples"
 FORMERLY = ("test_returns",)  # that earlier versions drew
 MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
 
@@ -44,15 +48,16 @@ def write_report(run: RunFolder, against: str | None = None) -> Summary:
     evidence = read_evidence(run)
     summary = summary_of(evidence, against)
     write_json(run.folder / "summary.json", summary.to_json())
-    figures = _draw(run, evidence)
+    sheets = _sheets(run, evidence)
+    figures = _draw(run, evidence, sheets)
     _remove_stale(run, evidence, figures)
     write_durably(run.folder / "summary.md", page_of(evidence, summary, figures).encode())
-    write_durably(page_path(run), document_of(evidence, summary).encode())
+    write_durably(page_path(run), document_of(evidence, summary, sheets).encode())
     return summary
 
 
 def pictures_of(run: RunFolder, method: str, seed: int) -> dict[str, bytes]:
-    """The family tree and the schedules of one population, as `write_report` drew them: PNG files, by a name for each."""
+    """The pictures of one population, as `write_report` drew them: PNG files, by a name for each."""
     paths = {name: check_inside(run.folder, PLOTS, f"{_of(name, method, seed)}.png") for name in OF_POPULATIONS}
     return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
@@ -66,7 +71,18 @@ def page_path(run: RunFolder) -> Path:
     return run.folder / "report.html"
 
 
-def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
+def _sheets(run: RunFolder, evidence: Evidence) -> dict[tuple[str, int], bytes]:
+    """By method and seed, a PNG of what members left to look at, where that is anything."""
+    task, title = task_type(evidence.config.task), style.literal(evidence.title)
+    found: dict[tuple[str, int], bytes] = {}
+    for method, by_seed in evidence.histories.items():
+        for seed, history in by_seed.items():
+            if rows := rows_of(history, run.checkpoints(method, seed), task):
+                found[method, seed] = style.as_png(sheet(rows, title=f"{title}: {method}, seed {seed}"))
+    return found
+
+
+def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     everything = [history for histories in by_method.values() for history in histories]
@@ -91,7 +107,12 @@ def _draw(run: RunFolder, evidence: Evidence) -> list[str]:
             if has_schedules(history):
                 save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if has_tree(history):
-                save(family_tree(history, evidence.layouts(history), title=heading), _of(TREE, method, seed))
+                places = evidence.layouts(history)
+                save(family_tree(history, places, title=heading), _of(TREE, method, seed))
+                save(score_tree(history, places, words=words, title=heading), _of(SCORE_TREE, method, seed))
+            if picture := sheets.get((method, seed)):
+                names.append(f"{PLOTS}/{_of(SHEET, method, seed)}.png")
+                write_durably(run.folder / names[-1], picture)
     return names
 
 

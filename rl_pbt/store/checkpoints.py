@@ -1,4 +1,7 @@
-"""The checkpoints of one method and seed, in a folder: safetensors files, which hold numbers with names and no code."""
+"""The checkpoints of one method and seed, in a folder: safetensors files, which hold numbers with names and no code.
+
+In a folder beside it are exhibits: what a report may show of proposals, in such files too, which stay as long as the run.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,31 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from rl_pbt.arrays import Array, State
+from rl_pbt.arrays import LARGEST_EXHIBIT, Array, State
 from rl_pbt.errors import LostCheckpoint, UserError
 from rl_pbt.store.files import write_durably
 
 SUFFIX = ".safetensors"
+HEAD = 10_000  # bytes of a file beside its arrays, at most
 # One proposal, or many that were saved together; or what an interrupted `write_durably` left of it. Nothing else is deleted.
 OURS = re.compile(r"(?P<dot>\.)?(?P<first>\d{6,18})(-(?P<last>\d{6,18}))?\.safetensors(?(dot)\.\d+\.tmp)")
 
 
 @final
 class FolderCheckpoints:
-    """Safetensors files: one a proposal, or one for many small ones that were saved together."""
+    """Safetensors files: one a proposal, or one for many small ones that were saved together.
 
-    def __init__(self, folder: Path) -> None:
+    Without a folder for `exhibits` they are not kept.
+    """
+
+    def __init__(self, folder: Path, exhibits: Path | None = None) -> None:
         self.folder = folder
+        self.exhibits = exhibits
         self._packs: dict[Path, dict[int, dict[str, Array]]] = {}  # what was read of files of many
 
     def __getstate__(self) -> dict[str, object]:
-        return {"folder": self.folder, "_packs": {}}  # sent with each job: without what is on the disk anyway
+        # Sent with each job: without what is on the disk anyway.
+        return {"folder": self.folder, "exhibits": self.exhibits, "_packs": {}}
 
     def path(self, proposal: int) -> Path:
         """The file of a proposal that was saved alone."""
@@ -50,6 +59,24 @@ class FolderCheckpoints:
         }
         if arrays:
             write_durably(self.folder / f"{min(states):06d}-{max(states):06d}{SUFFIX}", save(arrays))
+
+    def exhibit(self, proposal: int, arrays: State) -> None:
+        """Durable when this returns."""
+        if self.exhibits is not None:
+            content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+            write_durably(self.exhibits / f"{proposal:06d}{SUFFIX}", content)
+
+    def exhibited(self, proposal: int) -> State | None:
+        """What `exhibit` kept; None where nothing is there that can be read, which is no reason to do without a report."""
+        if self.exhibits is None or self.exhibits.is_symlink():  # a link leads to somebody else's
+            return None
+        path = self.exhibits / f"{proposal:06d}{SUFFIX}"
+        try:
+            found = path.lstat()
+            readable = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_EXHIBIT + HEAD
+            return _read_arrays(path, proposal) if readable else None
+        except (LostCheckpoint, UserError, OSError):
+            return None
 
     def load(self, proposal: int) -> State:
         """Raises LostCheckpoint where the file is absent or damaged: never a fresh start in silence."""

@@ -22,7 +22,7 @@ from rl_pbt.store.manifest import Manifest, Status
 from rl_pbt.store.owner import holder
 
 RunStatus: TypeAlias = Status | Literal["killed"]
-LEDGER, CHECKPOINTS = "ledger.jsonl", "checkpoints"
+LEDGER, CHECKPOINTS, EXHIBITS = "ledger.jsonl", "checkpoints", "exhibits"
 TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
 
 
@@ -73,7 +73,7 @@ class RunFolder:
         """Raises UserError where something that a search would write is a symbolic link, which may lead out of this folder."""
         here = self.method_folder(method, seed)
         curves = (self.tensorboard(method, seed), self.tensorboard_members(method, seed), self.old_tensorboard(method, seed))
-        for path in (here / LEDGER, here / CHECKPOINTS, *curves):
+        for path in (here / LEDGER, here / CHECKPOINTS, here / EXHIBITS, *curves):
             check_inside(self.folder, *path.relative_to(self.folder).parts)
 
     @property
@@ -105,8 +105,9 @@ class RunFolder:
         return Ledger(self.method_folder(method, seed) / LEDGER, header)
 
     def checkpoints(self, method: str, seed: int) -> FolderCheckpoints:
-        """The checkpoints of one method and seed."""
-        return FolderCheckpoints(self.method_folder(method, seed) / CHECKPOINTS)
+        """The checkpoints of one method and seed, and what its proposals exhibited."""
+        here = self.method_folder(method, seed)
+        return FolderCheckpoints(here / CHECKPOINTS, here / EXHIBITS)
 
     def manifest(self) -> Manifest:
         """Raises UserError where there is none, or one that is damaged."""

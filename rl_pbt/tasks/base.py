@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
+from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
 from rl_pbt.options import Settings
@@ -163,7 +164,8 @@ class TaskType(Protocol):
         ...
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """Every field of `RunConfig` and of `options` that this task has a value for, flat.
+        """Every field of `RunConfig` and of `options` that this task has a value for, flat; and options of methods by their
+        names, where a new run is to have others than the methods' own defaults.
 
         `given` is what the user set, by field name, over the `recorded` settings of a run that is resumed or, for a new run,
         over defaults. Names are resolved to exact ones, and `search` and `hypers` are whole. Raises UserError for what cannot be.
@@ -203,6 +205,13 @@ class TaskType(Protocol):
 
     def not_exported(self, options: Settings) -> str | None:
         """Why no winner can be exported as a file, and what to do instead; None where its `exported(ending, told)` is one."""
+        ...
+
+    def pictures(self, exhibit: State) -> Array | None:
+        """Of what a proposal exhibited (`Checkpoints.exhibit`), the pictures that a report shows, [N, H, W] bytes.
+
+        None where there is nothing to see, also in arrays that are not of this task: the folder may be anybody's.
+        """
         ...
 
     def make(self, config: RunConfig, machine: Machine) -> Task:

@@ -12,7 +12,7 @@ from typing import Protocol, final
 
 import numpy as np
 
-from rl_pbt.arrays import State
+from rl_pbt.arrays import LARGEST_EXHIBIT, State
 from rl_pbt.errors import LostCheckpoint, UserError
 
 
@@ -32,6 +32,13 @@ class Checkpoints(Protocol):
 
     def save_together(self, states: Mapping[int, State]) -> None:
         """Durable when this returns; for checkpoints that are small and many."""
+        ...
+
+    def exhibit(self, proposal: int, arrays: State) -> None:
+        """Keep what a report may show of a proposal, as long as the run: small arrays, which no job loads.
+
+        Durable when this returns. Raises ValueError for more than LARGEST_EXHIBIT bytes.
+        """
         ...
 
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
@@ -90,6 +97,13 @@ class Sealed:
         else:  # one by one they come before what is damaged and was saved together
             for proposal, state in accepted.items():
                 self._checkpoints.save(proposal, state)
+
+    def exhibit(self, proposal: int, arrays: State) -> None:
+        """As the checkpoints themselves; what was lost and is computed again leaves nothing to show, which it did before."""
+        if (size := sum(array.nbytes for array in arrays.values())) > LARGEST_EXHIBIT:
+            raise ValueError(f"an exhibit is small, {LARGEST_EXHIBIT} bytes at most, and this one has {size}")
+        if self._restoring is None:
+            self._checkpoints.exhibit(proposal, arrays)
 
     def _accepts(self, proposal: int, state: State) -> bool:
         self.digests[proposal] = digest_of(state)

@@ -28,6 +28,7 @@ from typing import final
 
 import numpy as np
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
@@ -269,6 +270,9 @@ class CommandType:
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "what a program learned is in its own files: rl_pbt.load(RUN).winner().write_to(FOLDER) writes them"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
         """Raises UserError where the program is not here."""

@@ -29,6 +29,7 @@ from typing import TypeVar, final
 
 import numpy as np
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
@@ -253,6 +254,9 @@ class OwnType:
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a training of your own is saved by its own code: rl_pbt.load(RUN, task=...).winner() is the object"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> OwnTask:
         """Imports the user's module. Raises UserError."""

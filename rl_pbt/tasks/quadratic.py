@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from rl_pbt.arrays import Array
+from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, option
@@ -151,6 +151,9 @@ class QuadraticType:
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "the quadratic has no policy: its winner is two numbers"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
         return QuadraticTask(step_size=config.task_options["step_size"])

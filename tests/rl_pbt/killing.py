@@ -21,10 +21,12 @@ from torch.utils import tensorboard  # noqa: F401 - or each fork would load it
 from rl_pbt import report
 from rl_pbt.cli import command
 from rl_pbt.cli.arguments import build_parser
+from rl_pbt.report import writing  # noqa: F401 - the same: it takes longer than such a run
 from rl_pbt.store.events import Event
 from rl_pbt.store.files import write_json
 from rl_pbt.store.ledger import Ledger
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.gan import interval as gan_interval  # noqa: F401 - the same
 from rl_pbt.tasks.rl import interval  # noqa: F401 - the same
 
 DIFFERENT = ("cpu_s", "wall_s", "method_s", "time", "command", "crc")  # times, the folder's own name, and the checksum of both
@@ -73,11 +75,11 @@ def timeless(value: Any) -> Any:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Ledgers and summary without times, checkpoints byte for byte."""
+    """Ledgers and summary without times, checkpoints and exhibits byte for byte."""
     found: dict[str, Any] = {"summary": timeless(json.loads((folder / "summary.json").read_text()))}
     for path in sorted(folder.rglob("*.jsonl")):
         found[str(path.relative_to(folder))] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
-    for path in sorted(folder.rglob("checkpoints/*")):
+    for path in sorted([*folder.rglob("checkpoints/*"), *folder.rglob("exhibits/*")]):
         found[str(path.relative_to(folder))] = path.read_bytes().hex()
     return found
 

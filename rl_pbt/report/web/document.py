@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import final
 
 from rl_pbt.errors import plain_text
@@ -25,11 +26,12 @@ from rl_pbt.text import NOTHING, counted, duration, listed, value_text
 
 HERE = Path(__file__).parent
 MOST_OPEN = 6  # populations that are unfolded at first
+NO_SHEETS: Mapping[tuple[str, int], bytes] = MappingProxyType({})
 LARGEST = 3_400_000  # bytes of all populations: with Bokeh and the rest, a page stays below 5 MB
 
 
-def document_of(evidence: Evidence, summary: Summary) -> str:
-    """The page in HTML; the same evidence gives the same text."""
+def document_of(evidence: Evidence, summary: Summary, sheets: Mapping[tuple[str, int], bytes] = NO_SHEETS) -> str:
+    """The page in HTML; the same evidence gives the same text. `sheets` are PNG files by method and seed."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for this page alone
     from markupsafe import Markup  # noqa: PLC0415
 
@@ -44,7 +46,7 @@ def document_of(evidence: Evidence, summary: Summary) -> str:
         script=Markup(script),
         tiles=_tiles(summary),
         **_told(evidence, summary),
-        **_drawn(evidence),
+        **_drawn(evidence, sheets),
     )
 
 
@@ -66,6 +68,8 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "baseline": f"{evidence.words.baseline}, {value_text(sum(scores) / len(scores))}" if scores else "",
         "results": tables.results(summary),
         "compared": tables.compared(summary),
+        "beside": tables.beside(summary),
+        "beside_note": tables.BESIDE,
         "accounted": tables.accounted(summary),
         "accounting": tables.accounting(summary),
         "accounting_note": tables.ACCOUNTING,
@@ -82,7 +86,7 @@ def _by_training(evidence: Evidence) -> str:
     return listed([name for name, by_seed in evidence.histories.items() if any(h.by_training for h in by_seed.values())])
 
 
-def _drawn(evidence: Evidence) -> Mapping[str, object]:
+def _drawn(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Mapping[str, object]:
     """All that the page draws."""
     histories, words = evidence.histories, evidence.words
     figures = {
@@ -90,7 +94,7 @@ def _drawn(evidence: Evidence) -> Mapping[str, object]:
         "anytime": anytime_curves(histories, words, evidence.baseline),
         "scores": test_scores(histories, words, evidence.baseline),
     }
-    populations = list(_populations(evidence))
+    populations = list(_populations(evidence, sheets))
     return {
         **{name: embedded(name, [figure]) if figure is not None else None for name, figure in figures.items()},
         "populations": [population for population in populations if population.drawn],
@@ -165,9 +169,10 @@ class Population:
     schedules: Block | None = None
     tree: Block | None = None
     descent: Table | None = None
+    sheet: str = ""  # as the address of a picture that holds it
 
 
-def _populations(evidence: Evidence) -> Iterator[Population]:
+def _populations(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Iterator[Population]:
     """The first seed of each method before the others, as long as there is room."""
     room = LARGEST
     shades = dict(zip(evidence.histories, colours(len(evidence.histories)), strict=True))
@@ -179,14 +184,22 @@ def _populations(evidence: Evidence) -> Iterator[Population]:
     )
     for index, (place, _, method, seed) in enumerate(in_order):
         history = evidence.histories[method][seed]
+        sheet = _as_address(sheets[method, seed]) if (method, seed) in sheets else ""
+        size = _bytes_of(history) + len(sheet)
         population = Population(
             name=f"{method}, seed {seed}",
             colour=shades[method],
-            drawn=_bytes_of(history) <= room,
+            drawn=size <= room,
             open=place == 0 and index < MOST_OPEN,
+            sheet=sheet,
         )
-        room -= _bytes_of(history) if population.drawn else 0
+        room -= size if population.drawn else 0
         yield _with_figures(population, evidence, history, index) if population.drawn else population
+
+
+def _as_address(picture: bytes) -> str:
+    """Of a PNG, which is in the address itself."""
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
 def _bytes_of(history: History) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
@@ -63,6 +64,9 @@ class RLType:
     def not_exported(self, options: Settings) -> str | None:
         """None: it can."""
         return None
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.making import make

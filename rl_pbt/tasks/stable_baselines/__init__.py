@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
@@ -70,6 +71,9 @@ class StableBaselinesType:
     def not_exported(self, options: Settings) -> str | None:
         """SB3 has its own way."""
         return "an agent of Stable-Baselines3 saves itself: rl_pbt.load(RUN).winner().model.save(FILE)"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
         """The task of a configuration. Raises UserError where SB3 cannot make its algorithm."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
@@ -108,6 +109,9 @@ class TableType:
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "nothing was trained: a table has curves and no policies"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> TableTask:
         table, digest = read_table(Path(config.task_options["table"]))

@@ -144,8 +144,8 @@ def test_a_resumed_run_writes_all_of_them_again(tmp_path: Path) -> None:
 def test_pictures_are_those_of_the_report(finished: Path) -> None:
     runs = read(finished)
     drawn = {path.name for path in (finished / "plots").glob("*-pbt-seed-0.png")}
-    assert drawn == {"family-tree-pbt-seed-0.png", "schedules-pbt-seed-0.png"}
-    for name in ("family-tree", "schedules"):
+    assert drawn == {f"{name}-pbt-seed-0.png" for name in ("family-tree", "score-tree", "schedules")}
+    for name in ("family-tree", "score-tree", "schedules"):
         (picture,) = runs["tensorboard/pbt-s0"].Images(f"plots/{name}")
         png = (finished / "plots" / f"{name}-pbt-seed-0.png").read_bytes()
         assert picture.encoded_image_string == png and min(picture.width, picture.height) > 100

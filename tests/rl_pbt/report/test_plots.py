@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,15 +11,17 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Hyper, Proposal, Result, Trial
-from rl_pbt.report import family_tree, plots, schedules
+from rl_pbt.report import family_tree, plots, schedules, score_tree, sheets
 from rl_pbt.report.style import save
 from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
+from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
@@ -242,3 +245,57 @@ def test_the_same_history_is_the_same_file(tmp_path: Path) -> None:
         save(tree_of(history("pbt")), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_in_the_tree_of_scores_each_is_as_high_as_its_score_and_lines_part_at_copies() -> None:
+    family = history("pbt", population=8, generations=6, fail=0.1)
+    figure = score_tree.score_tree(family, tree_layout(family), words=WORDS, title="tree")
+    assert_drawn(figure)
+    (axes,) = figure.axes
+    heights = sorted(float(y) for drawn in axes.collections if isinstance(drawn, PathCollection) for _, y in drawn.get_offsets())
+    scores = [trial.result.score for trial in family.trials if trial.result.score is not None]
+    assert heights == pytest.approx(sorted([*scores, family.by_id[family.chosen].result.score])), "and the winner's star"
+    lines = [line for drawn in axes.collections if isinstance(drawn, LineCollection) for line in drawn.get_segments()]
+    by_id = {trial.proposal.id: trial for trial in family.trials}
+    pairs = [(by_id[t.proposal.parent], t) for t in family.trials if t.proposal.parent is not None and t.result.score is not None]
+    ends = np.array(sorted((float(start[1]), float(end[1])) for start, end in lines))
+    assert ends == pytest.approx(np.array(sorted((before.result.score, after.result.score) for before, after in pairs)))
+    starts = Counter((float(a[0]), float(a[1])) for a, _ in lines)
+    assert max(starts.values()) > 1, "who was copied has several children"
+    points = [drawn for drawn in axes.collections if isinstance(drawn, PathCollection)]
+    colours = {
+        (float(x), float(y)): tuple(colour[:3])
+        for drawn in points[:-1]
+        for (x, y), colour in zip(drawn.get_offsets(), drawn.get_facecolors(), strict=True)
+    }
+    places = family_tree.tree_layout(family)
+    first = [colours[places[p][0], by_id[p].result.score] for p in family_tree.surviving(family) if places[p][1] == 0]
+    last = colours[places[family.chosen][0], by_id[family.chosen].result.score]
+    assert first[0] == pytest.approx(to_rgb(family_tree.FIRST)) and last == pytest.approx(to_rgb(family_tree.LAST)), (
+        "pink to blue"
+    )
+
+
+def test_a_tree_of_scores_can_be_drawn_of_what_has_just_begun() -> None:
+    for scarce in (History(), history("pbt", fail=1.0), History(trials=history("pbt").trials[:4])):
+        assert pixels(score_tree.score_tree(scarce, tree_layout(scarce), words=WORDS, title="")).size > 0
+
+
+def test_a_sheet_has_a_row_for_each_generations_best_and_no_more_than_can_be_seen(tmp_path: Path) -> None:
+    class Pictures:
+        def pictures(self, exhibit: dict[str, np.ndarray]) -> np.ndarray | None:
+            return exhibit.get("pictures")
+
+    family = standing_at([[1, 5, 2], [7, 6, 3], [4, 4, 8], [1, 1, 9]])
+    kept = FolderCheckpoints(tmp_path / "checkpoints", tmp_path / "exhibits")
+    for trial in family.trials:
+        if trial.proposal.id != 3:  # the best of the second generation has left nothing
+            kept.exhibit(trial.proposal.id, {"pictures": np.full((5, 8, 8), 10 * trial.proposal.id, np.uint8)})
+    rows = sheets.rows_of(family, kept, Pictures())
+    assert [(row.label, int(row.pictures[0, 0, 0])) for row in rows] == [("0: 5", 10), ("2: 8", 80), ("3: 9", 110)]
+    assert pixels(sheets.sheet(rows, title="sheet")).size > 0
+    long = standing_at([[generation] for generation in range(90)])
+    for trial in long.trials:
+        kept.exhibit(trial.proposal.id, {"pictures": np.zeros((5, 8, 8), np.uint8)})
+    labels = [row.label for row in sheets.rows_of(long, kept, Pictures())]
+    assert len(labels) == sheets.MOST_ROWS and (labels[0], labels[-1]) == ("0: 0", "89: 89")

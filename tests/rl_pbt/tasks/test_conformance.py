@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Specimen:
     random: bool = True
     scores_differ: bool = True  # between evaluations with other seeds
     searched: tuple[str, ...] = field(default=())
+    needs: tuple[str, str] | None = None  # a package, and the extra that installs it
 
 
 RL_HYPERS: Hypers = {"learning_rate": 1e-3, "entropy_cost": 0.01, "discount": 0.97}
@@ -130,6 +132,15 @@ SPECIMENS = {
         units=10,
         learned=lambda state: {"score": state["score"]},
     ),
+    "gan": Specimen(
+        settings={"task": "gan", "channels": 2, "batch_size": 4, "discriminator_steps": 1, "samples": 40},
+        hypers={"generator_lr": 3e-2, "discriminator_lr": 3e-2},
+        still={"generator_lr": 0.0, "discriminator_lr": 0.0},
+        others={"generator_lr": 1e-2, "discriminator_lr": 1e-2},
+        units=8,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+        needs=("mlxtend", "gan"),
+    ),
 }  # fmt: skip
 
 
@@ -188,6 +199,8 @@ def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> boo
 )
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     name, executor = request.param
+    if (needs := SPECIMENS[name].needs) and find_spec(needs[0]) is None:
+        pytest.skip(f"needs {needs[0]}: pip install -e '.[{needs[1]}]'")
     sys.path.insert(0, str(TRAININGS))
     made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
     yield made

@@ -1,0 +1,187 @@
+"""A small DCGAN on images of 28x28, as Jaderberg 2017, sec. 4.3, has a larger one on CIFAR-10: both learning rates evolve.
+
+`options` (what can be set), `images` (what is learned, and what is held out), `networks` (generator and discriminator of one
+member), `population` (those of a group), `recorded` (the file of a classifier), `classifier` (which judges images, and how it is
+trained), `scoring` (a score and a distance), `interval` (the task). Modules that load torch are loaded when a task is made.
+
+Deviations from the paper: the networks are far smaller, the score is of a classifier of the images' own classes and not of one of
+CIFAR-10, and a member has thousands of updates and not a million; as there, the discriminator makes five steps before each
+of the generator, factors are 2 and 0.5, and truncation and binary tournament select (`pbt`, `pbt-tournament`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from rl_pbt.arrays import Array, State
+from rl_pbt.config import RunConfig
+from rl_pbt.errors import BadSetting
+from rl_pbt.options import Settings, built
+from rl_pbt.records import Hyper
+from rl_pbt.space import parse_dimension
+from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.gan.images import MNIST, read_images
+from rl_pbt.tasks.gan.options import LARGEST_PICTURE, PICTURES, RATES, GanOptions
+from rl_pbt.tasks.gan.recorded import classifier_path, read_classifier
+
+if TYPE_CHECKING:
+    from rl_pbt.tasks.gan.interval import GanTask
+
+WORDS = Words(
+    unit="generator update",
+    short_unit="update",
+    score="Inception-type score",
+    episode="evaluation",
+    baseline="untrained generator",
+)
+SEARCH = dict.fromkeys(RATES, "log:1e-5:1e-2")
+PUBLISHED = dict.fromkeys(RATES, 2e-4)  # Radford 2015, sec. 4
+BUDGET, INTERVAL, TEST_EVALUATIONS = 2000, 100, 16
+FACTORS = (2.0, 0.5)  # Jaderberg 2017, sec. 4.3.1
+
+
+@final
+class GanType:
+    """`tasks.base.TaskType` of small GANs."""
+
+    options = GanOptions
+    aliases: Mapping[str, str] = {}
+
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
+        """The files are looked at for a new run, or where one is named. Raises UserError."""
+        given = {**given, **_absolute(given)}
+        whole = completed(given, recorded, None if recorded else _defaults(given))
+        _check(whole["search"], whole["hypers"])
+        return whole
+
+    def words(self, options: Settings) -> Words:
+        """Of generators."""
+        return WORDS
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """None."""
+        return {}
+
+    def title(self, options: Settings) -> str:
+        """As in "DCGAN on mnist"."""
+        return f"DCGAN on {Path(options['data']).name}"
+
+    def folder(self, options: Settings) -> str:
+        """As in "gan-mnist"."""
+        return f"gan-{Path(options['data']).name}"
+
+    def judging(self, options: Settings) -> str:
+        """How many images, and who judges them."""
+        times = options["evaluations"]
+        return (
+            f"the mean score of {times} evaluation{'' if times == 1 else 's'} of {options['samples']} generated images each, by "
+            f"a classifier that is right about {100 * options['accuracy']:.1f} % of held-out images; a generation shares its "
+            "latent vectors, and they cost no generator updates"
+        )
+
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """What the score hides."""
+        return (
+            "The score asks whether each generated image clearly is of some class, and whether all classes are there; whether "
+            "images are like the data it does not ask. The distance of features to held-out images and the sheets of samples do.",
+        )
+
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
+    def not_exported(self, options: Settings) -> str:
+        """There is no policy."""
+        return "a GAN has no policy: rl_pbt.load(RUN).winner().images(64) are images of its generator"
+
+    def pictures(self, exhibit: State) -> Array | None:
+        """The images that a generator made."""
+        images = exhibit.get(PICTURES, np.zeros(0))
+        fits = images.dtype == np.uint8 and images.ndim == 3 and min(images.shape) > 0 and max(images.shape) <= LARGEST_PICTURE
+        return images if fits else None
+
+    def make(self, config: RunConfig, machine: Machine) -> GanTask:
+        """Reads images and classifier. Raises UserError where they are not those that the run began with."""
+        from rl_pbt.tasks.gan.interval import GanTask, Source, material
+
+        options = built(GanOptions, config.task_options)
+        source = Source(
+            images=options.data,
+            digest=options.digest,
+            classifier=str(classifier_path(options.data, options.classifier)),
+            classifier_digest=options.classifier_digest,
+        )
+        material(source)
+        return GanTask(
+            source=source,
+            hypers=dict(config.hypers),
+            channels=options.channels,
+            batch_size=options.batch_size,
+            discriminator_steps=options.discriminator_steps,
+            evaluations=options.evaluations,
+            samples=options.samples,
+        )
+
+    def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        """What is trained, on what, and who judges it."""
+        options = built(GanOptions, config.task_options)
+        images = read_images(options.data)
+        held_out = len(images.fitness.images) + len(images.test.images)
+        return [
+            ("task", f"{self.title(config.task_options)}: {len(images.training.images):,} images, {held_out:,} held out"),
+            ("networks", f"{options.channels} and {2 * options.channels} channels, batches of {options.batch_size}"),
+            ("steps", f"{options.discriminator_steps} of the discriminator before each of the generator"),
+            (
+                "evaluated on",
+                f"{options.evaluations} times {options.samples} images, classifier {100 * options.accuracy:.1f} % right",
+            ),
+        ]
+
+
+def _absolute(given: Settings) -> dict[str, str]:
+    """Paths as they are found from anywhere."""
+    named = {name: given[name] for name in ("data", "classifier") if given.get(name) not in (None, MNIST)}
+    return {name: str(Path(path).absolute()) for name, path in named.items()}
+
+
+def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper]) -> None:
+    """Raises BadSetting for what is no learning rate, or none that can be."""
+    for name in (*search, *hypers):
+        if name not in RATES:
+            raise BadSetting("search", f"cannot use {name}: a GAN has {' and '.join(RATES)}")
+    for name in RATES:
+        if name not in search and name not in hypers:
+            raise BadSetting("hypers", f"must have a value of {name}, which is not searched")
+        searched = parse_dimension(str(search[name])).extremes if name in search else ()
+        values = [*searched, *([hypers[name]] if name in hypers else [])]
+        for value in values:
+            if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+                raise BadSetting("search", f"cannot use {value!r:.100} for {name}: a learning rate is a number, 0 or more")
+
+
+def _defaults(given: Settings) -> dict[str, Any]:
+    """Of a new run: what its files say, and the paper's rules."""
+    data = given.get("data", MNIST)
+    images, judge = read_images(data), read_classifier(classifier_path(data, given.get("classifier")))
+    if judge.classes < images.classes:
+        raise BadSetting("classifier", f"tells {judge.classes} classes apart, and these images have {images.classes}")
+    budget = given.get("budget", BUDGET)
+    return {
+        "search": SEARCH,
+        "hypers": PUBLISHED,
+        "budget": budget,
+        "interval": INTERVAL if budget == BUDGET else max(1, budget * INTERVAL // BUDGET),
+        "test_episodes": TEST_EVALUATIONS,
+        "factors": FACTORS,
+        "annealed": RATES[0],
+        "digest": images.digest,
+        "classifier_digest": judge.digest,
+        "accuracy": judge.accuracy,
+    }
+
+
+TYPE = GanType()

@@ -1,0 +1,111 @@
+"""The classifier that judges generated images: two convolutions and a dense layer, whose features are compared too.
+
+It is trained on the same part of the images as the GANs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rl_pbt.errors import UserError
+from rl_pbt.tasks.gan.images import Images, Part
+from rl_pbt.tasks.gan.networks import as_input
+from rl_pbt.tasks.gan.recorded import read_classifier, shapes_of
+
+PASSES = 150  # over the images to train on
+BATCH = 50
+RATE, WEIGHT_DECAY = 3e-3, 1e-4  # of AdamW; the rate falls as a cosine to 0
+DROPOUT = 0.3  # of the features
+SHIFT, TURN, GROW = 0.12, 0.2, 0.1  # of images in training: shares of a half side, radians, of the size
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classifier:
+    """Its weights by name."""
+
+    weights: Mapping[str, Tensor]
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, 1, 28, 28] in [-1, 1] -> [N, 64], none below 0."""
+        hidden = F.conv2d(images, self.weights["conv1.weight"], self.weights["conv1.bias"])
+        hidden = F.max_pool2d(torch.relu(hidden), 2)
+        hidden = F.conv2d(hidden, self.weights["conv2.weight"], self.weights["conv2.bias"])
+        hidden = F.max_pool2d(torch.relu(hidden), 2).flatten(1)
+        return torch.relu(F.linear(hidden, self.weights["dense.weight"], self.weights["dense.bias"]))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[N, 64] -> [N, classes]."""
+        return F.linear(features, self.weights["classes.weight"], self.weights["classes.bias"])
+
+    @torch.no_grad()
+    def accuracy(self, parts: Sequence[Part]) -> float:
+        """The share of these images whose likeliest class is their own."""
+        right, count = 0, 0
+        for part in parts:
+            found = self.logits(self.features(as_input(torch.from_numpy(part.images.copy())))).argmax(1)
+            right += int((found.numpy() == part.labels).sum())
+            count += len(part.labels)
+        return right / count
+
+
+@lru_cache(maxsize=2)
+def load_classifier(path: str, digest: str) -> Classifier:
+    """That of a run. Raises UserError where it is not the one that it began with."""
+    recorded = read_classifier(Path(path))
+    if recorded.digest != digest:
+        raise UserError(f"{path} is not the classifier that this run began with: restore it from a copy")
+    return Classifier(weights={name: torch.from_numpy(array.copy()) for name, array in recorded.weights.items()})
+
+
+def taught(images: Images, *, seed: int = 0, passes: int = PASSES) -> Classifier:
+    """A classifier trained on the images to train on, which are shifted, turned and resized a little. The same on one machine."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: _first(shape, generator).requires_grad_() for name, shape in shapes_of(images.classes).items()}
+    classifier = Classifier(weights=weights)
+    optimiser = torch.optim.AdamW(list(weights.values()), lr=RATE, weight_decay=WEIGHT_DECAY)
+    seen, labels = (
+        as_input(torch.from_numpy(images.training.images.copy())),
+        torch.from_numpy(images.training.labels.astype("int64")),
+    )
+    updates = passes * (len(seen) // BATCH)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+    for _ in range(passes):
+        order = torch.randperm(len(seen), generator=generator)[: len(seen) // BATCH * BATCH]
+        for chosen in torch.split(order, BATCH):
+            features = classifier.features(_moved(seen[chosen], generator))
+            kept = torch.rand(features.shape, generator=generator) >= DROPOUT
+            loss = F.cross_entropy(classifier.logits(features * kept / (1.0 - DROPOUT)), labels[chosen])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            falling.step()
+    return Classifier(weights={name: weight.detach() for name, weight in weights.items()})
+
+
+def _first(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """He 2015: a deviation of sqrt(2 / inputs); biases 0."""
+    if len(shape) == 1:
+        return torch.zeros(shape)
+    inputs = torch.Size(shape[1:]).numel()
+    return torch.randn(shape, generator=generator) * (2.0 / inputs) ** 0.5
+
+
+def _moved(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image shifted, turned and resized by as much as was drawn for it."""
+    drawn = 2.0 * torch.rand((len(images), 4), generator=generator) - 1.0
+    angle, size = TURN * drawn[:, 0], 1.0 + GROW * drawn[:, 1]
+    cosine, sine = size * angle.cos(), size * angle.sin()
+    shift = SHIFT * drawn[:, 2:]
+    maps = torch.stack([torch.stack([cosine, -sine, shift[:, 0]], 1), torch.stack([sine, cosine, shift[:, 1]], 1)], 1)
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    moved: Tensor = F.grid_sample(images + 1.0, grid, align_corners=False) - 1.0  # what comes in from outside is black
+    return moved

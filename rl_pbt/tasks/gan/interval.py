@@ -1,0 +1,293 @@
+"""The task itself: a group of GANs is trained for some updates, and each is judged by what it makes of fresh latent vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rl_pbt import seeds
+from rl_pbt.agents.slots import CheckpointMismatch
+from rl_pbt.arrays import Array, State
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, is_score
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
+from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.gan.classifier import Classifier, load_classifier
+from rl_pbt.tasks.gan.images import Images, read_recorded
+from rl_pbt.tasks.gan.networks import LATENT, as_bytes, as_input
+from rl_pbt.tasks.gan.options import DISCRIMINATOR_RATE, GENERATOR_RATE, PICTURES
+from rl_pbt.tasks.gan.population import Batches, GanPopulation
+from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, Moments, features_of, judgement
+from rl_pbt.tasks.looping import test_seeds
+
+DISTANCE = "Fréchet distance of classifier features"
+DIVERGED = "diverged: losses or weights are not finite"
+EXHIBITED = 16  # images that each proposal leaves for the report
+THREADS = 1  # a sum over several would have other last digits
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where images and classifier are, and the fingerprints of what must be there."""
+
+    images: str
+    digest: str
+    classifier: str
+    classifier_digest: str
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Material:
+    """Images and classifier, read, with the features of both held-out parts."""
+
+    training: Tensor  # [N, 1, 28, 28] in [-1, 1]
+    classifier: Classifier
+    fitness: Moments
+    test: Moments
+
+
+@lru_cache(maxsize=2)
+def material(source: Source) -> Material:
+    """Read once by each process. Raises UserError where something is not there, or another one."""
+    images: Images = read_recorded(source.images, source.digest)
+    classifier = load_classifier(source.classifier, source.classifier_digest)
+    held_out = [as_input(torch.from_numpy(part.images.copy())) for part in (images.fitness, images.test)]
+    fitness, test = (Moments.of(features_of(classifier, part)) for part in held_out)
+    return Material(
+        training=as_input(torch.from_numpy(images.training.images.copy())), classifier=classifier, fitness=fitness, test=test
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Winner:
+    """A generator as a proposal left it."""
+
+    population: GanPopulation
+
+    def images(self, count: int, seed: int = 0) -> Array:
+        """So many of its images, [count, 28, 28] bytes; the same for the same seed."""
+        return np.asarray(as_bytes(_made(self.population, 0, _latents(seed, count))).numpy())
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GanTask:
+    """Small DCGANs on images of 28x28; a unit is an update of the generator, each after some of the discriminator.
+
+    `hypers` are the values of learning rates that are not searched. Fitness is the mean score of `evaluations` times `samples`
+    images. A member whose losses or weights are not finite has failed; judging is free.
+    """
+
+    source: Source
+    hypers: Mapping[str, Hyper] = field(default_factory=dict)
+    channels: int
+    batch_size: int
+    discriminator_steps: int
+    evaluations: int
+    samples: int
+
+    @property
+    def subject(self) -> str:
+        return "the GAN"
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
+
+    @property
+    def quantum(self) -> int:
+        return 1
+
+    @property
+    def free_evaluation(self) -> bool:
+        return True
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        """All members of the group side by side, but for those that are given up; whose places in it change no digit."""
+        torch.set_num_threads(THREADS)
+        advance(0, None)
+        chosen = [index for index, proposal in enumerate(job.proposals) if proposal.id not in job.given_up]
+        found = dict(zip(chosen, self._results(job, chosen, advance), strict=True)) if chosen else {}
+        return [
+            found[index] if index in found else _given_up(proposal, job.given_up[proposal.id], job.lineage_units[index])
+            for index, proposal in enumerate(job.proposals)
+        ]
+
+    def _results(self, job: IntervalJob, chosen: Sequence[int], advance: Advance) -> list[Result]:
+        proposals, known = [job.proposals[index] for index in chosen], material(self.source)
+        clock = Clock()
+        population = self._population(job, proposals)
+        losses = self._train(population, proposals, known, job.root_seed, advance)
+        spent = clock.cost()
+        results = []
+        for member, (index, proposal) in enumerate(zip(chosen, proposals, strict=True)):
+            advance(0, proposal.id)
+            clock = Clock()
+            healthy = population.healthy()[member]
+            judgements = self._judged(population, member, proposal, known, job.root_seed) if healthy else []
+            healthy = healthy and all(is_score(one.score) and is_score(one.distance) for one in judgements)
+            if healthy and proposal.trains:
+                job.checkpoints.save(proposal.id, population.state(member))
+                job.checkpoints.exhibit(proposal.id, self._exhibit(population, member, job.root_seed))
+            judging = clock.cost()
+            cost = Cost(
+                train_units=proposal.units,
+                updates=proposal.units * (1 + self.discriminator_steps),
+                cpu_s=spent.cpu_s / len(chosen) + judging.cpu_s,
+                wall_s=spent.wall_s / len(chosen) + judging.wall_s,
+            )
+            metrics = {f"train/{name}": values[member] for name, values in losses.items()}
+            results.append(_result(proposal, judgements if healthy else None, metrics, cost, job.lineage_units[index]))
+        return results
+
+    def _population(self, job: IntervalJob, proposals: Sequence[Proposal]) -> GanPopulation:
+        """Weights, moments and statistics of the parents first; then the learning rates of the proposals, live."""
+        population = GanPopulation(
+            [
+                seeds.seed(job.root_seed, purpose="weights", member=one.member, generation=one.generation)
+                if one.parent is None
+                else 0  # which is loaded over
+                for one in proposals
+            ],
+            self.channels,
+        )
+        for member, proposal in enumerate(proposals):
+            if proposal.parent is not None:
+                _load(population, member, proposal.parent, job.checkpoints)
+        hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
+        population.set_rates(
+            generator=[float(one[GENERATOR_RATE]) for one in hypers],
+            discriminator=[float(one[DISCRIMINATOR_RATE]) for one in hypers],
+        )
+        return population
+
+    def _train(
+        self, population: GanPopulation, proposals: Sequence[Proposal], known: Material, root_seed: int, advance: Advance
+    ) -> dict[str, list[float]]:
+        """Means of the losses, a value a member. Each draws images and latent vectors from a stream of its own."""
+        streams = [
+            _stream(seeds.environment_seed(root_seed, split="train", member=one.member, generation=one.generation))
+            for one in proposals
+        ]
+        sums: dict[str, Tensor] = {}
+        units = proposals[0].units
+        for _ in range(units):
+            losses = population.learn([self._batches(known.training, stream) for stream in streams])
+            sums = {name: sums.get(name, 0.0) + found.to(torch.float64) for name, found in losses.items()}
+            advance(len(proposals), None)
+        return {name: (total / units).tolist() for name, total in sums.items()}
+
+    def _batches(self, images: Tensor, stream: torch.Generator) -> Batches:
+        steps, size = self.discriminator_steps, self.batch_size
+        places = torch.randint(len(images), (steps, size), generator=stream)
+        return Batches(real=images[places], latents=torch.randn((steps + 1, size, LATENT), generator=stream))
+
+    def _judged(
+        self, population: GanPopulation, member: int, proposal: Proposal, known: Material, root_seed: int
+    ) -> list[Judgement]:
+        """On latent vectors that all members of a generation share; none where nobody needs to know."""
+        first = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
+        times = self.evaluations if proposal.episodes is None else proposal.episodes
+        return [self._judgement(population, member, first + number, known, known.fitness) for number in range(times)]
+
+    def _judgement(self, population: GanPopulation, member: int, seed: int, known: Material, held_out: Moments) -> Judgement:
+        return judgement(known.classifier, _made(population, member, _latents(seed, self.samples)), held_out)
+
+    def _exhibit(self, population: GanPopulation, member: int, root_seed: int) -> State:
+        """What it makes of latent vectors that are the same for all members and generations."""
+        latents = _latents(seeds.seed(root_seed, purpose="gan/exhibit"), EXHIBITED)
+        return {PICTURES: as_bytes(_made(population, member, latents)).numpy()}
+
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        """On latent vectors of the test, beside the other held-out part."""
+        return self._tested(
+            self._alone(job.proposal, job.checkpoints), job.proposal, test_seeds(job.root_seed, job.episodes), advance
+        )
+
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
+        """A generator with its first weights: those of the first member."""
+        untrained = GanPopulation([seeds.seed(root_seed, purpose="weights", member=0, generation=0)], self.channels)
+        return self._tested(untrained, None, test_seeds(root_seed, range(episodes)), advance)
+
+    def _tested(self, population: GanPopulation, proposal: int | None, chosen: Sequence[int], advance: Advance) -> FinalTest:
+        torch.set_num_threads(THREADS)
+        known, clock, judgements = material(self.source), Clock(), []
+        for seed in chosen:
+            advance(0, proposal)
+            judgements.append(self._judgement(population, 0, seed, known, known.test))
+        return FinalTest(
+            proposal=proposal,
+            returns=tuple(one.score for one in judgements),
+            cost=clock.cost(),
+            metrics={DISTANCE: _mean([one.distance for one in judgements])},
+        )
+
+    def rehearsal(self) -> GanTask:
+        """One evaluation each."""
+        return replace(self, evaluations=1)
+
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
+        """Its generator."""
+        return Winner(population=self._alone(proposal, checkpoints))
+
+    def _alone(self, proposal: int, checkpoints: Checkpoints) -> GanPopulation:
+        population = GanPopulation([0], self.channels)
+        _load(population, 0, proposal, checkpoints)
+        return population
+
+
+def _load(population: GanPopulation, member: int, proposal: int, checkpoints: Checkpoints) -> None:
+    """Raises UserError for a checkpoint that is not of these networks."""
+    try:
+        population.load_state(member, checkpoints.load(proposal))
+    except CheckpointMismatch as error:
+        raise UserError(f"the checkpoint of proposal {proposal} is not of this GAN: {error}") from error
+
+
+def _result(
+    proposal: Proposal, judgements: Sequence[Judgement] | None, metrics: Mapping[str, float], cost: Cost, age: int
+) -> Result:
+    """Of a member with these judgements, which are none where nobody needed to know; None: it diverged."""
+    scores = tuple(one.score for one in judgements or ())
+    told = {name: value for name, value in metrics.items() if is_score(value)}
+    if scores:
+        told["eval/frechet_distance"] = _mean([one.distance for one in judgements or ()])
+    return Result(
+        proposal=proposal.id,
+        fitness=_mean(scores) if scores else None,
+        failure=DIVERGED if judgements is None else None,
+        returns=scores,
+        cost=cost,
+        metrics=told,
+        lineage_units=age + proposal.units,
+    )
+
+
+def _given_up(proposal: Proposal, reason: str, age: int) -> Result:
+    return Result(proposal=proposal.id, fitness=None, failure=reason, lineage_units=age)
+
+
+def _made(population: GanPopulation, member: int, latents: Tensor) -> Tensor:
+    return torch.cat([population.images(member, chunk) for chunk in torch.split(latents, CHUNK)])
+
+
+def _latents(seed: int, count: int) -> Tensor:
+    return torch.randn((count, LATENT), generator=_stream(seed))
+
+
+def _stream(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,82 @@
+"""How good generated images are, in the eyes of a classifier: a score that is selected on, and a distance that is not.
+
+The score is that of Salimans 2016 (arXiv 1606.03498, sec. 4) with a small classifier of the images' own classes in the place of
+Inception: exp(E KL(p(class | image) || p(class))), from 1 to the number of classes. It is high where each image clearly is of
+some class and all classes are there; that the images are like the data it does not say. So a distance is told beside it, that of
+Heusel 2017 (arXiv 1706.08500, sec. 4) on the classifier's features: between two normal distributions that have the means and
+covariances of those of generated and of held-out images. More images make both a little smaller or larger, so they are compared
+at the same number of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import torch
+from torch import Tensor
+
+from rl_pbt.tasks.gan.classifier import Classifier
+
+CHUNK = 500  # images that go through a network at once, whose numbers may depend on how many they are
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Of some generated images."""
+
+    score: float
+    distance: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments:
+    """Mean [D] and covariance [D, D] of features, in float64."""
+
+    mean: Tensor
+    covariance: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Moments:
+        """Of features [N, D]."""
+        features = features.to(torch.float64)
+        return cls(mean=features.mean(0), covariance=torch.cov(features.T))
+
+    @cached_property
+    def root(self) -> Tensor:
+        """The square root of the covariance, [D, D]."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        return root
+
+
+def class_score(logits: Tensor) -> float:
+    """exp(E KL(p(class | image) || p(class))) from [N, classes]."""
+    log_given = torch.log_softmax(logits.to(torch.float64), dim=1)
+    given = log_given.exp()
+    overall = given.mean(0)
+    divergences = (given * (log_given - overall.clamp(min=1e-300).log())).sum(1)
+    return float(divergences.mean().exp())
+
+
+def frechet_distance(one: Moments, other: Moments) -> float:
+    """|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), the squared Fréchet distance, as it is commonly told."""
+    # The eigenvalues of C C' are those of C^(1/2) C' C^(1/2), which is symmetric.
+    values = torch.linalg.eigvalsh(one.root @ other.covariance @ one.root)
+    between = (one.mean - other.mean).square().sum() + one.covariance.trace() + other.covariance.trace()
+    return max(0.0, float(between - 2.0 * values.clamp(min=0).sqrt().sum()))
+
+
+@torch.no_grad()
+def features_of(classifier: Classifier, images: Tensor) -> Tensor:
+    """[N, 1, 28, 28] -> [N, D]."""
+    return torch.cat([classifier.features(chunk) for chunk in torch.split(images, CHUNK)])
+
+
+def judgement(classifier: Classifier, images: Tensor, held_out: Moments) -> Judgement:
+    """Of generated images [N, 1, 28, 28], beside the features of held-out ones."""
+    features = features_of(classifier, images)
+    return Judgement(score=class_score(classifier.logits(features)), distance=frechet_distance(held_out, Moments.of(features)))

