@@ -5,6 +5,7 @@ It is trained on the same part of the images as the GANs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,7 +97,7 @@ def _first(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if len(shape) == 1:
         return torch.zeros(shape)
     inputs = torch.Size(shape[1:]).numel()
-    return torch.randn(shape, generator=generator) * (2.0 / inputs) ** 0.5
+    return torch.randn(shape, generator=generator) * math.sqrt(2.0 / inputs)
 
 
 def _moved(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -113,24 +113,16 @@ class GanTask:
         return True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """All members of the group side by side, but for those that are given up; whose places in it change no digit."""
+        """All members of the group side by side; their places in it change no digit."""
         torch.set_num_threads(THREADS)
         advance(0, None)
-        chosen = [index for index, proposal in enumerate(job.proposals) if proposal.id not in job.given_up]
-        found = dict(zip(chosen, self._results(job, chosen, advance), strict=True)) if chosen else {}
-        return [
-            found[index] if index in found else _given_up(proposal, job.given_up[proposal.id], job.lineage_units[index])
-            for index, proposal in enumerate(job.proposals)
-        ]
-
-    def _results(self, job: IntervalJob, chosen: Sequence[int], advance: Advance) -> list[Result]:
-        proposals, known = [job.proposals[index] for index in chosen], material(self.source)
+        proposals, known = job.proposals, material(self.source)
         clock = Clock()
         population = self._population(job, proposals)
         losses = self._train(population, proposals, known, job.root_seed, advance)
         spent = clock.cost()
         results = []
-        for member, (index, proposal) in enumerate(zip(chosen, proposals, strict=True)):
+        for member, proposal in enumerate(proposals):
             advance(0, proposal.id)
             clock = Clock()
             healthy = population.healthy()[member]
@@ -143,11 +135,11 @@ class GanTask:
             cost = Cost(
                 train_units=proposal.units,
                 updates=proposal.units * (1 + self.discriminator_steps),
-                cpu_s=spent.cpu_s / len(chosen) + judging.cpu_s,
-                wall_s=spent.wall_s / len(chosen) + judging.wall_s,
+                cpu_s=spent.cpu_s / len(proposals) + judging.cpu_s,
+                wall_s=spent.wall_s / len(proposals) + judging.wall_s,
             )
             metrics = {f"train/{name}": values[member] for name, values in losses.items()}
-            results.append(_result(proposal, judgements if healthy else None, metrics, cost, job.lineage_units[index]))
+            results.append(_result(proposal, judgements if healthy else None, metrics, cost, job.lineage_units[member]))
         return results
 
     def _population(self, job: IntervalJob, proposals: Sequence[Proposal]) -> GanPopulation:
@@ -271,10 +263,6 @@ def _result(
         metrics=told,
         lineage_units=age + proposal.units,
     )
-
-
-def _given_up(proposal: Proposal, reason: str, age: int) -> Result:
-    return Result(proposal=proposal.id, fitness=None, failure=reason, lineage_units=age)
 
 
 def _made(population: GanPopulation, member: int, latents: Tensor) -> Tensor:
