@@ -21,13 +21,10 @@ from rl_pbt.agents.optimiser import make_optimiser
 from rl_pbt.agents.policy import Network, Policy
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.agents.settings import ActorCriticConfig
+from rl_pbt.agents.slots import load_into, state_of
 from rl_pbt.agents.torsos import make_torso
 
 State: TypeAlias = dict[str, Array]
-
-
-class CheckpointMismatch(ValueError):
-    """A checkpoint that is not of this agent; one line that names the first difference."""
 
 
 # By how much a learning rate is multiplied when so much of the budget is left, from 1 to 0.
@@ -144,20 +141,11 @@ class ActorCritic(ABC):
 
     def state(self, member: int) -> State:
         """A copy of one member's weights, moments, statistics and counters."""
-        return {name: tensor[member].cpu().numpy().copy() for name, tensor in self._slots().items()}
+        return state_of(self._slots(), member)
 
     def load_state(self, member: int, state: Mapping[str, Array]) -> None:
         """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
-        slots = self._slots()
-        if different := sorted(set(slots) ^ set(state)):
-            raise CheckpointMismatch(f"is of another agent or network: {different[0]!r} is in only one of the two")
-        for name, tensor in slots.items():
-            if tensor.shape[1:] != state[name].shape:
-                raise CheckpointMismatch(f"is of another network: {name!r} is {state[name].shape}, not {tuple(tensor.shape[1:])}")
-            if torch.from_numpy(state[name]).dtype != tensor.dtype:
-                raise CheckpointMismatch(f"is of another version: {name!r} is {state[name].dtype}, not {tensor.dtype}")
-        for name, tensor in slots.items():
-            tensor[member] = torch.from_numpy(np.array(state[name])).to(self._device)
+        load_into(self._slots(), member, state)
         self._finite[member] = True
 
     def unfinished(self, member: int, envs: int) -> State:

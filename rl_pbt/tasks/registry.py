@@ -17,6 +17,7 @@ TASKS = {
     "command": "rl_pbt.tasks.command",
     "quadratic": "rl_pbt.tasks.quadratic",
     "table": "rl_pbt.tasks.table",
+    "translation": "rl_pbt.tasks.translation",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
 SB3 = "sb3:"  # how the names of Stable-Baselines3's agents begin

@@ -10,7 +10,7 @@ import torch
 
 from rl_pbt.agents import AGENTS
 from rl_pbt.agents.a2c import A2C
-from rl_pbt.agents.actor_critic import ActorCritic, CheckpointMismatch
+from rl_pbt.agents.actor_critic import ActorCritic
 from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.rollout import Rollout

@@ -13,10 +13,11 @@ import torch
 
 from rl_pbt import seeds
 from rl_pbt.agents import AGENTS
-from rl_pbt.agents.actor_critic import ActorCritic, CheckpointMismatch, make_network
+from rl_pbt.agents.actor_critic import ActorCritic, make_network
 from rl_pbt.agents.hypers import ACTING
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.settings import ActorCriticConfig
+from rl_pbt.agents.slots import CheckpointMismatch
 from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector
 from rl_pbt.errors import UserError

@@ -1,0 +1,32 @@
+"""One member's part of a population's tensors, as a checkpoint and back; `aliases.Slots` says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from rl_pbt.agents.aliases import Array, Slots
+
+
+class CheckpointMismatch(ValueError):
+    """A checkpoint that is not of this agent; one line that names the first difference."""
+
+
+def state_of(slots: Slots, member: int) -> dict[str, Array]:
+    """A copy of what they hold of one member."""
+    return {name: tensor[member].cpu().numpy().copy() for name, tensor in slots.items()}
+
+
+def load_into(slots: Slots, member: int, state: Mapping[str, Array]) -> None:
+    """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
+    if different := sorted(set(slots) ^ set(state)):
+        raise CheckpointMismatch(f"is of another agent or network: {different[0]!r} is in only one of the two")
+    for name, tensor in slots.items():
+        if tensor.shape[1:] != state[name].shape:
+            raise CheckpointMismatch(f"is of another network: {name!r} is {state[name].shape}, not {tuple(tensor.shape[1:])}")
+        if torch.from_numpy(state[name]).dtype != tensor.dtype:
+            raise CheckpointMismatch(f"is of another version: {name!r} is {state[name].dtype}, not {tensor.dtype}")
+    for name, tensor in slots.items():
+        tensor[member] = torch.from_numpy(np.array(state[name])).to(tensor.device)
