@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 from rl_pbt.errors import BadSetting
-from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.options import at_least_one, option
 
 # Of the extra `translation`, counted in docs/translation.md: those of many messages and few dependencies.
 PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
+
+SPLITS = ("train", "dev", "test")
 
 
 @final
@@ -35,13 +38,15 @@ class TranslationOptions:
     layers: int = option(1, help="layers of the encoder, and of the decoder")
     label_smoothing: float = option(0.1, help="share of the probability that is spread over the whole vocabulary")
     batch_tokens: int = option(1024, help="sub-words of each side of a batch, padding included")
-    pairs: Settings = option(help="pairs of sentences in each split", flag=False, trains=False)
-    packages: Settings = option(help="versions of the packages that they come from", flag=False, trains=False)
+    pairs: Mapping[str, int] = option(help="pairs of sentences in each split", flag=False, trains=False)
+    packages: Mapping[str, str] = option(help="versions of the packages that they come from", flag=False, trains=False)
     digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False)
     signature: str = option(help="how BLEU is computed, in sacrebleu's words", flag=False, trains=False)
 
     def __post_init__(self) -> None:
         at_least_one(self, "vocabulary", "width", "heads", "feedforward", "layers", "batch_tokens")
+        if set(self.pairs) != set(SPLITS):
+            raise BadSetting("pairs", f"must say how many there are in {', '.join(SPLITS)}, but are {dict(self.pairs)!r:.100}")
         if not self.corpus:
             raise BadSetting("corpus", "must name a package, a file or a folder")
         if self.width % (2 * self.heads):

@@ -15,7 +15,7 @@ from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.translation.bleu import signature
 from rl_pbt.tasks.translation.catalogues import versions_of
 from rl_pbt.tasks.translation.material import Material, material_of
-from rl_pbt.tasks.translation.options import TranslationOptions
+from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
 
 RATE = "learning_rate"
 DROPOUT = HyperSpec(default=0.1, low=0.0, high=0.9)  # Vaswani 2017, Table 3, base: of sub-layers' outputs and of embeddings
@@ -61,7 +61,7 @@ def material_for(options: TranslationOptions, parts: int) -> Material:
 def _defaults(given: Settings) -> dict[str, Any]:
     """Of a new run, with what is found in its corpus."""
     own = {name: one.default for name, one in fields_of(TranslationOptions).items() if one.default is not MISSING}
-    unknown = {"pairs": {}, "packages": {}, "digest": "", "signature": ""}
+    unknown = {"pairs": dict.fromkeys(SPLITS, 0), "packages": {}, "digest": "", "signature": ""}
     chosen = built(TranslationOptions, {**own, **unknown, **{n: v for n, v in given.items() if n in own}})
     parts = given.get("test_episodes", TEST_PARTS)
     material = material_for(chosen, parts)

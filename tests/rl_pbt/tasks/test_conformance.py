@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from rl_pbt.arrays import State
+from rl_pbt.errors import UserError
 from rl_pbt.executors import run_all
 from rl_pbt.making import configure, make_executor, make_task
 from rl_pbt.records import Hypers, Proposal, Result
@@ -33,7 +34,7 @@ class Specimen:
     arrays, what `still` keeps. A training without random numbers is not `random`.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]  # of a folder to put files in
     hypers: Hypers
     still: Hypers
     others: Mapping[str, Any]
@@ -130,7 +131,28 @@ SPECIMENS = {
         units=10,
         learned=lambda state: {"score": state["score"]},
     ),
+    "translation": Specimen(
+        settings=lambda folder: {"task": "translation", "corpus": toy_corpus(folder), **toy_translators()},
+        hypers={"learning_rate": 3e-3, "attention_dropout": 0.1, "residual_dropout": 0.2, "relu_dropout": 0.0},
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 1e-2, "attention_dropout": 0.3, "residual_dropout": 0.0, "relu_dropout": 0.2},
+        units=8,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+        scores_differ=False,
+    ),
 }  # fmt: skip
+
+
+def toy_corpus(folder: Path) -> list[str]:
+    from toy_sentences import written
+
+    return written(folder)
+
+
+def toy_translators() -> Mapping[str, Any]:
+    from toy_sentences import SMALL
+
+    return SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +165,13 @@ class Bench:
 
     def __init__(self, specimen: Specimen, executor: str, folder: Path) -> None:
         self.specimen = specimen
-        self.task: Task = make_task(configure(specimen.settings), workers=2 if executor == "processes" else 1)
+        given = specimen.settings if isinstance(specimen.settings, Mapping) else specimen.settings(folder)
+        try:
+            self.task: Task = make_task(configure(given), workers=2 if executor == "processes" else 1)
+        except UserError as error:
+            if "which is not installed" in str(error):
+                pytest.skip(str(error))
+            raise
         self._executor = make_executor(self.task, 1, executor)
         self.checkpoints = FolderCheckpoints(folder)
         self.first = self(self.proposal(0), self.proposal(1))
@@ -185,10 +213,12 @@ def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> boo
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     name, executor = request.param
     sys.path.insert(0, str(TRAININGS))
-    made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
-    yield made
-    made.close()
-    sys.path.remove(str(TRAININGS))
+    try:
+        made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
+        yield made
+        made.close()
+    finally:
+        sys.path.remove(str(TRAININGS))
 
 
 def timeless(results: list[Result]) -> list[Result]:
