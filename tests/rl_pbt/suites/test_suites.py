@@ -144,7 +144,7 @@ def test_the_page_lists_every_suite_with_its_seeds() -> None:
         suite = find_suite(name)
         assert seeds == str(len(suite.seeds))
         envs = [
-            str(one.settings.get("env", "quadratic")).split("/")[-1].split("-v")[0].removesuffix("Continuous")
+            str(one.settings.get("env") or one.settings["task"]).split("/")[-1].split("-v")[0].removesuffix("Continuous")
             for one in suite.cells
         ]
         assert all(env in cells for env in envs), name
