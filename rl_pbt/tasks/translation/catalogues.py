@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, metadata
 from pathlib import Path, PurePath
 from types import ModuleType
@@ -76,7 +77,9 @@ def _messages(entry: str, language: str) -> list[Pair]:
     if path.is_file():
         files = [path]
     elif path.is_dir():
-        files = _in_language([one for one in path.rglob("*") if one.is_file()], language)
+        # A folder may be the language's own, as in de/LC_MESSAGES: its last names count too.
+        names = {one: Path(*path.parts[-2:], one.relative_to(path)) for one in path.rglob("*") if one.is_file()}
+        files = _in_language(names, language)
     else:
         files = _in_language(_files_of(entry), language)
     if not files:
@@ -84,8 +87,8 @@ def _messages(entry: str, language: str) -> list[Pair]:
     return [pair for file in files for pair in _catalogue(file)]
 
 
-def _files_of(package: str) -> list[Path]:
-    """Of an installed package, wherever it put them."""
+def _files_of(package: str) -> dict[Path, PurePath]:
+    """Of an installed package, wherever it put them, with the names that it calls them by."""
     try:
         files = metadata.files(package)
     except (metadata.PackageNotFoundError, ValueError):
@@ -94,22 +97,18 @@ def _files_of(package: str) -> list[Path]:
         ) from None
     if files is None:
         raise BadSetting("corpus", f"names {package}, whose installer kept no list of its files: name a folder instead")
-    return [Path(str(file.locate())) for file in files]
+    return {Path(str(file.locate())): file for file in files}
 
 
-def _in_language(files: Sequence[Path], language: str) -> list[Path]:
+def _in_language(names: Mapping[Path, PurePath], language: str) -> list[Path]:
     """The catalogues of a language, in the order of their names: de/LC_MESSAGES/x.mo, de_DE/x.po or de.po, for de."""
     spoken = re.compile(rf"{re.escape(language)}([_-][A-Za-z]+)?")
-
-    def speaks(file: PurePath) -> bool:
-        return any(map(spoken.fullmatch, (file.stem, *file.parts[:-1])))
-
-    chosen: dict[Path, Path] = {}
+    chosen: dict[PurePath, Path] = {}
     for suffix in CATALOGUES:
-        for file in sorted(files):
-            if file.suffix == suffix and speaks(file):
-                chosen.setdefault(file.with_suffix(""), file)
-    return sorted(chosen.values())
+        for file, name in names.items():
+            if name.suffix == suffix and any(map(spoken.fullmatch, (name.stem, *name.parts[:-1]))):
+                chosen.setdefault(name.with_suffix(""), file)
+    return [chosen[name] for name in sorted(chosen)]
 
 
 def _catalogue(file: Path) -> Iterator[Pair]:
@@ -118,10 +117,10 @@ def _catalogue(file: Path) -> Iterator[Pair]:
     read = polib.pofile if file.suffix == ".po" else polib.mofile
     try:
         entries = list(read(str(file)))
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, struct.error) as error:
         raise BadSetting("corpus", f"cannot read {file}: {error}") from None
     for entry in entries:
-        if not entry.obsolete and not entry.fuzzy:
+        if entry.translated():  # and neither doubtful nor out of use
             yield from _forms(entry)
 
 

@@ -16,6 +16,7 @@ FILLED_IN = "X"  # for all that a program fills in: %s, %(name)d, {count}, ${tit
 PLACEHOLDER = re.compile(
     r"%\(\w+\)[-#0+]*[\d.]*[a-zA-Z]|%[-#0+]*[\d.]*l?[diouxXeEfFgGcrs]\b|\$?\{[^{}]*\}|\$[A-Za-z_]\w*|%[A-Z][A-Z_]+%"
 )
+ENTITY = re.compile(r"&#?\w+;")  # with its end: `E&xit` has none
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 SAME = str.maketrans(
     {**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'"), **dict.fromkeys("‐‑–—", "-"), "\u00ad": None, "\u200b": None}
@@ -50,7 +51,8 @@ def normalised(text: str) -> str:
 
 def _plain(text: str) -> str:
     """On one line, with the same quotes and dashes everywhere."""
-    text = PLACEHOLDER.sub(FILLED_IN, TAG.sub(" ", html.unescape(text)))
+    text = ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    text = PLACEHOLDER.sub(FILLED_IN, TAG.sub(" ", text))
     text = unicodedata.normalize("NFKC", text).translate(SAME)
     return re.sub(r" ([.,;:!?])(?= |$)", r"\1", " ".join(text.split()))
 

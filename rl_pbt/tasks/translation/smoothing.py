@@ -26,7 +26,7 @@ class _SmoothedLoss(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         log_probs = logits.log_softmax(-1)
         real = labels != PAD
-        weights = real / real.sum(1, keepdim=True).clamp(min=1)
+        weights = real.to(logits.dtype) / real.sum(1, keepdim=True).clamp(min=1)
         of_label = log_probs.gather(-1, labels[..., None]).squeeze(-1)
         losses = -(1.0 - smoothing) * of_label - smoothing * log_probs.mean(-1)
         ctx.save_for_backward(log_probs, labels, weights)

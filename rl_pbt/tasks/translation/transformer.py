@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, final
 
 import torch
@@ -80,6 +81,7 @@ def _norm_weights(name: str, width: int) -> Weights:
     return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.zeros(width)}
 
 
+@lru_cache(maxsize=256)
 def positions(length: int, width: int) -> Tensor:
     """Sines and cosines, [length, width] (Vaswani 2017, sec. 3.5), computed in float64."""
     rates = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl_pbt.errors import BadSetting, UserError
@@ -157,9 +158,9 @@ FILLERS = [f"{a}{b}a" for a in "bcdfghklmnprst" for b in "aeiou"]
 
 
 def sentences(number: int) -> list[Pair]:
-    """Of words that no two have in common in the same place."""
-    words = [[FILLERS[(n * step + step) % 67] for step in (1, 3, 7, 11, 17)] for n in range(number)]
-    return [Pair(" ".join([*one, FILLERS[n // 67]]), " ".join([*one[::-1], FILLERS[n // 67 + 9]])) for n, one in enumerate(words)]
+    """Six words each, drawn from seventy: hardly any two have two neighbouring words in common."""
+    drawn = np.random.default_rng(1).integers(len(FILLERS), size=(number, 6))
+    return [Pair(" ".join(FILLERS[n] for n in one), " ".join(FILLERS[n][::-1] for n in one)) for one in drawn]
 
 
 def split_of(corpus: Corpus, source: str) -> str | None:
