@@ -116,12 +116,11 @@ def _catalogue(file: Path) -> Iterator[Pair]:
     polib = needed("polib")
     read = polib.pofile if file.suffix == ".po" else polib.mofile
     try:
-        entries = list(read(str(file)))
+        entries = read(str(file)).translated_entries()  # which are neither doubtful nor out of use
     except (OSError, ValueError, LookupError, struct.error) as error:
         raise BadSetting("corpus", f"cannot read {file}: {error}") from None
     for entry in entries:
-        if entry.translated():  # and neither doubtful nor out of use
-            yield from _forms(entry)
+        yield from _forms(entry)
 
 
 def _forms(entry: Any) -> Iterator[Pair]:
@@ -131,6 +130,6 @@ def _forms(entry: Any) -> Iterator[Pair]:
         if of_more:
             yield Pair(entry.msgid_plural, of_more[0])
     elif named := DEFAULT.match(entry.comment or ""):
-        yield Pair(named[1], entry.msgstr)
+        yield Pair(named[1].replace('\\"', '"'), entry.msgstr)
     else:
         yield Pair(entry.msgid, entry.msgstr)

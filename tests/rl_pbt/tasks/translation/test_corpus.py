@@ -94,7 +94,7 @@ def test_a_compiled_catalogue_is_read_where_there_is_no_other(folder: Path) -> N
 @pytest.mark.usefixtures("polib")
 def test_a_catalogue_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     for name in ("bad.po", "bad.mo"):
-        (tmp_path / name).write_bytes(b'msgid "half')
+        (tmp_path / name).write_bytes(b"no catalogue")
         with pytest.raises(BadSetting, match=rf"cannot read .*{name}"):
             pairs_of([str(tmp_path / name)], "de")
 
