@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -17,7 +17,7 @@ from rl_pbt.store.history import History, ancestor_curve, copies, has_schedules,
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES
 
-LineStyle: TypeAlias = str | tuple[int, tuple[int, ...]]
+LineStyle: TypeAlias = Literal[":", "-."] | tuple[float, Sequence[float]]
 ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
 DOTTED: Sequence[LineStyle] = (":", "-.", (0, (1, 4)))  # of those beside it, the first three
 
@@ -27,9 +27,7 @@ def made_by_hand(histories: Mapping[str, History]) -> dict[str, History]:
     return {method: history for method, history in histories.items() if has_schedules(history) and not copies(history)}
 
 
-def schedules(
-    history: History, space: Space, *, title: str, words: Words, beside: Mapping[str, History] | None = None
-) -> Figure:
+def schedules(history: History, space: Space, *, title: str, words: Words, beside: Mapping[str, History] | None = None) -> Figure:
     """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold.
 
     So are those of methods that are drawn `beside` it, dotted.
@@ -53,8 +51,9 @@ def schedules(
         if any(trial.proposal.id in copied for trial in winning):
             dot = Line2D([], [], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label="copied")
             handles.append(dot)
-    for other, line in zip(beside, DOTTED, strict=False):
-        handles.append(Line2D([], [], color=INK, linestyle=line, linewidth=1.6, label=f"the winner of {literal(other)}"))
+    for method, line in zip(beside, DOTTED, strict=False):
+        label = f"the winner of {literal(method)}"
+        handles.append(Line2D([], [], color=INK, linestyle=line, linewidth=1.6, label=label))
     if any(dimension.bounds for dimension in space.dimensions.values()):
         handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, label="bounds of the search"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)

@@ -2,9 +2,9 @@
 
     rate = peak * min(t / warmup, sqrt(warmup / t))
 
-(Vaswani 2017, arXiv 1706.03762, sec. 5.3, where the peak is 1 / sqrt(width * warmup).) It was made by hand, over months as the
-authors of PBT say of such schedules; a schedule that PBT finds is compared with it. Departures: the peak is the published rate, and the
-rate changes between intervals alone, as every hyperparameter here: t is the middle of an interval, as a share of all training.
+(Vaswani 2017, arXiv 1706.03762, sec. 5.3, where the peak is 1 / sqrt(width * warmup).) It was made by hand; a schedule that PBT
+finds is compared with it. Departures: the peak is the published rate, and the rate changes between intervals alone, as every
+hyperparameter here: t is the middle of an interval, as a share of all training.
 """
 
 from __future__ import annotations

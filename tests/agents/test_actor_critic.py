@@ -15,6 +15,7 @@ from rl_pbt.agents.hypers import HYPERS
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.agents.settings import ActorCriticConfig
+from rl_pbt.agents.slots import CheckpointMismatch
 
 VECTOR = gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float32)
 IMAGE = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)

@@ -1,10 +1,10 @@
 """Machine translation: a population of small Transformers on a corpus that comes with installed packages.
 
-The field of Jaderberg 2017, sec. 4.2, at the size of a desk: English messages of software and their translations. `options` (what
-can be set), `settings` (its completion), `catalogues` (where pairs come from), `cleaning` and `corpus` (which are kept, and their
-splits), `sub_words`, `material` (all of it as numbers), `batches`, `transformer`, `dropping` and `smoothing` (the network and how it
-learns), `members` (a population of them), `decoding`, `bleu` (how they are judged), `interval` (the task). Modules that load torch
-are loaded when a task is made.
+A field of Jaderberg 2017, at the size of a desk: English messages of software and their translations. `options` (what can be
+set), `settings` (its completion), `making` (the task of a configuration), `catalogues` (where pairs come from), `cleaning` and
+`corpus` (which are kept, and their splits), `sub_words`, `material` (all of it as numbers), `batches`, `transformer`, `dropping`
+and `smoothing` (the network and how it learns), `members` (a population of them), `decoding`, `bleu` (how they are judged),
+`interval` (the task). Modules that load torch are loaded when a task is made.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ class TranslationType:
     def judging(self, options: Settings) -> str:
         """Of what, computed how."""
         return (
-            f"BLEU of the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), "
-            "and costs no updates; a part's value is what the jackknife gives it, and their mean is BLEU of all"
+            f"BLEU of the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "
+            "costs no updates; a part's value is what the jackknife gives it, and their mean is BLEU of all"
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
         """What dev is, and what test is."""
         return (
-            "Fitness is of the same sentences each time, so judging a member again says nothing new of it, and selection may have "
-            f"learned them; the test is of {options['pairs']['test']:,} others, none of them nearly the same.",
+            "Fitness is of the same sentences each time: judging a member again says nothing new of it, and selection may have "
+            f"learned them. The test is of {options['pairs']['test']:,} others, none of them nearly the same.",
         )
 
     def planned_for_all(self, options: Settings) -> None:

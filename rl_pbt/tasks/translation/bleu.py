@@ -1,9 +1,9 @@
-"""BLEU of a whole set (Papineni 2002) by sacrebleu (Post 2018, arXiv 1804.08771), and what each part of the set has to do with it.
+"""BLEU of a whole set (Papineni 2002) by sacrebleu (Post 2018, arXiv 1804.08771), and what each part of it has to do with that.
 
-BLEU is of a set and no mean of its sentences', but whoever compares members wants to know how far a score is by chance. So the set
-is cut into parts, always the same, and each part gets the value of the jackknife (Tukey 1958): the BLEU of the whole, and how much
-less it is without the part, times the number of other parts. The mean of these values is the BLEU of the whole, exactly, and their
-standard error is the jackknife's of it.
+BLEU is of a set and no mean of its sentences', but whoever compares members wants to know how far a score is by chance. So the
+set is cut into parts, always the same, and each part gets the value of the jackknife (Tukey 1958): the BLEU of the whole, and how
+much less it is without the part, times the number of other parts. The mean of these values is the BLEU of the whole, exactly, and
+their standard error is the jackknife's of it.
 """
 
 from __future__ import annotations

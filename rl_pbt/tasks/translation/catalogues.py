@@ -1,4 +1,4 @@
-"""Where pairs of sentences come from: message catalogues of installed packages, and text files. Nothing of a package is imported."""
+"""Where pairs of sentences come from: message catalogues of installed packages, and text files. No package is imported."""
 
 from __future__ import annotations
 

@@ -19,7 +19,12 @@ PLACEHOLDER = re.compile(
 ENTITY = re.compile(r"&#?\w+;")  # with its end: `E&xit` has none
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 SAME = str.maketrans(
-    {**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'"), **dict.fromkeys("‐‑–—", "-"), "\u00ad": None, "\u200b": None}
+    {
+        **dict.fromkeys("\u201c\u201d\u201e\u201f«»", '"'),
+        **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
+        **dict.fromkeys("\u2010\u2011\u2013\u2014", "-"),
+        **dict.fromkeys("\u00ad\u200b"),  # where a word may be broken
+    }
 )
 CODE = re.compile(r"[\\|_=<>#@{}\[\]~^*&$%`]|::|//|--")
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")

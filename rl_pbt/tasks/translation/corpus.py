@@ -1,8 +1,8 @@
 """A corpus in three splits: to train on, to be judged on (dev), and to be tested on, which nothing was selected on.
 
-Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". Split by sentence, half of a
-test would be known from training. So sentences that are nearly the same are kept together in one split, and of those in dev and test
-one alone is left. Where a sentence goes depends on its own words, so a newer version of a package moves few.
+Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". Split by sentence, much of
+a test would be known from training. So sentences that are nearly the same are kept together in one split, and of those in dev and
+test one alone is left. Where a sentence goes depends on its own words, so a newer version of a package moves few.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 from rl_pbt.errors import BadSetting
@@ -88,7 +89,7 @@ def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
         for side, text in (("source", normalised(pair.source)), ("target", normalised(pair.target))):
             leader[lead(index)] = lead(first.setdefault((side, text), index))
         words = ["", *normalised(pair.source).split(), ""]
-        shingles.append(frozenset(map(" ".join, zip(words, words[1:], strict=False))))
+        shingles.append(frozenset(map(" ".join, pairwise(words))))
         in_common = Counter(other for one in shingles[index] if len(having[one]) <= COMMON for other in having[one])
         for other, shared in in_common.items():
             if shared >= ALIKE * (len(shingles[index]) + len(shingles[other]) - shared):

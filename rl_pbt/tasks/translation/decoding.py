@@ -1,6 +1,6 @@
 """Greedy translation by a population, sub-word by sub-word, with keys and values of what came before kept.
 
-All members translate the same sentences in the same batches, which depend on these alone: so a member translates as it would alone.
+All members translate the same sentences in the same batches, which depend on these alone: a member translates as it would alone.
 """
 
 from __future__ import annotations
@@ -75,4 +75,3 @@ def _batch(weights: Weights, shape: Shape, sources: Tensor, alive: Callable[[], 
         if ended.all():
             break
     return torch.cat(chosen, 2)
-

@@ -135,9 +135,7 @@ class TranslationTask:
                 _load(members, index, proposal.parent, job.checkpoints)
         return members
 
-    def _train(
-        self, members: Translators, proposals: Sequence[Proposal], root_seed: int, advance: Advance
-    ) -> dict[str, Floats]:
+    def _train(self, members: Translators, proposals: Sequence[Proposal], root_seed: int, advance: Advance) -> dict[str, Floats]:
         """Metrics of the updates of an interval, each [P]; none where nobody trains."""
         hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
         whose, generation = [proposal.member for proposal in proposals], proposals[0].generation
@@ -150,17 +148,14 @@ class TranslationTask:
         for batch in order.batches(proposals[0].units):
             rows.append(torch.stack(members.learn(batch, rates, drop)))
             advance(len(proposals), None)
-        losses, norms = torch.stack(rows).mean(0).numpy() if rows else ((), ())
-        return {"train/loss": losses, "train/grad_norm": norms} if rows else {}
+        return dict(zip(("train/loss", "train/grad_norm"), torch.stack(rows).mean(0).numpy(), strict=True)) if rows else {}
 
     def _judge(self, members: Translators, healthy: Sequence[int], advance: Advance) -> dict[int, Score]:
         """BLEU on dev of each healthy member."""
         if not healthy or not self.judged:
             return {}
         translations = members.translate(self._dev_sources, healthy, partial(advance, 0, None))
-        return {
-            index: self._dev_bleu(self._sub_words.sentences(one)) for index, one in zip(healthy, translations, strict=True)
-        }
+        return {index: self._dev_bleu(self._sub_words.sentences(one)) for index, one in zip(healthy, translations, strict=True)}
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """The values of some parts of the test; to have them, all of it is translated."""

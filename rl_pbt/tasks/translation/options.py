@@ -20,7 +20,7 @@ SPLITS = ("train", "dev", "test")
 class TranslationOptions:
     """A Transformer and what it translates.
 
-    `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all of them and of
+    `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all pairs and of
     the sub-words, so that a resumed run has the same, and `signature` is sacrebleu's. Raises BadSetting for what cannot be.
     """
 

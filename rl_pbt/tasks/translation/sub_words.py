@@ -16,7 +16,7 @@ PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 
 
 def learned_sub_words(pairs: Sequence[Pair], size: int) -> bytes:
-    """The model of SentencePiece. Raises BadSetting for a vocabulary that these sentences have too few, or too many, letters for."""
+    """The model of SentencePiece. Raises BadSetting for a vocabulary that cannot be of these sentences."""
     package, model = needed("sentencepiece"), io.BytesIO()
     try:
         package.SentencePieceTrainer.train(

@@ -1,8 +1,8 @@
 """A population of Transformers (Vaswani 2017, arXiv 1706.03762), every weight with a leading [P]; pure functions of the weights.
 
-As in the paper: scaled dot-product attention in several heads, feed-forward layers with a ReLU, sines and cosines of positions, one
-matrix for the embeddings of both languages and the output, multiplied by the root of the width where it embeds. Departures, both as
-in the authors' later code, Tensor2Tensor: normalisation comes before each sub-layer and once at the end (pre-norm), and
+As in the paper: scaled dot-product attention in several heads, feed-forward layers with a ReLU, sines and cosines of positions,
+one matrix for the embeddings of both languages and the output, multiplied by the root of the width where it embeds. Departures,
+both as in the authors' later code, Tensor2Tensor: normalisation comes before each sub-layer and once at the end (pre-norm), and
 attention has no biases. Sentences are padded; nothing that is true of one depends on its padding but last digits.
 """
 

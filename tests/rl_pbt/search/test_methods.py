@@ -25,7 +25,13 @@ REPLAYING = [name for name, entry in METHODS.items() if entry.replays]
 REPLAY = {"members": 6, "seeds": {"0": dict.fromkeys(REPLAYING, STAGES)}}
 ANNEALED = ("random-annealed", "default-annealed")  # whose learning rate falls below its range
 SCHEDULED = (*ANNEALED, "default-warmup")
-BY_NO_DRAW = ("hand-tuned", "default-annealed", "default-warmup", "grid", *REPLAYING)  # are the hyperparameters that members begin with
+BY_NO_DRAW = (
+    "hand-tuned",
+    "default-annealed",
+    "default-warmup",
+    "grid",
+    *REPLAYING,
+)  # are the hyperparameters that members begin with
 JUDGED_AT_THE_END = ("random", "hand-tuned", *SCHEDULED, *REPLAYING)
 SYNCHRONOUS = [
     *REPLAYING,

@@ -61,9 +61,7 @@ def interval(task: TranslationTask, folder: Path, *hypers: dict[str, float], uni
         Proposal(id=n, member=n, generation=0, hypers={**one}, parent=None, units=units) for n, one in enumerate(hypers)
     )
     checkpoints = FolderCheckpoints(folder / "checkpoints")
-    return task.interval(
-        IntervalJob(proposals=proposals, lineage_units=(0,) * len(hypers), root_seed=0, checkpoints=checkpoints)
-    )
+    return task.interval(IntervalJob(proposals=proposals, lineage_units=(0,) * len(hypers), root_seed=0, checkpoints=checkpoints))
 
 
 def test_its_defaults_are_whole(corpus: list[str]) -> None:
@@ -184,8 +182,7 @@ def test_sub_words_are_the_same_in_every_process(corpus: list[str]) -> None:
     import subprocess
 
     script = (
-        "from rl_pbt.tasks.translation.material import material_of;"
-        f"print(material_of({tuple(corpus)!r}, 'de', 120, 8).digest)"
+        f"from rl_pbt.tasks.translation.material import material_of;print(material_of({tuple(corpus)!r}, 'de', 120, 8).digest)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == material_of(tuple(corpus), "de", 120, 8).digest
@@ -196,7 +193,9 @@ def test_a_dry_run_says_what_is_translated_and_how_it_is_judged(
 ) -> None:
     monkeypatch.setattr("rl_pbt.cli.dry_run.measure", lambda config, task: (_pace(), 1))
     words = ["tune", "--task", "translation", "--corpus", *corpus, "--vocabulary", "120", "--width", "16", "--heads", "2"]
-    main([*words, "--dry-run", "--out", str(tmp_path / "none")])
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--dry-run", "--out", str(tmp_path / "none")])
+    assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "toy.first, toy.second: pairs train" in said and "Transformer of 1 + 1 layer" in said and "tok" in said
 

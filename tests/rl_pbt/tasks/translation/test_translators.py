@@ -58,7 +58,9 @@ class Plain(nn.Module):
         for stack in ("encoder", "decoder"):
             for layer in range(shape.layers):
                 for look in ("self", "cross") if stack == "decoder" else ("self",):
-                    self.parts[f"{stack} {layer} {look}"] = nn.MultiheadAttention(width, shape.heads, bias=False, batch_first=True)
+                    self.parts[f"{stack} {layer} {look}"] = nn.MultiheadAttention(
+                        width, shape.heads, bias=False, batch_first=True
+                    )
                     self.parts[f"{stack} {layer} {look}_norm"] = nn.LayerNorm(width)
                 self.parts[f"{stack} {layer} feedforward_norm"] = nn.LayerNorm(width)
                 self.parts[f"{stack} {layer} hidden"] = nn.Linear(width, wide)
