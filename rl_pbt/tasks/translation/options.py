@@ -37,7 +37,7 @@ class TranslationOptions:
     feedforward: int = option(384, help="width of the feed-forward layers of the Transformer")
     layers: int = option(1, help="layers of the encoder, and of the decoder")
     label_smoothing: float = option(0.1, help="share of the probability that is spread over the whole vocabulary")
-    batch_tokens: int = option(1024, help="sub-words of each side of a batch, padding included")
+    batch_tokens: int = option(512, help="sub-words of each side of a batch, padding included")
     pairs: Mapping[str, int] = option(help="pairs of sentences in each split", flag=False, trains=False)
     packages: Mapping[str, str] = option(help="versions of the packages that they come from", flag=False, trains=False)
     digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False)

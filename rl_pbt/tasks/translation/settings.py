@@ -33,7 +33,7 @@ SEARCH = {
     "relu_dropout": "linear:0:0.5",
     "embedding_dropout": "linear:0:0.5",
 }
-BUDGET, INTERVAL = 800, 20
+BUDGET, INTERVAL = 3000, 100
 DEV_PARTS = 8  # that dev is cut into for operators that want several scores
 TEST_PARTS = 8  # of a default run; one job of the controller
 

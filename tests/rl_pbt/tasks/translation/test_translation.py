@@ -112,10 +112,10 @@ def test_without_its_packages_one_line_says_what_installs_them(
 
 def test_it_learns_the_language(corpus: list[str], tmp_path: Path) -> None:
     """Word by word the same: a translator that has learned it scores far above a copy, and above one that has not."""
-    task = make_task(configure(small(corpus, width=32, batch_tokens=512)), 1)
+    task = make_task(configure(small(corpus, vocabulary=180, width=32, feedforward=64, batch_tokens=256)), 1)
     assert isinstance(task, TranslationTask)
     dropouts = {f"{kind}_dropout": 0.0 for kind in ("attention", "residual", "relu", "embedding")}
-    early, late = (interval(task, tmp_path, {"learning_rate": 5e-3, **dropouts}, units=n)[0] for n in (5, 300))
+    early, late = (interval(task, tmp_path, {"learning_rate": 5e-3, **dropouts}, units=n)[0] for n in (5, 400))
     baseline = task.baseline(0, 8)
     assert max(baseline.returns) < 1 and late.fitness > 20 > 5 > early.fitness
     sources = [pair.source for pair in task.material.corpus.train[:40]]
