@@ -73,8 +73,8 @@ class Order:
             bucket = self._buckets[place]
             rows = np.stack([self._taken(index, int(place)) for index in range(len(self._rngs))])
             yield Batch(
-                sources=_cut(self._sentences.sources[rows], bucket.width),
-                targets=_cut(self._sentences.targets[rows], bucket.width),
+                sources=_cut(self._sentences.sources[rows], bucket.width).astype(np.int64),
+                targets=_cut(self._sentences.targets[rows], bucket.width).astype(np.int64),
             )
 
     def _taken(self, index: int, place: int) -> Array:

@@ -20,7 +20,7 @@ LONGEST = 48  # sub-words of a sentence that is trained on: four times the media
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sentences:
-    """Pairs as sub-words, each [N, longest] of int64: its own, then END, then PAD."""
+    """Pairs as sub-words, each [N, longest] of int32: its own, then END, then PAD."""
 
     sources: Array
     targets: Array
@@ -53,7 +53,8 @@ def as_sub_words(pairs: Sequence[Pair], sub_words: SubWords, longest: int) -> Se
     """Pairs neither side of which is longer than that."""
     sides = [sub_words.numbers([pair[side] for pair in pairs]) for side in (0, 1)]
     short = [both for both in zip(*sides, strict=True) if max(map(len, both)) < longest]
-    return Sentences(sources=padded([one for one, _ in short]), targets=padded([other for _, other in short]))
+    sources, targets = (padded([both[side] for both in short]).astype(np.int32) for side in (0, 1))
+    return Sentences(sources=sources, targets=targets)
 
 
 def padded(numbers: Sequence[Sequence[int]]) -> Array:

@@ -197,7 +197,8 @@ def test_a_schedule_that_was_made_by_hand_is_drawn_beside_the_one_that_was_found
     beside = schedules.made_by_hand({"warmed": by_hand, "random": held, "pbt": found})
     assert list(beside) == ["warmed"], "random's do not change, and pbt copies"
     figure = schedules.schedules(found, Space.parse(SEARCH), title="", words=WORDS, beside=beside)
-    (dotted,) = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    (axes,) = [axes for axes in figure.axes if axes.get_ylabel() == "learning_rate"]
+    (dotted,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert dotted.get_ydata().tolist() == [1e-4, 1e-4, 1e-3, 1e-3, 5e-4, 5e-4]
     assert dotted.get_xdata().tolist() == [0, 5, 5, 10, 10, 15]
     assert "the winner of warmed" in [text.get_text() for text in figure.legends[0].get_texts()]
