@@ -31,7 +31,7 @@ class RunConfig:
     """
 
     task: str = option(
-        help="what is trained: quadratic, gan, module:Class of your own, table, or command, followed by -- and a program"
+        help="what is trained: quadratic, gan, translation, table, module:Class of your own, or command, then -- and a program"
     )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")

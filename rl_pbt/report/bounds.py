@@ -20,8 +20,9 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
     for method, by_seed in evidence.histories.items():
         if not all(history.ended and has_schedules(history) for history in by_seed.values()):
             continue
-        # What falls by itself is not held back by a bound.
-        annealed = evidence.config.method_options.get("annealed") if METHODS[method].options is AnnealedOptions else None
+        # What has a schedule of its own is not held back by a bound.
+        scheduled = issubclass(METHODS[method].options, AnnealedOptions)
+        annealed = evidence.config.method_options.get("annealed") if scheduled else None
         for name, dimension in evidence.config.space.dimensions.items():
             if name == annealed:
                 continue

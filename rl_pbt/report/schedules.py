@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -10,22 +11,35 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rl_pbt.records import Trial
-from rl_pbt.report.style import COLOURS, GREY, clean, literal
+from rl_pbt.report.style import COLOURS, GREY, INK, clean, literal
 from rl_pbt.space import Axis, Dimension, Space
-from rl_pbt.store.history import History, ancestor_curve, copies, lifetime, winning_line
+from rl_pbt.store.history import History, ancestor_curve, copies, has_schedules, lifetime, winning_line
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES
 
+LineStyle: TypeAlias = Literal[":", "-."] | tuple[float, Sequence[float]]
 ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
+DOTTED: Sequence[LineStyle] = (":", "-.", (0, (1, 4)))  # of those beside it, the first three
 
 
-def schedules(history: History, space: Space, *, title: str, words: Words) -> Figure:
-    """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold."""
+def made_by_hand(histories: Mapping[str, History]) -> dict[str, History]:
+    """Of methods on one seed those whose hyperparameters change and who copy nothing: schedules to compare another with."""
+    return {method: history for method, history in histories.items() if has_schedules(history) and not copies(history)}
+
+
+def schedules(history: History, space: Space, *, title: str, words: Words, beside: Mapping[str, History] | None = None) -> Figure:
+    """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold.
+
+    So are those of methods that are drawn `beside` it, dotted.
+    """
+    beside = beside or {}
     panels = len(space.dimensions) + 1
     figure = Figure(figsize=(8, 1.0 + 1.9 * panels), layout="constrained")
     all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     copied = copies(history)
     for axes, (name, dimension) in zip(all_axes, space.dimensions.items(), strict=False):
+        for other, line in zip(beside.values(), DOTTED, strict=False):
+            _draw_beside(axes, other, name, dimension, line)
         _draw_hyper(axes, history, copied, name, dimension)
     _draw_fitness_of_lineages(all_axes[-1], history)
     all_axes[-1].set_ylabel(fitness_label(history).replace(" (", "\n("))
@@ -37,10 +51,20 @@ def schedules(history: History, space: Space, *, title: str, words: Words) -> Fi
         if any(trial.proposal.id in copied for trial in winning):
             dot = Line2D([], [], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label="copied")
             handles.append(dot)
+    for method, line in zip(beside, DOTTED, strict=False):
+        label = f"the winner of {literal(method)}"
+        handles.append(Line2D([], [], color=INK, linestyle=line, linewidth=1.6, label=label))
     if any(dimension.bounds for dimension in space.dimensions.values()):
         handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, label="bounds of the search"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def _draw_beside(axes: Axes, other: History, name: str, dimension: Dimension, line: LineStyle) -> None:
+    trials = [trial for trial in winning_line(other) if name in trial.proposal.hypers]
+    edges = [x for trial in trials for x in lifetime(other, trial)]
+    heights = [dimension.plotted(trial.proposal.hypers[name]) for trial in trials for _ in range(2)]
+    axes.plot(edges, heights, color=INK, linestyle=line, linewidth=1.6, zorder=3)
 
 
 def fitness_label(history: History) -> str:

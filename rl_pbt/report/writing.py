@@ -13,7 +13,7 @@ from rl_pbt.report.anytime import anytime_curves
 from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree, has_tree
 from rl_pbt.report.page import page_of
-from rl_pbt.report.schedules import schedules
+from rl_pbt.report.schedules import made_by_hand, schedules
 from rl_pbt.report.score_tree import score_tree
 from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
@@ -105,7 +105,9 @@ def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], b
         for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
             heading = f"{title}: {method}, seed {seed}"
             if has_schedules(history):
-                save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
+                others = {name: histories[seed] for name, histories in evidence.histories.items() if name != method}
+                figure = schedules(history, space, title=heading, words=words, beside=made_by_hand(others))
+                save(figure, _of(SCHEDULES, method, seed))
             if has_tree(history):
                 places = evidence.layouts(history)
                 save(family_tree(history, places, title=heading), _of(TREE, method, seed))

@@ -21,6 +21,7 @@ from rl_pbt.search.pb2 import PB2, PB2Options
 from rl_pbt.search.problem import NoOptions, Problem
 from rl_pbt.search.random_search import HandTuned, RandomSearch, published_of
 from rl_pbt.search.replay import Replay, ReplayOptions
+from rl_pbt.search.warm_up import WarmedUp, WarmUpOptions
 
 __all__ = ["METHODS", "Entry", "Method", "NoOptions", "Plan", "Problem"]
 
@@ -198,6 +199,14 @@ METHODS: dict[str, Entry[Any]] = {
         description="the default hyperparameters with a learning rate that falls to 0",
         reference="Espeholt 2018, Table G.1",
         kind=WITHOUT,
+    ),
+    "default-warmup": Entry(
+        make=lambda problem, options: WarmedUp(problem, options, published_of(problem, "default-warmup")),
+        options=WarmUpOptions,
+        description="the default hyperparameters with a learning rate that rises and falls as the Transformer's",
+        reference="Vaswani 2017, sec. 5.3",
+        kind=WITHOUT,
+        compared=False,  # a schedule of one field: Transformers
     ),
     "bayes": Entry(
         make=lambda problem, _: Bayesian(problem, "gp"),

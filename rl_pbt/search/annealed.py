@@ -1,4 +1,4 @@
-"""Random search and hand tuning with a learning rate that falls: what a schedule that nobody searched for is worth.
+"""Random search and hand tuning with a learning rate whose schedule was made by hand: what that is worth without any search.
 
 IMPALA's learning rate falls linearly to 0 over the training (Espeholt 2018, arXiv 1802.01561, Table G.1). A lead of PBT may be
 that of any decay, since its perturbations and its selection can lower the rate too; these baselines tell the two apart. The rate
@@ -9,6 +9,7 @@ itself would lower it twice.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
@@ -20,17 +21,17 @@ from rl_pbt.search.random_search import Independent
 from rl_pbt.space import Linear, Log, Space
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnealedOptions:
-    """What falls."""
+    """What follows the schedule."""
 
-    annealed: str = option("learning_rate", help="the searched hyperparameter that falls linearly to 0 over the training")
+    annealed: str = option(
+        "learning_rate", help="the searched hyperparameter that falls linearly to 0, or is warmed up, over the training"
+    )
 
 
-@final
-class Annealed(Independent):
-    """Every member holds its draw or, where they are given, the `published` hyperparameters, but for the one that is annealed.
+class Scheduled(Independent):
+    """Every member holds its draw or, where they are given, the `published` hyperparameters, but for one with a schedule.
 
     Raises BadSetting where that is none that is searched, or no real number.
     """
@@ -40,9 +41,21 @@ class Annealed(Independent):
         self._annealed = _checked(options.annealed, problem.space)
         self._published = published
 
+    @abstractmethod
+    def share(self) -> float:
+        """What it is multiplied by in the generation that is next."""
+
     def hypers_of(self, member: int) -> Hypers:
         held = self.initial_hypers(member) if self._published is None else self._published
-        return {**held, self._annealed: float(held[self._annealed]) * (1.0 - self.middle)}
+        return {**held, self._annealed: float(held[self._annealed]) * self.share()}
+
+
+@final
+class Annealed(Scheduled):
+    """It falls linearly to 0."""
+
+    def share(self) -> float:
+        return 1.0 - self.middle
 
 
 def _checked(annealed: str, space: Space) -> str:

@@ -18,6 +18,7 @@ TASKS = {
     "quadratic": "rl_pbt.tasks.quadratic",
     "table": "rl_pbt.tasks.table",
     "gan": "rl_pbt.tasks.gan",
+    "translation": "rl_pbt.tasks.translation",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
 SB3 = "sb3:"  # how the names of Stable-Baselines3's agents begin

@@ -14,6 +14,7 @@ import pytest
 
 import rl_pbt
 from rl_pbt import report
+from rl_pbt.options import fields_of
 from rl_pbt.records import FinalTest
 from rl_pbt.search import METHODS
 from rl_pbt.store.history import read_history
@@ -143,7 +144,7 @@ def test_every_method_tunes_it(method: str, tmp_path: Path, monkeypatch: pytest.
         **SMALL,
         "population": population,
         "methods": [method],
-        **({"annealed": "rate"} if method.endswith("-annealed") else {}),
+        **({"annealed": "rate"} if "annealed" in fields_of(METHODS[method].options) else {}),
     }
     try:
         run = rl_pbt.tune(regression(), SEARCH, hypers=HYPERS, workers=1, out=tmp_path / "run", **settings)
@@ -211,6 +212,33 @@ def test_killed_after_every_event_a_class_ends_as_if_nothing_had_happened(step: 
 def test_killed_after_every_event_a_program_does_too(step: int, tmp_path: Path) -> None:
     words = [*PROGRAM_WORDS, "--budget", "4", "--methods", "pbt", "--executor", "inline"]
     assert killed(step, tmp_path, *words, *PROGRAM) > 5 / step
+
+
+@pytest.fixture
+def translation_words(tmp_path: Path) -> list[str]:
+    """Of translators of a corpus that is made here."""
+    pytest.importorskip("sentencepiece", reason="needs the extra translation: pip install -e '.[translation]'")
+    pytest.importorskip("sacrebleu", reason="needs the extra translation: pip install -e '.[translation]'")
+    from toy_sentences import SMALL as OF_TRANSLATORS
+    from toy_sentences import written
+
+    (tmp_path / "corpus").mkdir()
+    words = [word for name, value in OF_TRANSLATORS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return ["--task", "translation", "--corpus", *written(tmp_path / "corpus"), *words, "--budget", "20", "--interval", "10"]
+
+
+@SOME_OR_ALL
+def test_killed_after_every_event_translators_do_too(step: int, tmp_path: Path, translation_words: list[str]) -> None:
+    words = ["--population", "2", "--group-size", "1", "--methods", "pbt", "--anytime-tests", "1", "--executor", "inline"]
+    assert killed(step, tmp_path, *translation_words, *words) > 8 / step
+
+
+def test_translators_are_tuned_with_one_and_two_workers(tmp_path: Path, translation_words: list[str]) -> None:
+    for workers in ("1", "2"):
+        words = ["--population", "4", "--group-size", "2", "--workers", workers, "--out", str(tmp_path / workers)]
+        done = command("tune", *translation_words, *words)
+        assert done.returncode == 0, done.stderr
+    assert ledgers(tmp_path / "1") == ledgers(tmp_path / "2")
 
 
 def test_a_program_is_tuned_with_one_and_two_workers(tmp_path: Path) -> None:

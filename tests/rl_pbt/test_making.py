@@ -15,6 +15,7 @@ from rl_pbt.cli.toml import read_toml, toml_of
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_method, make_task
+from rl_pbt.options import fields_of
 from rl_pbt.search import METHODS
 from rl_pbt.tasks.registry import task_type
 
@@ -134,7 +135,7 @@ def test_every_method_is_made_from_a_configuration(method: str) -> None:
                 "task": "quadratic",
                 "methods": [method],
                 "population": 8,
-                **({"annealed": "h0"} if method.endswith("-annealed") else {}),
+                **({"annealed": "h0"} if "annealed" in fields_of(METHODS[method].options) else {}),
             }
         )
         made = make_method(method, config, 0, make_task(config, 1))

@@ -193,6 +193,25 @@ def test_bounds_are_drawn_and_hyperparameters_without_any_have_none() -> None:
     assert dashed == {"learning_rate": 2, "discount": 2, "layers": 0, "n": 2, "fitness": 0}
 
 
+def test_a_schedule_that_was_made_by_hand_is_drawn_beside_the_one_that_was_found() -> None:
+    trials: list[Trial] = []
+    for generation, rate in enumerate((1e-4, 1e-3, 5e-4)):
+        parent = generation - 1 if generation else None
+        hypers = {"learning_rate": rate, "discount": 0.99, "layers": "small", "n": 1}
+        proposal = Proposal(id=generation, member=0, generation=generation, hypers=hypers, parent=parent, units=5)
+        trials.append(Trial(proposal=proposal, result=Result(proposal=generation, fitness=1.0, lineage_units=5 + 5 * generation)))
+    by_hand = History(trials=tuple(trials), chosen=2)
+    found, held = history("pbt"), history("random")
+    beside = schedules.made_by_hand({"warmed": by_hand, "random": held, "pbt": found})
+    assert list(beside) == ["warmed"], "random's do not change, and pbt copies"
+    figure = schedules.schedules(found, Space.parse(SEARCH), title="", words=WORDS, beside=beside)
+    (axes,) = [axes for axes in figure.axes if axes.get_ylabel() == "learning_rate"]
+    (dotted,) = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert dotted.get_ydata().tolist() == [1e-4, 1e-4, 1e-3, 1e-3, 5e-4, 5e-4]
+    assert dotted.get_xdata().tolist() == [0, 5, 5, 10, 10, 15]
+    assert "the winner of warmed" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_the_fitter_the_larger_and_the_last_generation_has_its_number() -> None:
     family = standing_at([[1, 2, 3]] * 28)
     figure = tree_of(family)

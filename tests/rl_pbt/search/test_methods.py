@@ -24,12 +24,19 @@ STAGES = [{"units": units, "hypers": {**PUBLISHED, "lr": lr}} for units, lr in (
 REPLAYING = [name for name, entry in METHODS.items() if entry.replays]
 REPLAY = {"members": 6, "seeds": {"0": dict.fromkeys(REPLAYING, STAGES)}}
 ANNEALED = ("random-annealed", "default-annealed")  # whose learning rate falls below its range
-BY_NO_DRAW = ("hand-tuned", "default-annealed", "grid", *REPLAYING)  # are the hyperparameters that members begin with
-JUDGED_AT_THE_END = ("random", "hand-tuned", *ANNEALED, *REPLAYING)
+SCHEDULED = (*ANNEALED, "default-warmup")
+BY_NO_DRAW = (
+    "hand-tuned",
+    "default-annealed",
+    "default-warmup",
+    "grid",
+    *REPLAYING,
+)  # are the hyperparameters that members begin with
+JUDGED_AT_THE_END = ("random", "hand-tuned", *SCHEDULED, *REPLAYING)
 SYNCHRONOUS = [
     *REPLAYING,
     *("pbt", "pbt-ttest", "pbt-tournament", "pbt-impala", "weights-only", "hypers-only", "explore-only", "exploit-only"),
-    *("random", "grid", "hand-tuned", *ANNEALED, "pb2", "mf-pbt", "gpbt-pl"),
+    *("random", "grid", "hand-tuned", *SCHEDULED, "pb2", "mf-pbt", "gpbt-pl"),
 ]
 OF_UNEQUAL_AGE = ("asha", "hyperband")
 Judge = Callable[[Proposal], float | None]
@@ -107,7 +114,7 @@ def test_contract(name: str, judge: Judge) -> None:
             if isinstance(dimension, Choice):
                 assert value in dimension.choices
             else:
-                assert (0 if name in ANNEALED else dimension.extremes[0]) <= value <= dimension.extremes[1]
+                assert (0 if name in SCHEDULED else dimension.extremes[0]) <= value <= dimension.extremes[1]
         parent = None if proposal.parent is None else finished[proposal.parent]
         if parent is not None:
             assert judge(parent) is not None, "a failure has no checkpoint to start from"
@@ -280,8 +287,19 @@ def test_an_annealed_rate_falls_linearly_to_the_middle_of_the_last_interval(name
     assert all({**p.hypers, "lr": held["lr"]} == held for p in seen if p.member == 3)
 
 
+@pytest.mark.parametrize(("warmup", "peak"), [(0.1, 1), (0.5, 5), (1.0, 10)])
+def test_a_rate_is_warmed_up_linearly_and_then_falls_with_the_root_of_the_time(warmup: float, peak: int) -> None:
+    """Of ten intervals, whose middles are at 0.05, 0.15, ...; the published rate is reached where the warm-up ends."""
+    seen = play(make("default-warmup", warmup=warmup), by_lr)
+    rates = [float(p.hypers["lr"]) for p in seen if p.member == 3 and p.trains]
+    rising = [(2 * n + 1) / 20 / warmup for n in range(peak)]
+    falling = [(warmup / ((2 * n + 1) / 20)) ** 0.5 for n in range(peak, 10)]
+    assert rates == pytest.approx([7e-4 * share for share in (*rising, *falling)])
+    assert all({**p.hypers, "lr": 7e-4} == PUBLISHED for p in seen)
+
+
 @pytest.mark.parametrize("annealed", ["learning_rate", "units", "eps", "discount"])
-@pytest.mark.parametrize("name", ANNEALED)
+@pytest.mark.parametrize("name", SCHEDULED)
 def test_what_cannot_fall_to_0_is_not_annealed(name: str, annealed: str) -> None:
     """What is not searched, whole numbers, choices, and a discount, whose scale is another."""
     with pytest.raises(BadSetting, match=rf"^annealed must be a searched hyperparameter .*, one of lr, but is '{annealed}'$"):

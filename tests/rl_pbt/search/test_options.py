@@ -33,6 +33,7 @@ HEEDED = {
     "grid": {"grid_points"},
     "random-annealed": {"annealed"},
     "default-annealed": {"annealed"},
+    "default-warmup": {"annealed", "warmup"},
     **{name: {"replay"} for name, entry in METHODS.items() if entry.replays},
 }
 OTHER_VALUES = {
@@ -43,6 +44,7 @@ OTHER_VALUES = {
     "burn_in": 450,
     "any_age": True,
     "annealed": "lr",
+    "warmup": 0.5,
 }
 IMPOSSIBLE: dict[str, list[Any]] = {
     "fraction": [0.0, 0.6],
@@ -50,6 +52,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "factors": [(), (1.2, -1.0)],
     "resample_probability": [-0.1, 2.0],
     "burn_in": [-1],
+    "warmup": [0.0, 1.1],
     "grid_points": [{"lr": 0}],
 }
 OF_METHODS = [(name, one) for name, names in HEEDED.items() for one in sorted(names)]

@@ -34,7 +34,7 @@ class Specimen:
     arrays, what `still` keeps. A training without random numbers is not `random`.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]  # of a folder to put files in
     hypers: Hypers
     still: Hypers
     others: Mapping[str, Any]
@@ -141,7 +141,29 @@ SPECIMENS = {
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
         needs=("mlxtend", "gan"),
     ),
+    "translation": Specimen(
+        settings=lambda folder: {"task": "translation", "corpus": toy_corpus(folder), **toy_translators()},
+        hypers={"learning_rate": 3e-3, "attention_dropout": 0.1, "residual_dropout": 0.2, "relu_dropout": 0.0},
+        still={"learning_rate": 0.0},
+        others={"learning_rate": 1e-2, "attention_dropout": 0.3, "residual_dropout": 0.0, "relu_dropout": 0.2},
+        units=8,
+        learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
+        scores_differ=False,
+        needs=("sentencepiece", "translation"),
+    ),
 }  # fmt: skip
+
+
+def toy_corpus(folder: Path) -> list[str]:
+    from toy_sentences import written
+
+    return written(folder)
+
+
+def toy_translators() -> Mapping[str, Any]:
+    from toy_sentences import SMALL
+
+    return SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +176,8 @@ class Bench:
 
     def __init__(self, specimen: Specimen, executor: str, folder: Path) -> None:
         self.specimen = specimen
-        self.task: Task = make_task(configure(specimen.settings), workers=2 if executor == "processes" else 1)
+        given = specimen.settings if isinstance(specimen.settings, Mapping) else specimen.settings(folder)
+        self.task: Task = make_task(configure(given), workers=2 if executor == "processes" else 1)
         self._executor = make_executor(self.task, 1, executor)
         self.checkpoints = FolderCheckpoints(folder)
         self.first = self(self.proposal(0), self.proposal(1))
@@ -202,10 +225,12 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if (needs := SPECIMENS[name].needs) and find_spec(needs[0]) is None:
         pytest.skip(f"needs {needs[0]}: pip install -e '.[{needs[1]}]'")
     sys.path.insert(0, str(TRAININGS))
-    made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
-    yield made
-    made.close()
-    sys.path.remove(str(TRAININGS))
+    try:
+        made = Bench(SPECIMENS[name], executor, tmp_path_factory.mktemp(name))
+        yield made
+        made.close()
+    finally:
+        sys.path.remove(str(TRAININGS))
 
 
 def timeless(results: list[Result]) -> list[Result]:

@@ -1,0 +1,85 @@
+"""Machine translation: a population of small Transformers on a corpus that comes with installed packages.
+
+A field of Jaderberg 2017, at the size of a desk: English messages of software and their translations. `options` (what can be
+set), `settings` (its completion), `making` (the task of a configuration), `catalogues` (where pairs come from), `cleaning` and
+`corpus` (which are kept, and their splits), `sub_words`, `material` (all of it as numbers), `batches`, `transformer`, `dropping`
+and `smoothing` (the network and how it learns), `members` (a population of them), `decoding`, `bleu` (how they are judged),
+`interval` (the task). Modules that load torch are loaded when a task is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, final
+
+from rl_pbt.config import RunConfig
+from rl_pbt.options import Settings
+from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.translation.options import TranslationOptions
+
+if TYPE_CHECKING:
+    from rl_pbt.tasks.translation.interval import TranslationTask
+
+UPDATES = Words(unit="update", short_unit="update", score="BLEU", episode="part", baseline="copy of the source")
+
+
+@final
+class TranslationType:
+    """`tasks.base.TaskType` of machine translation."""
+
+    options: type = TranslationOptions
+    aliases: Mapping[str, str] = {}
+
+    def complete(self, given: Settings, recorded: Settings | None) -> Settings:
+        """Reads the corpus of a new run. Raises UserError."""
+        from rl_pbt.tasks.translation.settings import complete
+
+        return complete(given, recorded)
+
+    def words(self, options: Settings) -> Words:
+        return UPDATES
+
+    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
+        """None: packages are read, and not imported."""
+        return {}
+
+    def title(self, options: Settings) -> str:
+        return f"Transformer on {options['pairs']['train']:,} pairs of sentences"
+
+    def folder(self, options: Settings) -> str:
+        return "translation"
+
+    def judging(self, options: Settings) -> str:
+        """Of what, computed how."""
+        return (
+            f"BLEU of the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "
+            "costs no updates; a part's value is what the jackknife gives it, and their mean is BLEU of all"
+        )
+
+    def cautions(self, options: Settings) -> tuple[str, ...]:
+        """What dev is, and what test is."""
+        return (
+            "Fitness is of the same sentences each time: judging a member again says nothing new of it, and selection may have "
+            f"learned them. The test is of {options['pairs']['test']:,} others, none of them nearly the same.",
+        )
+
+    def planned_for_all(self, options: Settings) -> None:
+        """Nothing."""
+
+    def not_exported(self, options: Settings) -> str:
+        """There is no policy."""
+        return "a translator is no policy: rl_pbt.load(RUN).winner().translate([...]) uses it"
+
+    def make(self, config: RunConfig, machine: Machine) -> TranslationTask:
+        """Raises UserError where the corpus is not the one that the run began with."""
+        from rl_pbt.tasks.translation.making import make
+
+        return make(config)
+
+    def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
+        from rl_pbt.tasks.translation.making import described
+
+        return described(config)
+
+
+TYPE = TranslationType()

@@ -1,0 +1,102 @@
+"""A corpus in three splits: to train on, to be judged on (dev), and to be tested on, which nothing was selected on.
+
+Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". Split by sentence, much of
+a test would be known from training. So sentences that are nearly the same are kept together in one split, and of those in dev and
+test one alone is left. Where a sentence goes depends on its own words, so a newer version of a package moves few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+from rl_pbt.errors import BadSetting
+from rl_pbt.tasks.translation.catalogues import Pair
+from rl_pbt.tasks.translation.cleaning import cleaned, normalised
+
+SHARE = 0.06  # of the sentences, in dev, and as many in test
+ALIKE = 0.5  # of all pairs of neighbouring words that either has, in both: then two sentences are nearly the same
+COMMON = 100  # sentences with a pair of words, after which it no longer says that two of them may be alike
+MOST_TOGETHER = 10  # sentences that are nearly the same; where there are more, they are trained on
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Pairs of sentences, by split."""
+
+    train: tuple[Pair, ...]
+    dev: tuple[Pair, ...]
+    test: tuple[Pair, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Pairs of each split."""
+        return {"train": len(self.train), "dev": len(self.dev), "test": len(self.test)}
+
+    def digest(self, sub_words: bytes) -> str:
+        """A fingerprint of all pairs in their splits, and of the sub-words."""
+        found = hashlib.sha256(sub_words)
+        for name, split in (("train", self.train), ("dev", self.dev), ("test", self.test)):
+            for pair in split:
+                found.update(f"{name}\t{pair.source}\t{pair.target}\n".encode())
+        return found.hexdigest()[:32]
+
+
+def corpus_of(pairs: Iterable[Pair], least: int) -> Corpus:
+    """Clean, without duplicates, and split. Raises BadSetting where fewer than `least` sentences are left to dev or test."""
+    unique: dict[str, Pair] = {}
+    for pair in sorted({clean for pair in pairs if (clean := cleaned(pair))}):
+        unique.setdefault(pair.source, pair)
+    sentences = list(unique.values())
+    split: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
+    for together in _nearly_the_same(sentences):
+        name = "train" if len(together) > MOST_TOGETHER else _split_of(sentences[together[0]])
+        split[name] += [sentences[index] for index in (together if name == "train" else together[:1])]
+    corpus = Corpus(**{name: tuple(sorted(pairs)) for name, pairs in split.items()})
+    if min(corpus.sizes.values()) < least:
+        raise BadSetting(
+            "corpus",
+            f"has {len(sentences):,} usable pairs, of which {len(corpus.dev)} are in dev and {len(corpus.test)} in test, "
+            f"where at least {least} are needed: name more, or fewer test episodes",
+        )
+    return corpus
+
+
+def _split_of(first: Pair) -> str:
+    place = int.from_bytes(hashlib.sha256(normalised(first.source).encode()).digest()[:8]) / 2**64
+    return "dev" if place < SHARE else "test" if place < 2 * SHARE else "train"
+
+
+def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
+    """Groups of sentences, each by its place, within which any two are linked by some that are nearly the same."""
+    leader = list(range(len(sentences)))
+
+    def lead(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = leader[leader[index]]
+            index = leader[index]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    shingles: list[frozenset[str]] = []
+    having: dict[str, list[int]] = defaultdict(list)
+    for index, pair in enumerate(sentences):
+        for side, text in (("source", normalised(pair.source)), ("target", normalised(pair.target))):
+            leader[lead(index)] = lead(first.setdefault((side, text), index))
+        words = ["", *normalised(pair.source).split(), ""]
+        shingles.append(frozenset(map(" ".join, pairwise(words))))
+        in_common = Counter(other for one in shingles[index] if len(having[one]) <= COMMON for other in having[one])
+        for other, shared in in_common.items():
+            if shared >= ALIKE * (len(shingles[index]) + len(shingles[other]) - shared):
+                leader[lead(index)] = lead(other)
+        for one in shingles[index]:
+            having[one].append(index)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(sentences)):
+        groups[lead(index)].append(index)
+    return list(groups.values())

@@ -1,0 +1,219 @@
+"""The interval of a population of translators: train, translate dev, compare with what people wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import final
+
+import numpy as np
+import torch
+
+from rl_pbt import seeds
+from rl_pbt.agents.slots import CheckpointMismatch
+from rl_pbt.arrays import Floats
+from rl_pbt.errors import UserError
+from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.checkpoints import Checkpoints
+from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.playing import DIVERGED
+from rl_pbt.tasks.translation.batches import Bucket, Order, buckets_of
+from rl_pbt.tasks.translation.bleu import Bleu, Score
+from rl_pbt.tasks.translation.catalogues import Pair
+from rl_pbt.tasks.translation.cleaning import cleaned_source
+from rl_pbt.tasks.translation.dropping import KINDS, Dropout
+from rl_pbt.tasks.translation.material import Material
+from rl_pbt.tasks.translation.members import Translators
+from rl_pbt.tasks.translation.settings import DEV_PARTS, RATE
+from rl_pbt.tasks.translation.sub_words import SubWords
+from rl_pbt.tasks.translation.transformer import Shape
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translator:
+    """One member, for a person to use."""
+
+    members: Translators
+    sub_words: SubWords
+
+    def translate(self, sentences: Sequence[str]) -> list[str]:
+        """Greedily, each sentence by itself; markup is left out, and what a program fills in becomes X."""
+        numbers = self.sub_words.numbers([cleaned_source(sentence) for sentence in sentences])
+        return self.sub_words.sentences(self.members.translate(numbers, [0])[0])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TranslationTask:
+    """Train on the train split in batches of about `batch_tokens` sub-words a side, be judged on dev, tested on test.
+
+    `hypers` are the values of those that are not searched; `test_parts` is in how many the test is cut. Unless `judged`, it is a
+    rehearsal. A unit is an update of a member. A member's numbers depend on nobody else, to the last digit.
+    """
+
+    material: Material
+    shape: Shape
+    batch_tokens: int
+    label_smoothing: float
+    test_parts: int
+    hypers: Mapping[str, float] = field(default_factory=dict)
+    judged: bool = True
+    threads: int = 1
+
+    @property
+    def subject(self) -> str:
+        return "the translator"
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
+
+    @property
+    def quantum(self) -> int:
+        return 1
+
+    @property
+    def free_evaluation(self) -> bool:
+        return True
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        torch.set_num_threads(self.threads)
+        advance(0, None)
+        alive = [proposal for proposal in job.proposals if proposal.id not in job.given_up]
+        trained = self._trained(alive, job, advance) if alive else {}
+        return [
+            trained.get(proposal.id)
+            or Result(proposal=proposal.id, fitness=None, failure=job.given_up[proposal.id], lineage_units=age)
+            for proposal, age in zip(job.proposals, job.lineage_units, strict=True)
+        ]
+
+    def _trained(self, proposals: Sequence[Proposal], job: IntervalJob, advance: Advance) -> dict[int, Result]:
+        """Of each proposal that was not given up."""
+        ages = {proposal.id: age for proposal, age in zip(job.proposals, job.lineage_units, strict=True)}
+        members = self._members(proposals, job)
+        clock = Clock()
+        metrics = self._train(members, proposals, job.root_seed, advance)
+        healthy = members.healthy()
+        scores = self._judge(members, np.flatnonzero(healthy).tolist(), advance)
+        for index, proposal in enumerate(proposals):
+            if proposal.trains and healthy[index]:
+                job.checkpoints.save(proposal.id, members.state(index))
+        spent = clock.cost()
+        results = {}
+        for index, proposal in enumerate(proposals):
+            score = scores.get(index)
+            told = {name: float(values[index]) for name, values in metrics.items() if np.isfinite(values[index])}
+            results[proposal.id] = Result(
+                proposal=proposal.id,
+                fitness=score.bleu if score else None,
+                failure=None if healthy[index] else DIVERGED,
+                returns=score.parts if score else (),
+                cost=Cost(
+                    train_units=proposal.units,
+                    updates=proposal.units,
+                    cpu_s=spent.cpu_s / len(proposals),
+                    wall_s=spent.wall_s / len(proposals),
+                ),
+                metrics={**told, **({"eval/length_ratio": score.length} if score else {})},
+                lineage_units=ages[proposal.id] + proposal.units,
+            )
+        return results
+
+    def _members(self, proposals: Sequence[Proposal], job: IntervalJob) -> Translators:
+        """As their parents left them, or with first weights of their own."""
+        drawn = [
+            # What is loaded over may be anything: drawing weights takes longer than loading them.
+            0 if p.parent is not None else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
+            for p in proposals
+        ]
+        members = Translators(self.shape, drawn, self.label_smoothing)
+        for index, proposal in enumerate(proposals):
+            if proposal.parent is not None:
+                _load(members, index, proposal.parent, job.checkpoints)
+        return members
+
+    def _train(self, members: Translators, proposals: Sequence[Proposal], root_seed: int, advance: Advance) -> dict[str, Floats]:
+        """Metrics of the updates of an interval, each [P]; none where nobody trains."""
+        hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
+        whose, generation = [proposal.member for proposal in proposals], proposals[0].generation
+        rates = torch.tensor([float(of_member[RATE]) for of_member in hypers], dtype=torch.float64)
+        drop = Dropout(
+            {kind: [float(of_member[f"{kind}_dropout"]) for of_member in hypers] for kind in KINDS}, root_seed, whose, generation
+        )
+        order = Order(self.material.train, self._buckets, root_seed, whose, generation)
+        rows = []
+        for batch in order.batches(proposals[0].units):
+            rows.append(torch.stack(members.learn(batch, rates, drop)))
+            advance(len(proposals), None)
+        return dict(zip(("train/loss", "train/grad_norm"), torch.stack(rows).mean(0).numpy(), strict=True)) if rows else {}
+
+    def _judge(self, members: Translators, healthy: Sequence[int], advance: Advance) -> dict[int, Score]:
+        """BLEU on dev of each healthy member."""
+        if not healthy or not self.judged:
+            return {}
+        translations = members.translate(self._dev_sources, healthy, partial(advance, 0, None))
+        return {index: self._dev_bleu(self._sub_words.sentences(one)) for index, one in zip(healthy, translations, strict=True)}
+
+    def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
+        """The values of some parts of the test; to have them, all of it is translated."""
+        torch.set_num_threads(self.threads)
+        advance(0, job.proposal)
+        clock = Clock()
+        translator = self.winner(job.proposal, job.checkpoints)
+        numbers = self._sub_words.numbers([pair.source for pair in self.material.corpus.test])
+        found = translator.members.translate(numbers, [0], partial(advance, 0, job.proposal))[0]
+        returns = self._test_values(self._sub_words.sentences(found), job.episodes)
+        return FinalTest(proposal=job.proposal, returns=returns, cost=clock.cost())
+
+    def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
+        """A copy of the source: names, numbers and signs are the same in both languages, and nothing has to be learned."""
+        copied = self._test_values([pair.source for pair in self.material.corpus.test], range(episodes))
+        return FinalTest(proposal=None, returns=copied, cost=Cost())
+
+    def rehearsal(self) -> TranslationTask:
+        return replace(self, judged=False)
+
+    def winner(self, proposal: int, checkpoints: Checkpoints) -> Translator:
+        """Raises UserError for a checkpoint of something else."""
+        members = Translators(self.shape, [0])
+        _load(members, 0, proposal, checkpoints)
+        return Translator(members=members, sub_words=self._sub_words)
+
+    def _test_values(self, translations: Sequence[str], episodes: Sequence[int]) -> tuple[float, ...]:
+        """Of the parts with these numbers."""
+        score = Bleu(_references(self.material.corpus.test), self.test_parts)(translations)
+        return tuple(score.parts[episode % self.test_parts] for episode in episodes)
+
+    @cached_property
+    def _sub_words(self) -> SubWords:
+        return SubWords(self.material.model)
+
+    @cached_property
+    def _buckets(self) -> list[Bucket]:
+        return buckets_of(self.material.train, self.batch_tokens)
+
+    @cached_property
+    def _dev_sources(self) -> list[list[int]]:
+        return self._sub_words.numbers([pair.source for pair in self.material.corpus.dev])
+
+    @cached_property
+    def _dev_bleu(self) -> Bleu:
+        return Bleu(_references(self.material.corpus.dev), DEV_PARTS)
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what was made of them is made again elsewhere."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def _references(pairs: Sequence[Pair]) -> list[str]:
+    return [pair.target for pair in pairs]
+
+
+def _load(members: Translators, index: int, proposal: int, checkpoints: Checkpoints) -> None:
+    try:
+        members.load_state(index, checkpoints.load(proposal))
+    except CheckpointMismatch as error:
+        raise UserError(f"the checkpoint of proposal {proposal} is not of this translator: {error}") from error

@@ -1,0 +1,55 @@
+"""What can be set of the translation task; loads nothing of it, for the command line describes the options of every task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from rl_pbt.errors import BadSetting
+from rl_pbt.options import at_least_one, option
+
+# Of the extra `translation`, counted in docs/translation.md: those of many messages and few dependencies.
+PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
+
+SPLITS = ("train", "dev", "test")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslationOptions:
+    """A Transformer and what it translates.
+
+    `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all pairs and of
+    the sub-words, so that a resumed run has the same, and `signature` is sacrebleu's. Raises BadSetting for what cannot be.
+    """
+
+    corpus: tuple[str, ...] = option(
+        PACKAGES,
+        help="what is translated: installed packages with message catalogues, .po and .mo files, folders of these, "
+        "or two text files with a sentence a line",
+        trains=False,
+    )
+    language: str = option("de", help="language that message catalogues are translated into, as they name it: de, fr, pt_BR")
+    vocabulary: int = option(1000, help="sub-words, of both languages together")
+    width: int = option(96, help="width of the Transformer")
+    heads: int = option(4, help="attention heads")
+    feedforward: int = option(384, help="width of the feed-forward layers of the Transformer")
+    layers: int = option(1, help="layers of the encoder, and of the decoder")
+    label_smoothing: float = option(0.1, help="share of the probability that is spread over the whole vocabulary")
+    batch_tokens: int = option(512, help="sub-words of each side of a batch, padding included")
+    pairs: Mapping[str, int] = option(help="pairs of sentences in each split", flag=False, trains=False)
+    packages: Mapping[str, str] = option(help="versions of the packages that they come from", flag=False, trains=False)
+    digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False)
+    signature: str = option(help="how BLEU is computed, in sacrebleu's words", flag=False, trains=False)
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "vocabulary", "width", "heads", "feedforward", "layers", "batch_tokens")
+        if set(self.pairs) != set(SPLITS):
+            raise BadSetting("pairs", f"must say how many there are in {', '.join(SPLITS)}, but are {dict(self.pairs)!r:.100}")
+        if not self.corpus:
+            raise BadSetting("corpus", "must name a package, a file or a folder")
+        if self.width % (2 * self.heads):
+            raise BadSetting("width", f"must be a multiple of twice the number of heads, {self.heads}, but is {self.width}")
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise BadSetting("label_smoothing", f"must be 0 or more and below 1, but is {self.label_smoothing:g}")

@@ -1,0 +1,94 @@
+"""The settings of the translation task, completed and checked; loads nothing that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+from rl_pbt.agents.hypers import FINITE, HyperSpec
+from rl_pbt.errors import BadSetting, near_names
+from rl_pbt.options import Settings, built, fields_of
+from rl_pbt.space import parse_dimension
+from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.translation.bleu import signature
+from rl_pbt.tasks.translation.catalogues import versions_of
+from rl_pbt.tasks.translation.material import Material, material_of
+from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
+
+RATE = "learning_rate"
+DROPOUT = HyperSpec(default=0.1, low=0.0, high=0.9)  # Vaswani 2017, Table 3, base: of sub-layers' outputs and of embeddings
+HYPERS: Mapping[str, HyperSpec] = {
+    RATE: HyperSpec(default=2e-3, low=0.0, high=FINITE),
+    "attention_dropout": DROPOUT,
+    "residual_dropout": DROPOUT,
+    "relu_dropout": DROPOUT,
+    "embedding_dropout": DROPOUT,
+}
+SEARCH = {
+    RATE: "log:1e-4:1e-2",
+    "attention_dropout": "linear:0:0.5",
+    "residual_dropout": "linear:0:0.5",
+    "relu_dropout": "linear:0:0.5",
+    "embedding_dropout": "linear:0:0.5",
+}
+BUDGET, INTERVAL = 3000, 100
+DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
+TEST_PARTS = 8  # of a default run; one job of the controller
+
+
+def complete(given: Settings, recorded: Settings | None) -> Settings:
+    """Every setting. A new run's corpus is read, so that what was found in it can be recorded. Raises UserError."""
+    if "corpus" in given:
+        given = {**given, "corpus": tuple(_absolute(entry) for entry in given["corpus"])}
+    whole = completed(given, recorded, None if recorded else _defaults(given))
+    for name, text in whole["search"].items():
+        for extreme in parse_dimension(text).extremes:
+            _check(name, extreme)
+    for name, value in whole["hypers"].items():
+        _check(name, value)
+    if missing := [name for name in HYPERS if name not in whole["search"] and name not in whole["hypers"]]:
+        raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
+    return whole
+
+
+def material_for(options: TranslationOptions, parts: int) -> Material:
+    """What these options say, of which each split has a sentence for each part at least. Raises UserError."""
+    return material_of(tuple(options.corpus), options.language, options.vocabulary, max(parts, DEV_PARTS))
+
+
+def _defaults(given: Settings) -> dict[str, Any]:
+    """Of a new run, with what is found in its corpus."""
+    own = {name: one.default for name, one in fields_of(TranslationOptions).items() if one.default is not MISSING}
+    unknown = {"pairs": dict.fromkeys(SPLITS, 0), "packages": {}, "digest": "", "signature": ""}
+    chosen = built(TranslationOptions, {**own, **unknown, **{n: v for n, v in given.items() if n in own}})
+    parts = given.get("test_episodes", TEST_PARTS)
+    material = material_for(chosen, parts)
+    return {
+        **own,
+        "search": SEARCH,
+        "hypers": {name: spec.default for name, spec in HYPERS.items()},
+        "budget": BUDGET,
+        "interval": min(INTERVAL, max(1, given.get("budget", BUDGET))),
+        "test_episodes": TEST_PARTS,
+        "pairs": material.corpus.sizes,
+        "packages": versions_of(chosen.corpus),
+        "digest": material.digest,
+        "signature": signature(),
+    }
+
+
+def _absolute(entry: str) -> str:
+    """A file or a folder by its whole path; a package by its name."""
+    return str(Path(entry).absolute()) if Path(entry).exists() else entry
+
+
+def _check(name: str, value: object) -> None:
+    """Raises BadSetting for what the task has no such hyperparameter for, or cannot use."""
+    if name not in HYPERS:
+        raise BadSetting("search", f"names an unknown hyperparameter {name!r}: {near_names(name, HYPERS)}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}={SEARCH[name]}")
+    if complaint := HYPERS[name].complaint(value):
+        raise BadSetting("search", f"cannot use {name}: it {complaint}")

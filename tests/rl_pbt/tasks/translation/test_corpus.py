@@ -1,0 +1,216 @@
+"""Where pairs of sentences come from, which are kept, and that no split knows another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.tasks.translation import catalogues
+from rl_pbt.tasks.translation.catalogues import Pair, pairs_of
+from rl_pbt.tasks.translation.cleaning import cleaned, normalised
+from rl_pbt.tasks.translation.corpus import Corpus, corpus_of
+from rl_pbt.tasks.translation.options import PACKAGES
+
+CATALOGUE = r"""
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\n"
+
+msgid "Open the file"
+msgstr "Die Datei öffnen"
+
+#, fuzzy
+msgid "A doubtful one here"
+msgstr "Hier ein zweifelhafter"
+
+msgid "Not translated at all"
+msgstr ""
+
+msgid "%d file was copied"
+msgid_plural "%d files were copied"
+msgstr[0] "%d Datei wurde kopiert"
+msgstr[1] "%d Dateien wurden kopiert"
+
+#. Default: "Add a \"new\" page"
+msgid "label_add_page"
+msgstr "Eine „neue“ Seite hinzufügen"
+
+#~ msgid "An old one here"
+#~ msgstr "Hier ein alter"
+"""
+TRANSLATED = {
+    Pair("Open the file", "Die Datei öffnen"),
+    Pair("%d file was copied", "%d Datei wurde kopiert"),
+    Pair("%d files were copied", "%d Dateien wurden kopiert"),
+    Pair('Add a "new" page', "Eine „neue“ Seite hinzufügen"),
+}
+
+
+@pytest.fixture
+def polib() -> None:
+    pytest.importorskip("polib", reason="needs the extra translation: pip install -e '.[translation]'")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Catalogues in three places, of which one language is wanted."""
+    for name in ("de/LC_MESSAGES/app.po", "fr/LC_MESSAGES/app.po", "locale/de_AT.po", "other/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(CATALOGUE if name.startswith("de/") else CATALOGUE.replace("Datei", "Akte"), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("polib")
+def test_translated_messages_of_a_catalogue_are_pairs_and_nothing_else_is(folder: Path) -> None:
+    assert {pair for pair in pairs_of([str(folder / "de/LC_MESSAGES/app.po")], "de") if pair.target} == TRANSLATED
+
+
+@pytest.mark.usefixtures("polib")
+def test_of_a_folder_the_catalogues_of_the_language_are_read(folder: Path) -> None:
+    found = pairs_of([str(folder)], "de")
+    assert set(found) >= TRANSLATED and Pair("Open the file", "Die Akte öffnen") in found
+    assert len(found) == 2 * len(pairs_of([str(folder)], "fr"))
+    with pytest.raises(BadSetting, match=r"it has no message catalogue in the language 'es'"):
+        pairs_of([str(folder)], "es")
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_compiled_catalogue_is_read_where_there_is_no_other(folder: Path) -> None:
+    import polib
+
+    source = folder / "de/LC_MESSAGES/app.po"
+    compiled = source.with_suffix(".mo")
+    polib.pofile(str(source)).save_as_mofile(str(compiled))
+    both = pairs_of([str(source.parent)], "de")
+    assert {pair for pair in both if pair.target} == TRANSLATED, "each message once, and comments are in the text alone"
+    source.unlink()
+    alone = {pair for pair in pairs_of([str(source.parent)], "de") if pair.target}
+    assert Pair("%d files were copied", "%d Dateien wurden kopiert") in alone and len(alone) == len(TRANSLATED)
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_catalogue_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("bad.po", "bad.mo"):
+        (tmp_path / name).write_bytes(b"no catalogue")
+        with pytest.raises(BadSetting, match=rf"cannot read .*{name}"):
+            pairs_of([str(tmp_path / name)], "de")
+
+
+def test_two_text_files_are_aligned_line_by_line(tmp_path: Path) -> None:
+    first, second = tmp_path / "x.en", tmp_path / "x.de"
+    first.write_text("One line here\nAnother line\u2028here", encoding="utf-8")
+    second.write_text("Hier eine Zeile\nHier noch eine", encoding="utf-8")
+    assert pairs_of([str(first), str(second)], "de")[1] == Pair("Another line\u2028here", "Hier noch eine")
+    second.write_text("Hier eine Zeile", encoding="utf-8")
+    with pytest.raises(BadSetting, match=r"has 2 lines in .* and 1 in"):
+        pairs_of([str(first), str(second)], "de")
+    with pytest.raises(BadSetting, match="needs two text files"):
+        pairs_of([str(first)], "de")
+    second.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadSetting, match=r"cannot read .*x\.de"):
+        pairs_of([str(first), str(second)], "de")
+
+
+def test_what_is_not_installed_is_said_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadSetting, match=r"names no-such-package, which is neither .* pip install -e '\.\[translation\]'"):
+        pairs_of(["no-such-package"], "de")
+
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(catalogues, "import_module", absent)
+    with pytest.raises(UserError, match=r"needs the package polib, which is not installed: pip install -e '\.\[translation\]'"):
+        catalogues.needed("polib")
+
+
+@pytest.mark.parametrize(
+    ("pair", "kept"),
+    [
+        (("Copy %d files to %(place)s", "%d Dateien nach %(place)s"), ("Copy X files to X", "X Dateien nach X")),
+        (("Hello ${name}, you have {n:d}", "Hallo ${name}, es gibt {n:d}"), ("Hello X, you have X", "Hallo X, es gibt X")),
+        (("It is 100 % sure now", "Es ist nun zu 100 % sicher"), None),  # a sign that may begin a placeholder
+        (("<b>Close</b> the&nbsp;tab …", "Den <i>Reiter</i> schließen…"), ("Close the tab ...", "Den Reiter schließen...")),
+        (("Say “yes” – don\u2019t", "Sag „ja“ – nicht"), ('Say "yes" - don\'t', 'Sag "ja" - nicht')),
+        (("_Save all the files", "Alle Dateien _speichern"), ("Save all the files", "Alle Dateien speichern")),
+        (("E&xit from the program", "Das Programm &verlassen"), ("Exit from the program", "Das Programm verlassen")),
+        (("Set the my_file option", "Die Option setzen"), None),
+        (("Two words", "Zwei Wörter"), None),
+        (("X {a} {b} and", "X {a} {b} und"), None),
+        (("The very same here", "The very same here"), None),
+        (("Save file settings", "Dateieinstellungen speichern"), ("Save file settings", "Dateieinstellungen speichern")),
+        (("One two three", "Eins zwei drei " * 6), None),
+        ((" ".join(["word"] * 17), " ".join(["Wort"] * 17)), None),
+        (("see http://example.org for more", "siehe http://example.org für mehr"), None),
+    ],
+)  # fmt: skip
+def test_messages_are_kept_as_sentences(pair: tuple[str, str], kept: tuple[str, str] | None) -> None:
+    assert cleaned(Pair(*pair)) == kept
+
+
+def test_what_is_normalised_has_words_alone() -> None:
+    assert normalised("Copy 3 Files to X!") == normalised("copy files to") == "copy files to"
+
+
+FILLERS = [f"{a}{b}a" for a in "bcdfghklmnprst" for b in "aeiou"]
+
+
+def sentences(number: int) -> list[Pair]:
+    """Six words each, drawn from seventy: hardly any two have two neighbouring words in common."""
+    drawn = np.random.default_rng(1).integers(len(FILLERS), size=(number, 6))
+    return [Pair(" ".join(FILLERS[n] for n in one), " ".join(FILLERS[n][::-1] for n in one)) for one in drawn]
+
+
+def split_of(corpus: Corpus, source: str) -> str | None:
+    return next((n for n in ("train", "dev", "test") if source in {p.source for p in getattr(corpus, n)}), None)
+
+
+def test_near_duplicates_are_in_one_split_and_one_alone_in_dev_and_test() -> None:
+    plain = sentences(300)
+    varied = [Pair(f"{pair.source.capitalize()} 7!", f"{pair.target}.") for pair in plain]
+    longer = [Pair(f"{pair.source} {FILLERS[-1]}", f"{FILLERS[-2]} {pair.target}") for pair in plain]
+    corpus = corpus_of([*plain, *varied, *longer], 5)
+    assert min(corpus.sizes.values()) >= 5
+    for pair, *others in zip(plain, varied, longer, strict=True):
+        splits = [split_of(corpus, one.source) for one in (pair, *others)]
+        assert splits == ["train"] * 3 or sorted(s is None for s in splits) == [False, True, True], splits
+
+
+def test_where_a_sentence_goes_depends_on_neither_the_order_nor_the_others() -> None:
+    plain = sentences(300)
+    corpus = corpus_of(plain, 5)
+    assert corpus_of([*reversed(plain), *plain], 5) == corpus
+    assert {pair.source for pair in corpus_of(plain[:200], 2).test} == {p.source for p in plain[:200]} & {
+        p.source for p in corpus.test
+    }
+    assert corpus.digest(b"") != corpus_of(plain[:-1], 5).digest(b"") != corpus.digest(b"other")
+
+
+def test_too_small_a_corpus_is_refused_in_one_line() -> None:
+    with pytest.raises(BadSetting, match=r"has 20 usable pairs, of which \d+ are in dev and \d+ in test, where at least 8 are"):
+        corpus_of(sentences(20), 8)
+
+
+@pytest.fixture(scope="module")
+def real() -> Corpus:
+    """Of the packages of the extra."""
+    pytest.importorskip("polib", reason="needs the extra translation: pip install -e '.[translation]'")
+    try:
+        return corpus_of(pairs_of(PACKAGES, "de"), 8)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+def test_the_packages_have_thousands_of_sentences(real: Corpus) -> None:
+    sizes = real.sizes
+    assert sizes["train"] > 5000 and min(sizes["dev"], sizes["test"]) > 300, sizes
+
+
+def test_no_sentence_of_dev_and_test_is_known_from_another_split(real: Corpus) -> None:
+    seen = {name: {normalised(p.source) for p in getattr(real, name)} for name in ("train", "dev", "test")}
+    assert not seen["train"] & (seen["dev"] | seen["test"]) and not seen["dev"] & seen["test"]
+    known = {normalised(pair.target) for pair in real.train}
+    assert not known & {normalised(pair.target) for pair in (*real.dev, *real.test)}
+    assert len(seen["dev"]) == len(real.dev) and len(seen["test"]) == len(real.test)
