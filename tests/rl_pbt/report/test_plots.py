@@ -287,7 +287,7 @@ def test_in_the_tree_of_scores_each_is_as_high_as_its_score_and_lines_part_at_co
         for drawn in points[:-1]
         for (x, y), colour in zip(drawn.get_offsets(), drawn.get_facecolors(), strict=True)
     }
-    places = family_tree.tree_layout(family)
+    places = tree_layout(family)
     first = [colours[places[p][0], by_id[p].result.score] for p in family_tree.surviving(family) if places[p][1] == 0]
     last = colours[places[family.chosen][0], by_id[family.chosen].result.score]
     assert first[0] == pytest.approx(to_rgb(family_tree.FIRST)) and last == pytest.approx(to_rgb(family_tree.LAST)), (
