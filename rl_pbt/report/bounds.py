@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rl_pbt.options import types_of
 from rl_pbt.report.evidence import Evidence, Histories
 from rl_pbt.search import METHODS
-from rl_pbt.search.annealed import AnnealedOptions
 from rl_pbt.space import Dimension
 from rl_pbt.store.history import History, has_schedules
 from rl_pbt.text import value_text
@@ -21,7 +21,7 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
         if not all(history.ended and has_schedules(history) for history in by_seed.values()):
             continue
         # What has a schedule of its own is not held back by a bound.
-        scheduled = issubclass(METHODS[method].options, AnnealedOptions)
+        scheduled = "annealed" in types_of(METHODS[method].options)
         annealed = evidence.config.method_options.get("annealed") if scheduled else None
         for name, dimension in evidence.config.space.dimensions.items():
             if name == annealed:

@@ -21,13 +21,19 @@ from rl_pbt.search.random_search import Independent
 from rl_pbt.space import Linear, Log, Space
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnealedOptions:
-    """What follows the schedule."""
-
-    annealed: str = option(
+def annealed_option() -> str:
+    """The field `annealed` of a method's options."""
+    return option(
         "learning_rate", help="the searched hyperparameter that falls linearly to 0, or is warmed up, over the training"
     )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnealedOptions:
+    """What falls."""
+
+    annealed: str = annealed_option()
 
 
 class Scheduled(Independent):
@@ -36,9 +42,9 @@ class Scheduled(Independent):
     Raises BadSetting where that is none that is searched, or no real number.
     """
 
-    def __init__(self, problem: Problem, options: AnnealedOptions, published: Hypers | None = None) -> None:
+    def __init__(self, problem: Problem, annealed: str, published: Hypers | None = None) -> None:
         super().__init__(problem)
-        self._annealed = _checked(options.annealed, problem.space)
+        self._annealed = _checked(annealed, problem.space)
         self._published = published
 
     @abstractmethod
@@ -53,6 +59,9 @@ class Scheduled(Independent):
 @final
 class Annealed(Scheduled):
     """It falls linearly to 0."""
+
+    def __init__(self, problem: Problem, options: AnnealedOptions, published: Hypers | None = None) -> None:
+        super().__init__(problem, options.annealed, published)
 
     def share(self) -> float:
         return 1.0 - self.middle

@@ -15,15 +15,16 @@ from typing import final
 from rl_pbt.errors import BadSetting
 from rl_pbt.options import option
 from rl_pbt.records import Hypers
-from rl_pbt.search.annealed import AnnealedOptions, Scheduled
+from rl_pbt.search.annealed import Scheduled, annealed_option
 from rl_pbt.search.problem import Problem
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUpOptions(AnnealedOptions):
+class WarmUpOptions:
     """What is warmed up, and for how long. Raises BadSetting for a share that is none."""
 
+    annealed: str = annealed_option()
     warmup: float = option(0.1, help="share of the training in which the rate of default-warmup rises, before it falls")
 
     def __post_init__(self) -> None:
@@ -36,7 +37,7 @@ class WarmedUp(Scheduled):
     """Made with the published hyperparameters, of which the rate is the peak."""
 
     def __init__(self, problem: Problem, options: WarmUpOptions, published: Hypers) -> None:
-        super().__init__(problem, options, published)
+        super().__init__(problem, options.annealed, published)
         self._warmup = options.warmup
 
     def share(self) -> float:

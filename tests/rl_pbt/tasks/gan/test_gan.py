@@ -26,7 +26,7 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.gan import TYPE
 from rl_pbt.tasks.gan.interval import DISTANCE, Winner
-from tests.rl_pbt.test_gate import killed_at_every_event, ledgers
+from tests.rl_pbt.test_gate import SOME_OR_ALL, killed, ledgers
 
 RUN: dict[str, Any] = {"population": 4, "budget": 12, "interval": 3, "group_size": 2, "test_episodes": 3, "quiet": True}
 HYPERS = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
@@ -164,11 +164,12 @@ def test_one_and_two_workers_write_the_same_ledger_and_exhibits(
     assert shown[0] == shown[1] and shown[0]
 
 
-def test_killed_after_every_event_it_ends_as_if_nothing_had_happened(small: dict[str, Any], tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_killed_after_every_event_it_ends_as_if_nothing_had_happened(step: int, small: dict[str, Any], tmp_path: Path) -> None:
     flags = [word for name, value in small.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     words = ["--task", "gan", *flags, "--population", "2", "--budget", "4", "--interval", "2", "--group-size", "1"]
     words += ["--test-episodes", "1", "--anytime-tests", "0", "--methods", "pbt", "--executor", "inline"]
-    assert killed_at_every_event(tmp_path, *words) > 10
+    assert killed(step, tmp_path, *words) > 10 / step
 
 
 def test_a_resume_with_other_images_or_another_classifier_is_refused(small: dict[str, Any], tmp_path: Path) -> None:
