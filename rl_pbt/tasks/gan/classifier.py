@@ -96,8 +96,7 @@ def _first(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """He 2015: a deviation of sqrt(2 / inputs); biases 0."""
     if len(shape) == 1:
         return torch.zeros(shape)
-    inputs = torch.Size(shape[1:]).numel()
-    return torch.randn(shape, generator=generator) * math.sqrt(2.0 / inputs)
+    return torch.randn(shape, generator=generator) * math.sqrt(2.0 / math.prod(shape[1:]))
 
 
 def _moved(images: Tensor, generator: torch.Generator) -> Tensor:

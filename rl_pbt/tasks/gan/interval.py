@@ -49,7 +49,7 @@ class Source:
 class Material:
     """Images and classifier, read, with the features of both held-out parts."""
 
-    training: Tensor  # [N, 1, 28, 28] in [-1, 1]
+    training: Tensor  # [N, 28, 28] bytes: as the networks see them they would take four times the memory
     classifier: Classifier
     fitness: Moments
     test: Moments
@@ -62,9 +62,7 @@ def material(source: Source) -> Material:
     classifier = load_classifier(source.classifier, source.classifier_digest)
     held_out = [as_input(torch.from_numpy(part.images.copy())) for part in (images.fitness, images.test)]
     fitness, test = (Moments.of(features_of(classifier, part)) for part in held_out)
-    return Material(
-        training=as_input(torch.from_numpy(images.training.images.copy())), classifier=classifier, fitness=fitness, test=test
-    )
+    return Material(training=torch.from_numpy(images.training.images.copy()), classifier=classifier, fitness=fitness, test=test)
 
 
 @final
@@ -181,8 +179,11 @@ class GanTask:
 
     def _batches(self, images: Tensor, stream: torch.Generator) -> Batches:
         steps, size = self.discriminator_steps, self.batch_size
-        places = torch.randint(len(images), (steps, size), generator=stream)
-        return Batches(real=images[places], latents=torch.randn((steps + 1, size, LATENT), generator=stream))
+        places = torch.randint(len(images), (steps * size,), generator=stream)
+        real = as_input(images[places])
+        return Batches(
+            real=real.view(steps, size, *real.shape[1:]), latents=torch.randn((steps + 1, size, LATENT), generator=stream)
+        )
 
     def _judged(
         self, population: GanPopulation, member: int, proposal: Proposal, known: Material, root_seed: int
