@@ -21,7 +21,7 @@ from rl_pbt.agents.optimiser import make_optimiser
 from rl_pbt.agents.policy import Network, Policy
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.agents.settings import ActorCriticConfig
-from rl_pbt.agents.slots import load_into, state_of
+from rl_pbt.agents.slots import load_slots, state_of
 from rl_pbt.agents.torsos import make_torso
 
 State: TypeAlias = dict[str, Array]
@@ -145,7 +145,7 @@ class ActorCritic(ABC):
 
     def load_state(self, member: int, state: Mapping[str, Array]) -> None:
         """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
-        load_into(self._slots(), member, state)
+        load_slots(self._slots(), member, state)
         self._finite[member] = True
 
     def unfinished(self, member: int, envs: int) -> State:

@@ -1,4 +1,4 @@
-"""One member's part of a population's tensors, as a checkpoint and back; `aliases.Slots` says what they are."""
+"""One member of a population as a checkpoint has it: its part of every array, which are [P, ...]."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ class CheckpointMismatch(ValueError):
 
 
 def state_of(slots: Slots, member: int) -> dict[str, Array]:
-    """A copy of what they hold of one member."""
+    """A copy of one member's part of each."""
     return {name: tensor[member].cpu().numpy().copy() for name, tensor in slots.items()}
 
 
-def load_into(slots: Slots, member: int, state: Mapping[str, Array]) -> None:
-    """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
+def load_slots(slots: Slots, member: int, state: Mapping[str, Array]) -> None:
+    """Write what `state_of` gave into one member's part of each; the others stay as they are.
+
+    Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ.
+    """
     if different := sorted(set(slots) ^ set(state)):
         raise CheckpointMismatch(f"is of another agent or network: {different[0]!r} is in only one of the two")
     for name, tensor in slots.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from rl_pbt.agents.aliases import Bools, Slots
 from rl_pbt.agents.networks import Weights
 from rl_pbt.agents.optimiser import Adam
-from rl_pbt.agents.slots import load_into, state_of
+from rl_pbt.agents.slots import load_slots, state_of
 from rl_pbt.arrays import State
 from rl_pbt.tasks.translation.batches import Batch
 from rl_pbt.tasks.translation.decoding import translated
@@ -49,7 +49,7 @@ class Translators:
 
     def load_state(self, member: int, state: State) -> None:
         """Raises CheckpointMismatch, before anything is changed, for a state of something else."""
-        load_into(self._slots(), member, state)
+        load_slots(self._slots(), member, state)
 
     def loss(self, batch: Batch, drop: Drop) -> Tensor:
         """Of each member, [P]."""
