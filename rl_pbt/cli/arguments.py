@@ -22,15 +22,17 @@ from rl_pbt.space import range_or_value
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS, task_type
 
 # The groups of the help, in their order; and which settings are in another one than those they are declared with.
-WHAT, BUDGET, SEARCH, AGENT, OWN, MACHINE, OUTPUT = GROUPS = (
+WHAT, BUDGET, SEARCH, AGENT, OWN, TRANSLATION, MACHINE, OUTPUT = GROUPS = (
     "what to run",
     "budget",
     "PBT and other methods",
     "agent and environment",
     "training of your own",
+    "machine translation",
     "machine",
     "output",
 )
+OF_TASKS = {**dict.fromkeys(AGENTS_ON_ENVIRONMENTS, AGENT), "translation": TRANSLATION}  # others: a training of your own
 ELSEWHERE = {
     **dict.fromkeys(("env",), WHAT),
     **dict.fromkeys(("budget", "interval", "population", "eval_episodes", "test_episodes", "max_episode_frames"), BUDGET),
@@ -81,7 +83,7 @@ def build_parser(program: str) -> Parser:
     _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most say first
     _add_settings(groups, RunConfig, WHAT, known)
     for name in TASKS:
-        _add_settings(groups, task_type(name).options, AGENT if name in AGENTS_ON_ENVIRONMENTS else OWN, known)
+        _add_settings(groups, task_type(name).options, OF_TASKS.get(name, OWN), known)
     for entry in METHODS.values():
         _add_settings(groups, entry.options, SEARCH, known)
     add = groups[MACHINE].add_argument

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
+from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
@@ -69,6 +70,9 @@ class TranslationType:
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a translator is no policy: rl_pbt.load(RUN).winner().translate([...]) uses it"
+
+    def pictures(self, exhibit: State) -> None:
+        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> TranslationTask:
         """Raises UserError where the corpus is not the one that the run began with."""

@@ -29,7 +29,7 @@ SAME = str.maketrans(
 CODE = re.compile(r"[\\|_=<>#@{}\[\]~^*&$%`]|::|//|--")
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 LEAST_WORDS = 3  # of a source; compounds of the other language may be one word
-MOST_WORDS = 16  # of both
+MOST_WORDS = 10  # of both: longer ones take most of the time, and a small translator learns least from them
 LONGER = 2.5  # times, in characters, that one side may be as long as the other
 
 

@@ -13,6 +13,7 @@ from rl_pbt.options import at_least_one, option
 PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
 
 SPLITS = ("train", "dev", "test")
+MOST = {"vocabulary": 32_000, "width": 1024, "heads": 64, "feedforward": 8192, "layers": 12, "batch_tokens": 65_536}
 
 
 @final
@@ -37,14 +38,17 @@ class TranslationOptions:
     feedforward: int = option(384, help="width of the feed-forward layers of the Transformer")
     layers: int = option(1, help="layers of the encoder, and of the decoder")
     label_smoothing: float = option(0.1, help="share of the probability that is spread over the whole vocabulary")
-    batch_tokens: int = option(512, help="sub-words of each side of a batch, padding included")
+    batch_tokens: int = option(256, help="sub-words of each side of a batch, padding included")
     pairs: Mapping[str, int] = option(help="pairs of sentences in each split", flag=False, trains=False)
     packages: Mapping[str, str] = option(help="versions of the packages that they come from", flag=False, trains=False)
     digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False)
     signature: str = option(help="how BLEU is computed, in sacrebleu's words", flag=False, trains=False)
 
     def __post_init__(self) -> None:
-        at_least_one(self, "vocabulary", "width", "heads", "feedforward", "layers", "batch_tokens")
+        at_least_one(self, *MOST)
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise BadSetting(name, f"must be {most} or less, but is {getattr(self, name)}")
         if set(self.pairs) != set(SPLITS):
             raise BadSetting("pairs", f"must say how many there are in {', '.join(SPLITS)}, but are {dict(self.pairs)!r:.100}")
         if not self.corpus:

@@ -20,7 +20,7 @@ from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
 RATE = "learning_rate"
 DROPOUT = HyperSpec(default=0.1, low=0.0, high=0.9)  # Vaswani 2017, Table 3, base: of sub-layers' outputs and of embeddings
 HYPERS: Mapping[str, HyperSpec] = {
-    RATE: HyperSpec(default=2e-3, low=0.0, high=FINITE),
+    RATE: HyperSpec(default=3e-3, low=0.0, high=FINITE),
     "attention_dropout": DROPOUT,
     "residual_dropout": DROPOUT,
     "relu_dropout": DROPOUT,
@@ -33,7 +33,7 @@ SEARCH = {
     "relu_dropout": "linear:0:0.5",
     "embedding_dropout": "linear:0:0.5",
 }
-BUDGET, INTERVAL = 3000, 100
+BUDGET, INTERVAL = 5000, 200
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
 TEST_PARTS = 8  # of a default run; one job of the controller
 
