@@ -14,7 +14,7 @@ from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree, has_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import schedules
-from rl_pbt.report.score_tree import score_tree
+from rl_pbt.report.score_tree import has_score_tree, score_tree
 from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
@@ -105,6 +105,7 @@ def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], b
                 save(schedules(history, space, title=heading, words=words), _of(SCHEDULES, method, seed))
             if has_tree(history):
                 save(family_tree(history, title=heading), _of(TREE, method, seed))
+            if has_score_tree(history):
                 save(score_tree(history, words=words, title=heading), _of(SCORES, method, seed))
             if picture := sheets.get((method, seed)):
                 names.append(f"{PLOTS}/{_of(SHEET, method, seed)}.png")
