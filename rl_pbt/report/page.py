@@ -20,7 +20,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
     """The page in Markdown; `figures` are paths from where it lies."""
     words = evidence.words
     embedded = _embedded(figures)
-    state, compared, beside = tables.state_of(evidence), tables.compared(summary), tables.beside(summary)
+    state, compared, beside = tables.state_of(evidence), tables.compared(summary), tables.beside(evidence)
     told = [
         f"# {evidence.title}",
         state and f"**{state}**",

@@ -11,13 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rl_pbt.records import Trial
-from rl_pbt.report.family_tree import DIED_OUT, FIRST, LAST, faded, shades_of
+from rl_pbt.report.family_tree import DIED_OUT, FIRST, LAST, faded, has_tree, shades_of
 from rl_pbt.report.style import INK, clean
 from rl_pbt.report.tree_layout import Places
 from rl_pbt.store.history import History, surviving, winning_line
 from rl_pbt.tasks.base import Words
 
 WIDEST, HEIGHT = 11.0, 6.5  # inches
+
+
+def has_score_tree(history: History) -> bool:
+    """Whether there is a tree whose heights mean something: one whose members were judged as well as anybody wanted, for nothing.
+
+    Of returns of a few episodes that had to be paid for it would be a tangle.
+    """
+    return has_tree(history) and history.cost.eval_units == 0
 
 
 def score_tree(history: History, places: Places, *, words: Words, title: str) -> Figure:

@@ -57,7 +57,6 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
         test_episodes_capped=history.test.capped if history.test else 0,
         test_episodes_excluded=history.test.excluded if history.test else 0,
         test_failure=history.test.failure if history.test else None,
-        test_metrics=history.test.metrics if history.test else {},
         best_fitness_curve=tuple(best_fitness_curve(history)),
         anytime_test_curve=tuple(anytime_curve(history)),
         final_fitness=tuple(_final_fitness(history, survivor) for survivor in sorted(survivors(history))),

@@ -48,7 +48,6 @@ class SeedSummary:
     test_episodes_capped: int
     test_episodes_excluded: int
     test_failure: str | None
-    test_metrics: Mapping[str, float]
     best_fitness_curve: tuple[tuple[int, float], ...]
     anytime_test_curve: tuple[tuple[int, float], ...]
     final_fitness: tuple[float | None, ...]

@@ -109,9 +109,12 @@ def compared(summary: Summary) -> Table | None:
     return Table(header=header, rows=rows)
 
 
-def beside(summary: Summary) -> Table | None:
+def beside(evidence: Evidence) -> Table | None:
     """What else was measured in the tests of the winners; `BESIDE` explains it. None where nothing was."""
-    found = {name: [seed.test_metrics for seed in method.seeds.values()] for name, method in summary.methods.items()}
+    found = {
+        method: [history.test.metrics for history in by_seed.values() if history.test is not None]
+        for method, by_seed in evidence.histories.items()
+    }
     names = list(dict.fromkeys(name for of_method in found.values() for of_seed in of_method for name in of_seed))
     if not names:
         return None

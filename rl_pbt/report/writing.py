@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.family_tree import family_tree, has_tree
 from rl_pbt.report.page import page_of
 from rl_pbt.report.schedules import made_by_hand, schedules
-from rl_pbt.report.score_tree import score_tree
+from rl_pbt.report.score_tree import has_score_tree, score_tree
 from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
@@ -84,38 +84,51 @@ def _sheets(run: RunFolder, evidence: Evidence) -> dict[tuple[str, int], bytes]:
 
 def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> list[str]:
     """Draw what there is to draw; the names of the files, relative to the run."""
-    by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
-    everything = [history for histories in by_method.values() for history in histories]
-    words, title, space = as_labels(evidence.words), style.literal(evidence.title), evidence.config.space
     names: list[str] = []
-
-    def save(figure: Figure, name: str) -> None:
+    for name, figure in _figures(evidence):
         names.append(f"{PLOTS}/{name}.png")
         style.save(figure, run.folder / names[-1])
+    for method, seed in _shown(evidence):
+        if picture := sheets.get((method, seed)):
+            names.append(f"{PLOTS}/{_of(SHEET, method, seed)}.png")
+            write_durably(run.folder / names[-1], picture)
+    return names
 
+
+def _shown(evidence: Evidence) -> list[tuple[str, int]]:
+    """The method and the seed of each population of which there are pictures."""
+    many = sum(len(by_seed) for by_seed in evidence.histories.values()) > MOST_DRAWN
+    return [(method, seed) for method, by_seed in evidence.histories.items() for seed in list(by_seed)[: 1 if many else None]]
+
+
+def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
+    """Of the run, then of its populations, each with its name."""
+    by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
+    everything = [history for histories in by_method.values() for history in histories]
+    words, title = as_labels(evidence.words), style.literal(evidence.title)
     if any(history.rounds for history in everything):
-        save(plots.learning_curves(by_method, words=words, title=_heading(evidence, title)), LEARNING)
+        yield LEARNING, plots.learning_curves(by_method, words=words, title=_heading(evidence, title))
     if any(history.incumbents for history in everything):
         heading = f"{title}: the best member so far, on held-out test seeds"
-        save(anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading), ANYTIME)
+        yield ANYTIME, anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading)
     if any(history.test is not None for history in everything):
         heading = f"{title}: the winners on held-out test seeds"
-        save(plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading), SCORES)
-    for method, by_seed in evidence.histories.items():
-        for seed, history in list(by_seed.items())[: 1 if len(everything) > MOST_DRAWN else None]:
-            heading = f"{title}: {method}, seed {seed}"
-            if has_schedules(history):
-                others = {name: histories[seed] for name, histories in evidence.histories.items() if name != method}
-                figure = schedules(history, space, title=heading, words=words, beside=made_by_hand(others))
-                save(figure, _of(SCHEDULES, method, seed))
-            if has_tree(history):
-                places = evidence.layouts(history)
-                save(family_tree(history, places, title=heading), _of(TREE, method, seed))
-                save(score_tree(history, places, words=words, title=heading), _of(SCORE_TREE, method, seed))
-            if picture := sheets.get((method, seed)):
-                names.append(f"{PLOTS}/{_of(SHEET, method, seed)}.png")
-                write_durably(run.folder / names[-1], picture)
-    return names
+        yield SCORES, plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading)
+    for method, seed in _shown(evidence):
+        for name, figure in _figures_of(evidence, method, seed, words, f"{title}: {method}, seed {seed}"):
+            yield _of(name, method, seed), figure
+
+
+def _figures_of(evidence: Evidence, method: str, seed: int, words: Words, title: str) -> Iterator[tuple[str, Figure]]:
+    """Of one population."""
+    history = evidence.histories[method][seed]
+    if has_schedules(history):
+        others = {name: found[seed] for name, found in evidence.histories.items() if name != method and seed in found}
+        yield SCHEDULES, schedules(history, evidence.config.space, title=title, words=words, beside=made_by_hand(others))
+    if has_tree(history):
+        yield TREE, family_tree(history, evidence.layouts(history), title=title)
+    if has_score_tree(history):
+        yield SCORE_TREE, score_tree(history, evidence.layouts(history), words=words, title=title)
 
 
 def _remove_stale(run: RunFolder, evidence: Evidence, drawn: Collection[str]) -> None:

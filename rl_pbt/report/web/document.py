@@ -68,7 +68,7 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "baseline": f"{evidence.words.baseline}, {value_text(sum(scores) / len(scores))}" if scores else "",
         "results": tables.results(summary),
         "compared": tables.compared(summary),
-        "beside": tables.beside(summary),
+        "beside": tables.beside(evidence),
         "beside_note": tables.BESIDE,
         "accounted": tables.accounted(summary),
         "accounting": tables.accounting(summary),

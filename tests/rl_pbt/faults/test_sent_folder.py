@@ -141,6 +141,7 @@ LINKS = {
     "a seed": ("pbt/seed-0", "project"),
     "a method": ("pbt", "project"),
     "checkpoints": ("pbt/seed-0/checkpoints", "project/checkpoints"),
+    "exhibits": ("pbt/seed-0/exhibits", "project/checkpoints"),
     "tensorboard": ("tensorboard", "project/tensorboard"),
     "tensorboard of a search": ("tensorboard/pbt-s0", "project/tensorboard"),
     "tensorboard of members": ("tensorboard_members", "project/tensorboard"),
