@@ -22,7 +22,7 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def drawn_quickly(run: RunFolder, evidence: Evidence) -> list[str]:
+def drawn_quickly(run: RunFolder, evidence: Evidence, sheets: object) -> list[str]:
     """One plot, to be trimmed."""
     (run.folder / "plots").mkdir(exist_ok=True)
     (run.folder / "plots" / "test_scores.png").write_bytes(b"drawn")
@@ -36,7 +36,9 @@ def in_this_process(command: list[str], *, check: bool) -> SimpleNamespace:
 
 
 def test_every_method_is_compared() -> None:
-    assert {*comparison.METHODS_AT_ONCE, "grid", "replay-schedule", "replay-final", "replay-random"} == set(METHODS)
+    assert {*comparison.METHODS_AT_ONCE, "grid", "default-warmup", "replay-schedule", "replay-final", "replay-random"} == set(
+        METHODS
+    )
 
 
 def test_the_runs_that_have_both_methods_declare_the_primary_contrast() -> None:

@@ -68,7 +68,7 @@ if __name__ == "__main__":
     if not asked["draw"]:
         from rl_pbt.report import writing
 
-        writing._draw = lambda run, evidence: []
-        writing.document_of = lambda evidence, summary: ""
+        writing._draw = lambda run, evidence, sheets: []
+        writing.document_of = lambda evidence, summary, sheets: ""
     for each in asked["ways"]:
         print(json.dumps(one_run(each, asked["words"], Path(asked["out"]))), flush=True)

@@ -154,7 +154,7 @@ def test_a_spoiled_folder_is_read_or_refused_in_one_line(
 def test_every_setting_of_a_manifest_is_checked_before_it_is_trained_with(
     kind: str, part: int, runs: Mapping[str, Path], desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence: [])  # which takes longer than the run
+    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence, sheets: [])  # which takes longer than the run
     config = [place for place in places(json.loads((runs[kind] / "manifest.json").read_text())) if place[:1] == ("config",)]
     cases = [(place, spoil) for place in config for spoil in SPOILS]
     faults = []

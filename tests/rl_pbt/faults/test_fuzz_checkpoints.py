@@ -108,7 +108,7 @@ def wholes(runs: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     """What the ledgers of each run that has begun say in the end, where nothing is spoiled."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rl_pbt.report.writing._draw", lambda run, evidence: [])
+        patch.setattr("rl_pbt.report.writing._draw", lambda run, evidence, sheets: [])
         for kind in BEGUN:
             folder = shutil.copytree(runs[kind], tmp_path_factory.mktemp("whole") / "run")
             resumed(folder, kind)
@@ -155,7 +155,7 @@ def resumed_case(spoil: str, kind: str, chance: random.Random, sent: Path, whole
 def test_a_run_goes_on_to_the_same_end_or_says_why_not(
     numbers: range, runs: Mapping[str, Path], wholes: Mapping[str, dict[str, str]], desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence: [])
+    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence, sheets: [])
     faults = []
     for number in numbers:
         chance = random.Random(f"resumed {number}")
@@ -203,7 +203,7 @@ def test_any_of_500_flipped_bits_is_found_or_does_not_matter(kind: str, runs: Ma
 def test_a_run_with_a_flipped_bit_in_a_checkpoint_ends_as_without(
     numbers: range, runs: Mapping[str, Path], wholes: Mapping[str, dict[str, str]], desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence: [])
+    monkeypatch.setattr("rl_pbt.report.writing._draw", lambda run, evidence, sheets: [])
     for number in numbers:
         chance = random.Random(f"bit {number}")
         kind = BEGUN[number % len(BEGUN)]
