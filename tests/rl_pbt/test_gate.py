@@ -216,7 +216,7 @@ def translation_words(tmp_path: Path) -> list[str]:
 
 
 def test_killed_after_every_event_translators_do_too(tmp_path: Path, translation_words: list[str]) -> None:
-    words = ["--population", "2", "--group-size", "1", "--methods", "pbt", "--anytime-tests", "1", "--executor", "inline"]
+    words = ["--population", "2", "--group-size", "1", "--methods", "pbt", "--anytime-tests", "0", "--executor", "inline"]
     assert killed_at_every_event(tmp_path, *translation_words, *words) > 8
 
 
