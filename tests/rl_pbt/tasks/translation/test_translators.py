@@ -351,7 +351,7 @@ def test_bleu_is_sacrebleus_of_the_whole_set_and_the_mean_of_its_parts() -> None
 
 @pytest.mark.usefixtures("sacrebleu")
 def test_the_parts_spread_as_the_score_does_by_chance() -> None:
-    """The jackknife's standard error is that of many sets of sentences drawn anew."""
+    """The jackknife's standard error is that of many sets of sentences that are drawn again."""
     rng = np.random.default_rng(1)
     errors, scores = [], []
     for _ in range(60):
