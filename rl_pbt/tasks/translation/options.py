@@ -32,7 +32,7 @@ class TranslationOptions:
         trains=False,
     )
     language: str = option("de", help="language that message catalogues are translated into, as they name it: de, fr, pt_BR")
-    vocabulary: int = option(1000, help="sub-words, of both languages together")
+    vocabulary: int = option(4000, help="sub-words, of both languages together")
     width: int = option(96, help="width of the Transformer")
     heads: int = option(4, help="attention heads")
     feedforward: int = option(384, help="width of the feed-forward layers of the Transformer")

@@ -33,7 +33,7 @@ SEARCH = {
     "relu_dropout": "linear:0:0.5",
     "embedding_dropout": "linear:0:0.5",
 }
-BUDGET, INTERVAL = 6000, 200
+BUDGET, INTERVAL = 3000, 100
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
 TEST_PARTS = 8  # of a default run; one job of the controller
 
