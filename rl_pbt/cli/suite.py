@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rl_pbt.cli.dry_run import plan_lines
 from rl_pbt.cli.starting import raise_again
-from rl_pbt.errors import BadSetting
+from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.report.evidence import read_evidence, returns_of
 from rl_pbt.report.statistics import mean_of
@@ -103,7 +103,10 @@ def suites_help() -> str:
     """Every suite that comes with the package."""
     lines: list[str] = []
     for name, path in frozen_suites().items():
-        suite = read_suite(path)
-        text = f"{suite.description} ({counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')})"
+        try:
+            suite = read_suite(path)
+            text = f"{suite.description} ({counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')})"
+        except UserError as error:  # of a package that is not installed, which is no reason to hide the others
+            text = f"cannot run here: {error}"
         lines += textwrap.wrap(text, WIDTH, initial_indent=f"  {name}".ljust(18), subsequent_indent=" " * 18)
     return "\n".join(lines)
