@@ -45,6 +45,7 @@ bench: ## Measure throughput against Stable-Baselines3; ARGS=--quick for a short
 
 evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; the paper's Fig. 2; all methods compared: hours
 	$(PYTHON) -m benchmarks.learning --out results/reference/learning/learning.json $(ARGS)
+	$(PYTHON) -m benchmarks.learning --default-budget --agent a2c ppo --out results/reference/learning/default_budget.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --out results/reference/parity/parity.json $(ARGS)
 	$(PYTHON) -m benchmarks.parity --agent ppo --out results/reference/parity/ppo.json $(ARGS)
 	$(PYTHON) -m benchmarks.precision --out results/reference/precision/precision.json
