@@ -143,6 +143,11 @@ def test_the_training_of_the_readme_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_no_page_has_a_gap_that_was_to_be_filled() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/**/*.md")]
+    assert [path.name for path in pages if re.search(r"@@\w+@@|\b(?:TODO|TBD|FIXME)\b", path.read_text(encoding="utf-8"))] == []
+
+
 def test_links_to_files_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
     assert [target for target in targets if not (ROOT / target).exists()] == []
