@@ -21,7 +21,8 @@ import rl_pbt
 from benchmarks.measuring import Measurement, parser, run
 from rl_pbt.options import Settings
 from rl_pbt.report.statistics import difference_of
-from rl_pbt.store.history import History, copies, founders, read_history, winning_line
+from rl_pbt.store.descent import copies, founders, winning_line
+from rl_pbt.store.history import History, read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.suites.definition import Cell, find_suite
 from rl_pbt.text import NOTHING, table

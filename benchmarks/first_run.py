@@ -21,7 +21,8 @@ import rl_pbt
 from benchmarks.measuring import Measurement, estimate_cells, parser, run
 from rl_pbt.options import Settings
 from rl_pbt.report.statistics import margin_of, mean_of
-from rl_pbt.store.history import copies, read_history
+from rl_pbt.store.descent import copies
+from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import NOTHING, table
 

@@ -25,8 +25,9 @@ from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
 from rl_pbt.running import complete, owning, prepare
+from rl_pbt.store.descent import line_of_descent
 from rl_pbt.store.files import write_durably
-from rl_pbt.store.history import History, line_of_descent, read_history
+from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks import own

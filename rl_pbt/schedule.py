@@ -17,7 +17,8 @@ from rl_pbt.options import LARGEST, Settings, built, fields_of
 from rl_pbt.recorded import history_of, manifest_of, wrong_hypers
 from rl_pbt.records import Hyper, Hypers
 from rl_pbt.search.replay import Schedules, StageRecord
-from rl_pbt.store.history import History, line_of_descent
+from rl_pbt.store.descent import line_of_descent
+from rl_pbt.store.history import History
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type
 

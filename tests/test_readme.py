@@ -23,7 +23,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import fields_of
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import difference_of
-from rl_pbt.store.history import standings
+from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS
 

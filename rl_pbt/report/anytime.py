@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from rl_pbt.arrays import Floats
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.report.style import COLOURS, GREY, clean, colours
-from rl_pbt.store.history import History, anytime_curve
+from rl_pbt.store.curves import anytime_curve
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
 PLACES = 60  # of a mean over seeds; each is an interval

@@ -8,7 +8,8 @@ from rl_pbt.options import types_of
 from rl_pbt.report.evidence import Evidence, Histories
 from rl_pbt.search import METHODS
 from rl_pbt.space import Dimension
-from rl_pbt.store.history import History, has_schedules
+from rl_pbt.store.descent import has_schedules
+from rl_pbt.store.history import History
 from rl_pbt.text import value_text
 
 AT_A_BOUND = 0.01  # of the range, on its own scale

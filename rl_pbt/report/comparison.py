@@ -23,7 +23,8 @@ from rl_pbt.report.statistics import difference_of, improvement_of, iqm_of, marg
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.search import Plan
-from rl_pbt.store.history import History, winning_line
+from rl_pbt.store.descent import winning_line
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import listed, readable
 

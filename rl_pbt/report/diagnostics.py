@@ -30,7 +30,8 @@ from rl_pbt.records import Trial
 from rl_pbt.search import METHODS, Plan
 from rl_pbt.search.explore import reach
 from rl_pbt.space import Dimension, Space
-from rl_pbt.store.history import History, winning_line
+from rl_pbt.store.descent import winning_line
+from rl_pbt.store.history import History
 
 LEAST_MEMBERS = 4  # of fewer, a variance says next to nothing
 

@@ -16,7 +16,8 @@ from rl_pbt.arrays import Floats
 from rl_pbt.records import Trial
 from rl_pbt.report.style import INK
 from rl_pbt.report.tree_layout import Places
-from rl_pbt.store.history import History, copies, surviving, winning_line
+from rl_pbt.store.descent import copies, surviving, winning_line
+from rl_pbt.store.history import History
 
 FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
 GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])

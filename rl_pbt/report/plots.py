@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from rl_pbt.arrays import Floats
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours
-from rl_pbt.store.history import History, Standing, standings
+from rl_pbt.store.curves import Standing, standings
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, counted
 

@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from rl_pbt.records import Trial
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, literal
 from rl_pbt.space import Axis, Dimension, Space
-from rl_pbt.store.history import History, ancestor_curve, copies, has_schedules, lifetime, winning_line
+from rl_pbt.store.curves import ancestor_curve
+from rl_pbt.store.descent import copies, has_schedules, lifetime, winning_line
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES
 

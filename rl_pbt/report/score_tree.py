@@ -14,7 +14,8 @@ from rl_pbt.records import Trial
 from rl_pbt.report.family_tree import DIED_OUT, FIRST, LAST, faded, has_tree, shades_of
 from rl_pbt.report.style import INK, clean
 from rl_pbt.report.tree_layout import Places
-from rl_pbt.store.history import History, surviving, winning_line
+from rl_pbt.store.descent import surviving, winning_line
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
 WIDEST, HEIGHT = 11.0, 6.5  # inches

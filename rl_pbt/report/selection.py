@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rl_pbt.config import RunConfig
 from rl_pbt.report.diagnostics import Diagnostics, reach_of, typical_reliability
 from rl_pbt.report.evidence import Evidence
-from rl_pbt.store.history import copies
+from rl_pbt.store.descent import copies
 from rl_pbt.text import counted, listed
 
 LEAST_RELIABILITY = 0.5  # of fitness: below it, more of what selection sees is noise than skill

@@ -10,7 +10,7 @@ from rl_pbt.report.page import harmless
 from rl_pbt.report.several import Column, Group
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.report.tables import INTERVAL, cells_of
-from rl_pbt.store.history import standings
+from rl_pbt.store.curves import standings
 from rl_pbt.text import NOTHING, readable, table
 
 RAW = (

@@ -7,9 +7,12 @@ from rl_pbt.records import Cost
 from rl_pbt.report.comparison import caveats, comparisons
 from rl_pbt.report.diagnostics import diagnostics_of, reach_of
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
+from rl_pbt.report.parallelism import parallelism
 from rl_pbt.report.statistics import iqm_of, mean_of
 from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
-from rl_pbt.store.history import History, anytime_curve, best_fitness_curve, copies, founders, judged, parallelism, survivors
+from rl_pbt.store.curves import anytime_curve, best_fitness_curve
+from rl_pbt.store.descent import copies, founders, survivors
+from rl_pbt.store.history import History, judged
 
 
 def summary_of(evidence: Evidence, against: str | None = None) -> Summary:

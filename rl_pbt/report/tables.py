@@ -12,7 +12,8 @@ from rl_pbt.report.diagnostics import Diagnostics, typical_reliability
 from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.summary import MethodSummary, Summary
-from rl_pbt.store.history import History, copies, winning_line
+from rl_pbt.store.descent import copies, winning_line
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import LONGEST_WORD, Words
 from rl_pbt.text import NOTHING, counted, listed, readable, value_text
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, final
 
 from rl_pbt.records import Trial
-from rl_pbt.store.history import History, surviving, winning_line
+from rl_pbt.store.descent import surviving, winning_line
+from rl_pbt.store.history import History
 
 FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
 SWEEPS = 30  # of the straightening

@@ -19,8 +19,8 @@ from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.web import document_of
+from rl_pbt.store.descent import has_schedules
 from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably, write_json
-from rl_pbt.store.history import has_schedules
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type

@@ -1,14 +1,10 @@
-"""What the ledger says of one method and seed: its trials, their descent, and the curves that follow from them."""
+"""What the ledger says of one method and seed: its trials, and what became of them."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, insort
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import final
 
 from rl_pbt.errors import UserError
@@ -89,160 +85,6 @@ def judged(history: History, proposal: int) -> Result:
     """The result that the winner was chosen by: with the episodes of the final re-evaluation."""
     again = [trial.result for trial in history.judged_again if trial.proposal.parent == proposal]
     return reduce(pooled, again, history.by_id[proposal].result)
-
-
-def line_of_descent(history: History, proposal: int) -> list[int]:
-    """Proposal ids from the founder to `proposal`, across every copy on the way. Raises KeyError for an unknown id."""
-    return [ancestor.id for ancestor in history.lineage.line(proposal)]
-
-
-def winning_line(history: History) -> list[Trial]:
-    """The trials on the winner's line of descent, founder first; none where there is no winner."""
-    return [] if history.chosen is None else [history.by_id[ancestor] for ancestor in line_of_descent(history, history.chosen)]
-
-
-def lifetime(history: History, trial: Trial) -> tuple[int, int]:
-    """Lineage units at the start and at the end of a trial that did not fail."""
-    parent = trial.proposal.parent
-    return (0 if parent is None else history.by_id[parent].result.lineage_units), trial.result.lineage_units
-
-
-def copies(history: History) -> set[int]:
-    """Ids of the trials whose weights or hyperparameters are of another member."""
-    donor = history.lineage.donor
-    return {trial.proposal.id for trial in history.trials if donor(trial.proposal) is not None}
-
-
-def has_schedules(history: History) -> bool:
-    """Whether anybody's hyperparameters changed while it trained; without that there is nothing to draw over time."""
-    by_id = history.by_id
-    return any(
-        t.proposal.parent is not None and by_id[t.proposal.parent].proposal.hypers != t.proposal.hypers for t in history.trials
-    )
-
-
-def survivors(history: History) -> list[int]:
-    """Ids of the newest proposals of the members that trained for as long as any did, failures left out; and the winner's.
-
-    To a tenth: the trainings of a method that does one after another differ a little.
-    """
-    newest = {trial.proposal.member: trial for trial in history.trials}
-    trained: Counter[int] = Counter()
-    for trial in history.trials:
-        trained[trial.proposal.member] += trial.proposal.units
-    healthy = {member: trial for member, trial in newest.items() if trial.result.failure is None}
-    longest = max((trained[member] for member in healthy), default=0)
-    found = [trial.proposal.id for member, trial in healthy.items() if trained[member] >= 0.9 * longest]
-    return found if history.chosen is None or history.chosen in found else [*found, history.chosen]
-
-
-def surviving(history: History) -> set[int]:
-    """Ids of all proposals that have a survivor among their descendants, or are one."""
-    found = set(survivors(history))
-    for trial in reversed(history.trials):  # parents come before their children in a ledger
-        if trial.proposal.id in found and trial.proposal.parent is not None:
-            found.add(trial.proposal.parent)
-    return found
-
-
-def founders(history: History) -> int:
-    """How many proposals without a parent have a survivor among their descendants, or are one."""
-    return len({history.lineage.founder(survivor) for survivor in survivors(history)})
-
-
-def units_spent(history: History) -> list[int]:
-    """Units that the whole population had spent, evaluation included, at the end of each round."""
-    return list(accumulate(sum(trial.result.cost.units for trial in trials) for trials in history.rounds))
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The scores (`Result.score`) of the members as they stand when `units` have been spent: the best, and the quartiles."""
-
-    units: int
-    best: float
-    upper: float
-    median: float
-    lower: float
-
-
-def standings(history: History) -> list[Standing]:
-    """How the population stands after each round; none where all have failed."""
-    standing: dict[int, float] = {}  # member -> its newest score
-    fitness: list[float] = []  # the same, in order
-    told = []
-    for units, trials in zip(units_spent(history), history.rounds, strict=True):
-        for trial in trials:
-            if (before := standing.pop(trial.proposal.member, None)) is not None:
-                del fitness[bisect_left(fitness, before)]
-            if (score := trial.result.score) is not None:
-                standing[trial.proposal.member] = score
-                insort(fitness, score)
-        if fitness:
-            lower, median, upper = (_quantile(fitness, share) for share in (0.25, 0.5, 0.75))
-            told.append(Standing(units=units, best=fitness[-1], upper=upper, median=median, lower=lower))
-    return told
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Between two values in proportion, as numpy does: this is called for each round, and does not sort again."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, best score of the members as they stand) after each round; none where all have failed."""
-    return [(stand.units, stand.best) for stand in standings(history)]
-
-
-def anytime_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, mean test score of the member that led then), the winner's after all that was spent."""
-    points = [(one.units, one.test.returns) for one in history.incumbents]
-    points += [] if history.test is None else [(history.cost.units, history.test.returns)]
-    return [(units, math.fsum(returns) / len(returns)) for units, returns in points if returns]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parallelism:
-    """What a method could have run at once, and what had to wait: its final re-evaluation is left out.
-
-    `sequential_depth` is the longest chain of proposals of which each was asked for after the result of the one before was
-    known, `sequential_units` the units along the costliest such chain: the least that any number of machines would have to
-    wait for. `peak` is how many proposals were underway at once. `discarded_units` were trained for on weights that no survivor
-    descends from.
-    """
-
-    sequential_depth: int
-    sequential_units: int
-    peak: int
-    discarded_units: int
-
-
-def parallelism(history: History) -> Parallelism:
-    """The critical path of a history, and the most that was underway at once."""
-    depths, units = [0], [0]  # the most of any of the first n results
-    for trial in history.trials:
-        depths.append(max(depths[-1], depths[trial.asked_after] + 1))
-        units.append(max(units[-1], units[trial.asked_after] + trial.result.cost.units))
-    kept = surviving(history)
-    asked = Counter(trial.asked_after for trial in history.trials)
-    begun = list(accumulate(asked[known] for known in range(len(history.trials) + 1)))
-    return Parallelism(
-        sequential_depth=depths[-1],
-        sequential_units=units[-1],
-        peak=max(count - known for known, count in enumerate(begun)),
-        discarded_units=sum(t.result.cost.train_units for t in history.trials if t.proposal.id not in kept),
-    )
-
-
-def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
-    """(lineage units, score) along the line of descent: one agent's own life, stitched through its donors."""
-    results = [history.by_id[ancestor].result for ancestor in line_of_descent(history, proposal)]
-    return [(result.lineage_units, score) for result in results if (score := result.score) is not None]
 
 
 def read_history(run: RunFolder, method: str, seed: int) -> History:

@@ -24,7 +24,7 @@ from rl_pbt.report.comparison import unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, returns_of, total_cost
 from rl_pbt.report.intervals import LEVEL, TAIL
 from rl_pbt.report.statistics import Estimate, iqm, probability_of_improvement
-from rl_pbt.store.history import anytime_curve
+from rl_pbt.store.curves import anytime_curve
 
 Aggregate: TypeAlias = Callable[[Floats], Floats]  # [..., seed, cell] -> [...]
 REPETITIONS = 2_000  # of the bootstrap, as in rliable's own example

@@ -13,7 +13,8 @@ from rl_pbt.report.plots import curve_label, means_of, usual_range
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, colours
 from rl_pbt.report.web.figures import DASHES, NUMBER, Column, counts_on_x, empty_figure, hover, label
-from rl_pbt.store.history import History, anytime_curve, standings
+from rl_pbt.store.curves import anytime_curve, standings
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from rl_pbt.report.web.charts import anytime_curves, learning_curves, series, te
 from rl_pbt.report.web.embedding import Block, embedded
 from rl_pbt.report.web.schedules import schedule_figures
 from rl_pbt.report.web.tree import tree_figure
-from rl_pbt.store.history import History, copies, has_schedules
+from rl_pbt.store.descent import copies, has_schedules
+from rl_pbt.store.history import History
 from rl_pbt.text import NOTHING, counted, duration, listed, value_text
 
 HERE = Path(__file__).parent

@@ -12,7 +12,8 @@ from rl_pbt.report.schedules import fitness_label, on_log_scale
 from rl_pbt.report.style import GREY
 from rl_pbt.report.web.figures import DASHES, NUMBER, WINNER, counts, counts_on_x, empty_figure, hover, label, numbers, score_of
 from rl_pbt.space import Dimension, Space
-from rl_pbt.store.history import History, copies, lifetime, winning_line
+from rl_pbt.store.descent import copies, lifetime, winning_line
+from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import value_text
 

@@ -13,7 +13,8 @@ from rl_pbt.report.family_tree import FAILED, GENERATIONS
 from rl_pbt.report.style import GREY
 from rl_pbt.report.tree_layout import Places
 from rl_pbt.report.web.figures import NUMBER, WINNER, Column, counts, empty_figure, hover, label, numbers, score_of
-from rl_pbt.store.history import History, surviving, winning_line
+from rl_pbt.store.descent import surviving, winning_line
+from rl_pbt.store.history import History
 from rl_pbt.text import NOTHING, value_text
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from rl_pbt.report.several_page import write_page
 from rl_pbt.report.several_tables import as_csv, as_latex, as_markdown, as_text, curves_as_csv
 from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_p_value_of
 from rl_pbt.report.summarising import summary_of
-from rl_pbt.store.history import standings
+from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
 from tests.rl_pbt.report.test_report import BUDGET, SEARCH, make_run
 from tests.rl_pbt.tasks.table.toy import toy_table

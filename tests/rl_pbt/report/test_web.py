@@ -24,7 +24,8 @@ from rl_pbt.report.evidence import Evidence, read_evidence
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.report.web import charts, document_of, tree
-from rl_pbt.store.history import History, Incumbent, copies
+from rl_pbt.store.descent import copies
+from rl_pbt.store.history import History, Incumbent
 from rl_pbt.store.run import RunFolder
 from tests.rl_pbt.report.browser import CHROMIUM, Tab, chromium
 from tests.rl_pbt.report.test_plots import SEARCH, WORDS, history, standing_at

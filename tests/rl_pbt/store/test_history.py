@@ -10,22 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_pbt.records import TRAINING_SCORE, Cost, Proposal, Result, Trial
+from rl_pbt.report.parallelism import parallelism
+from rl_pbt.store.curves import ancestor_curve, best_fitness_curve, standings
+from rl_pbt.store.descent import copies, founders, line_of_descent, surviving, survivors
 from rl_pbt.store.events import Finished, Proposed
-from rl_pbt.store.history import (
-    History,
-    Pending,
-    Reader,
-    ancestor_curve,
-    best_fitness_curve,
-    copies,
-    founders,
-    judged,
-    line_of_descent,
-    parallelism,
-    standings,
-    surviving,
-    survivors,
-)
+from rl_pbt.store.history import History, Pending, Reader, judged
 
 
 def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
