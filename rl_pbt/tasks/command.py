@@ -106,6 +106,8 @@ class CommandTask:
     timeout_s: float | None = None
     quantum: int = 1
 
+    free_evaluation = True
+
     @property
     def subject(self) -> str:
         """The program."""
@@ -115,10 +117,6 @@ class CommandTask:
     def patience_s(self) -> None:
         """`timeout_s` is for a program that hangs: it ends the program, and not the worker too."""
         return None
-
-    @property
-    def free_evaluation(self) -> bool:
-        return True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """One after another; a failure has its reason, and no checkpoint."""

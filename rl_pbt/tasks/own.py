@@ -87,6 +87,8 @@ class OwnTask:
     evaluations: int = 1
     quantum: int = 1
 
+    free_evaluation = True
+
     @property
     def subject(self) -> str:
         """The class."""
@@ -96,10 +98,6 @@ class OwnTask:
     def patience_s(self) -> None:
         """One call of `train` may take as long as it likes."""
         return None
-
-    @property
-    def free_evaluation(self) -> bool:
-        return True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """One after another; a failure has its reason, and no checkpoint."""

@@ -49,21 +49,10 @@ class QuadraticTask:
 
     step_size: float = LEARNING_RATE
 
-    @property
-    def subject(self) -> str:
-        return "the quadratic"
-
-    @property
-    def patience_s(self) -> float:
-        return PATIENCE_S
-
-    @property
-    def quantum(self) -> int:
-        return 1
-
-    @property
-    def free_evaluation(self) -> bool:
-        return True
+    subject = "the quadratic"
+    patience_s = PATIENCE_S
+    quantum = 1
+    free_evaluation = True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         results, states = [], {}

@@ -94,21 +94,10 @@ class GanTask:
     evaluations: int
     samples: int
 
-    @property
-    def subject(self) -> str:
-        return "the GAN"
-
-    @property
-    def patience_s(self) -> float:
-        return PATIENCE_S
-
-    @property
-    def quantum(self) -> int:
-        return 1
-
-    @property
-    def free_evaluation(self) -> bool:
-        return True
+    subject = "the GAN"
+    patience_s = PATIENCE_S
+    quantum = 1
+    free_evaluation = True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """All members of the group side by side; their places in it change no digit."""

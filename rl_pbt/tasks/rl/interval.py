@@ -71,22 +71,17 @@ class RLTask:
     learn_beside: bool = False
     step_together: bool = False
 
+    patience_s = PATIENCE_S
+    free_evaluation = False
+
     @property
     def subject(self) -> str:
         return f"environment {self.env.id}"
 
     @property
-    def patience_s(self) -> float:
-        return PATIENCE_S
-
-    @property
     def quantum(self) -> int:
         """Frames of one step of a member's environments: the least it can train for."""
         return self.agent_config.envs_per_member * self.env.frame_skip
-
-    @property
-    def free_evaluation(self) -> bool:
-        return False
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """Members whose unrolls are of different lengths do not share a tensor: those of each length have their turn."""

@@ -67,24 +67,18 @@ class StableBaselinesTask:
     device: str = "cpu"
     threads: int = 1
 
+    patience_s = PATIENCE_S  # for one step
+    free_evaluation = False
+
     @property
     def subject(self) -> str:
         """The environment."""
         return f"environment {self.env.id}"
 
     @property
-    def patience_s(self) -> float:
-        """For one step."""
-        return PATIENCE_S
-
-    @property
     def quantum(self) -> int:
         """Frames of one round: a rollout of `n_steps` steps, or `train_freq` steps, in each of a member's environments."""
         return quantum_of(self.algorithm, self.options) * self.env.frame_skip
-
-    @property
-    def free_evaluation(self) -> bool:
-        return False
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """Results in the order of the proposals; a member that fails leaves no checkpoint, and the others continue."""

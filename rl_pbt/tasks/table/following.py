@@ -55,17 +55,9 @@ class TableTask:
     eval_episodes: int
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
 
-    @property
-    def subject(self) -> str:
-        return "the table"
-
-    @property
-    def patience_s(self) -> float:
-        return PATIENCE_S
-
-    @property
-    def quantum(self) -> int:
-        return 1
+    subject = "the table"
+    patience_s = PATIENCE_S
+    quantum = 1
 
     @property
     def free_evaluation(self) -> bool:

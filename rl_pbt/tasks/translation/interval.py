@@ -63,36 +63,16 @@ class TranslationTask:
     judged: bool = True
     threads: int = 1
 
-    @property
-    def subject(self) -> str:
-        return "the translator"
-
-    @property
-    def patience_s(self) -> float:
-        return PATIENCE_S
-
-    @property
-    def quantum(self) -> int:
-        return 1
-
-    @property
-    def free_evaluation(self) -> bool:
-        return True
+    subject = "the translator"
+    patience_s = PATIENCE_S
+    quantum = 1
+    free_evaluation = True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        """All members of the group side by side; their places in it change no digit."""
         torch.set_num_threads(self.threads)
         advance(0, None)
-        alive = [proposal for proposal in job.proposals if proposal.id not in job.given_up]
-        trained = self._trained(alive, job, advance) if alive else {}
-        return [
-            trained.get(proposal.id)
-            or Result(proposal=proposal.id, fitness=None, failure=job.given_up[proposal.id], lineage_units=age)
-            for proposal, age in zip(job.proposals, job.lineage_units, strict=True)
-        ]
-
-    def _trained(self, proposals: Sequence[Proposal], job: IntervalJob, advance: Advance) -> dict[int, Result]:
-        """Of each proposal that was not given up."""
-        ages = {proposal.id: age for proposal, age in zip(job.proposals, job.lineage_units, strict=True)}
+        proposals = job.proposals
         members = self._members(proposals, job)
         clock = Clock()
         metrics = self._train(members, proposals, job.root_seed, advance)
@@ -102,23 +82,25 @@ class TranslationTask:
             if proposal.trains and healthy[index]:
                 job.checkpoints.save(proposal.id, members.state(index))
         spent = clock.cost()
-        results = {}
-        for index, proposal in enumerate(proposals):
+        results = []
+        for index, (proposal, age) in enumerate(zip(proposals, job.lineage_units, strict=True)):
             score = scores.get(index)
             told = {name: float(values[index]) for name, values in metrics.items() if np.isfinite(values[index])}
-            results[proposal.id] = Result(
-                proposal=proposal.id,
-                fitness=score.bleu if score else None,
-                failure=None if healthy[index] else DIVERGED,
-                returns=score.parts if score else (),
-                cost=Cost(
-                    train_units=proposal.units,
-                    updates=proposal.units,
-                    cpu_s=spent.cpu_s / len(proposals),
-                    wall_s=spent.wall_s / len(proposals),
-                ),
-                metrics={**told, **({"eval/length_ratio": score.length} if score else {})},
-                lineage_units=ages[proposal.id] + proposal.units,
+            results.append(
+                Result(
+                    proposal=proposal.id,
+                    fitness=score.bleu if score else None,
+                    failure=None if healthy[index] else DIVERGED,
+                    returns=score.parts if score else (),
+                    cost=Cost(
+                        train_units=proposal.units,
+                        updates=proposal.units,
+                        cpu_s=spent.cpu_s / len(proposals),
+                        wall_s=spent.wall_s / len(proposals),
+                    ),
+                    metrics={**told, **({"eval/length_ratio": score.length} if score else {})},
+                    lineage_units=age + proposal.units,
+                )
             )
         return results
 

@@ -133,20 +133,6 @@ def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -
     assert (one.fitness, one.returns) == (alone.fitness, alone.returns) and other.failure is None
 
 
-def test_what_was_given_up_is_left_alone(corpus: list[str], tmp_path: Path) -> None:
-    task = make_task(configure(small(corpus)), 1)
-    proposals = tuple(
-        Proposal(id=n, member=n, generation=0, hypers={"learning_rate": 1e-3}, parent=None, units=5) for n in range(3)
-    )
-    kept = FolderCheckpoints(tmp_path / "some")
-    job = IntervalJob(proposals=proposals, lineage_units=(0,) * 3, root_seed=0, checkpoints=kept)
-    whole = task.interval(job)
-    left = task.interval(job.giving_up(1, "it hung"))
-    assert left[1].failure == "it hung" and left[1].cost.train_units == 0
-    assert [left[n].returns for n in (0, 2)] == [whole[n].returns for n in (0, 2)]
-    assert all(one.failure == "it hung" for one in task.interval(job.giving_up(None, "it hung")))
-
-
 def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path) -> None:
     run = tuned(corpus, tmp_path / "run", methods=["pbt-tournament", "random", "default-warmup"], factors=[1.2, 0.8])
     page = (run.folder / "summary.md").read_text(encoding="utf-8")
