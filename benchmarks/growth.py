@@ -25,6 +25,7 @@ BASES = (
 )
 MEMBERS, COPIES, UPDATES = (1, 2, 4, 8, 16, 32, 64), (4, 8, 16, 32, 64), (4, 16, 60, 240)
 FEWEST_UPDATES = 8
+MICROSECONDS = (5, 10, 20, 50, 100)  # that are marked
 
 
 def grown(base: Setting) -> dict[str, list[Setting]]:
@@ -101,6 +102,9 @@ def draw(results: Results, path: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         clean(axes, counts_on_x=False)
+        axes.set_xticks(counts, map(str, counts))
+        axes.set_yticks(MICROSECONDS, map(str, MICROSECONDS))
+        axes.minorticks_off()
         axes.set_xlabel({"members": "members of a group", "copies": "copies a member", "updates": "updates an interval"}[axis])
     figure.axes[0].set_ylabel("microseconds a step")
     figure.axes[0].legend(frameon=False)
