@@ -91,8 +91,14 @@ class Program:
 
     def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         options = {"xla_cpu_multi_thread_eigen": False}
-        compiled: Callable[..., Any] = self._jax.jit(self._jax.vmap(function), compiler_options=options)
-        return compiled
+        compiled = self._jax.jit(self._jax.vmap(function), compiler_options=options)
+        processor = self._jax.devices("cpu")[0]
+
+        def on_the_processor(*arguments: Any) -> Any:
+            with self._jax.default_device(processor):  # also where somebody else has set JAX up for another device
+                return compiled(*arguments)
+
+        return on_the_processor
 
     def _begun(self, key: Any) -> Any:
         _, battle = self._game.reset(self._jax.random.fold_in(self._random(key), 0))

@@ -2,7 +2,8 @@
 
 There is no StarCraft in it and nothing of Blizzard's: circles that move, shoot and die on an empty square, with types that are
 named after StarCraft II's, in the line-ups of the StarCraft Multi-Agent Challenge (Rutherford 2023, "JaxMARL", arXiv 2311.10090).
-The enemies are JaxMARL's scripted ones, `HeuristicEnemySMAX`: they walk on until they see a unit, and shoot the closest.
+The enemies are JaxMARL's scripted ones, `HeuristicEnemySMAX`: they walk on until they see a unit, and shoot one until it is dead
+or out of range. The edge of the map kills: a unit that walks off it is dead.
 
 An order is 0 to 3 to move up, right, down or left, 4 to stop, 5 + k to shoot the enemy k. One that a unit cannot obey when it is
 given is "stop": to shoot what is out of its range or dead, and whatever is asked of a unit that is dead. Rewards are JaxMARL's:

@@ -17,7 +17,12 @@ from rl_pbt.records import JSON
 
 # Variables by which people choose other kernels, and with them other last digits.
 CHOOSES_KERNELS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "CUBLAS_WORKSPACE_CONFIG")
-PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "safetensors", "stable-baselines3")
+# What trains, judges or chooses: whose next version may compute something else.
+PACKAGES = (
+    *("torch", "numpy", "scipy", "gymnasium", "ale-py", "safetensors", "stable-baselines3"),
+    *("box2d", "dmlab-gym", "envpool", "jax", "jaxlib", "jaxmarl", "minatar", "minigrid", "mujoco", "pysc2", "vizdoom"),
+    *("optuna", "scikit-learn", "sacrebleu", "sentencepiece"),
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -42,11 +42,15 @@ class Session:
             raise BadSetting("sessions", "have an elapsed_s or restored_units that cannot be")
 
     def differences(self, before: Session) -> list[str]:
-        """What differs from an earlier session and may change the last digits of what is computed, or all of it."""
+        """What differs from an earlier session and may change the last digits of what is computed, or all of it.
+
+        A package that was not installed then had no part in it, and one that is not installed now has none.
+        """
+        packages = before.versions.keys() & self.versions.keys()
         found = [
             f"{name} {then.get(key, 'none')} then, {now.get(key, 'none')} now"
             for title, then, now in (
-                ("", before.versions, self.versions),
+                ("", *({name: one.versions[name] for name in packages} for one in (before, self))),
                 ("", before.hardware, self.hardware),
                 ("file ", before.sources, self.sources),
             )

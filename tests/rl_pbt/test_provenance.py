@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 import rl_pbt
 from rl_pbt import provenance
+from rl_pbt.envs.families import FAMILIES
 
 ROOT = Path(rl_pbt.__file__).resolve().parent.parent
 
@@ -58,3 +60,11 @@ def test_a_checkout_has_its_commit_and_changed_results_do_not_make_it_dirty(pack
 
 def test_versions_are_said_without_an_installed_distribution() -> None:
     assert provenance.versions()["rl_pbt"] == rl_pbt.__version__ and "numpy" in provenance.versions()
+
+
+def test_versions_are_those_of_every_engine_that_is_installed() -> None:
+    known, recorded = packages_distributions(), {name.lower() for name in provenance.PACKAGES}
+    modules = {*(module for family in FAMILIES.values() for module in family.needs), "envpool", "optuna", "jax", "sentencepiece"}
+    installed = {module: known[module] for module in modules if module in known}
+    assert installed, "none of them is"
+    assert [module for module, names in installed.items() if not recorded & {name.lower() for name in names}] == []

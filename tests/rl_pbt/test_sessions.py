@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,10 @@ def test_a_session_that_is_as_the_one_before_says_nothing(tmp_path: Path, capfd:
     assert capfd.readouterr().err == ""
     sessions = RunFolder(tmp_path / "run").manifest().sessions
     assert len(sessions) == 2 and not sessions[1].differences(sessions[0])
+
+
+def test_packages_that_were_installed_since_change_nothing(tmp_path: Path) -> None:
+    begun(tmp_path / "run")
+    (session,) = RunFolder(tmp_path / "run").manifest().sessions
+    assert replace(session, versions={**session.versions, "another": "1.0"}).differences(session) == []
+    assert "numpy" in replace(session, versions={**session.versions, "numpy": "0.1"}).differences(session)[0]
