@@ -65,7 +65,7 @@ def test_a_killed_table_is_resumed_and_rows_of_other_commits_stay(tmp_path: Path
     assert {agent: row["commit"] for agent, row in rows.items()} == {"a2c": "def", "impala": "abc"}
     learning.main([*asked, "--agent", "a2c", "--share", "0.5"])
     learning.main([*asked, "--agent", "a2c", "--default-budget"])
-    assert made[3:] == ["a2c", "a2c"] and measuring.read(out)["CartPole-v1"]["a2c"]["frames"] == 200_000
+    assert made[3:] == ["a2c", "a2c"] and measuring.read(out)["CartPole-v1"]["a2c"]["frames"] == 500_000
     commit = "def-dirty"
     for _ in range(2):  # it is not known what that code was
         learning.main([*asked, "--agent", "a2c", "--share", "0.5"])

@@ -65,15 +65,12 @@ def check_new(given: Settings) -> None:
 
 def _checked(given: Settings, recorded: Settings | None) -> Settings:
     """Everything but what the device decides."""
-    before = recorded or {}
-    env = resolved(environment_settings(given, before))
-    agent = str(given.get("agent", before.get("agent", "a2c")))
-    if agent not in AGENTS:
-        raise did_you_mean("agent", agent, AGENTS)
+    env = resolved(environment_settings(given, recorded or {}))
     if given.get("frame_skip", env.frame_skip) != env.frame_skip:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
     record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
-    base = recorded or _defaults(env, agent, given)
+    base = recorded or _defaults(env, given)
+    agent = _agent(given, base["agent"])
     learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
@@ -106,9 +103,18 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
     return whole
 
 
-def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
+def _agent(given: Settings, otherwise: str) -> str:
+    """The name of the one that is asked for. Raises UserError for another's."""
+    agent = str(given.get("agent", otherwise))
+    if agent not in AGENTS:
+        raise did_you_mean("agent", agent, AGENTS)
+    return agent
+
+
+def _defaults(env: EnvSpec, given: Settings) -> Settings:
     """Of a new run. What depends on the budget and the population depends on those that were given."""
     known = _defaults_for(env)
+    agent = _agent(given, known.agent)
     budget = given.get("budget", known.frames)
     population = given.get("population", known.population)
     learner = known.learner(agent)
@@ -122,6 +128,7 @@ def _defaults(env: EnvSpec, agent: str, given: Settings) -> Settings:
         fixed = fitted(env, agent_options(agent, {}, fixed), interval)
     return {
         **SHARED_DEFAULTS,
+        "agent": agent,
         "population": population,
         "budget": budget,
         "interval": interval,
