@@ -175,6 +175,7 @@ DEFAULTS: dict[str, Defaults] = {
         ),
     ),
     "minigrid": Defaults(
+        agent="ppo",
         frames=400_000,
         interval=40_000,
         search=IMAGES,
