@@ -13,6 +13,7 @@ from rl_pbt.options import at_least_one, option
 PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
 
 SPLITS = ("train", "dev", "test")
+MOST_ENTRIES = 100  # of a corpus
 MOST = {"vocabulary": 32_000, "width": 1024, "heads": 64, "feedforward": 8192, "layers": 12, "batch_tokens": 65_536}
 
 
@@ -53,6 +54,8 @@ class TranslationOptions:
             raise BadSetting("pairs", f"must say how many there are in {', '.join(SPLITS)}, but are {dict(self.pairs)!r:.100}")
         if not self.corpus:
             raise BadSetting("corpus", "must name a package, a file or a folder")
+        if len(self.corpus) > MOST_ENTRIES:
+            raise BadSetting("corpus", f"must have {MOST_ENTRIES} entries or less, but has {len(self.corpus):,}: name folders")
         if self.width % (2 * self.heads):
             raise BadSetting("width", f"must be a multiple of twice the number of heads, {self.heads}, but is {self.width}")
         if not 0.0 <= self.label_smoothing < 1.0:

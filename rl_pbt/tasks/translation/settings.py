@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING
-from pathlib import Path
 from typing import Any
 
 from rl_pbt.agents.hypers import FINITE, HyperSpec
@@ -13,7 +12,7 @@ from rl_pbt.options import Settings, built, fields_of
 from rl_pbt.space import parse_dimension
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.translation.bleu import signature
-from rl_pbt.tasks.translation.catalogues import versions_of
+from rl_pbt.tasks.translation.catalogues import absolute, versions_of
 from rl_pbt.tasks.translation.material import Material, material_of
 from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
 
@@ -41,7 +40,7 @@ TEST_PARTS = 8  # of a default run; one job of the controller
 def complete(given: Settings, recorded: Settings | None) -> Settings:
     """Every setting. A new run's corpus is read, so that what was found in it can be recorded. Raises UserError."""
     if "corpus" in given:
-        given = {**given, "corpus": tuple(_absolute(entry) for entry in given["corpus"])}
+        given = {**given, "corpus": tuple(map(absolute, given["corpus"]))}
     whole = completed(given, recorded, None if recorded else _defaults(given))
     for name, text in whole["search"].items():
         for extreme in parse_dimension(text).extremes:
@@ -77,11 +76,6 @@ def _defaults(given: Settings) -> dict[str, Any]:
         "digest": material.digest,
         "signature": signature(),
     }
-
-
-def _absolute(entry: str) -> str:
-    """A file or a folder by its whole path; a package by its name."""
-    return str(Path(entry).absolute()) if Path(entry).exists() else entry
 
 
 def _check(name: str, value: object) -> None:

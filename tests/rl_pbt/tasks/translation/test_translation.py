@@ -88,6 +88,7 @@ def test_its_defaults_are_whole(corpus: list[str]) -> None:
         ({"layers": 10_000}, "layers must be 12 or less, but is 10000"),
         ({"test_episodes": 300}, "corpus has 400 usable pairs"),
         ({"corpus": []}, "corpus must name a package, a file or a folder"),
+        ({"corpus": ["numpy"] * 101}, "corpus must have 100 entries or less, but has 101"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(corpus: list[str], wrong: dict[str, Any], said: str) -> None:
@@ -103,7 +104,6 @@ def test_without_its_packages_one_line_says_what_installs_them(
         raise ImportError(name)
 
     monkeypatch.setattr(catalogues, "import_module", absent)
-    material_of.cache_clear()
     with pytest.raises(SystemExit) as ended:
         main(["tune", "--task", "translation", "--corpus", *corpus, "--vocabulary", "120", "--dry-run"])
     said = capsys.readouterr().err
@@ -150,10 +150,20 @@ def test_a_run_is_resumed_with_the_same_corpus_or_not_at_all(corpus: list[str], 
     run = tuned(corpus, tmp_path / "run", methods=["pbt"], budget=20)
     first = Path(corpus[0])
     first.write_text(first.read_text(encoding="utf-8").replace("a", "o", 1), encoding="utf-8")
-    material_of.cache_clear()
     with pytest.raises(UserError, match="the corpus is not the one that this run began with") as error:
         run.winner("pbt", 0)
     assert "\n" not in str(error.value)
+
+
+def test_what_has_changed_is_read_again_in_the_same_process(corpus: list[str]) -> None:
+    before = configure(small(corpus)).task_options["digest"]
+    assert configure(small(corpus)).task_options["digest"] == before
+    path = Path(corpus[1])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("a", "o", 1), encoding="utf-8")  # as long as before
+    config = configure(small(corpus))
+    assert config.task_options["digest"] != before
+    make_task(config, 1)
 
 
 def test_another_way_to_compute_bleu_is_refused(corpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
