@@ -144,7 +144,8 @@ def _catalogues_of(entry: str, language: str, looked_at: Iterator[int]) -> list[
     elif path.is_file():
         files = [path]
     else:
-        raise BadSetting("corpus", f"names {entry}, which is neither a file or a folder nor an installed package: {INSTALL}")
+        what = "say where it lies now" if path.is_absolute() else INSTALL
+        raise BadSetting("corpus", f"names {entry}, which is neither a file or a folder nor an installed package: {what}")
     if not files:
         raise BadSetting("corpus", f"cannot use {entry}: it has no message catalogue in the language {language!r}")
     return files

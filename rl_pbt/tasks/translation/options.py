@@ -23,7 +23,8 @@ class TranslationOptions:
     """A Transformer and what it translates.
 
     `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all pairs and of
-    the sub-words, so that a resumed run has the same, and `signature` is sacrebleu's. Raises BadSetting for what cannot be.
+    the sub-words, so that a resumed run has the same, wherever its files lie, and `signature` is sacrebleu's. Raises BadSetting
+    for what cannot be.
     """
 
     corpus: tuple[str, ...] = option(
@@ -31,6 +32,7 @@ class TranslationOptions:
         help="what is translated: installed packages with message catalogues, .po and .mo files, folders of these, "
         "or two text files with a sentence a line",
         trains=False,
+        place=True,
     )
     language: str = option("de", help="language that message catalogues are translated into, as they name it: de, fr, pt_BR")
     vocabulary: int = option(4000, help="sub-words, of both languages together")

@@ -16,8 +16,13 @@ import rl_pbt
 from rl_pbt.cli.main import main
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_task
+from rl_pbt.opening import open_run
 from rl_pbt.records import Proposal
+from rl_pbt.running import execute, prepare
 from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.history import read_history
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import IntervalJob
 from rl_pbt.tasks.translation import TYPE, catalogues
 from rl_pbt.tasks.translation.interval import TranslationTask
@@ -146,13 +151,37 @@ def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path
         run.export(tmp_path / "x.onnx")
 
 
-def test_a_run_is_resumed_with_the_same_corpus_or_not_at_all(corpus: list[str], tmp_path: Path) -> None:
-    run = tuned(corpus, tmp_path / "run", methods=["pbt"], budget=20)
-    first = Path(corpus[0])
-    first.write_text(first.read_text(encoding="utf-8").replace("a", "o", 1), encoding="utf-8")
-    with pytest.raises(UserError, match="the corpus is not the one that this run began with") as error:
-        run.winner("pbt", 0)
-    assert "\n" not in str(error.value)
+def test_a_run_is_resumed_with_the_same_corpus_wherever_it_lies_or_not_at_all(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(settings: dict[str, Any], **where: Path) -> list[Any]:
+        execute(prepare(open_run(settings, **where), workers=1), command="test")
+        trials = read_history(RunFolder(next(iter(where.values()))), "pbt", 0).trials
+        return [(trial.proposal, trial.result.returns, trial.result.digest) for trial in trials]
+
+    settings = small(corpus, methods=["pbt"], population=4, budget=60, interval=20, anytime_tests=0)
+    expected = trained(settings, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        append, left = Ledger.append, iter(range(3))
+
+        def stopping(self: Ledger, events: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            append(self, events)
+
+        patch.setattr(Ledger, "append", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            trained(settings, out=tmp_path / "run")
+    moved = [str(Path(path).rename(tmp_path / f"moved.{side}")) for side, path in enumerate(corpus)]
+    with pytest.raises(BadSetting, match=r"names .*toy\.first, which is neither .*: say where it lies now"):
+        trained({}, resume=tmp_path / "run")
+    others = [str(tmp_path / name) for name in ("other.first", "other.second")]
+    for path, other in zip(moved, others, strict=True):
+        Path(other).write_text(Path(path).read_text(encoding="utf-8").replace("a", "o", 1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"not the one that this run began with: restore other\.first, other\.second"):
+        trained({"corpus": others}, resume=tmp_path / "run")
+    assert trained({"corpus": moved}, resume=tmp_path / "run") == expected
+    assert RunFolder(tmp_path / "run").manifest().config.task_options["corpus"] == corpus
 
 
 def test_what_has_changed_is_read_again_in_the_same_process(corpus: list[str]) -> None:
