@@ -62,7 +62,7 @@ def corpus_of(pairs: Iterable[Pair], least: int) -> Corpus:
         raise BadSetting(
             "corpus",
             f"has {len(sentences):,} usable pairs, of which {len(corpus.dev)} are in dev and {len(corpus.test)} in test, "
-            f"where at least {least} are needed: name more, or fewer test episodes",
+            f"where at least {least} are needed: name more",
         )
     return corpus
 

@@ -78,10 +78,10 @@ class TranslationTask:
         metrics = self._train(members, proposals, job.root_seed, advance)
         healthy = members.healthy()
         scores = self._judge(members, np.flatnonzero(healthy).tolist(), advance)
+        spent = clock.cost()
         for index, proposal in enumerate(proposals):
             if proposal.trains and healthy[index]:
                 job.checkpoints.save(proposal.id, members.state(index))
-        spent = clock.cost()
         results = []
         for index, (proposal, age) in enumerate(zip(proposals, job.lineage_units, strict=True)):
             score = scores.get(index)

@@ -17,7 +17,7 @@ from rl_pbt.tasks.translation.transformer import Shape
 def make(config: RunConfig) -> TranslationTask:
     """The task of a configuration. Raises UserError where its corpus, or sacrebleu, is not the one that it began with."""
     chosen = built(TranslationOptions, config.task_options)
-    material = material_for(chosen, config.test_episodes)
+    material = material_for(chosen)
     if material.digest != chosen.digest:
         packages, files = _packages_and_files(chosen)
         what = [*(["install " + ", ".join(packages)] if packages else []), *(["restore " + ", ".join(files)] if files else [])]

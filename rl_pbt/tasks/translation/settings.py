@@ -34,7 +34,7 @@ SEARCH = {
 }
 BUDGET, INTERVAL = 3000, 100
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
-TEST_PARTS = 8  # of a default run; one job of the controller
+TEST_PARTS = 8  # that test is cut into at most: one job of the controller, or each would translate all of it again
 
 
 def complete(given: Settings, recorded: Settings | None) -> Settings:
@@ -49,12 +49,17 @@ def complete(given: Settings, recorded: Settings | None) -> Settings:
         _check(name, value)
     if missing := [name for name in HYPERS if name not in whole["search"] and name not in whole["hypers"]]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
+    if whole["test_episodes"] > TEST_PARTS:
+        raise BadSetting(
+            "test_episodes",
+            f"must be {TEST_PARTS} or less, but is {whole['test_episodes']}: they are parts of one test, whose BLEU is of all",
+        )
     return whole
 
 
-def material_for(options: TranslationOptions, parts: int) -> Material:
+def material_for(options: TranslationOptions) -> Material:
     """What these options say, of which each split has a sentence for each part at least. Raises UserError."""
-    return material_of(tuple(options.corpus), options.language, options.vocabulary, max(parts, DEV_PARTS))
+    return material_of(options.corpus, options.language, options.vocabulary, max(DEV_PARTS, TEST_PARTS))
 
 
 def _defaults(given: Settings) -> dict[str, Any]:
@@ -62,8 +67,7 @@ def _defaults(given: Settings) -> dict[str, Any]:
     own = {name: one.default for name, one in fields_of(TranslationOptions).items() if one.default is not MISSING}
     unknown = {"pairs": dict.fromkeys(SPLITS, 0), "packages": {}, "digest": "", "signature": ""}
     chosen = built(TranslationOptions, {**own, **unknown, **{n: v for n, v in given.items() if n in own}})
-    parts = given.get("test_episodes", TEST_PARTS)
-    material = material_for(chosen, parts)
+    material = material_for(chosen)
     return {
         **own,
         "search": SEARCH,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import rl_pbt
+from rl_pbt import controller
 from rl_pbt.cli.main import main
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_task
@@ -24,9 +25,11 @@ from rl_pbt.store.history import read_history
 from rl_pbt.store.ledger import Ledger
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import IntervalJob
+from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.translation import TYPE, catalogues
 from rl_pbt.tasks.translation.interval import TranslationTask
 from rl_pbt.tasks.translation.material import material_of
+from rl_pbt.tasks.translation.settings import TEST_PARTS
 
 TRAININGS = Path(__file__).parents[2] / "trainings"
 pytestmark = pytest.mark.skipif(
@@ -91,7 +94,7 @@ def test_its_defaults_are_whole(corpus: list[str]) -> None:
         ({"label_smoothing": 1.0}, "label_smoothing must be 0 or more and below 1, but is 1"),
         ({"vocabulary": 30_000}, "vocabulary cannot be 30000 for"),
         ({"layers": 10_000}, "layers must be 12 or less, but is 10000"),
-        ({"test_episodes": 300}, "corpus has 400 usable pairs"),
+        ({"test_episodes": 9}, "test_episodes must be 8 or less, but is 9"),
         ({"corpus": []}, "corpus must name a package, a file or a folder"),
         ({"corpus": ["numpy"] * 101}, "corpus must have 100 entries or less, but has 101"),
     ],
@@ -130,6 +133,33 @@ def test_it_learns_the_language(corpus: list[str], tmp_path: Path) -> None:
     assert right >= 20, f"{right} of 40 sentences that it was trained on"
 
 
+def test_a_test_is_translated_once(corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many parts it has: a job of the controller has as many, and a leader is tested on as many as the winner."""
+    assert TEST_PARTS == controller.TEST_EPISODES_PER_JOB
+    tested: list[Any] = []
+    test = TranslationTask.test
+
+    def noting(self: TranslationTask, job: Any, advance: Any) -> Any:
+        tested.append((job.proposal, *job.episodes))
+        return test(self, job, advance)
+
+    monkeypatch.setattr(TranslationTask, "test", noting)
+    tuned(corpus, tmp_path / "run", methods=["pbt"], executor="inline", workers=1, anytime_tests=4)
+    assert len(tested) == len(set(tested)) > 1 and {one[1:] for one in tested} == {tuple(range(8))}
+
+
+def test_what_an_interval_costs_ends_before_it_is_saved(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(configure(small(corpus)), 1)
+    asked: list[str] = []
+    cost, save = Clock.cost, FolderCheckpoints.save
+    monkeypatch.setattr(Clock, "cost", lambda self: (asked.append("cost"), cost(self))[1])
+    monkeypatch.setattr(FolderCheckpoints, "save", lambda self, *saved: (asked.append("save"), save(self, *saved))[1])
+    interval(task, tmp_path, {"learning_rate": 1e-3}, {"learning_rate": 2e-3}, units=2)
+    assert asked == ["cost", "save", "save"]
+
+
 def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -> None:
     task = make_task(configure(small(corpus)), 1)
     one, ill, other = interval(task, tmp_path, {"learning_rate": 1e-3}, {"learning_rate": 1e30}, {"learning_rate": 2e-3})
@@ -141,8 +171,10 @@ def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -
 def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path) -> None:
     run = tuned(corpus, tmp_path / "run", methods=["pbt-tournament", "random", "default-warmup"], factors=[1.2, 0.8])
     page = (run.folder / "summary.md").read_text(encoding="utf-8")
-    for said in ("BLEU", "copy of the source", "tok", "none of them nearly the same"):
+    for said in ("BLEU", "copy of the source", "tok", "none of them nearly the same", "8 parts on sentences that nothing was",
+                 "and not on other sentences"):  # fmt: skip
         assert said in page, said
+    assert " on seeds that" not in page and "held-out seeds" not in (run.folder / "report.html").read_text(encoding="utf-8")
     rates = [row["learning_rate"] for row in run.rows() if row["method"] == "default-warmup" and row["member"] == 0]
     peak = run.config.hypers["learning_rate"]
     assert rates[:3] == pytest.approx([peak * (0.1 / m) ** 0.5 for m in (1 / 6, 0.5, 5 / 6)])
