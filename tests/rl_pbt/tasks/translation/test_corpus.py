@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Sequence
 from importlib import metadata
 from itertools import pairwise
@@ -14,7 +15,7 @@ import pytest
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.translation import catalogues
-from rl_pbt.tasks.translation.catalogues import Pair, files_of
+from rl_pbt.tasks.translation.catalogues import CONTENT_TYPE, Pair, files_of
 from rl_pbt.tasks.translation.cleaning import cleaned, normalised
 from rl_pbt.tasks.translation.corpus import Corpus, corpus_of
 from rl_pbt.tasks.translation.options import PACKAGES
@@ -165,6 +166,26 @@ def test_a_corpus_is_no_disk_and_no_file_without_end(tmp_path: Path, monkeypatch
         (tmp_path / f"a/b/{number}.txt").touch()
     with pytest.raises(BadSetting, match="names more than 10 files"):
         pairs_of([str(tmp_path / "a")], "de")
+
+
+@pytest.mark.usefixtures("polib")
+def test_no_text_is_searched_for_hours(tmp_path: Path) -> None:
+    """Of these, each took a minute or more when it was searched as patterns are written first."""
+    began, path = time.process_time(), tmp_path / "x.po"
+    assert cleaned(Pair("%" + "0" * 100_000, "a b c")) is None
+    path.write_bytes(b"# " + CONTENT_TYPE * 50_000 + b"\n" + CATALOGUE.encode())
+    assert set(pairs_of([str(path)], "de")) >= TRANSLATED
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_catalogue_is_read_in_the_encoding_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.po"
+    for charset, encoding in (("ISO-8859-1", "latin-1"), ("utf-16-none", "utf-8"), ("CHARSET", "utf-8"), ("utf8", "utf-8")):
+        path.write_bytes(
+            CATALOGUE.replace("charset=UTF-8", f"charset={charset}").replace("„neue“", '\\"neue\\"').encode(encoding)
+        )
+        assert Pair("Open the file", "Die Datei öffnen") in pairs_of([str(path)], "de"), charset
 
 
 def test_what_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
