@@ -50,8 +50,8 @@ def option(
 ) -> object:
     """A field with the one line that the command line's help shows of it; without `flag` the command line has no such option.
 
-    Not `trains` are options that change how a training is judged or where it runs, and not the training. A `place` says where a
-    file lies, of which a digest is among the options: of a run that is resumed it may be another.
+    Not `trains` are options that change how a training is judged or where it runs, and not the training. A `place` says where
+    files lie, of which a digest is among the options: of a run that is resumed it may be another.
     """
     metadata = {"help": help, "flag": flag, "trains": trains, "place": place}
     if factory is not None:
@@ -68,7 +68,7 @@ def types_of(cls: type) -> Mapping[str, Kind]:
 
 
 def places_of(cls: type) -> list[str]:
-    """The options that say where a file lies."""
+    """The options that say where files lie."""
     return [one.name for one in fields(cls) if one.metadata.get("place")]
 
 

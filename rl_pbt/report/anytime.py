@@ -23,7 +23,7 @@ def anytime_curves(
 ) -> Figure:
     """The mean test score of the member that led, against all units spent; of several seeds their mean, with its 95 % interval.
 
-    Leaders were tested when all was over, on seeds that nothing was selected on: unlike the best fitness this is no maximum of
+    Leaders were tested when all was over, on what nothing was selected on: unlike the best fitness this is no maximum of
     noisy scores.
     """
     few = len(histories) <= len(COLOURS)
@@ -41,7 +41,7 @@ def anytime_curves(
     clean(axes)
     axes.set_xlabel(f"{words.units} spent by the whole population, evaluation included")
     axes.set_ylabel(f"test {words.score} of the best member so far")
-    axes.set_title(title or "Best member so far, on held-out test seeds", loc="left", fontweight="bold")
+    axes.set_title(title or f"Best member so far, on held-out test {words.held_out}", loc="left", fontweight="bold")
     if axes.get_legend_handles_labels()[0]:
         place = {"loc": "outside lower center", "ncols": 4} if few else {"loc": "outside right center", "fontsize": "small"}
         figure.legend(frameon=False, **place)

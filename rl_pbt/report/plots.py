@@ -115,7 +115,7 @@ def winners_scores(
     clean(axes, counts_on_x=False)
     axes.grid(False, axis="x")
     axes.set_ylabel(f"{words.score} of a test {words.episode}")
-    axes.set_title(title or "The winners on held-out test seeds", loc="left", fontweight="bold")
+    axes.set_title(title or f"The winners on held-out test {words.held_out}", loc="left", fontweight="bold")
     _mark_outliers(axes, list(histories.values()), [float(np.mean(baseline))] if baseline else [], words)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)

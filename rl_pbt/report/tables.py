@@ -204,8 +204,8 @@ def measuring(evidence: Evidence) -> str:
     tested = counted(config.test_episodes, words.episode, words.episodes)
     return (
         f"Fitness is {evidence.judging}. The winner has the highest fitness at the end, so its fitness is optimistically biased; "
-        f"the test {words.score} is the mean of {tested} on seeds that nothing was selected on. One population run of one seed "
-        f"is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
+        f"the test {words.score} is the mean of {tested} on {words.held_out} that nothing was selected on. One population run of "
+        f"one seed is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
         f"{config.interval:,} {words.units} a member, evaluation included{_trained_for(evidence)}."
     )
 

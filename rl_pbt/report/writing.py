@@ -109,10 +109,10 @@ def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     if any(history.rounds for history in everything):
         yield LEARNING, plots.learning_curves(by_method, words=words, title=_heading(evidence, title))
     if any(history.incumbents for history in everything):
-        heading = f"{title}: the best member so far, on held-out test seeds"
+        heading = f"{title}: the best member so far, on held-out test {words.held_out}"
         yield ANYTIME, anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading)
     if any(history.test is not None for history in everything):
-        heading = f"{title}: the winners on held-out test seeds"
+        heading = f"{title}: the winners on held-out test {words.held_out}"
         yield SCORES, plots.winners_scores(by_method, words=words, baseline=evidence.baseline, title=heading)
     for method, seed in _shown(evidence):
         for name, figure in _figures_of(evidence, method, seed, words, f"{title}: {method}, seed {seed}"):

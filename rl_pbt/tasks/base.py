@@ -33,6 +33,7 @@ class Words:
     score: str  # what a higher value of is better: "return", "accuracy", "BLEU"
     episode: str  # what gives one score: "episode", "evaluation"
     baseline: str = ""  # what any training must beat: "random policy"; empty where a task has none
+    held_out: str = "seeds"  # what the test has for itself, in the plural: nothing was selected on those
 
     def __post_init__(self) -> None:
         for one in fields(self):  # they may be of a folder that somebody sent, and stand on terminals and pages
@@ -123,7 +124,7 @@ class Task(Protocol):
         ...
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """Scores of a finished proposal on test seeds, which nothing was selected on."""
+        """Scores of a finished proposal on test seeds or data, which nothing was selected on."""
         ...
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:

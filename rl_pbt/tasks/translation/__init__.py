@@ -21,7 +21,14 @@ from rl_pbt.tasks.translation.options import TranslationOptions
 if TYPE_CHECKING:
     from rl_pbt.tasks.translation.interval import TranslationTask
 
-UPDATES = Words(unit="update", short_unit="update", score="BLEU", episode="part", baseline="copy of the source")
+UPDATES = Words(
+    unit="update",
+    short_unit="update",
+    score="BLEU",
+    episode="part",
+    baseline="copy of the source",
+    held_out="sentences",
+)
 
 
 @final
@@ -58,10 +65,12 @@ class TranslationType:
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """What dev is, and what test is."""
+        """What dev is, what test is, and what an interval over seeds is not of."""
         return (
             "Fitness is of the same sentences each time: judging a member again says nothing new of it, and selection may have "
             f"learned them. The test is of {options['pairs']['test']:,} others, none of them nearly the same.",
+            "All seeds and all methods are tested on the same sentences: an interval over seeds tells what another seed might "
+            "score on these, and not on other sentences.",
         )
 
     def planned_for_all(self, options: Settings) -> None:

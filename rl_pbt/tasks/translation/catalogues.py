@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module, metadata
+from itertools import count
 from pathlib import Path, PurePath
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+import numpy as np
 
 from rl_pbt.errors import BadSetting, UserError
 
@@ -16,6 +22,10 @@ INSTALL = "pip install -e '.[translation]'"
 CATALOGUES = (".po", ".mo")  # where a message is in both, the first one: it says which translations are doubtful
 # Some catalogues have names for messages, and the English text in a comment, as Plone's.
 DEFAULT = re.compile(r'^Default: "(.*)"$', re.DOTALL)
+CONTENT_TYPE, CHARSET = b"Content-Type:", re.compile(rb" charset=([\w:.-]+)")
+LITTLE_ENDIAN = b"\xde\x12\x04\x95"  # how such a compiled catalogue begins
+LARGEST = 100_000_000  # bytes of a corpus: about a million sentences in both languages
+MOST_FILES = 20_000  # that folders of a corpus may hold: all of an installation's catalogues, and no whole disk
 
 
 class Pair(NamedTuple):
@@ -23,6 +33,17 @@ class Pair(NamedTuple):
 
     source: str
     target: str
+
+
+class File(NamedTuple):
+    """A file as it lay there when it was looked at: what is read of it is known by this."""
+
+    path: Path
+    size: int  # bytes
+    mtime_ns: int
+
+
+Files: TypeAlias = tuple[tuple[File, ...], ...]  # in the order of a corpus: catalogues one by one, text files two by two
 
 
 def needed(package: str) -> ModuleType:
@@ -33,68 +54,125 @@ def needed(package: str) -> ModuleType:
         raise UserError(f"the task translation needs the package {package}, which is not installed: {INSTALL}") from error
 
 
-def pairs_of(corpus: Sequence[str], language: str) -> list[Pair]:
-    """All that a corpus holds, as it is written. Raises UserError for what is not there, cannot be read, or holds nothing."""
-    found: list[Pair] = []
-    left = list(corpus)
-    while left:
-        entry = left.pop(0)
-        path = Path(entry)
-        if path.is_file() and path.suffix not in CATALOGUES:
-            if not left or not Path(left[0]).is_file():
-                raise BadSetting("corpus", f"needs two text files, of which {entry} would be the first: add its translation")
-            found += _aligned(path, Path(left.pop(0)))
-            continue
-        found += _messages(entry, language)
-    return found
+def absolute(entry: str) -> str:
+    """An entry of a corpus by its whole path, where it is one and something lies there; a package by its name."""
+    with _reading(entry):
+        return entry if is_package(entry) or not Path(entry).exists() else str(Path(entry).absolute())
+
+
+def is_package(entry: str) -> bool:
+    """Whether an entry of a corpus names an installed package, which wins over a file of that name: `./gramps` is the file."""
+    if not entry.strip():
+        raise BadSetting("corpus", "must not have an empty entry: name packages, files or folders")
+    if set(entry) & {os.sep, os.altsep}:
+        return False
+    try:
+        metadata.distribution(entry)
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
+    return True
 
 
 def versions_of(corpus: Sequence[str]) -> dict[str, str]:
     """Version of each installed package among the entries of a corpus."""
-    return {entry: metadata.version(entry) for entry in corpus if not Path(entry).exists()}
+    return {entry: metadata.version(entry) for entry in corpus if is_package(entry)}
 
 
-def _aligned(sources: Path, targets: Path) -> list[Pair]:
+def files_of(corpus: Sequence[str], language: str) -> Files:
+    """What a corpus is read from. Raises BadSetting for what is not there, cannot be looked at, or is too much."""
+    found: list[tuple[File, ...]] = []
+    left, looked_at = list(corpus), count(1)
+    while left:
+        entry = left.pop(0)
+        with _reading(entry):
+            if not _is_text(entry):
+                found += [(_file(path),) for path in _catalogues_of(entry, language, looked_at)]
+            elif left and _is_text(left[0]):
+                found.append((_file(Path(entry)), _file(Path(left.pop(0)))))
+            else:
+                raise BadSetting("corpus", f"needs two text files, of which {entry} would be the first: add its translation")
+    if (size := sum(file.size for files in found for file in files)) > LARGEST:
+        raise BadSetting("corpus", f"has {size:,} bytes, of which {LARGEST:,} can be read: name fewer or smaller files")
+    return tuple(found)
+
+
+def pairs_of(files: Files) -> list[Pair]:
+    """All that they hold, as it is written. Raises UserError for what cannot be read."""
+    return [pair for one in files for pair in (_aligned(*one) if len(one) == 2 else _catalogue(one[0]))]
+
+
+@contextmanager
+def _reading(what: str | Path) -> Iterator[None]:
+    """Whatever goes wrong within has one line that names the file: a corpus is the user's, or of a folder that was sent."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, struct.error) as error:
+        path, why = (error.filename, error.strerror) if isinstance(error, OSError) else (None, None)
+        raise BadSetting("corpus", f"cannot read {path or what}: {why or error}") from None
+
+
+def _file(path: Path) -> File:
+    status = path.stat()
+    return File(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _aligned(sources: File, targets: File) -> list[Pair]:
     """Two text files, line by line."""
-    sides = [_lines(path) for path in (sources, targets)]
+    sides = [_lines(file) for file in (sources, targets)]
     if len(sides[0]) != len(sides[1]):
         raise BadSetting(
-            "corpus", f"has {len(sides[0]):,} lines in {sources} and {len(sides[1]):,} in {targets}: each needs its translation"
+            "corpus",
+            f"has {len(sides[0]):,} lines in {sources.path} and {len(sides[1]):,} in {targets.path}: each needs its translation",
         )
     return [Pair(*both) for both in zip(*sides, strict=True)]
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split("\n")  # not splitlines, which breaks at rarer characters too
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting("corpus", f"cannot read {path}: {error}") from None
+def _lines(file: File) -> list[str]:
+    with _reading(file.path), file.path.open(encoding="utf-8") as stream:
+        return stream.read(file.size).split("\n")  # not splitlines, which breaks at rarer characters too
 
 
-def _messages(entry: str, language: str) -> list[Pair]:
-    """Of the catalogues in that language of a folder or a package, or of a file."""
+def _is_text(entry: str) -> bool:
+    return not is_package(entry) and Path(entry).is_file() and Path(entry).suffix not in CATALOGUES
+
+
+def _catalogues_of(entry: str, language: str, looked_at: Iterator[int]) -> list[Path]:
+    """The file, or those in that language of a folder or a package."""
     path = Path(entry)
-    if path.is_file():
-        files = [path]
+    if is_package(entry):
+        files = _in_language(_files_of_package(entry), language)
     elif path.is_dir():
-        # A folder may be the language's own, as in de/LC_MESSAGES: its last names count too.
-        names = {one: Path(*path.parts[-2:], one.relative_to(path)) for one in path.rglob("*") if one.is_file()}
-        files = _in_language(names, language)
+        files = _in_language(_files_below(path, looked_at), language)
+    elif path.is_file():
+        files = [path]
     else:
-        files = _in_language(_files_of(entry), language)
+        what = "say where it lies now" if path.is_absolute() else INSTALL
+        raise BadSetting("corpus", f"names {entry}, which is neither a file or a folder nor an installed package: {what}")
     if not files:
         raise BadSetting("corpus", f"cannot use {entry}: it has no message catalogue in the language {language!r}")
-    return [pair for file in files for pair in _catalogue(file)]
+    return files
 
 
-def _files_of(package: str) -> dict[Path, PurePath]:
+def _files_below(path: Path, looked_at: Iterator[int]) -> dict[Path, PurePath]:
+    """Catalogues, with the names that tell their languages. Raises BadSetting after MOST_FILES of any kind."""
+    found: dict[Path, PurePath] = {}
+    for where, _, names in os.walk(path, onerror=_raised):
+        for one in (Path(where, name) for name in ("", *names)):
+            if next(looked_at) > MOST_FILES:
+                raise BadSetting("corpus", f"names more than {MOST_FILES:,} files, with {path}: name folders inside it")
+            if one.suffix in CATALOGUES and one.is_file():
+                # A folder may be the language's own, as in de/LC_MESSAGES: its last names count too.
+                found[one] = Path(*path.parts[-2:], one.relative_to(path))
+    return found
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error
+
+
+def _files_of_package(package: str) -> dict[Path, PurePath]:
     """Of an installed package, wherever it put them, with the names that it calls them by."""
-    try:
-        files = metadata.files(package)
-    except (metadata.PackageNotFoundError, ValueError):
-        raise BadSetting(
-            "corpus", f"names {package}, which is neither a file or a folder nor an installed package: {INSTALL}"
-        ) from None
+    files = metadata.files(package)
     if files is None:
         raise BadSetting("corpus", f"names {package}, whose installer kept no list of its files: name a folder instead")
     return {Path(str(file.locate())): file for file in files}
@@ -111,24 +189,44 @@ def _in_language(names: Mapping[Path, PurePath], language: str) -> list[Path]:
     return [chosen[name] for name in sorted(chosen)]
 
 
-def _catalogue(file: Path) -> Iterator[Pair]:
+def _catalogue(file: File) -> Iterator[Pair]:
     """The translated messages of a file; of two forms, singular and plural, both."""
     polib = needed("polib")
-    read = polib.pofile if file.suffix == ".po" else polib.mofile
-    try:
-        entries = read(str(file)).translated_entries()  # which are neither doubtful nor out of use
-    except (OSError, ValueError, LookupError, struct.error) as error:
-        raise BadSetting("corpus", f"cannot read {file}: {error}") from None
+    with _reading(file.path):
+        with file.path.open("rb") as stream:
+            content = stream.read(file.size)
+        if file.path.suffix == ".mo":
+            _check_compiled(content)
+        read = polib.pofile if file.path.suffix == ".po" else polib.mofile
+        found = read(str(file.path), encoding=_encoding_of(content))
+        entries = found.translated_entries()  # which are neither doubtful nor out of use
     for entry in entries:
         yield from _forms(entry)
 
 
+def _encoding_of(content: bytes) -> str:
+    """As the header says. polib finds the same, but one line of 200 kB can keep it for twenty seconds, a longer one for hours."""
+    for line in content.split(b"\n"):
+        if CONTENT_TYPE in line and (named := CHARSET.search(line, line.index(CONTENT_TYPE))):
+            with suppress(LookupError):
+                return codecs.lookup(named[1].decode("ascii")).name
+    return "utf-8"
+
+
+def _check_compiled(content: bytes) -> None:
+    """Raises ValueError for a catalogue whose strings overlap: a small one could say that it has more than fits into memory."""
+    order = "<" if content.startswith(LITTLE_ENDIAN) else ">"
+    number, *tables = struct.unpack_from(f"{order}3I", content, 8)
+    lengths = [np.frombuffer(content, f"{order}u4", 2 * number, table)[::2] for table in tables]
+    if sum(int(of_table.sum(dtype=np.uint64)) for of_table in lengths) > len(content):
+        raise ValueError("its strings overlap")
+
+
 def _forms(entry: Any) -> Iterator[Pair]:
     if entry.msgid_plural:
-        of_one, *of_more = (entry.msgstr_plural[number] for number in sorted(entry.msgstr_plural))
-        yield Pair(entry.msgid, of_one)
-        if of_more:
-            yield Pair(entry.msgid_plural, of_more[0])
+        # Where a translator gave one form alone, without its number, it stands where that of other messages stands.
+        forms = [entry.msgstr_plural[number] for number in sorted(entry.msgstr_plural)] or [entry.msgstr]
+        yield from map(Pair, (entry.msgid, entry.msgid_plural), forms)
     elif named := DEFAULT.match(entry.comment or ""):
         yield Pair(named[1].replace('\\"', '"'), entry.msgstr)
     else:

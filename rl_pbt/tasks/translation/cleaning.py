@@ -28,6 +28,7 @@ SAME = str.maketrans(
 )
 CODE = re.compile(r"[\\|_=<>#@{}\[\]~^*&$%`]|::|//|--")
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+LONGEST = 1000  # characters of a message as it is written: six times the longest that is kept, and too few to search for long
 LEAST_WORDS = 3  # of a source; compounds of the other language may be one word
 MOST_WORDS = 10  # of both: longer ones take most of the time, and a small translator learns least from them
 LONGER = 2.5  # times, in characters, that one side may be as long as the other
@@ -35,6 +36,8 @@ LONGER = 2.5  # times, in characters, that one side may be as long as the other
 
 def cleaned(pair: Pair) -> Pair | None:
     """A pair of sentences as they are trained on; None for what is no sentence, or not translated."""
+    if max(map(len, pair)) > LONGEST:
+        return None
     source, target = _without_keys(_plain(pair.source), _plain(pair.target))
     if CODE.search(source) or CODE.search(target) or source == target:
         return None

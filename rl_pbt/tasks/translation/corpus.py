@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import final
 
 from rl_pbt.errors import BadSetting
@@ -20,7 +21,6 @@ from rl_pbt.tasks.translation.cleaning import cleaned, normalised
 
 SHARE = 0.06  # of the sentences, in dev, and as many in test
 ALIKE = 0.5  # of all pairs of neighbouring words that either has, in both: then two sentences are nearly the same
-COMMON = 100  # sentences with a pair of words, after which it no longer says that two of them may be alike
 MOST_TOGETHER = 10  # sentences that are nearly the same; where there are more, they are trained on
 
 
@@ -62,7 +62,7 @@ def corpus_of(pairs: Iterable[Pair], least: int) -> Corpus:
         raise BadSetting(
             "corpus",
             f"has {len(sentences):,} usable pairs, of which {len(corpus.dev)} are in dev and {len(corpus.test)} in test, "
-            f"where at least {least} are needed: name more, or fewer test episodes",
+            f"where at least {least} are needed: name more",
         )
     return corpus
 
@@ -73,7 +73,7 @@ def _split_of(first: Pair) -> str:
 
 
 def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
-    """Groups of sentences, each by its place, within which any two are linked by some that are nearly the same."""
+    """Groups of sentences, each by its place, within which any two are linked by some that are nearly the same in a language."""
     leader = list(range(len(sentences)))
 
     def lead(index: int) -> int:
@@ -82,21 +82,32 @@ def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
             index = leader[index]
         return index
 
-    first: dict[tuple[str, str], int] = {}
-    shingles: list[frozenset[str]] = []
-    having: dict[str, list[int]] = defaultdict(list)
-    for index, pair in enumerate(sentences):
-        for side, text in (("source", normalised(pair.source)), ("target", normalised(pair.target))):
-            leader[lead(index)] = lead(first.setdefault((side, text), index))
-        words = ["", *normalised(pair.source).split(), ""]
-        shingles.append(frozenset(map(" ".join, pairwise(words))))
-        in_common = Counter(other for one in shingles[index] if len(having[one]) <= COMMON for other in having[one])
-        for other, shared in in_common.items():
-            if shared >= ALIKE * (len(shingles[index]) + len(shingles[other]) - shared):
-                leader[lead(index)] = lead(other)
-        for one in shingles[index]:
-            having[one].append(index)
+    for texts in zip(*sentences, strict=True):
+        for one, other in _alike([neighbours(text) for text in texts]):
+            leader[lead(one)] = lead(other)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in range(len(sentences)):
         groups[lead(index)].append(index)
     return list(groups.values())
+
+
+def neighbours(text: str) -> frozenset[tuple[str, str]]:
+    """Its pairs of neighbouring words, the first and the last word also beside nothing."""
+    return frozenset(pairwise(["", *normalised(text).split(), ""]))
+
+
+def _alike(sentences: Sequence[frozenset[tuple[str, str]]]) -> Iterator[tuple[int, int]]:
+    """The places of any two that share `ALIKE` of what either has; both are found, however many share some of it.
+
+    Two such sets share one of the rarest of each, so these alone are looked up (Chaudhuri 2006, prefix filtering).
+    """
+    having = Counter(shingle for one in sentences for shingle in one)
+    with_rare: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, one in enumerate(sentences):
+        rarest = sorted(one, key=lambda shingle: (having[shingle], shingle))[: len(one) - ceil(ALIKE * len(one)) + 1]
+        for other in {place for shingle in rarest for place in with_rare[shingle]}:
+            shared = len(one & sentences[other])
+            if shared >= ALIKE * (len(one) + len(sentences[other]) - shared):
+                yield index, other
+        for shingle in rarest:
+            with_rare[shingle].append(index)

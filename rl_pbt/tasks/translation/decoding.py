@@ -17,15 +17,15 @@ from rl_pbt.tasks.translation.sub_words import BEGIN, END, PAD
 from rl_pbt.tasks.translation.transformer import (
     DECODER,
     Shape,
-    affine,
+    attention,
     embedded,
     encoded,
     fed_forward,
-    mixed,
+    linear,
     normed,
+    output_logits,
     padding,
-    projected,
-    unembedded,
+    queries_keys_values,
 )
 
 TOGETHER = 64  # sentences in a batch
@@ -52,7 +52,8 @@ def translated(
 def _batch(weights: Weights, shape: Shape, sources: Tensor, alive: Callable[[], None]) -> Tensor:
     """[P, B, S] -> [P, B, T]; what follows an END means nothing."""
     memory, unseen = encoded(weights, shape, sources, nothing_dropped), padding(sources)
-    kept: list[list[Tensor]] = [[] for _ in range(shape.layers)]  # by layer: keys and values together, [P, B, T, 2 width]
+    # By layer, keys and values of what came before, together: [P, B, T, 2 width].
+    kept = [torch.empty(*sources.shape[:2], 0, 2 * shape.width) for _ in range(shape.layers)]
     newest = torch.full((*sources.shape[:2], 1), BEGIN)
     ended = torch.zeros(newest.shape, dtype=torch.bool)
     chosen = []
@@ -61,15 +62,15 @@ def _batch(weights: Weights, shape: Shape, sources: Tensor, alive: Callable[[], 
         x = embedded(weights, newest, place)
         for layer in range(shape.layers):
             name = f"{DECODER}.{layer}"
-            query, key, value = projected(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x), 3)
-            kept[layer] = [torch.cat([*kept[layer], torch.cat([key, value], -1)], 2)]
-            keys, values = kept[layer][0].chunk(2, -1)
-            x = x + mixed(weights, f"{name}.self", shape.heads, query, keys, values, x.new_zeros(()), nothing_dropped)
-            query = affine(weights, f"{name}.cross.query", normed(weights, f"{name}.cross_norm", x))
-            x = x + mixed(weights, f"{name}.cross", shape.heads, query, *memory[layer], unseen, nothing_dropped)
+            query, key, value = queries_keys_values(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x))
+            kept[layer] = torch.cat([kept[layer], torch.cat([key, value], -1)], 2)
+            keys, values = kept[layer].chunk(2, -1)
+            x = x + attention(weights, f"{name}.self", shape.heads, query, keys, values, x.new_zeros(()), nothing_dropped)
+            query = linear(weights, f"{name}.cross.query", normed(weights, f"{name}.cross_norm", x))
+            x = x + attention(weights, f"{name}.cross", shape.heads, query, *memory[layer], unseen, nothing_dropped)
             x = x + fed_forward(weights, name, x, nothing_dropped)
-        odds = unembedded(weights, normed(weights, f"{DECODER}.norm", x).flatten(1, 2))
-        newest = odds.argmax(-1)[..., None].masked_fill(ended, PAD)
+        logits = output_logits(weights, normed(weights, f"{DECODER}.norm", x).flatten(1, 2))
+        newest = logits.argmax(-1)[..., None].masked_fill(ended, PAD)
         chosen.append(newest)
         ended |= newest == END
         if ended.all():

@@ -30,6 +30,8 @@ from rl_pbt.tasks.translation.settings import DEV_PARTS, RATE
 from rl_pbt.tasks.translation.sub_words import SubWords
 from rl_pbt.tasks.translation.transformer import Shape
 
+THREADS = 1  # a sum over several would have other last digits
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,6 @@ class TranslationTask:
     test_parts: int
     hypers: Mapping[str, float] = field(default_factory=dict)
     judged: bool = True
-    threads: int = 1
 
     subject = "the translator"
     patience_s = PATIENCE_S
@@ -70,7 +71,7 @@ class TranslationTask:
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         """All members of the group side by side; their places in it change no digit."""
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(THREADS)
         advance(0, None)
         proposals = job.proposals
         members = self._members(proposals, job)
@@ -78,10 +79,10 @@ class TranslationTask:
         metrics = self._train(members, proposals, job.root_seed, advance)
         healthy = members.healthy()
         scores = self._judge(members, np.flatnonzero(healthy).tolist(), advance)
+        spent = clock.cost()
         for index, proposal in enumerate(proposals):
             if proposal.trains and healthy[index]:
                 job.checkpoints.save(proposal.id, members.state(index))
-        spent = clock.cost()
         results = []
         for index, (proposal, age) in enumerate(zip(proposals, job.lineage_units, strict=True)):
             score = scores.get(index)
@@ -141,7 +142,7 @@ class TranslationTask:
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """The values of some parts of the test; to have them, all of it is translated."""
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(THREADS)
         advance(0, job.proposal)
         clock = Clock()
         translator = self.winner(job.proposal, job.checkpoints)

@@ -17,10 +17,13 @@ from rl_pbt.tasks.translation.transformer import Shape
 def make(config: RunConfig) -> TranslationTask:
     """The task of a configuration. Raises UserError where its corpus, or sacrebleu, is not the one that it began with."""
     chosen = built(TranslationOptions, config.task_options)
-    material = material_for(chosen, config.test_episodes)
+    material = material_for(chosen)
     if material.digest != chosen.digest:
-        began = ", ".join(f"{name} {version}" for name, version in chosen.packages.items()) or "the same files"
-        raise UserError(f"the corpus is not the one that this run began with: install {began}, and the sentencepiece of then")
+        packages, files = _packages_and_files(chosen)
+        what = [*(["install " + ", ".join(packages)] if packages else []), *(["restore " + ", ".join(files)] if files else [])]
+        raise UserError(
+            f"the corpus is not the one that this run began with: {' and '.join(what)}, with the sentencepiece of then"
+        )
     if signature() != chosen.signature:
         raise UserError(f"BLEU is computed in another way than this run began with ({chosen.signature}): install that version")
     return TranslationTask(
@@ -36,8 +39,7 @@ def make(config: RunConfig) -> TranslationTask:
 def described(config: RunConfig) -> list[tuple[str, str]]:
     """Lines of the dry run."""
     chosen = built(TranslationOptions, config.task_options)
-    packages = [f"{name} {version}" for name, version in chosen.packages.items()]
-    files = [Path(entry).name for entry in chosen.corpus if entry not in chosen.packages]
+    packages, files = _packages_and_files(chosen)
     sizes = ", ".join(f"{name} {number:,}" for name, number in chosen.pairs.items())
     return [
         ("task", f"translation of {', '.join([*packages, *files])}: pairs {sizes}"),
@@ -54,3 +56,9 @@ def _shape_of(chosen: TranslationOptions) -> Shape:
         feedforward=chosen.feedforward,
         layers=chosen.layers,
     )
+
+
+def _packages_and_files(chosen: TranslationOptions) -> tuple[list[str], list[str]]:
+    """What the corpus began as: packages with their versions, and the names of files."""
+    files = [Path(entry).name for entry in chosen.corpus if entry not in chosen.packages]
+    return [f"{name} {version}" for name, version in chosen.packages.items()], files

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import final
 
 import numpy as np
 
 from rl_pbt.arrays import Array
-from rl_pbt.tasks.translation.catalogues import Pair, pairs_of
+from rl_pbt.tasks.translation.catalogues import Files, Pair, files_of, pairs_of, versions_of
 from rl_pbt.tasks.translation.corpus import Corpus, corpus_of
 from rl_pbt.tasks.translation.sub_words import END, PAD, SubWords, learned_sub_words
 
@@ -40,10 +40,18 @@ class Material:
     train: Sentences
 
 
-@cache  # settings are completed, and then the task is made: the same in a moment
-def material_of(corpus: tuple[str, ...], language: str, vocabulary: int, least: int) -> Material:
-    """Read, clean, split, learn the sub-words. Raises UserError for what cannot be read, and for too little of it."""
-    split = corpus_of(pairs_of(corpus, language), least)
+def material_of(corpus: Sequence[str], language: str, vocabulary: int, least: int) -> Material:
+    """Read, clean, split, learn the sub-words. Raises UserError for what cannot be read, and for too little of it.
+
+    Settings are completed, and then the task is made: the second time takes a moment, unless a file has changed.
+    """
+    return _material(files_of(corpus, language), tuple(versions_of(corpus).items()), vocabulary, least)
+
+
+@lru_cache(maxsize=4)  # a suite may have a few
+def _material(files: Files, versions: tuple[tuple[str, str], ...], vocabulary: int, least: int) -> Material:
+    """`versions` are of the packages of the files: with other ones it is not known that nothing has changed."""
+    split = corpus_of(pairs_of(files), least)
     model = learned_sub_words(split.train, vocabulary)
     train = as_sub_words(split.train, SubWords(model), LONGEST)
     return Material(corpus=split, model=model, digest=split.digest(model), train=train)

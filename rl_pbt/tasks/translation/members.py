@@ -17,7 +17,7 @@ from rl_pbt.tasks.translation.batches import Batch
 from rl_pbt.tasks.translation.decoding import translated
 from rl_pbt.tasks.translation.smoothing import smoothed_loss
 from rl_pbt.tasks.translation.sub_words import BEGIN
-from rl_pbt.tasks.translation.transformer import Drop, Shape, initialised, log_odds
+from rl_pbt.tasks.translation.transformer import Drop, Shape, first_weights, logits
 
 DECAYS, EPSILON = (0.9, 0.98), 1e-9  # Adam's (Vaswani 2017, sec. 5.3)
 
@@ -29,7 +29,7 @@ class Translators:
     def __init__(self, shape: Shape, seeds: Sequence[int], smoothing: float = 0.0) -> None:
         self._shape = shape
         self._smoothing = smoothing
-        first = {seed: initialised(shape, torch.Generator().manual_seed(seed)) for seed in set(seeds)}
+        first = {seed: first_weights(shape, torch.Generator().manual_seed(seed)) for seed in set(seeds)}
         self.weights: Weights = {
             name: torch.stack([first[seed][name] for seed in seeds]).requires_grad_() for name in first[seeds[0]]
         }
@@ -55,8 +55,8 @@ class Translators:
         """Of each member, [P]."""
         targets = torch.from_numpy(batch.targets)
         before = torch.cat([targets.new_full((*targets.shape[:2], 1), BEGIN), targets[..., :-1]], -1)
-        odds = log_odds(self.weights, self._shape, torch.from_numpy(batch.sources), before, drop)
-        return smoothed_loss(odds, targets.flatten(1), self._smoothing)
+        of_next = logits(self.weights, self._shape, torch.from_numpy(batch.sources), before, drop)
+        return smoothed_loss(of_next, targets.flatten(1), self._smoothing)
 
     def learn(self, batch: Batch, learning_rates: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
         """One update of each, at its own rate [P]. Losses and norms of the gradients, each [P]."""

@@ -13,6 +13,7 @@ from rl_pbt.options import at_least_one, option
 PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
 
 SPLITS = ("train", "dev", "test")
+MOST_ENTRIES = 100  # of a corpus
 MOST = {"vocabulary": 32_000, "width": 1024, "heads": 64, "feedforward": 8192, "layers": 12, "batch_tokens": 65_536}
 
 
@@ -22,7 +23,8 @@ class TranslationOptions:
     """A Transformer and what it translates.
 
     `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all pairs and of
-    the sub-words, so that a resumed run has the same, and `signature` is sacrebleu's. Raises BadSetting for what cannot be.
+    the sub-words, so that a resumed run has the same, wherever its files lie, and `signature` is sacrebleu's. Raises BadSetting
+    for what cannot be.
     """
 
     corpus: tuple[str, ...] = option(
@@ -30,6 +32,7 @@ class TranslationOptions:
         help="what is translated: installed packages with message catalogues, .po and .mo files, folders of these, "
         "or two text files with a sentence a line",
         trains=False,
+        place=True,
     )
     language: str = option("de", help="language that message catalogues are translated into, as they name it: de, fr, pt_BR")
     vocabulary: int = option(4000, help="sub-words, of both languages together")
@@ -53,6 +56,8 @@ class TranslationOptions:
             raise BadSetting("pairs", f"must say how many there are in {', '.join(SPLITS)}, but are {dict(self.pairs)!r:.100}")
         if not self.corpus:
             raise BadSetting("corpus", "must name a package, a file or a folder")
+        if len(self.corpus) > MOST_ENTRIES:
+            raise BadSetting("corpus", f"must have {MOST_ENTRIES} entries or less, but has {len(self.corpus):,}: name folders")
         if self.width % (2 * self.heads):
             raise BadSetting("width", f"must be a multiple of twice the number of heads, {self.heads}, but is {self.width}")
         if not 0.0 <= self.label_smoothing < 1.0:

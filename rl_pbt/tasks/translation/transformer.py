@@ -49,10 +49,10 @@ class Shape:
     @property
     def weights(self) -> int:
         """How many numbers a member learns."""
-        return sum(weight.numel() for weight in initialised(self, torch.Generator()).values())
+        return sum(weight.numel() for weight in first_weights(self, torch.Generator()).values())
 
 
-def initialised(shape: Shape, generator: torch.Generator) -> Weights:
+def first_weights(shape: Shape, generator: torch.Generator) -> Weights:
     """One member's first weights, without the population axis: Glorot's uniform, and embeddings of variance 1 / width."""
     width = shape.width
     weights = {"embedding": torch.randn(shape.vocabulary, width, generator=generator) * width**-0.5}
@@ -89,7 +89,7 @@ def positions(length: int, width: int) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1).to(torch.float32)
 
 
-def log_odds(weights: Weights, shape: Shape, sources: Tensor, before: Tensor, drop: Drop) -> Tensor:
+def logits(weights: Weights, shape: Shape, sources: Tensor, before: Tensor, drop: Drop) -> Tensor:
     """Logits of each next sub-word [P, B T, vocabulary], from sources [P, B, S] and what came `before` each, [P, B, T]."""
     memory = encoded(weights, shape, sources, drop)
     x = drop("embedding", embedded(weights, before, 0))
@@ -98,13 +98,13 @@ def log_odds(weights: Weights, shape: Shape, sources: Tensor, before: Tensor, dr
     unseen = padding(sources)
     for layer in range(shape.layers):
         name = f"{DECODER}.{layer}"
-        query, key, value = projected(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x), 3)
-        x = x + drop("residual", mixed(weights, f"{name}.self", shape.heads, query, key, value, ahead, drop))
-        query = affine(weights, f"{name}.cross.query", normed(weights, f"{name}.cross_norm", x))
+        query, key, value = queries_keys_values(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x))
+        x = x + drop("residual", attention(weights, f"{name}.self", shape.heads, query, key, value, ahead, drop))
+        query = linear(weights, f"{name}.cross.query", normed(weights, f"{name}.cross_norm", x))
         key, value = memory[layer]
-        x = x + drop("residual", mixed(weights, f"{name}.cross", shape.heads, query, key, value, unseen, drop))
+        x = x + drop("residual", attention(weights, f"{name}.cross", shape.heads, query, key, value, unseen, drop))
         x = x + drop("residual", fed_forward(weights, name, x, drop))
-    return unembedded(weights, normed(weights, f"{DECODER}.norm", x).flatten(1, 2))
+    return output_logits(weights, normed(weights, f"{DECODER}.norm", x).flatten(1, 2))
 
 
 def encoded(weights: Weights, shape: Shape, sources: Tensor, drop: Drop) -> list[tuple[Tensor, Tensor]]:
@@ -113,13 +113,13 @@ def encoded(weights: Weights, shape: Shape, sources: Tensor, drop: Drop) -> list
     unseen = padding(sources)
     for layer in range(shape.layers):
         name = f"{ENCODER}.{layer}"
-        query, key, value = projected(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x), 3)
-        x = x + drop("residual", mixed(weights, f"{name}.self", shape.heads, query, key, value, unseen, drop))
+        query, key, value = queries_keys_values(weights, f"{name}.self", normed(weights, f"{name}.self_norm", x))
+        x = x + drop("residual", attention(weights, f"{name}.self", shape.heads, query, key, value, unseen, drop))
         x = x + drop("residual", fed_forward(weights, name, x, drop))
     x = normed(weights, f"{ENCODER}.norm", x)
     looked_at = []
     for layer in range(shape.layers):
-        key, value = affine(weights, f"{DECODER}.{layer}.cross.kv", x).chunk(2, -1)
+        key, value = linear(weights, f"{DECODER}.{layer}.cross.kv", x).chunk(2, -1)
         looked_at.append((key, value))
     return looked_at
 
@@ -138,19 +138,19 @@ def embedded(weights: Weights, numbers: Tensor, first: int) -> Tensor:
     return vectors + positions(first + numbers.shape[2], width)[first:]
 
 
-def unembedded(weights: Weights, x: Tensor) -> Tensor:
-    """[P, N, width] -> [P, N, vocabulary]."""
+def output_logits(weights: Weights, x: Tensor) -> Tensor:
+    """The output projection, by the matrix of the embeddings: [P, N, width] -> [P, N, vocabulary]."""
     return torch.bmm(x, weights["embedding"].mT)
 
 
-def affine(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Without a bias: [P, B, T, in] -> [P, B, T, out]."""
+def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """A linear map, without a bias: [P, B, T, in] -> [P, B, T, out]."""
     return torch.bmm(x.flatten(1, 2), weights[f"{name}.weight"]).view(*x.shape[:3], -1)
 
 
-def projected(weights: Weights, name: str, x: Tensor, parts: int) -> Sequence[Tensor]:
-    """Queries, keys and values, each [P, B, T, width]."""
-    return affine(weights, f"{name}.qkv", x).chunk(parts, -1)
+def queries_keys_values(weights: Weights, name: str, x: Tensor) -> Sequence[Tensor]:
+    """Of self-attention, each [P, B, T, width]."""
+    return linear(weights, f"{name}.qkv", x).chunk(3, -1)
 
 
 def normed(weights: Weights, name: str, x: Tensor) -> Tensor:
@@ -165,19 +165,19 @@ def fed_forward(weights: Weights, name: str, x: Tensor, drop: Drop) -> Tensor:
     return dense(weights, f"{name}.output", drop("relu", hidden)).view(x.shape)
 
 
-def mixed(
-    weights: Weights, name: str, heads: int, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor, drop: Drop
+def attention(
+    weights: Weights, name: str, heads: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, drop: Drop
 ) -> Tensor:
-    """Attention: queries [P, B, T, width] to keys and values [P, B, S, width] -> [P, B, T, width].
+    """Scaled dot-product: queries [P, B, T, width] to keys and values [P, B, S, width] -> [P, B, T, width].
 
-    `hidden` is added to the scores [P, B, heads, T, S].
+    `mask` is added to the scores [P, B, heads, T, S].
     """
     members, batch, length, width = query.shape
     q, k, v = (_by_head(part, heads) for part in (query * math.sqrt(heads / width), key, value))
-    scores = torch.bmm(q, k.mT).view(members, batch, heads, length, -1) + hidden
-    attention = drop("attention", scores.softmax(-1))
-    seen = torch.bmm(attention.flatten(0, 2), v).view(members, batch, heads, length, -1)
-    return affine(weights, f"{name}.out", seen.transpose(2, 3).reshape(members, batch, length, width))
+    scores = torch.bmm(q, k.mT).view(members, batch, heads, length, -1) + mask
+    probabilities = drop("attention", scores.softmax(-1))
+    seen = torch.bmm(probabilities.flatten(0, 2), v).view(members, batch, heads, length, -1)
+    return linear(weights, f"{name}.out", seen.transpose(2, 3).reshape(members, batch, length, width))
 
 
 def _by_head(part: Tensor, heads: int) -> Tensor:

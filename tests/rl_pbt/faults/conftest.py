@@ -31,6 +31,7 @@ PPO |= {
 }
 PROGRAM = ["sh", str(TRAININGS / "regression.sh")]
 ROOT_OF_2: dict[str, Any] = {"population": 2, "budget": 4, "interval": 2, "test_episodes": 2, "workers": 1, "quiet": True}
+TRANSLATION: dict[str, Any] = {"population": 2, "budget": 6, "interval": 3, "anytime_tests": 0, "workers": 1, "quiet": True}
 SEARCH = {"rate": "log:1e-4:1e-1", "momentum": "linear:0:0.9", "batch": "int:1:8", "nesterov": "choice:true:false"}
 
 
@@ -96,6 +97,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.fixture(scope="session")
+def translations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same of translators, whose corpus is two text files."""
+    for package in ("sentencepiece", "sacrebleu"):
+        pytest.importorskip(package, reason="needs the extra translation: pip install -e '.[translation]'")
+    folder = tmp_path_factory.mktemp("translations")
+    made = {name: folder / name for name in ("translation", "begun translation")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TRAININGS))
+        patch.setattr("rl_pbt.api.write_report", lambda run: None)
+        import toy_sentences
+
+        settings = {"corpus": toy_sentences.written(folder), **toy_sentences.SMALL, **TRANSLATION}
+        rl_pbt.tune("translation", {}, out=made["translation"], methods=["pbt"], **settings)
+        with stopped_after(3):
+            rl_pbt.tune("translation", {}, out=made["begun translation"], methods=["pbt"], **settings)
+    return made
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where somebody works: files of their own, and what was sent. Plots are small, and of a game a few pictures are drawn."""
@@ -105,6 +125,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (desk / name).write_text(f"my {name}")
     monkeypatch.chdir(desk)
     monkeypatch.syspath_prepend(str(TRAININGS))
+    import toy_sentences
+
+    toy_sentences.written(desk / "mine")
     monkeypatch.setattr("rl_pbt.report.style.DPI", 20)
     monkeypatch.setattr(film, "write_film", a_few_pictures)
     return desk

@@ -37,6 +37,8 @@ SMALL = {
     "sb3": ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--frames", "128", "--interval", "64", "--agent-options", "n_steps=16",
             "n_envs=2", "batch_size=16"],
     "program": ["--search", "rate=log:1e-3:1e-1", "--budget", "4", "--interval", "2"],
+    "translation": ["--task", "translation", "--corpus", "mine/toy.first", "mine/toy.second", "--vocabulary", "120", "--width",
+                    "16", "--heads", "2", "--feedforward", "32", "--batch-tokens", "128", "--budget", "6", "--interval", "3"],
 }  # fmt: skip
 QUADRATIC = ["--task", "quadratic", "--budget", "60", "--interval", "20"]
 

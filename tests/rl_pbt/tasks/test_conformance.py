@@ -143,9 +143,15 @@ SPECIMENS = {
     ),
     "translation": Specimen(
         settings=lambda folder: {"task": "translation", "corpus": toy_corpus(folder), **toy_translators()},
-        hypers={"learning_rate": 3e-3, "attention_dropout": 0.1, "residual_dropout": 0.2, "relu_dropout": 0.0},
+        hypers={
+            "learning_rate": 3e-3, "attention_dropout": 0.1, "residual_dropout": 0.2, "relu_dropout": 0.0,
+            "embedding_dropout": 0.1,
+        },
         still={"learning_rate": 0.0},
-        others={"learning_rate": 1e-2, "attention_dropout": 0.3, "residual_dropout": 0.0, "relu_dropout": 0.2},
+        others={
+            "learning_rate": 1e-2, "attention_dropout": 0.3, "residual_dropout": 0.0, "relu_dropout": 0.2,
+            "embedding_dropout": 0.3,
+        },
         units=8,
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
         scores_differ=False,

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +15,7 @@ import pytest
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.translation import catalogues
-from rl_pbt.tasks.translation.catalogues import Pair, pairs_of
+from rl_pbt.tasks.translation.catalogues import CONTENT_TYPE, Pair, files_of
 from rl_pbt.tasks.translation.cleaning import cleaned, normalised
 from rl_pbt.tasks.translation.corpus import Corpus, corpus_of
 from rl_pbt.tasks.translation.options import PACKAGES
@@ -46,6 +52,10 @@ TRANSLATED = {
     Pair("%d files were copied", "%d Dateien wurden kopiert"),
     Pair('Add a "new" page', "Eine „neue“ Seite hinzufügen"),
 }
+
+
+def pairs_of(corpus: Sequence[str], language: str) -> list[Pair]:
+    return catalogues.pairs_of(files_of(corpus, language))
 
 
 @pytest.fixture
@@ -97,6 +107,113 @@ def test_a_catalogue_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"no catalogue")
         with pytest.raises(BadSetting, match=rf"cannot read .*{name}"):
             pairs_of([str(tmp_path / name)], "de")
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_plural_message_may_have_one_form_without_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "x.po"
+    path.write_text('msgid "One file here"\nmsgid_plural "More files here"\nmsgstr "Dateien hier"\n', encoding="utf-8")
+    assert pairs_of([str(path)], "de") == [Pair("One file here", "Dateien hier")]
+
+
+@pytest.mark.usefixtures("polib")
+@pytest.mark.parametrize("suffix", [".po", ".mo"])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.nightly)], ids=["some bytes", "every byte"])
+def test_a_damaged_catalogue_has_pairs_or_is_refused_in_one_line(suffix: str, step: int, tmp_path: Path) -> None:
+    import polib
+
+    path = tmp_path / "x.po"
+    path.write_text(CATALOGUE, encoding="utf-8")
+    if suffix == ".mo":
+        polib.pofile(str(path)).save_as_mofile(str(path := tmp_path / "x.mo"))
+    whole = path.read_bytes()
+    damaged = [whole[:end] for end in range(0, len(whole), step)]
+    for place in range(0, len(whole), step):
+        flipped = [bytes([whole[place] ^ 1 << bit]) for bit in range(8)]
+        damaged += [whole[:place] + other + whole[place + 1 :] for other in (b"", b"\0", b"\n", b'"', b"\xff", *flipped)]
+    refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            assert all(isinstance(side, str) for pair in pairs_of([str(path)], "de") for side in pair)
+        except BadSetting as error:
+            assert "\n" not in str(error) and str(path) in str(error)
+            refused += 1
+    assert 0 < refused < len(damaged)
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_compiled_catalogue_cannot_say_that_it_has_more_than_it_has(tmp_path: Path) -> None:
+    """Of each of its strings, that it is all of the file: together terabytes, were the file larger."""
+    path, strings = tmp_path / "bomb.mo", 1000
+    table = struct.pack("<II", 16_000, 0) * strings
+    path.write_bytes(struct.pack("<7I", 0x950412DE, 0, strings, 28, 28 + len(table), 0, 28) + 2 * table)
+    with pytest.raises(BadSetting, match=r"cannot read .*bomb\.mo: its strings overlap"):
+        pairs_of([str(path)], "de")
+
+
+def test_a_corpus_is_no_disk_and_no_file_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    big = tmp_path / "big.txt"
+    with big.open("wb") as stream:
+        stream.truncate(3 << 30)  # of which nothing is on the disk
+    with pytest.raises(BadSetting, match=r"has 6,442,450,944 bytes, of which 100,000,000 can be read"):
+        pairs_of([str(big), str(big)], "de")
+    with pytest.raises(BadSetting, match=r"names more than 20,000 files, with /: name folders inside it|cannot read /"):
+        pairs_of(["/"], "de")
+    monkeypatch.setattr(catalogues, "MOST_FILES", 10)
+    (tmp_path / "a/b").mkdir(parents=True)
+    for number in range(12):
+        (tmp_path / f"a/b/{number}.txt").touch()
+    with pytest.raises(BadSetting, match="names more than 10 files"):
+        pairs_of([str(tmp_path / "a")], "de")
+
+
+@pytest.mark.usefixtures("polib")
+def test_no_text_is_searched_for_hours(tmp_path: Path) -> None:
+    """Of these, each took a minute or more when it was searched as patterns are written first."""
+    began, path = time.process_time(), tmp_path / "x.po"
+    assert cleaned(Pair("%" + "0" * 100_000, "a b c")) is None
+    path.write_bytes(b"# " + CONTENT_TYPE * 50_000 + b"\n" + CATALOGUE.encode())
+    assert set(pairs_of([str(path)], "de")) >= TRANSLATED
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.usefixtures("polib")
+def test_a_catalogue_is_read_in_the_encoding_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.po"
+    for charset, encoding in (("ISO-8859-1", "latin-1"), ("utf-16-none", "utf-8"), ("CHARSET", "utf-8"), ("utf8", "utf-8")):
+        path.write_bytes(
+            CATALOGUE.replace("charset=UTF-8", f"charset={charset}").replace("„neue“", '\\"neue\\"').encode(encoding)
+        )
+        assert Pair("Open the file", "Die Datei öffnen") in pairs_of([str(path)], "de"), charset
+
+
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadSetting, match=r"cannot read x{300}: File name too long"):
+        pairs_of(["x" * 300], "de")
+
+    def forbidden(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", f"{path}/inner")
+
+    monkeypatch.setattr(os, "scandir", forbidden)  # the tests may be run by somebody who may see everything
+    with pytest.raises(BadSetting, match=r"cannot read .*/inner: Permission denied"):
+        pairs_of([str(tmp_path)], "de")
+
+
+def test_the_name_of_a_package_is_no_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As somebody has them beside one another, who works on what they translate."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "numpy/de/x.po"  # a package without catalogues, which is always there
+    path.parent.mkdir(parents=True)
+    path.write_text(CATALOGUE, encoding="utf-8")
+    with pytest.raises(BadSetting, match="cannot use numpy: it has no message catalogue"):
+        pairs_of(["numpy"], "de")
+    assert catalogues.absolute("numpy") == "numpy" and set(catalogues.versions_of(["numpy", "./numpy"])) == {"numpy"}
+    assert catalogues.absolute("./numpy") == str(tmp_path / "numpy") and catalogues.absolute("no-such") == "no-such"
+    assert [file.path.name for (file,) in files_of(["./numpy"], "de")] == ["x.po"]
+    for empty in ("", " "):
+        with pytest.raises(BadSetting, match="corpus must not have an empty entry"):
+            pairs_of([empty], "de")
 
 
 def test_two_text_files_are_aligned_line_by_line(tmp_path: Path) -> None:
@@ -208,9 +325,45 @@ def test_the_packages_have_thousands_of_sentences(real: Corpus) -> None:
     assert sizes["train"] > 5000 and min(sizes["dev"], sizes["test"]) > 250, sizes
 
 
+def known_elsewhere(corpus: Corpus) -> list[tuple[str, str]]:
+    """Sentences of dev and test, each with one of any split that has half of all neighbouring words in common with it: by the
+    words of the documentation, and comparing each with each.
+    """
+    found = []
+    for side in (0, 1):
+        neighbours = {
+            (name, pair): frozenset(pairwise(["", *normalised(pair[side]).split(), ""]))
+            for name in ("train", "dev", "test")
+            for pair in getattr(corpus, name)
+        }
+        for (name, pair), one in neighbours.items():
+            if name != "train":
+                found += [
+                    (pair[side], other[1][side])
+                    for other, two in neighbours.items()
+                    if 2 * len(one & two) >= len(one | two) and other != (name, pair)
+                ]
+    return found
+
+
 def test_no_sentence_of_dev_and_test_is_known_from_another_split(real: Corpus) -> None:
-    seen = {name: {normalised(p.source) for p in getattr(real, name)} for name in ("train", "dev", "test")}
-    assert not seen["train"] & (seen["dev"] | seen["test"]) and not seen["dev"] & seen["test"]
-    known = {normalised(pair.target) for pair in real.train}
-    assert not known & {normalised(pair.target) for pair in (*real.dev, *real.test)}
-    assert len(seen["dev"]) == len(real.dev) and len(seen["test"]) == len(real.test)
+    assert known_elsewhere(real) == []
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_sentences_are_nearly_the_same_whatever_they_share_with_many_others(side: str) -> None:
+    """Of what two of them have in common, all but one pair of words is in hundreds of others."""
+    of_two = [Pair(f"could not open {a}x {a}{end}", f"{a}y zu {a}x nicht {a}{end} ist") for a in FILLERS for end in ("in", "on")]
+    of_one = [Pair(f"could not open {pair.source}", f"zu {pair.target}") for pair in sentences(300)]
+    pairs = [*of_two, *of_one]
+    corpus = corpus_of([pair if side == "source" else Pair(pair.target, pair.source) for pair in pairs], 5)
+    assert known_elsewhere(corpus) == []
+    assert sum(corpus.sizes.values()) < len(pairs), "or of those in dev and test none was left out"
+
+
+def test_the_page_says_how_many_there_are(real: Corpus) -> None:
+    page = (Path(__file__).parents[4] / "docs/translation.md").read_text(encoding="utf-8")
+    if any(f"`{name}` {metadata.version(name).partition('.post')[0]}," not in page for name in PACKAGES):
+        pytest.skip("other versions of the packages are installed than the page counts")
+    train, dev, test = real.sizes.values()
+    assert f"{train:,} in train, {dev:,} in dev, {test:,} in test" in page

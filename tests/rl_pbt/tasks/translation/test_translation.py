@@ -13,15 +13,23 @@ import numpy as np
 import pytest
 
 import rl_pbt
+from rl_pbt import controller
 from rl_pbt.cli.main import main
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_task
+from rl_pbt.opening import open_run
 from rl_pbt.records import Proposal
+from rl_pbt.running import execute, prepare
 from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.history import read_history
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import IntervalJob
+from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.translation import TYPE, catalogues
 from rl_pbt.tasks.translation.interval import TranslationTask
 from rl_pbt.tasks.translation.material import material_of
+from rl_pbt.tasks.translation.settings import TEST_PARTS
 
 TRAININGS = Path(__file__).parents[2] / "trainings"
 pytestmark = pytest.mark.skipif(
@@ -86,8 +94,9 @@ def test_its_defaults_are_whole(corpus: list[str]) -> None:
         ({"label_smoothing": 1.0}, "label_smoothing must be 0 or more and below 1, but is 1"),
         ({"vocabulary": 30_000}, "vocabulary cannot be 30000 for"),
         ({"layers": 10_000}, "layers must be 12 or less, but is 10000"),
-        ({"test_episodes": 300}, "corpus has 400 usable pairs"),
+        ({"test_episodes": 9}, "test_episodes must be 8 or less, but is 9"),
         ({"corpus": []}, "corpus must name a package, a file or a folder"),
+        ({"corpus": ["numpy"] * 101}, "corpus must have 100 entries or less, but has 101"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(corpus: list[str], wrong: dict[str, Any], said: str) -> None:
@@ -103,7 +112,6 @@ def test_without_its_packages_one_line_says_what_installs_them(
         raise ImportError(name)
 
     monkeypatch.setattr(catalogues, "import_module", absent)
-    material_of.cache_clear()
     with pytest.raises(SystemExit) as ended:
         main(["tune", "--task", "translation", "--corpus", *corpus, "--vocabulary", "120", "--dry-run"])
     said = capsys.readouterr().err
@@ -125,6 +133,33 @@ def test_it_learns_the_language(corpus: list[str], tmp_path: Path) -> None:
     assert right >= 20, f"{right} of 40 sentences that it was trained on"
 
 
+def test_a_test_is_translated_once(corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many parts it has: a job of the controller has as many, and a leader is tested on as many as the winner."""
+    assert TEST_PARTS == controller.TEST_EPISODES_PER_JOB
+    tested: list[Any] = []
+    test = TranslationTask.test
+
+    def noting(self: TranslationTask, job: Any, advance: Any) -> Any:
+        tested.append((job.proposal, *job.episodes))
+        return test(self, job, advance)
+
+    monkeypatch.setattr(TranslationTask, "test", noting)
+    tuned(corpus, tmp_path / "run", methods=["pbt"], executor="inline", workers=1, anytime_tests=4)
+    assert len(tested) == len(set(tested)) > 1 and {one[1:] for one in tested} == {tuple(range(8))}
+
+
+def test_what_an_interval_costs_ends_before_it_is_saved(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(configure(small(corpus)), 1)
+    asked: list[str] = []
+    cost, save = Clock.cost, FolderCheckpoints.save
+    monkeypatch.setattr(Clock, "cost", lambda self: (asked.append("cost"), cost(self))[1])
+    monkeypatch.setattr(FolderCheckpoints, "save", lambda self, *saved: (asked.append("save"), save(self, *saved))[1])
+    interval(task, tmp_path, {"learning_rate": 1e-3}, {"learning_rate": 2e-3}, units=2)
+    assert asked == ["cost", "save", "save"]
+
+
 def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -> None:
     task = make_task(configure(small(corpus)), 1)
     one, ill, other = interval(task, tmp_path, {"learning_rate": 1e-3}, {"learning_rate": 1e30}, {"learning_rate": 2e-3})
@@ -136,8 +171,10 @@ def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -
 def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path) -> None:
     run = tuned(corpus, tmp_path / "run", methods=["pbt-tournament", "random", "default-warmup"], factors=[1.2, 0.8])
     page = (run.folder / "summary.md").read_text(encoding="utf-8")
-    for said in ("BLEU", "copy of the source", "tok", "none of them nearly the same"):
+    for said in ("BLEU", "copy of the source", "tok", "none of them nearly the same", "8 parts on sentences that nothing was",
+                 "and not on other sentences"):  # fmt: skip
         assert said in page, said
+    assert " on seeds that" not in page and "held-out seeds" not in (run.folder / "report.html").read_text(encoding="utf-8")
     rates = [row["learning_rate"] for row in run.rows() if row["method"] == "default-warmup" and row["member"] == 0]
     peak = run.config.hypers["learning_rate"]
     assert rates[:3] == pytest.approx([peak * (0.1 / m) ** 0.5 for m in (1 / 6, 0.5, 5 / 6)])
@@ -146,14 +183,48 @@ def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path
         run.export(tmp_path / "x.onnx")
 
 
-def test_a_run_is_resumed_with_the_same_corpus_or_not_at_all(corpus: list[str], tmp_path: Path) -> None:
-    run = tuned(corpus, tmp_path / "run", methods=["pbt"], budget=20)
-    first = Path(corpus[0])
-    first.write_text(first.read_text(encoding="utf-8").replace("a", "o", 1), encoding="utf-8")
-    material_of.cache_clear()
-    with pytest.raises(UserError, match="the corpus is not the one that this run began with") as error:
-        run.winner("pbt", 0)
-    assert "\n" not in str(error.value)
+def test_a_run_is_resumed_with_the_same_corpus_wherever_it_lies_or_not_at_all(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(settings: dict[str, Any], **where: Path) -> list[Any]:
+        execute(prepare(open_run(settings, **where), workers=1), command="test")
+        trials = read_history(RunFolder(next(iter(where.values()))), "pbt", 0).trials
+        return [(trial.proposal, trial.result.returns, trial.result.digest) for trial in trials]
+
+    settings = small(corpus, methods=["pbt"], population=4, budget=60, interval=20, anytime_tests=0)
+    expected = trained(settings, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        append, left = Ledger.append, iter(range(3))
+
+        def stopping(self: Ledger, events: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            append(self, events)
+
+        patch.setattr(Ledger, "append", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            trained(settings, out=tmp_path / "run")
+    moved = [str(Path(path).rename(tmp_path / f"moved.{side}")) for side, path in enumerate(corpus)]
+    with pytest.raises(BadSetting, match=r"names .*toy\.first, which is neither .*: say where it lies now"):
+        trained({}, resume=tmp_path / "run")
+    others = [str(tmp_path / name) for name in ("other.first", "other.second")]
+    for path, other in zip(moved, others, strict=True):
+        Path(other).write_text(Path(path).read_text(encoding="utf-8").replace("a", "o", 1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"not the one that this run began with: restore other\.first, other\.second"):
+        trained({"corpus": others}, resume=tmp_path / "run")
+    assert trained({"corpus": moved}, resume=tmp_path / "run") == expected
+    assert RunFolder(tmp_path / "run").manifest().config.task_options["corpus"] == corpus
+
+
+def test_what_has_changed_is_read_again_in_the_same_process(corpus: list[str]) -> None:
+    before = configure(small(corpus)).task_options["digest"]
+    assert configure(small(corpus)).task_options["digest"] == before
+    path = Path(corpus[1])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("a", "o", 1), encoding="utf-8")  # as long as before
+    config = configure(small(corpus))
+    assert config.task_options["digest"] != before
+    make_task(config, 1)
 
 
 def test_another_way_to_compute_bleu_is_refused(corpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

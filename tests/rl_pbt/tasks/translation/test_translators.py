@@ -19,7 +19,7 @@ from rl_pbt.tasks.translation.material import Sentences, padded
 from rl_pbt.tasks.translation.members import Translators
 from rl_pbt.tasks.translation.smoothing import smoothed_loss
 from rl_pbt.tasks.translation.sub_words import BEGIN, END, PAD
-from rl_pbt.tasks.translation.transformer import Shape, initialised, log_odds, positions
+from rl_pbt.tasks.translation.transformer import Shape, first_weights, logits, positions
 
 SHAPE = Shape(vocabulary=23, width=16, heads=2, feedforward=24, layers=2)
 SMOOTHING = 0.1
@@ -215,8 +215,8 @@ def test_padding_changes_nothing_but_last_digits() -> None:
     some = sentences(1, longest=6)
     sources, before = torch.from_numpy(some.sources)[None], before_of(torch.from_numpy(some.targets))[None]
     wide = [F.pad(one, (0, 5), value=PAD) for one in (sources, before)]
-    odds, padded_odds = (log_odds(weights, SHAPE, *both, nothing_dropped) for both in ((sources, before), wide))
-    torch.testing.assert_close(padded_odds[:, : odds.shape[1]], odds, rtol=1e-5, atol=1e-5)
+    found, padded = (logits(weights, SHAPE, *both, nothing_dropped) for both in ((sources, before), wide))
+    torch.testing.assert_close(padded[:, : found.shape[1]], found, rtol=1e-5, atol=1e-5)
 
 
 def test_nothing_is_seen_of_what_is_to_be_foretold() -> None:
@@ -225,8 +225,8 @@ def test_nothing_is_seen_of_what_is_to_be_foretold() -> None:
     sources, before = torch.from_numpy(some.sources)[None], before_of(torch.from_numpy(some.targets))[None]
     other = before.clone()
     other[..., -1] = 5
-    odds, changed = (log_odds(weights, SHAPE, sources, one, nothing_dropped) for one in (before, other))
-    assert torch.equal(odds[:, :-1], changed[:, :-1]) and not torch.equal(odds[:, -1], changed[:, -1])
+    found, changed = (logits(weights, SHAPE, sources, one, nothing_dropped) for one in (before, other))
+    assert torch.equal(found[:, :-1], changed[:, :-1]) and not torch.equal(found[:, -1], changed[:, -1])
 
 
 def test_a_translation_is_what_a_plain_transformer_chooses_step_by_step() -> None:
@@ -245,8 +245,8 @@ def test_a_translation_is_what_a_plain_transformer_chooses_step_by_step() -> Non
             chosen = [BEGIN]
             while len(chosen) <= longest and chosen[-1] != END:
                 with torch.no_grad():
-                    odds = single(torch.tensor([[*source, END]]), torch.tensor([chosen]))
-                chosen.append(int(odds[0, -1].argmax()))
+                    of_next = single(torch.tensor([[*source, END]]), torch.tensor([chosen]))
+                chosen.append(int(of_next[0, -1].argmax()))
             ended += chosen[-1] == END
             assert ours == [n for n in chosen[1:] if n != END]
     assert ended >= 10, "or nothing is known of how they end"
@@ -296,9 +296,9 @@ def test_each_kind_of_dropout_is_where_the_paper_has_it() -> None:
 
 
 def test_first_weights_depend_on_the_seed_alone_and_have_the_usual_size() -> None:
-    one = initialised(SHAPE, torch.Generator().manual_seed(3))
+    one = first_weights(SHAPE, torch.Generator().manual_seed(3))
     assert all(torch.equal(Translators(SHAPE, [9, 3]).weights[name][1], weight) for name, weight in one.items())
-    big = initialised(Shape(vocabulary=1000, width=64, heads=4, feedforward=128, layers=1), torch.Generator().manual_seed(1))
+    big = first_weights(Shape(vocabulary=1000, width=64, heads=4, feedforward=128, layers=1), torch.Generator().manual_seed(1))
     assert float(big["embedding"].std()) == pytest.approx(1 / 8, rel=0.02)
     assert float(big["encoder.0.hidden.weight"].std()) == pytest.approx(math.sqrt(2 / (64 + 128)), rel=0.03)
 
