@@ -133,7 +133,7 @@ ACTOR_CRITIC_CONTINUOUS = replace(
 CONTINUOUS = replace(CONTROL, search=UNBOUNDED, learners=_learners(ACTOR_CRITIC_CONTINUOUS, PPO_CONTINUOUS))
 DEFAULTS: dict[str, Defaults] = {
     "atari": ATARI,
-    # In 200,000 frames (Pendulum 500,000) PPO learned more than A2C; in these A2C does as well, in a quarter to half of PPO's time.
+    # In 200,000 frames (Pendulum 500,000) PPO learns more than A2C; in these A2C does as well, and sooner than PPO in those.
     "classic_control": replace(CONTROL, frames=500_000, interval=25_000),
     "toy_text": CONTROL,
     "probe": CONTROL,
