@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 
+from benchmarks import learning
+from rl_pbt.errors import UserError
+from rl_pbt.making import configure
 from rl_pbt.report import summarise
 from rl_pbt.report.chance import ALPHA, Chance, Samples, chances
 from rl_pbt.report.statistics import difference_of, holm
@@ -116,3 +120,27 @@ def test_every_folder_is_in_the_index() -> None:
     folders = {path.name for path in REFERENCE.iterdir() if path.is_dir() and path.name != "comparison"}
     folders |= {f"comparison/{path.name}" for path in (REFERENCE / "comparison").iterdir()}
     assert RUNS and all(f"`{name}`" in INDEX for name in folders), folders
+
+
+def learned(env: str, agent: str, frames: int) -> dict[str, Any] | None:
+    """What five seeds or more have learned in so many frames, where that was measured."""
+    for name in ("default_budget", "learning"):
+        results = json.loads((REFERENCE / "learning" / f"{name}.json").read_text(encoding="utf-8"))["results"]
+        row: dict[str, Any] | None = results.get(env, {}).get(agent)
+        if row and abs(row["frames"] - frames) <= frames / 50 and len(row["mean_test_returns"]) >= 5:
+            return row
+    return None
+
+
+@pytest.mark.parametrize("case", learning.CASES, ids=lambda case: case.env)
+def test_the_default_agent_is_the_one_that_learns_most_in_the_default_budget(case: learning.Case) -> None:
+    """Or as much as the other one, to two parts in a hundred of what was learned, in less time."""
+    try:
+        config = configure({"env": case.env})
+    except UserError as error:
+        pytest.skip(str(error))
+    rows = {agent: learned(case.env, agent, config.budget) for agent in ("a2c", "ppo")}
+    if None in rows.values():
+        pytest.skip("not measured")
+    means = {agent: fmean(row["mean_test_returns"]) - row["random_policy"] for agent, row in rows.items() if row}
+    assert means[str(config.task_options["agent"])] >= 0.98 * max(means.values())

@@ -47,11 +47,11 @@ class Session:
         A package that was not installed then had no part in it, and one that is not installed now has none.
         """
         packages = before.versions.keys() & self.versions.keys()
-        then_of, now_of = ({name: one.versions[name] for name in packages} for one in (before, self))
+        versions_then, versions_now = ({name: one.versions[name] for name in packages} for one in (before, self))
         found = [
             f"{name} {then.get(key, 'none')} then, {now.get(key, 'none')} now"
             for title, then, now in (
-                ("", then_of, now_of),
+                ("", versions_then, versions_now),
                 ("", before.hardware, self.hardware),
                 ("file ", before.sources, self.sources),
             )
