@@ -23,7 +23,9 @@ class RLOptions:
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
     agent: str = option(
-        "a2c", help=f"learning algorithm, one of: {', '.join(AGENT_NAMES)}, or sb3:ALGORITHM of Stable-Baselines3"
+        "a2c",
+        help=f"learning algorithm, one of: {', '.join(AGENT_NAMES)}, or sb3:ALGORITHM of Stable-Baselines3 (default: a2c, or ppo "
+        "where that learns more)",
     )
     agent_options: Settings = option(
         factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
