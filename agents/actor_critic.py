@@ -21,7 +21,7 @@ from rl_pbt.agents.optimiser import make_optimiser
 from rl_pbt.agents.policy import Network, Policy
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.agents.settings import ActorCriticConfig
-from rl_pbt.agents.slots import load_slots, state_of
+from rl_pbt.agents.slots import finite, load_slots, stacked, state_of
 from rl_pbt.agents.torsos import make_torso
 
 State: TypeAlias = dict[str, Array]
@@ -100,10 +100,8 @@ class ActorCritic(ABC):
         self._config = config
         self._device = device
         self._network = make_network(config, observation_space, action_space)
-        first = {seed: self._network.initialise(seed) for seed in set(seeds)}
-        self._weights: Weights = {
-            name: torch.stack([first[seed][name] for seed in seeds]).to(device).requires_grad_() for name in first[seeds[0]]
-        }
+        first = stacked(self._network.initialise, seeds)
+        self._weights: Weights = {name: weight.to(device).requires_grad_() for name, weight in first.items()}
         self._optimiser = make_optimiser(config.optimiser, self._weights, decay=config.rmsprop_decay)
         shape = tuple(observation_space.shape or ())
         self._normaliser = Normaliser(len(seeds), shape, device) if config.normalise_observations else None
@@ -221,8 +219,8 @@ class ActorCritic(ABC):
         others = {name: self._hypers[name] for name in ("max_grad_norm", "epsilon")}
         grad_norm = self._optimiser.step(learning_rate=self._rates, **others)
         self._updates += 1
-        finite = torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
-        self._finite &= finite if resting is None else finite | resting
+        healthy = torch.isfinite(loss.detach()) & torch.isfinite(grad_norm)
+        self._finite &= healthy if resting is None else healthy | resting
         if resting is not None:
             for name, slot in self._slots().items():
                 slot[resting] = before[name]
@@ -251,10 +249,7 @@ class ActorCritic(ABC):
 
     def healthy(self) -> Bools:
         """Which members have only finite weights and have had only finite losses since they were loaded, [P]."""
-        finite = self._finite.clone()
-        for weight in self._weights.values():
-            finite &= torch.isfinite(weight.detach()).flatten(1).all(1)
-        return finite.cpu().numpy()
+        return (self._finite & finite(self._weights)).cpu().numpy()
 
 
 def make_network(config: ActorCriticConfig, observation_space: Space, action_space: Space) -> Network:

@@ -1,17 +1,29 @@
-"""One member of a population as a checkpoint has it: its part of every array, which are [P, ...]."""
+"""A population as arrays, [P, ...], of which each member has its part: what begins it, and one member as a checkpoint has it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rl_pbt.agents.aliases import Array, Slots
 
 
 class CheckpointMismatch(ValueError):
     """A checkpoint that is not of this agent; one line that names the first difference."""
+
+
+def stacked(first: Callable[[int], Mapping[str, Tensor]], seeds: Sequence[int]) -> dict[str, Tensor]:
+    """What `first` makes of each member's seed alone, so that a member begins the same in any population; [P, ...] of each."""
+    made = {seed: first(seed) for seed in set(seeds)}  # those that are loaded over may all have the same
+    return {name: torch.stack([made[seed][name] for seed in seeds]) for name in made[seeds[0]]}
+
+
+def finite(slots: Slots) -> Tensor:
+    """Which members have only finite numbers in all of them, [P] bool."""
+    return torch.stack([torch.isfinite(tensor.detach()).flatten(1).all(1) for tensor in slots.values()]).all(0)
 
 
 def state_of(slots: Slots, member: int) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from rl_pbt.agents.aliases import Bools, Slots
 from rl_pbt.agents.networks import Weights
 from rl_pbt.agents.optimiser import Adam
-from rl_pbt.agents.slots import load_slots, state_of
+from rl_pbt.agents.slots import finite, load_slots, stacked, state_of
 from rl_pbt.arrays import State
 from rl_pbt.tasks.translation.batches import Batch
 from rl_pbt.tasks.translation.decoding import translated
@@ -29,10 +29,8 @@ class Translators:
     def __init__(self, shape: Shape, seeds: Sequence[int], smoothing: float = 0.0) -> None:
         self._shape = shape
         self._smoothing = smoothing
-        first = {seed: first_weights(shape, torch.Generator().manual_seed(seed)) for seed in set(seeds)}
-        self.weights: Weights = {
-            name: torch.stack([first[seed][name] for seed in seeds]).requires_grad_() for name in first[seeds[0]]
-        }
+        first = stacked(lambda seed: first_weights(shape, torch.Generator().manual_seed(seed)), seeds)
+        self.weights: Weights = {name: weight.requires_grad_() for name, weight in first.items()}
         self._optimiser = Adam(self.weights, DECAYS)
         members = len(seeds)
         self._never_clipped = torch.full((members,), float("inf"))
@@ -75,7 +73,4 @@ class Translators:
 
     def healthy(self) -> Bools:
         """Which members have only finite weights and have had only finite losses since they were made, [P]."""
-        finite = self._finite.clone()
-        for weight in self.weights.values():
-            finite &= torch.isfinite(weight.detach()).flatten(1).all(1)
-        return finite.numpy()
+        return (self._finite & finite(self.weights)).numpy()
