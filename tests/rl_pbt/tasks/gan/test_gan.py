@@ -22,6 +22,7 @@ import rl_pbt
 from rl_pbt.making import configure, make_task
 from rl_pbt.records import Proposal
 from rl_pbt.report import write_report
+from rl_pbt.report.sheets import sheet
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
@@ -125,6 +126,19 @@ def test_its_sheets_of_samples_and_trees_are_drawn(run: rl_pbt.Run) -> None:
         assert pictures is not None and pictures.shape == (16, 28, 28) and pictures.dtype == np.uint8
 
 
+def test_of_many_populations_the_sheets_that_are_shown_are_drawn(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("rl_pbt.report.writing.MOST_DRAWN", 1)
+    monkeypatch.setattr("rl_pbt.report.writing.sheet", lambda rows, title: (drawn.append(title), sheet(rows, title=title))[1])
+    least = {**RUN, "population": 2, "budget": 2, "interval": 1, "test_episodes": 1, "anytime_tests": 0}
+    made = rl_pbt.tune("gan", {}, methods=["random"], seeds=[0, 1], workers=1, out=tmp_path / "run", **small, **least)
+    assert [title.rpartition(": ")[2] for title in drawn] == ["random, seed 0"]
+    assert sorted(path.name for path in made.folder.glob("plots/samples-*")) == ["samples-random-seed-0.png"]
+    assert (made.folder / "report.html").read_text().count('<img class="sheet"') == 1
+
+
 def test_a_report_does_without_exhibits_that_are_gone_or_damaged_or_another_ones(
     run: rl_pbt.Run, small: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -186,12 +200,15 @@ def test_a_resume_with_other_images_or_another_classifier_is_refused(small: dict
             make_task(changed, workers=1)
 
 
-def test_a_run_whose_files_were_moved_is_resumed_from_where_they_are(small: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_run_whose_files_were_moved_is_resumed_from_where_they_are(small: dict[str, Any], tmp_path: Path) -> None:
     settings = {**small, **RUN, "methods": ["pbt"], "workers": 1}
     images, classifier = shutil.copytree(small["data"], tmp_path / "old"), shutil.copy(small["classifier"], tmp_path / "old.file")
     settings |= {"data": str(images), "classifier": str(classifier)}
     with stopped_after(2):
         rl_pbt.tune("gan", {}, out=tmp_path / "run", **settings)
+    left = [tmp_path / f"run/pbt/seed-0/{name}/.000000.safetensors.1.tmp" for name in ("checkpoints", "exhibits")]
+    for path in left:
+        path.touch()  # as what was killed would leave it
     moved, renamed = images.rename(tmp_path / "new"), Path(classifier).rename(tmp_path / "new.file")
     with pytest.raises(rl_pbt.UserError, match=r"a folder of IDX files, but .*old has no train-images"):
         rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True)
@@ -201,6 +218,7 @@ def test_a_run_whose_files_were_moved_is_resumed_from_where_they_are(small: dict
     here = {"data": str(moved), "classifier": str(renamed)}
     run = rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True, **here)
     assert run.manifest.status == "finished" and run.config.task_options["data"] == str(images)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_second_run_of_a_process_is_on_what_its_files_hold_now(small: dict[str, Any], tmp_path: Path) -> None:
