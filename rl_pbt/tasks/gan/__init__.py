@@ -56,6 +56,8 @@ class GanType:
         """The files are looked at for a new run, or where one is named. Raises UserError."""
         given = {**given, **_absolute(given)}
         whole = completed(given, recorded, None if recorded else _defaults(given))
+        if not recorded:  # annealing one of two would be neither a decay nor none
+            whole = {"annealed": ",".join(name for name in RATES if name in whole["search"]), **whole}
         _check(whole["search"], whole["hypers"])
         return whole
 
@@ -182,7 +184,6 @@ def _defaults(given: Settings) -> dict[str, Any]:
         "budget": BUDGET,
         "test_episodes": TEST_EVALUATIONS,
         "factors": FACTORS,
-        "annealed": RATES[0],
         "digest": images.digest,
         "classifier_digest": judge.digest,
         "accuracy": judge.accuracy,

@@ -68,7 +68,13 @@ def job(folder: Path, *proposals: Proposal, **fields: Any) -> IntervalJob:
 
 def test_the_paper_settings_are_the_defaults_and_can_be_changed(small: dict[str, Any]) -> None:
     config = configure({"task": "gan", **small, "methods": ["pbt", "hand-tuned", "random-annealed"]})
-    assert config.method_options["factors"] == [2.0, 0.5] and config.method_options["annealed"] == "generator_lr"
+    assert config.method_options["factors"] == [2.0, 0.5]
+    assert config.method_options["annealed"] == "generator_lr,discriminator_lr"
+    one = {"task": "gan", **small, "methods": ["random-annealed"], "search": {"generator_lr": 1e-3}}
+    assert configure(one).method_options["annealed"] == "discriminator_lr", "what is held has no schedule"
+    assert configure({**one, "search": {}, "annealed": "generator_lr"}).method_options["annealed"] == "generator_lr"
+    before = replace(config, method_options={**config.method_options, "annealed": "generator_lr"})
+    assert configure({}, before).method_options["annealed"] == "generator_lr", "a run from when it could name but one"
     assert set(config.search) == set(config.hypers) == set(HYPERS) and set(config.hypers.values()) == {2e-4}
     assert config.budget // config.interval == 20
     assert configure({"task": "gan", **small, "factors": [1.5, 0.5]}).method_options["factors"] == [1.5, 0.5]
@@ -219,6 +225,17 @@ def test_a_killed_run_whose_files_were_moved_is_resumed_from_where_they_are(smal
     run = rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True, **here)
     assert run.manifest.status == "finished" and run.config.task_options["data"] == str(images)
     assert not any(path.exists() for path in left)
+
+
+def test_both_rates_of_a_gan_are_annealed(small: dict[str, Any], tmp_path: Path) -> None:
+    methods = ["random-annealed", "default-annealed"]
+    made = rl_pbt.tune("gan", {}, methods=methods, workers=1, out=tmp_path / "run", **small, **RUN)
+    for method in methods:
+        first = [
+            one.proposal.hypers for one in read_history(RunFolder(made.folder), method, 0).trials if one.proposal.member == 0
+        ]
+        for name in HYPERS:
+            assert [float(one[name]) / float(first[0][name]) for one in first] == pytest.approx([1.0, 5 / 7, 3 / 7, 1 / 7])
 
 
 def test_a_second_run_of_a_process_is_on_what_its_files_hold_now(small: dict[str, Any], tmp_path: Path) -> None:
