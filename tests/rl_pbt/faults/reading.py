@@ -37,6 +37,8 @@ SMALL = {
     "sb3": ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--frames", "128", "--interval", "64", "--agent-options", "n_steps=16",
             "n_envs=2", "batch_size=16"],
     "program": ["--search", "rate=log:1e-3:1e-1", "--budget", "4", "--interval", "2"],
+    "gan": ["--task", "gan", "--budget", "4", "--interval", "2", "--channels", "2", "--batch-size", "4",
+            "--discriminator-steps", "1", "--samples", "20", "--evaluations", "1"],
 }  # fmt: skip
 QUADRATIC = ["--task", "quadratic", "--budget", "60", "--interval", "20"]
 
