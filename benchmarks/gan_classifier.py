@@ -23,7 +23,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.store.files import write_durably
 from rl_pbt.tasks.gan.classifier import PASSES, taught
 from rl_pbt.tasks.gan.images import MNIST, read_images
-from rl_pbt.tasks.gan.recorded import ACCURACY, SHIPPED, read_classifier
+from rl_pbt.tasks.gan.recorded import ACCURACY, OF_IMAGES, SHIPPED, read_classifier
 
 
 def made(data: str, out: Path, *, seed: int, passes: int) -> None:
@@ -36,7 +36,7 @@ def made(data: str, out: Path, *, seed: int, passes: int) -> None:
     head = {
         ACCURACY: f"{accuracy:.4f}",
         "held_out": str(held_out),
-        "images": images.digest,
+        OF_IMAGES: images.digest,
         "seed": str(seed),
         "passes": str(passes),
         "torch": torch.__version__,

@@ -36,6 +36,8 @@ def manifest_of(run: RunFolder) -> Manifest:
 def _whole(config: RunConfig) -> RunConfig:
     """What the run did not know of yet has its default. Raises UserError."""
     _check_texts(config.to_json())
+    if not config.methods:
+        raise BadSetting("methods", "names no method")
     of_methods = dict(config.method_options)
     for method in config.methods:
         if method not in METHODS:

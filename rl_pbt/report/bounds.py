@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rl_pbt.options import types_of
 from rl_pbt.report.evidence import Evidence, Histories
 from rl_pbt.search import METHODS
+from rl_pbt.search.annealed import names_of
 from rl_pbt.space import Dimension
 from rl_pbt.store.descent import has_schedules
 from rl_pbt.store.history import History
@@ -23,9 +24,9 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
             continue
         # What has a schedule of its own is not held back by a bound.
         scheduled = "annealed" in types_of(METHODS[method].options)
-        annealed = evidence.config.method_options.get("annealed") if scheduled else None
+        annealed = names_of(evidence.config.method_options.get("annealed", "")) if scheduled else ()
         for name, dimension in evidence.config.space.dimensions.items():
-            if name == annealed:
+            if name in annealed:
                 continue
             for side, bound in zip(("lower", "upper"), dimension.bounds, strict=False):
                 if _most_at(by_seed, name, dimension, bound):

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from rl_pbt.records import Trial
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, literal
+from rl_pbt.search import METHODS
 from rl_pbt.space import Axis, Dimension, Space
 from rl_pbt.store.curves import ancestor_curve
 from rl_pbt.store.descent import copies, has_schedules, lifetime, winning_line
@@ -25,8 +26,8 @@ DOTTED: Sequence[LineStyle] = (":", "-.", (0, (1, 4)))  # of those beside it, th
 
 
 def made_by_hand(histories: Mapping[str, History]) -> dict[str, History]:
-    """Of methods on one seed those whose hyperparameters change and who copy nothing: schedules to compare another with."""
-    return {method: history for method, history in histories.items() if has_schedules(history) and not copies(history)}
+    """Of methods on one seed those whose schedule somebody made, as far as they have one yet: to compare another with."""
+    return {name: history for name, history in histories.items() if METHODS[name].made_by_hand and has_schedules(history)}
 
 
 def schedules(history: History, space: Space, *, title: str, words: Words, beside: Mapping[str, History] | None = None) -> Figure:

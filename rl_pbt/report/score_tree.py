@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rl_pbt.records import Trial
+from rl_pbt.records import TRAINING_SCORE, Trial
 from rl_pbt.report.family_tree import DIED_OUT, FIRST, LAST, faded, has_tree, shades_of
 from rl_pbt.report.style import INK, clean
 from rl_pbt.report.tree_layout import Places
@@ -24,9 +24,10 @@ WIDEST, HEIGHT = 11.0, 6.5  # inches
 def has_score_tree(history: History) -> bool:
     """Whether there is a tree whose heights mean something: one whose members were judged as well as anybody wanted, for nothing.
 
-    Of returns of a few episodes that had to be paid for it would be a tangle.
+    Of returns of a few episodes it would be a tangle, whether these had to be paid for or were those of training.
     """
-    return has_tree(history) and history.cost.eval_units == 0
+    by_training = any(TRAINING_SCORE in trial.result.metrics for trial in history.trials)
+    return has_tree(history) and history.cost.eval_units == 0 and not by_training
 
 
 def score_tree(history: History, places: Places, *, words: Words, title: str) -> Figure:

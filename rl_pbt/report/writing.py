@@ -31,7 +31,7 @@ OF_RUNS = LEARNING, ANYTIME, SCORES = "learning_curves", "anytime_curves", "test
 # Pictures of one method and seed; the last is of what its members have left to look at.
 OF_POPULATIONS = SCHEDULES, TREE, SCORE_TREE, SHEET = "schedules", "family-tree", "score-tree", "samples"
 FORMERLY = ("test_returns",)  # that earlier versions drew
-MOST_DRAWN = 40  # populations whose schedules and family trees are all drawn; of more, each method's first seed
+MOST_DRAWN = 40  # populations whose schedules, family trees and sheets are all drawn; of more, each method's first seed
 
 
 def summarise(run: RunFolder) -> Summary:
@@ -72,13 +72,12 @@ def page_path(run: RunFolder) -> Path:
 
 
 def _sheets(run: RunFolder, evidence: Evidence) -> dict[tuple[str, int], bytes]:
-    """By method and seed, a PNG of what members left to look at, where that is anything."""
+    """By method and seed, a PNG of what members left to look at, where that is anything and is shown."""
     task, title = task_type(evidence.config.task), style.literal(evidence.title)
     found: dict[tuple[str, int], bytes] = {}
-    for method, by_seed in evidence.histories.items():
-        for seed, history in by_seed.items():
-            if rows := rows_of(history, run.checkpoints(method, seed), task):
-                found[method, seed] = style.as_png(sheet(rows, title=f"{title}: {method}, seed {seed}"))
+    for method, seed in _shown(evidence):
+        if rows := rows_of(evidence.histories[method][seed], run.checkpoints(method, seed), task):
+            found[method, seed] = style.as_png(sheet(rows, title=f"{title}: {method}, seed {seed}"))
     return found
 
 
@@ -88,10 +87,9 @@ def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], b
     for name, figure in _figures(evidence):
         names.append(f"{PLOTS}/{name}.png")
         style.save(figure, run.folder / names[-1])
-    for method, seed in _shown(evidence):
-        if picture := sheets.get((method, seed)):
-            names.append(f"{PLOTS}/{_of(SHEET, method, seed)}.png")
-            write_durably(run.folder / names[-1], picture)
+    for population, picture in sheets.items():
+        names.append(f"{PLOTS}/{_of(SHEET, *population)}.png")
+        write_durably(run.folder / names[-1], picture)
     return names
 
 

@@ -39,7 +39,8 @@ class Entry(Generic[Options]):
     `kind` is the heading of that line. Names of options are one list shared by all methods: where two have the same, it means the
     same. A `sequential` method has one proposal underway at a time. One that `replays` needs a finished run and is chosen by
     `replay:RUN`. One that is `compared` stands beside the others in benchmarks of methods. One that `extends` can continue with a
-    larger budget when it has ended; others have made choices for the whole budget.
+    larger budget when it has ended; others have made choices for the whole budget. Where the schedule of a hyperparameter was
+    `made_by_hand` and not found, figures draw it beside those that were.
     """
 
     make: Callable[[Problem, Options], Method]
@@ -51,6 +52,7 @@ class Entry(Generic[Options]):
     replays: bool = False
     compared: bool = True
     extends: bool = False
+    made_by_hand: bool = False
 
 
 def _replay(name: str, description: str) -> Entry[ReplayOptions]:
@@ -192,6 +194,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="random search whose learning rate falls to 0: what a decay alone is worth",
         reference="Espeholt 2018, Table G.1",
         kind=WITHOUT,
+        made_by_hand=True,
     ),
     "default-annealed": Entry(
         make=lambda problem, options: Annealed(problem, options, published_of(problem, "default-annealed")),
@@ -199,6 +202,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="the default hyperparameters with a learning rate that falls to 0",
         reference="Espeholt 2018, Table G.1",
         kind=WITHOUT,
+        made_by_hand=True,
     ),
     "default-warmup": Entry(
         make=lambda problem, options: WarmedUp(problem, options, published_of(problem, "default-warmup")),
@@ -207,6 +211,7 @@ METHODS: dict[str, Entry[Any]] = {
         reference="Vaswani 2017, sec. 5.3",
         kind=WITHOUT,
         compared=False,  # a schedule of one field: Transformers
+        made_by_hand=True,
     ),
     "bayes": Entry(
         make=lambda problem, _: Bayesian(problem, "gp"),

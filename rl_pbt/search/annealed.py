@@ -4,7 +4,7 @@ IMPALA's learning rate falls linearly to 0 over the training (Espeholt 2018, arX
 that of any decay, since its perturbations and its selection can lower the rate too; these baselines tell the two apart. The rate
 changes between intervals alone, as every hyperparameter here, and is that of the middle of each: of n intervals the first has
 1 - 1/(2n) of the rate and the last 1/(2n), which may lie below the range that is searched. An agent that anneals its rate by
-itself would lower it twice.
+itself would lower it twice. Where a training has several rates, as a GAN has two, all of them can fall.
 """
 
 from __future__ import annotations
@@ -24,8 +24,14 @@ from rl_pbt.space import Linear, Log, Space
 def annealed_option() -> str:
     """The field `annealed` of a method's options."""
     return option(
-        "learning_rate", help="the searched hyperparameter that falls linearly to 0, or is warmed up, over the training"
+        "learning_rate",
+        help="the searched hyperparameter that falls linearly to 0, or is warmed up, over the training; several by commas",
     )
+
+
+def names_of(annealed: str) -> tuple[str, ...]:
+    """The hyperparameters that the option names: it is text, as in the manifests of runs from when it could name but one."""
+    return tuple(name.strip() for name in annealed.split(","))
 
 
 @final
@@ -37,28 +43,28 @@ class AnnealedOptions:
 
 
 class Scheduled(Independent):
-    """Every member holds its draw or, where they are given, the `published` hyperparameters, but for one with a schedule.
+    """Every member holds its draw or, where they are given, the `published` hyperparameters, but for those with a schedule.
 
-    Raises BadSetting where that is none that is searched, or no real number.
+    Raises BadSetting where one of these is none that is searched, or no real number.
     """
 
     def __init__(self, problem: Problem, annealed: str, published: Hypers | None = None) -> None:
         super().__init__(problem)
-        self._annealed = _checked(annealed, problem.space)
+        self._annealed = tuple(_checked(name, problem.space) for name in names_of(annealed))
         self._published = published
 
     @abstractmethod
     def share(self) -> float:
-        """What it is multiplied by in the generation that is next."""
+        """What they are multiplied by in the generation that is next."""
 
     def hypers_of(self, member: int) -> Hypers:
         held = self.initial_hypers(member) if self._published is None else self._published
-        return {**held, self._annealed: float(held[self._annealed]) * self.share()}
+        return {**held, **{name: float(held[name]) * self.share() for name in self._annealed}}
 
 
 @final
 class Annealed(Scheduled):
-    """It falls linearly to 0."""
+    """They fall linearly to 0."""
 
     def __init__(self, problem: Problem, options: AnnealedOptions, published: Hypers | None = None) -> None:
         super().__init__(problem, options.annealed, published)

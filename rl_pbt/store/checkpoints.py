@@ -110,7 +110,7 @@ class FolderCheckpoints:
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
         """Delete every file, and every leftover of an interrupted write, that holds none of these proposals.
 
-        Those that are being written are kept too, with their temporary files.
+        Those that are being written are kept too, with their temporary files. Of exhibits the leftovers alone are deleted.
         """
         writing = sorted(being_written)
         kept = sorted({*proposals, *writing})
@@ -118,6 +118,15 @@ class FolderCheckpoints:
             temporary = path.name.startswith(".")
             if not _meets(_range(path), writing if temporary else kept):
                 path.unlink(missing_ok=True)
+        for path in self._left_of_exhibits():
+            if not _meets(_range(path), writing):
+                path.unlink(missing_ok=True)
+
+    def _left_of_exhibits(self) -> list[Path]:
+        """What interrupted writes of exhibits have left."""
+        if self.exhibits is None or self.exhibits.is_symlink():  # a link leads to somebody else's
+            return []
+        return [path for path in self.exhibits.glob(".*") if OURS.fullmatch(path.name) and not path.is_dir()]
 
     def leave_only(self, proposals: Iterable[int]) -> None:
         """`keep_only`, and nothing beside them in the same files."""

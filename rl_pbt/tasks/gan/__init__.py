@@ -25,9 +25,9 @@ from rl_pbt.records import Hyper
 from rl_pbt.space import parse_dimension
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.completing import completed
-from rl_pbt.tasks.gan.images import MNIST, read_images
+from rl_pbt.tasks.gan.images import MNIST, read_images, read_recorded
 from rl_pbt.tasks.gan.options import LARGEST_PICTURE, PICTURES, RATES, GanOptions
-from rl_pbt.tasks.gan.recorded import classifier_path, read_classifier
+from rl_pbt.tasks.gan.recorded import classifier_path, read_classifier, read_recorded_classifier
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.gan.interval import GanTask
@@ -41,7 +41,7 @@ WORDS = Words(
 )
 SEARCH = dict.fromkeys(RATES, "log:1e-5:1e-2")
 PUBLISHED = dict.fromkeys(RATES, 2e-4)  # Radford 2015, sec. 4
-BUDGET, INTERVAL, TEST_EVALUATIONS = 2000, 100, 16
+BUDGET, TEST_EVALUATIONS = 2000, 16
 FACTORS = (2.0, 0.5)  # Jaderberg 2017, sec. 4.3.1
 
 
@@ -56,6 +56,8 @@ class GanType:
         """The files are looked at for a new run, or where one is named. Raises UserError."""
         given = {**given, **_absolute(given)}
         whole = completed(given, recorded, None if recorded else _defaults(given))
+        if not recorded:  # annealing one of two would be neither a decay nor none
+            whole = {"annealed": ",".join(name for name in RATES if name in whole["search"]), **whole}
         _check(whole["search"], whole["hypers"])
         return whole
 
@@ -115,6 +117,9 @@ class GanType:
             classifier=str(classifier_path(options.data, options.classifier)),
             classifier_digest=options.classifier_digest,
         )
+        # Each time, since what this process has in memory does not say that the files are still there.
+        read_recorded(source.images, source.digest)
+        read_recorded_classifier(Path(source.classifier), source.classifier_digest)
         material(source)
         return GanTask(
             source=source,
@@ -167,17 +172,18 @@ def _defaults(given: Settings) -> dict[str, Any]:
     """Of a new run: what its files say, and the paper's rules."""
     data = given.get("data", MNIST)
     images, judge = read_images(data), read_classifier(classifier_path(data, given.get("classifier")))
-    if judge.classes < images.classes:
-        raise BadSetting("classifier", f"tells {judge.classes} classes apart, and these images have {images.classes}")
-    budget = given.get("budget", BUDGET)
+    if judge.images != images.digest:
+        raise BadSetting(
+            "classifier",
+            f"was trained on other images than those of {data}: train one on these with `python -m benchmarks.gan_classifier`, "
+            "whose help says how, and name it",
+        )
     return {
         "search": SEARCH,
         "hypers": PUBLISHED,
-        "budget": budget,
-        "interval": INTERVAL if budget == BUDGET else max(1, budget * INTERVAL // BUDGET),
+        "budget": BUDGET,
         "test_episodes": TEST_EVALUATIONS,
         "factors": FACTORS,
-        "annealed": RATES[0],
         "digest": images.digest,
         "classifier_digest": judge.digest,
         "accuracy": judge.accuracy,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -16,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rl_pbt.errors import UserError
 from rl_pbt.tasks.gan.images import Images, Part
 from rl_pbt.tasks.gan.networks import as_input
-from rl_pbt.tasks.gan.recorded import read_classifier, shapes_of
+from rl_pbt.tasks.gan.recorded import read_recorded_classifier, shapes_of
 
 PASSES = 150  # over the images to train on
 BATCH = 50
@@ -58,12 +56,9 @@ class Classifier:
         return right / count
 
 
-@lru_cache(maxsize=2)
 def load_classifier(path: str, digest: str) -> Classifier:
     """That of a run. Raises UserError where it is not the one that it began with."""
-    recorded = read_classifier(Path(path))
-    if recorded.digest != digest:
-        raise UserError(f"{path} is not the classifier that this run began with: restore it from a copy")
+    recorded = read_recorded_classifier(Path(path), digest)
     return Classifier(weights={name: torch.from_numpy(array.copy()) for name, array in recorded.weights.items()})
 
 
@@ -77,11 +72,12 @@ def taught(images: Images, *, seed: int = 0, passes: int = PASSES) -> Classifier
         as_input(torch.from_numpy(images.training.images.copy())),
         torch.from_numpy(images.training.labels.astype("int64")),
     )
-    updates = passes * (len(seen) // BATCH)
+    size = min(BATCH, len(seen))
+    updates = passes * (len(seen) // size)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     for _ in range(passes):
-        order = torch.randperm(len(seen), generator=generator)[: len(seen) // BATCH * BATCH]
-        for chosen in torch.split(order, BATCH):
+        order = torch.randperm(len(seen), generator=generator)[: len(seen) // size * size]
+        for chosen in torch.split(order, size):
             features = classifier.features(_moved(seen[chosen], generator))
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             loss = F.cross_entropy(classifier.logits(features * kept / (1.0 - DROPOUT)), labels[chosen])

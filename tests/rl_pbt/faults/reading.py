@@ -39,6 +39,8 @@ SMALL = {
     "program": ["--search", "rate=log:1e-3:1e-1", "--budget", "4", "--interval", "2"],
     "translation": ["--task", "translation", "--corpus", "mine/toy.first", "mine/toy.second", "--vocabulary", "120", "--width",
                     "16", "--heads", "2", "--feedforward", "32", "--batch-tokens", "128", "--budget", "6", "--interval", "3"],
+    "gan": ["--task", "gan", "--budget", "4", "--interval", "2", "--channels", "2", "--batch-size", "4",
+            "--discriminator-steps", "1", "--samples", "20", "--evaluations", "1"],
 }  # fmt: skip
 QUADRATIC = ["--task", "quadratic", "--budget", "60", "--interval", "20"]
 

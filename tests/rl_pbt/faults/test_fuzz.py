@@ -20,6 +20,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.options import LARGEST
 from rl_pbt.schedule import check_replay, read_schedules
 from rl_pbt.store.run import RunFolder
+from tests.rl_pbt.faults.conftest import NEEDS_DIGITS
 from tests.rl_pbt.faults.reading import READERS, outcome, wrong_with
 from tests.rl_pbt.faults.spoiling import (
     SPOILS,
@@ -148,8 +149,19 @@ def test_a_spoiled_folder_is_read_or_refused_in_one_line(
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_a_run_without_a_method_is_refused(reader: str, runs: Mapping[str, Path], desk: Path) -> None:
+    sent = fresh(runs, "finished", desk)
+    manifest = json.loads((sent / "manifest.json").read_text())
+    (sent / "manifest.json").write_text(json.dumps({**manifest, "config": {**manifest["config"], "methods": []}}))
+    assert not outcome(reader, "finished", desk, done="without a method")
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("kind", ["begun own", "begun agent", "begun sb3", "begun program", "replaying"])
+@pytest.mark.parametrize(
+    "kind",
+    ["begun own", "begun agent", "begun sb3", "begun program", pytest.param("begun gan", marks=NEEDS_DIGITS), "replaying"],
+)
 @pytest.mark.parametrize("part", range(4))
 def test_every_setting_of_a_manifest_is_checked_before_it_is_trained_with(
     kind: str, part: int, runs: Mapping[str, Path], desk: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,7 +21,7 @@ from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.checkpoints import Sealed, digest_of
-from tests.rl_pbt.faults.conftest import PROGRAM
+from tests.rl_pbt.faults.conftest import HAS_DIGITS, NEEDS_DIGITS, PROGRAM
 from tests.rl_pbt.faults.reading import outcome
 from tests.rl_pbt.faults.spoiling import sealed, unsealed
 
@@ -91,7 +91,12 @@ def timeless(folder: Path) -> dict[str, str]:
 
 
 def checkpoints_of(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.safetensors"))
+    return sorted(folder.rglob("checkpoints/*.safetensors"))
+
+
+def exhibits_of(folder: Path) -> list[Path]:
+    """What members left to look at."""
+    return sorted(folder.rglob("exhibits/*.safetensors"))
 
 
 def copied(run: Path, desk: Path) -> Path:
@@ -100,7 +105,8 @@ def copied(run: Path, desk: Path) -> Path:
     return desk / "sent"
 
 
-BEGUN = ["begun", "begun own", "begun agent", "begun sb3", "begun program"]
+OF_GAN = ["gan"] if HAS_DIGITS else []
+BEGUN = ["begun", "begun own", "begun agent", "begun sb3", "begun program", *(f"begun {task}" for task in OF_GAN)]
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +175,7 @@ def test_a_winner_is_the_one_that_was_chosen_or_refused_in_one_line(numbers: ran
     faults = []
     for number in numbers:
         chance = random.Random(f"winner {number}")
-        kind, spoil = chance.choice(["finished", "own", "agent", "sb3", "program"]), list(SPOILS)[number % len(SPOILS)]
+        kind, spoil = chance.choice(["finished", "own", "agent", "sb3", "program", *OF_GAN]), list(SPOILS)[number % len(SPOILS)]
         sent = copied(runs[kind], desk)
         if named := chance.random() < 0.5:
             digestless(sent)
@@ -180,7 +186,22 @@ def test_a_winner_is_the_one_that_was_chosen_or_refused_in_one_line(numbers: ran
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("kind", ["own", "agent", "sb3", "program", "finished"])
+@NEEDS_DIGITS
+@pytest.mark.parametrize("numbers", [range(4), pytest.param(range(4, 80), marks=pytest.mark.nightly)], ids=str)
+def test_whatever_members_left_to_look_at_a_report_is_written(numbers: range, runs: Mapping[str, Path], desk: Path) -> None:
+    """One of them or all are something else, in each way in turn, when a finished run is reported, and when one is resumed."""
+    for number in numbers:
+        chance, spoil = random.Random(f"exhibit {number}"), list(SPOILS)[7 * number % len(SPOILS)]
+        reader, kind = [("report", "gan"), ("resume", "begun gan")][number // 2 % 2]
+        sent, every = copied(runs[kind], desk), chance.random() < 0.5
+        paths = exhibits_of(sent)
+        for path in paths if every else [chance.choice(paths)]:
+            SPOILS[spoil](path, chance.choice(checkpoints_of(sent)), chance)
+        faults = outcome(reader, kind, desk, done=f"case {number}, {'every' if every else 'an'} exhibit is {spoil}")
+        assert not faults and (sent / "summary.md").is_file(), faults
+
+
+@pytest.mark.parametrize("kind", ["own", "agent", "sb3", "program", pytest.param("gan", marks=NEEDS_DIGITS), "finished"])
 def test_any_of_500_flipped_bits_is_found_or_does_not_matter(kind: str, runs: Mapping[str, Path], desk: Path) -> None:
     sent = copied(runs[kind], desk)
     history = read_history(RunFolder(sent), "pbt", 0)
@@ -199,7 +220,7 @@ def test_any_of_500_flipped_bits_is_found_or_does_not_matter(kind: str, runs: Ma
     assert unseen < 50  # spaces of the header
 
 
-@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 60), marks=pytest.mark.nightly)], ids=str)
+@pytest.mark.parametrize("numbers", [range(6), pytest.param(range(6, 60), marks=pytest.mark.nightly)], ids=str)
 def test_a_run_with_a_flipped_bit_in_a_checkpoint_ends_as_without(
     numbers: range, runs: Mapping[str, Path], wholes: Mapping[str, dict[str, str]], desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,6 +187,7 @@ def test_foreign_files_in_our_folders_stay(desk: Path) -> None:
     interrupted(sent)
     foreign = ["pbt/seed-0/checkpoints/notes.txt", "pbt/seed-0/checkpoints/best_weights.safetensors", "pbt/seed-0/notes.txt",
                "pbt/seed-0/checkpoints/.hidden", "pbt/seed-0/tensorboard/mine.txt", "pbt/seed-0/tensorboard/member-00/mine.txt",
+               "pbt/seed-0/exhibits/.hidden", "pbt/seed-0/exhibits/mine.png",
                "tensorboard/mine.txt", "tensorboard/pbt-s0/mine.txt", "tensorboard_members/pbt-s0/00/mine.txt",
                "plots/mine.png", "notes.txt"]  # fmt: skip
     for name in foreign:

@@ -22,6 +22,7 @@ from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.descent import copies, has_schedules
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
@@ -202,14 +203,17 @@ def test_a_schedule_that_was_made_by_hand_is_drawn_beside_the_one_that_was_found
         trials.append(Trial(proposal=proposal, result=Result(proposal=generation, fitness=1.0, lineage_units=5 + 5 * generation)))
     by_hand = History(trials=tuple(trials), chosen=2)
     found, held = history("pbt"), history("random")
-    beside = schedules.made_by_hand({"warmed": by_hand, "random": held, "pbt": found})
-    assert list(beside) == ["warmed"], "random's do not change, and pbt copies"
+    searched = {name: history(name) for name in ("explore-only", "hypers-only", "exploit-only")}
+    assert has_schedules(searched["explore-only"]) and not copies(searched["explore-only"]), "one that was not made by hand"
+    others = {"random": held, "pbt": found, "replay-schedule": by_hand, **searched}
+    beside = schedules.made_by_hand({"default-warmup": by_hand, "default-annealed": held, **others})
+    assert list(beside) == ["default-warmup"], "the other has no schedule yet"
     figure = schedules.schedules(found, Space.parse(SEARCH), title="", words=WORDS, beside=beside)
     (axes,) = [axes for axes in figure.axes if axes.get_ylabel() == "learning_rate"]
     (dotted,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert dotted.get_ydata().tolist() == [1e-4, 1e-4, 1e-3, 1e-3, 5e-4, 5e-4]
     assert dotted.get_xdata().tolist() == [0, 5, 5, 10, 10, 15]
-    assert "the winner of warmed" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "the winner of default-warmup" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_the_fitter_the_larger_and_the_last_generation_has_its_number() -> None:
@@ -293,6 +297,19 @@ def test_in_the_tree_of_scores_each_is_as_high_as_its_score_and_lines_part_at_co
     assert first[0] == pytest.approx(to_rgb(family_tree.FIRST)) and last == pytest.approx(to_rgb(family_tree.LAST)), (
         "pink to blue"
     )
+
+
+def test_there_is_a_tree_of_scores_where_judging_was_free_and_not_of_training_episodes() -> None:
+    def judged(eval_units: int, metrics: dict[str, float]) -> History:
+        family = history("pbt")
+        return replace(family, trials=tuple(
+            replace(one, result=replace(one.result, cost=Cost(eval_units=eval_units), metrics=metrics)) for one in family.trials
+        ))  # fmt: skip
+
+    by_training = {TRAINING_SCORE: 1.0}
+    found = {(units, bool(told)): judged(units, told) for units in (0, 20) for told in ({}, by_training)}
+    assert [kind for kind, family in found.items() if score_tree.has_score_tree(family)] == [(0, False)]
+    assert not score_tree.has_score_tree(History())
 
 
 def test_a_tree_of_scores_can_be_drawn_of_what_has_just_begun() -> None:

@@ -290,13 +290,14 @@ def test_a_population_that_ended_at_a_bound_is_told_to_widen_it(tmp_path: Path, 
     assert told == ["pbt left most members at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
 
 
+@pytest.mark.parametrize("annealed", ["learning_rate", "another,learning_rate"])
 def test_a_rate_that_was_annealed_below_its_range_was_not_held_back_by_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    annealed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:5e-5")
     run = make_run(tmp_path, methods=("random-annealed", "random"))
     manifest = run.manifest()
-    run.write_manifest(replace(manifest, config=replace(manifest.config, method_options={"annealed": "learning_rate"})))
+    run.write_manifest(replace(manifest, config=replace(manifest.config, method_options={"annealed": annealed})))
     last = read_history(run, "random-annealed", 0).trials[-POPULATION:]
     assert all(float(trial.proposal.hypers["learning_rate"]) < 1e-5 for trial in last)
     assert not any("bound" in caveat for caveat in summarise(run)["caveats"])

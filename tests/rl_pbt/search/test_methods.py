@@ -287,6 +287,32 @@ def test_an_annealed_rate_falls_linearly_to_the_middle_of_the_last_interval(name
     assert all({**p.hypers, "lr": held["lr"]} == held for p in seen if p.member == 3)
 
 
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_several_rates_have_the_same_schedule(name: str) -> None:
+    both = {"lr": "log:1e-5:1e-2", "other": "log:1e-4:1e-1", "third": "linear:0:1"}
+    published = {"lr": 1e-3, "other": 1e-2, "third": 0.5}
+    entry = METHODS[name]
+
+    def played(annealed: str) -> list[Proposal]:
+        problem = Problem(space=Space.parse(both), plan=PLAN, root_seed=0, published=published)
+        return [one for one in play(entry.make(problem, entry.options(annealed=annealed)), by_lr) if one.trains]
+
+    one, two = (
+        [{name: [float(p.hypers[name]) for p in played(of) if p.member == member] for name in both} for member in range(6)]
+        for of in ("lr", "lr, other")
+    )
+    for alone, together in zip(one, two, strict=True):
+        assert together["lr"] == alone["lr"] and len(set(alone["lr"])) == 10
+        assert len(set(alone["other"])) == 1
+        rate, other = ([value / values[0] for value in values] for values in (together["lr"], together["other"]))
+        assert other == pytest.approx(rate)
+        assert together["third"] == alone["third"] and len(set(together["third"])) == 1
+
+
+def test_what_is_made_by_hand_says_so() -> None:
+    assert {name for name, entry in METHODS.items() if entry.made_by_hand} == set(SCHEDULED)
+
+
 @pytest.mark.parametrize(("warmup", "peak"), [(0.1, 1), (0.5, 5), (1.0, 10)])
 def test_a_rate_is_warmed_up_linearly_and_then_falls_with_the_root_of_the_time(warmup: float, peak: int) -> None:
     """Of ten intervals, whose middles are at 0.05, 0.15, ...; the published rate is reached where the warm-up ends."""

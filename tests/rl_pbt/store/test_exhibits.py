@@ -32,6 +32,26 @@ def test_they_stay_when_checkpoints_are_forgotten(tmp_path: Path) -> None:
     assert checkpoints.exhibited(3) is None
 
 
+def test_what_an_interrupted_write_left_of_one_is_deleted_unless_it_is_written_now(tmp_path: Path) -> None:
+    checkpoints = kept(tmp_path)
+    for proposal in range(3):
+        checkpoints.exhibit(proposal, ARRAYS)
+    folder = tmp_path / "exhibits"
+    foreign = {".hidden", ".000001.safetensors.tmp", ".000001.safetensors.x.tmp", "notes.txt"}
+    for name in {".000001.safetensors.77.tmp", ".000007.safetensors.78.tmp", *foreign}:
+        (folder / name).touch()
+    (folder / ".000002.safetensors.79.tmp").mkdir()
+    whole = {f"{proposal:06d}.safetensors" for proposal in range(3)} | foreign | {".000002.safetensors.79.tmp"}
+    checkpoints.keep_only([], being_written=[7])
+    assert {path.name for path in folder.iterdir()} == whole | {".000007.safetensors.78.tmp"}
+    checkpoints.leave_only([])
+    assert {path.name for path in folder.iterdir()} == whole
+    linked(folder)
+    (folder / ".000001.safetensors.77.tmp").touch()
+    checkpoints.keep_only([])
+    assert (folder / ".000001.safetensors.77.tmp").exists(), "a link leads to somebody else's"
+
+
 def test_they_come_home_after_the_checkpoints_beside_them(tmp_path: Path) -> None:
     """Arrays that the task goes on writing into are as they were."""
     carried, array = Carried({}), ARRAYS["images"].copy()

