@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rl_pbt.agents.optimiser import Adam
-from rl_pbt.agents.slots import load_slots, state_of
+from rl_pbt.agents.slots import finite, load_slots, state_of
 from rl_pbt.arrays import Array, State
 from rl_pbt.tasks.gan.networks import (
     Weights,
@@ -131,10 +131,8 @@ class GanPopulation:
 
     def healthy(self) -> list[bool]:
         """Which members have only finite weights and have had only finite losses since they were loaded."""
-        finite = self._finite.clone()
-        for tensor in (*self._generators.values(), *self._discriminators.values(), *self._statistics.values()):
-            finite &= torch.isfinite(tensor).flatten(1).all(1)
-        return [bool(one) for one in finite]
+        parts = (self._generators, self._discriminators, self._statistics)
+        return [bool(one) for one in self._finite & torch.stack([finite(part) for part in parts]).all(0)]
 
 
 def _of_discriminator(real: Sequence[Tensor], fakes: Sequence[Tensor], member: int, weights: Weights) -> Tensor:
