@@ -214,6 +214,7 @@ DEFAULTS: dict[str, Defaults] = {
     ),
     "smax": replace(
         CONTROL,
+        agent="ppo",
         frames=400_000,
         interval=40_000,
         learners=_learners(
