@@ -13,7 +13,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from rl_pbt.agents.networks import Weights, orthogonal
+from rl_pbt.agents.networks import Weights, affine, orthogonal
 
 
 class Core(Protocol):
@@ -69,14 +69,14 @@ class LSTM:
 
     def __call__(self, weights: Weights, features: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
         length, members, envs = fresh.shape
-        inputs = torch.baddbmm(weights["core.bias"][:, None], features, weights["core.input.weight"])
+        inputs = affine(weights["core.bias"][:, None], features, weights["core.input.weight"])
         inputs_t = inputs.view(members, length, envs, -1).unbind(1)  # T times [P, B, 4H]
         hidden, cell = state.chunk(2, -1)
         outputs = []
         for t in range(length):
             # Filled rather than multiplied: 0 times NaN would be NaN.
             hidden, cell = (part.masked_fill(fresh[t, ..., None], 0.0) for part in (hidden, cell))
-            gates = torch.baddbmm(inputs_t[t], hidden, weights["core.hidden.weight"])
+            gates = affine(inputs_t[t], hidden, weights["core.hidden.weight"])
             taken, kept, candidate, shown = gates.chunk(4, -1)
             cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(candidate)
             hidden = torch.sigmoid(shown) * torch.tanh(cell)

@@ -32,9 +32,29 @@ def orthogonal(shape: Sequence[int], gain: float, generator: torch.Generator) ->
     return matrix.reshape(*shape) * gain
 
 
+def product(inputs: Tensor, weight: Tensor) -> Tensor:
+    """[P, N, in] @ [P, in, out] -> [P, N, out]; a member alone to the same last digit as in a population."""
+    if _is_one_row(inputs):
+        return torch.bmm(inputs.expand(2, -1, -1), weight.expand(2, -1, -1))[:1]
+    return torch.bmm(inputs, weight)
+
+
+def affine(addend: Tensor, inputs: Tensor, weight: Tensor, scale: int = 1) -> Tensor:
+    """scale times `addend`, [P, N or 1, out], and scale times `product`."""
+    if _is_one_row(inputs):
+        twice = [one.expand(2, -1, -1) for one in (addend, inputs, weight)]
+        return torch.baddbmm(*twice, beta=scale, alpha=scale)[:1]
+    return torch.baddbmm(addend, inputs, weight, beta=scale, alpha=scale)
+
+
+def _is_one_row(inputs: Tensor) -> bool:
+    """Whether it is a single row of a single member, which some processors multiply in another way than the rows of several."""
+    return inputs.shape[0] == inputs.shape[1] == 1
+
+
 def dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
     """[P, N, in] -> [P, N, out]."""
-    return torch.baddbmm(weights[f"{name}.bias"][:, None], inputs, weights[f"{name}.weight"])
+    return affine(weights[f"{name}.bias"][:, None], inputs, weights[f"{name}.weight"])
 
 
 def tanh_dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
@@ -48,7 +68,7 @@ def tanh_dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
 
 def _tanh_of_dense(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As 2 sigmoid(2 x) - 1, in place: on a CPU in less than half the time of torch's tanh, and within 2e-7 of it."""
-    return sigmoid(torch.baddbmm(bias[:, None], inputs, weight, beta=2, alpha=2)).mul_(2).sub_(1)
+    return sigmoid(affine(bias[:, None], inputs, weight, scale=2)).mul_(2).sub_(1)
 
 
 def sigmoid(arguments: Tensor) -> Tensor:
@@ -75,7 +95,7 @@ class _TanhDense(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         inputs, weight, output = ctx.saved_tensors
         before = torch.ops.aten.tanh_backward(gradient, output)
-        of_inputs = before @ weight.mT if ctx.needs_input_grad[0] else None
+        of_inputs = product(before, weight.mT) if ctx.needs_input_grad[0] else None
         return of_inputs, inputs.mT @ before, before.sum(1)
 
 

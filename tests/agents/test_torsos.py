@@ -235,7 +235,7 @@ def test_channels_last_or_first_or_none_are_the_same_images(name: str, size: tup
     }
     transposed = images.movedim(2, -1).contiguous()
     torch.testing.assert_close(
-        features_of(first.torso(), weights, images)[0], features_of(last.torso(), weights, transposed)[0], rtol=1e-5, atol=1e-6
+        features_of(first.torso(), weights, images)[0], features_of(last.torso(), weights, transposed)[0], rtol=1e-4, atol=1e-5
     )
 
     grey, plain = Case(name, kind(1, *size), 0), Case(name, kind(*size), 0)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rl_pbt.agents.networks import Weights, dense
+from rl_pbt.agents.networks import Weights, dense, product
 from rl_pbt.tasks.translation.sub_words import PAD
 
 Drop: TypeAlias = Callable[[str, Tensor], Tensor]
@@ -140,12 +140,12 @@ def embedded(weights: Weights, numbers: Tensor, first: int) -> Tensor:
 
 def output_logits(weights: Weights, x: Tensor) -> Tensor:
     """The output projection, by the matrix of the embeddings: [P, N, width] -> [P, N, vocabulary]."""
-    return torch.bmm(x, weights["embedding"].mT)
+    return product(x, weights["embedding"].mT)
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
     """A linear map, without a bias: [P, B, T, in] -> [P, B, T, out]."""
-    return torch.bmm(x.flatten(1, 2), weights[f"{name}.weight"]).view(*x.shape[:3], -1)
+    return product(x.flatten(1, 2), weights[f"{name}.weight"]).view(*x.shape[:3], -1)
 
 
 def queries_keys_values(weights: Weights, name: str, x: Tensor) -> Sequence[Tensor]:
