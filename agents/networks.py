@@ -96,7 +96,7 @@ class _TanhDense(torch.autograd.Function):
         inputs, weight, output = ctx.saved_tensors
         before = torch.ops.aten.tanh_backward(gradient, output)
         of_inputs = product(before, weight.mT) if ctx.needs_input_grad[0] else None
-        return of_inputs, inputs.mT @ before, before.sum(1)
+        return of_inputs, product(inputs.mT, before), before.sum(1)
 
 
 def conv(weights: Weights, name: str, inputs: Tensor, stride: int, padding: int = 0) -> Tensor:

@@ -134,7 +134,7 @@ def learned(env: str, agent: str, frames: int) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("case", learning.CASES, ids=lambda case: case.env)
 def test_the_default_agent_is_the_one_that_learns_most_in_the_default_budget(case: learning.Case) -> None:
-    """Or as much as the other one, to two parts in a hundred of what was learned, in less time."""
+    """Or as much as the other one, to two parts in a hundred of what was learned."""
     try:
         config = configure({"env": case.env})
     except UserError as error:

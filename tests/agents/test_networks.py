@@ -33,7 +33,7 @@ def test_orthogonal_draws_are_uniform_in_sign_and_follow_the_generator() -> None
 
 
 @pytest.mark.parametrize("rows", [*range(1, 34), 80, 144])
-@pytest.mark.parametrize(("inputs", "outputs"), [(8, 6), (6, 2), (5, 7), (64, 64), (4, 64), (64, 3)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(8, 6), (6, 2), (5, 7), (64, 64), (4, 64), (64, 3), (1, 64), (64, 1)])
 @pytest.mark.parametrize("layer", [dense, tanh_dense])
 def test_a_layer_and_its_gradient_do_not_depend_on_a_members_place(layer, rows: int, inputs: int, outputs: int) -> None:
     """To the last bit, whatever the processor: members differ in where their numbers begin in memory, and who is last."""
