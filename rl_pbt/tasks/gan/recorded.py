@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from rl_pbt.arrays import Array, State
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.tasks.gan.images import MNIST, Stamp, stamp_of
+from rl_pbt.tasks.gan.images import MNIST, existing
+from rl_pbt.tasks.source_files import File
 
 SHIPPED: Mapping[str, Path] = {MNIST: Path(__file__).with_name("mnist.safetensors")}
 LARGEST = 10_000_000  # bytes
@@ -70,7 +71,7 @@ def read_classifier(path: Path) -> Recorded:
     """Read once, and again where it has changed since. Raises UserError, which names the file, where it is absent or something
     else.
     """
-    return _read(stamp_of(path))
+    return _read(existing(path))
 
 
 def read_recorded_classifier(path: Path, digest: str) -> Recorded:
@@ -82,8 +83,8 @@ def read_recorded_classifier(path: Path, digest: str) -> Recorded:
 
 
 @lru_cache(maxsize=4)
-def _read(stamp: Stamp) -> Recorded:
-    path, size, _ = stamp
+def _read(source: File) -> Recorded:
+    path, size, _ = source
     try:
         if not path.is_file() or size > LARGEST:  # a pipe would never end
             raise UserError(f"cannot read {path}: a classifier is a file that `python -m benchmarks.gan_classifier` wrote")

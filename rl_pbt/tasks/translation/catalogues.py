@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.tasks.source_files import File, file_at
 
 INSTALL = "pip install -e '.[translation]'"
 CATALOGUES = (".po", ".mo")  # where a message is in both, the first one: it says which translations are doubtful
@@ -33,14 +34,6 @@ class Pair(NamedTuple):
 
     source: str
     target: str
-
-
-class File(NamedTuple):
-    """A file as it lay there when it was looked at: what is read of it is known by this."""
-
-    path: Path
-    size: int  # bytes
-    mtime_ns: int
 
 
 Files: TypeAlias = tuple[tuple[File, ...], ...]  # in the order of a corpus: catalogues one by one, text files two by two
@@ -86,9 +79,9 @@ def files_of(corpus: Sequence[str], language: str) -> Files:
         entry = left.pop(0)
         with _reading(entry):
             if not _is_text(entry):
-                found += [(_file(path),) for path in _catalogues_of(entry, language, looked_at)]
+                found += [(file_at(path),) for path in _catalogues_of(entry, language, looked_at)]
             elif left and _is_text(left[0]):
-                found.append((_file(Path(entry)), _file(Path(left.pop(0)))))
+                found.append((file_at(Path(entry)), file_at(Path(left.pop(0)))))
             else:
                 raise BadSetting("corpus", f"needs two text files, of which {entry} would be the first: add its translation")
     if (size := sum(file.size for files in found for file in files)) > LARGEST:
@@ -109,11 +102,6 @@ def _reading(what: str | Path) -> Iterator[None]:
     except (OSError, ValueError, LookupError, struct.error) as error:
         path, why = (error.filename, error.strerror) if isinstance(error, OSError) else (None, None)
         raise BadSetting("corpus", f"cannot read {path or what}: {why or error}") from None
-
-
-def _file(path: Path) -> File:
-    status = path.stat()
-    return File(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def _aligned(sources: File, targets: File) -> list[Pair]:
