@@ -19,7 +19,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
 from rl_pbt.making import check_recorded, for_executor, machine, make_task
 from rl_pbt.named_code import check_code
-from rl_pbt.opening import open_run
+from rl_pbt.opening import open_run, placed
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
@@ -44,11 +44,13 @@ Folder: TypeAlias = str | Path
 class Run:
     """One run, finished or not. `folder` holds its manifest, ledgers and report."""
 
-    def __init__(self, folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None) -> None:
+    def __init__(
+        self, folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None, files: Settings | None = None
+    ) -> None:
         self._run = RunFolder(Path(folder).absolute())
         self._task = task
         self._env = env
-        manifest_of(self._run)  # or it is not a run
+        self._here = placed(files or {}, manifest_of(self._run).config)
 
     @property
     def folder(self) -> Path:
@@ -91,7 +93,7 @@ class Run:
         if "env" in config.task_options:
             check_code({} if self._env is None else {"env": self._env}, config, self._run)
         check_recorded(config)
-        task = _maker(self._task)(config, 1)
+        task = _maker(self._task)(self._here, 1)
         digest = read_history(self._run, method, seed).by_id[proposal].result.digest
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
 
@@ -235,14 +237,15 @@ def bench(
     return _run(settings if env is None else {"env": env, **settings}, where)
 
 
-def load(folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None) -> Run:
+def load(folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None, **files: object) -> Run:
     """A run that was made, from its folder.
 
     Loading a winner of a training of your own needs `task`, its class; one on an environment of a module ("module:Id") needs
-    `env`, that name: a run folder may come from somebody else, and imports no code by itself. Raises UserError where there is
+    `env`, that name: a run folder may come from somebody else, and imports no code by itself. `files` say where those of a
+    run lie now, if they were moved: `data` and `classifier` of a GAN, `corpus` of a translation. Raises UserError where there is
     no run.
     """
-    return Run(folder, task, env=env)
+    return Run(folder, task, env=env, files=_plain(files))
 
 
 def _maker(trainable: type[Trainable] | None) -> Callable[[RunConfig, int], Task]:

@@ -225,6 +225,13 @@ def test_a_killed_run_whose_files_were_moved_is_resumed_from_where_they_are(smal
     run = rl_pbt.tune("gan", {}, resume=tmp_path / "run", workers=1, quiet=True, **here)
     assert run.manifest.status == "finished" and run.config.task_options["data"] == str(images)
     assert not any(path.exists() for path in left)
+    with pytest.raises(rl_pbt.UserError, match=r"a folder of IDX files, but .*old has no train-images"):
+        run.winner()
+    with pytest.raises(rl_pbt.UserError, match="these are not the images that this run began with"):
+        rl_pbt.load(run.folder, data=str(other), classifier=str(renamed)).winner()
+    with pytest.raises(rl_pbt.UserError, match="population does not say where a file lies now: only data, classifier can be"):
+        rl_pbt.load(run.folder, population=8)
+    assert len(rl_pbt.load(run.folder, **here).winner().images(3)) == 3
 
 
 def test_both_rates_of_a_gan_are_annealed(small: dict[str, Any], tmp_path: Path) -> None:
