@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -133,8 +132,8 @@ def learned(env: str, agent: str, frames: int) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("case", learning.CASES, ids=lambda case: case.env)
-def test_the_default_agent_is_the_one_that_learns_most_in_the_default_budget(case: learning.Case) -> None:
-    """Or as much as the other one, to two parts in a hundred of what was learned."""
+def test_no_other_agent_learns_more_in_the_default_budget_than_the_default_agent(case: learning.Case) -> None:
+    """By more than two parts in a hundred of what is learned, and more than may be chance; and PPO, which takes longer, leads."""
     try:
         config = configure({"env": case.env})
     except UserError as error:
@@ -142,5 +141,9 @@ def test_the_default_agent_is_the_one_that_learns_most_in_the_default_budget(cas
     rows = {agent: learned(case.env, agent, config.budget) for agent in ("a2c", "ppo")}
     if None in rows.values():
         pytest.skip("not measured")
-    means = {agent: fmean(row["mean_test_returns"]) - row["random_policy"] for agent, row in rows.items() if row}
-    assert means[str(config.task_options["agent"])] >= 0.98 * max(means.values())
+    found = {agent: [[value - row["random_policy"]] for value in row["mean_test_returns"]] for agent, row in rows.items() if row}
+    lead = difference_of(found["ppo"], found["a2c"])
+    if config.task_options["agent"] == "ppo":
+        assert lead.value > 0.0
+    else:
+        assert lead.sign <= 0 or lead.value <= 0.02 * difference_of(found["ppo"], [[0.0]] * len(found["ppo"])).value

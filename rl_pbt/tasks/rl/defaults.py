@@ -199,6 +199,7 @@ DEFAULTS: dict[str, Defaults] = {
     ),
     "vizdoom": replace(
         ATARI,
+        agent="ppo",
         frames=400_000,
         interval=80_000,
         learners=_learners(
