@@ -29,8 +29,8 @@ SAME = str.maketrans(
 CODE = re.compile(r"[\\|_=<>#@{}\[\]~^*&$%`]|::|//|--")
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 LONGEST = 1000  # characters of a message as it is written: six times the longest that is kept, and too few to search for long
-LEAST_WORDS = 3  # of a source; compounds of the other language may be one word
-MOST_WORDS = 10  # of both: longer ones take most of the time, and a small translator learns least from them
+LEAST_WORDS = 2  # of a source; compounds of the other language may be one word
+MOST_WORDS = 8  # of both: longer ones take most of the time, and a small translator learns least from them
 LONGER = 2.5  # times, in characters, that one side may be as long as the other
 
 

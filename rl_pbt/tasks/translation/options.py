@@ -35,7 +35,7 @@ class TranslationOptions:
         place=True,
     )
     language: str = option("de", help="language that message catalogues are translated into, as they name it: de, fr, pt_BR")
-    vocabulary: int = option(4000, help="sub-words, of both languages together")
+    vocabulary: int = option(3000, help="sub-words, of both languages together")
     width: int = option(96, help="width of the Transformer")
     heads: int = option(4, help="attention heads")
     feedforward: int = option(384, help="width of the feed-forward layers of the Transformer")
