@@ -16,7 +16,7 @@ from rl_pbt.search.budget import Plan
 from rl_pbt.search.gpbt_pl import GPBTPL, GPBTPLOptions
 from rl_pbt.search.grid import Grid, GridOptions
 from rl_pbt.search.hyperband import Hyperband
-from rl_pbt.search.mf_pbt import MFPBT, MFPBTOptions
+from rl_pbt.search.mf_pbt import MFPBT
 from rl_pbt.search.pb2 import PB2, PB2Options
 from rl_pbt.search.problem import NoOptions, Problem
 from rl_pbt.search.random_search import HandTuned, RandomSearch, published_of
@@ -150,7 +150,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "mf-pbt": Entry(
         make=MFPBT,
-        options=MFPBTOptions,
+        options=pbt.ExploringOptions,
         description="sub-populations that evolve at different frequencies and exchange their best, needs 8 members or more",
         reference="Doulazmi 2025",
         kind=RELATIVE,

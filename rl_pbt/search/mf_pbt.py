@@ -29,9 +29,8 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.records import Proposal
 from rl_pbt.search.base import Generational, Start
 from rl_pbt.search.budget import Plan
-from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import ranking
-from rl_pbt.search.explore import explore_by, factors_option, resample_probability_option
+from rl_pbt.search.pbt import ExploringOptions
 from rl_pbt.search.problem import Problem
 
 QUARTERS = 4
@@ -135,27 +134,10 @@ def _better(fitness: Mapping[int, float | None], one: int, other: int) -> bool:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MFPBTOptions:
-    """How hyperparameters are explored, and from when on; everything else follows from the plan."""
-
-    factors: tuple[float, ...] = factors_option()
-    resample_probability: float = resample_probability_option()
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
-
-    def evolution(self) -> Evolution:
-        """Who copies is decided elsewhere."""
-        return Evolution(explore=explore_by(self.factors, self.resample_probability), burn_in=self.burn_in)
-
-
-@final
 class MFPBT(Generational):
     """Members are ranked within their sub-population, which is a run of consecutive members, and against the others."""
 
-    def __init__(self, problem: Problem, options: MFPBTOptions) -> None:
+    def __init__(self, problem: Problem, options: ExploringOptions) -> None:
         super().__init__(problem)
         self.evolution = options.evolution()
         self.populations = sub_populations(problem.plan)

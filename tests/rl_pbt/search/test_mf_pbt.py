@@ -5,7 +5,8 @@ import pytest
 from rl_pbt.errors import BadSetting
 from rl_pbt.records import Cost, Result
 from rl_pbt.search import Plan, Problem
-from rl_pbt.search.mf_pbt import MFPBT, Copy, MFPBTOptions, SubPopulation, evolve, periods, sub_populations
+from rl_pbt.search.mf_pbt import MFPBT, Copy, SubPopulation, evolve, periods, sub_populations
+from rl_pbt.search.pbt import ExploringOptions
 from rl_pbt.space import Space
 
 FAST, SLOW = SubPopulation(members=(0, 1, 2, 3), period=1), SubPopulation(members=(4, 5, 6, 7), period=3)
@@ -103,7 +104,7 @@ def test_plans_that_cannot_be(population: int, generations: int, says: str) -> N
 def test_each_sub_population_decides_when_its_period_comes_round() -> None:
     space = Space.parse({"lr": "log:1e-5:1e-2"})
     plan = Plan(population=8, budget_per_member=1000, interval=100)
-    method = MFPBT(Problem(space=space, plan=plan, root_seed=0), MFPBTOptions())
+    method = MFPBT(Problem(space=space, plan=plan, root_seed=0), ExploringOptions())
     copied: dict[int, list[int]] = {}
     while proposals := method.ask():
         for p in proposals:
