@@ -54,6 +54,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.overlap --out results/reference/overlap/overlap.json
 	$(PYTHON) -m benchmarks.ray_overhead --out results/reference/ray/ray_overhead.json
 	$(PYTHON) -m benchmarks.soak --out results/reference/soak/soak.json
+	$(PYTHON) -m benchmarks.start --out results/reference/start/start.json
 	$(PYTHON) -m benchmarks.growth --out results/reference/growth/growth.json
 	$(PYTHON) -m benchmarks.jax_population --out results/reference/jax/jax_population.json
 	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
