@@ -78,7 +78,7 @@ def _style(axis: LinearAxis | LogAxis) -> None:
 
 
 def counts_on_x(made: figure, text: str) -> None:
-    """An x axis of counts, which says 250k."""
+    """An x axis of counts, which says 250k; page.js has the formatter say 1M, too."""
     from bokeh.models import NumeralTickFormatter  # noqa: PLC0415 - with all of Bokeh
 
     (axis,) = made.xaxis

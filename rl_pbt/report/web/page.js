@@ -9,6 +9,13 @@
     for (const view of views()) view.request_repaint();
   };
 
+  // A million is 1M, as everywhere else in a report; to Bokeh it is 1m. A formatter of our own would need code in the data.
+  const readable = (count) => {
+    const [size, letter] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([least]) => Math.abs(count) >= least) ?? [1, ""];
+    return Number((count / size).toPrecision(3)) + letter;
+  };
+  Bokeh.Models.get("NumeralTickFormatter").prototype.doFormat = (ticks) => ticks.map(readable);
+
   const draw = async (data) => {
     const name = data.dataset.block;
     if (drawn.has(name)) return;

@@ -27,6 +27,7 @@ from rl_pbt.report.web import charts, document_of, tree
 from rl_pbt.store.descent import copies
 from rl_pbt.store.history import History, Incumbent
 from rl_pbt.store.run import RunFolder
+from rl_pbt.text import readable
 from tests.rl_pbt.report.browser import CHROMIUM, Tab, chromium
 from tests.rl_pbt.report.test_plots import SEARCH, WORDS, history, standing_at
 from tests.rl_pbt.report.test_report import TRANSLATOR, make_run
@@ -331,6 +332,14 @@ def test_curves_tell_what_they_show_at_a_place(tab: Tab, page: Path) -> None:
     tab.mouse(x + width / 2 - 1, y + height / 2)
     tab.mouse(x + width / 2, y + height / 2)
     tab.until(f"{TOOLTIPS}.some((told) => /pbt:\\s+median -?[0-9.]+, best/.test(told) && told.includes('random'))")
+
+
+@needs_chromium
+def test_counts_are_written_as_in_the_words_of_the_report(tab: Tab, page: Path) -> None:
+    counts = [0, 20, 999, 1_000, 12_500, 250_000, 1_000_000, 1_250_000, 40_000_000, 2_000_000_000]
+    tab.open(page)
+    found = tab.value(f"{FIGURES}[0].model.below[0].formatter.doFormat({counts}, {{}})")
+    assert found == [readable(count) for count in counts]
 
 
 @needs_chromium
