@@ -35,6 +35,7 @@ class Progress:
         self._closed = threading.Event()
         self._told = 0  # results since the last line
         self._width = 0  # proposals of the first time that was asked
+        self._judged_again: set[int] = set()  # members, in the line of a re-evaluation that was last
         self._live: Live | None = None
         self._status: threading.Thread | None = None
 
@@ -46,7 +47,7 @@ class Progress:
         """A new search starts."""
         with self._lock:
             self._run.begin(method, seed)
-        self._told, self._width = 0, 0
+        self._told, self._width, self._judged_again = 0, 0, set()
         if self._has_screen and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._screen, transient=True)
             self._live.start()
@@ -83,14 +84,20 @@ class Progress:
         self._width = self._width or len(proposals)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A member has its fitness; without a screen, a line for as many results as the method asked for at first."""
+        """A member has its fitness; without a screen, a line for as many results as the method asked for at first.
+
+        Of final re-evaluations, which may be dozens, the first of the same members.
+        """
         with self._lock:
             self._run.finish(proposal, result, replayed=replayed)
         self._told += 1
         enough = self._told >= self._width and proposal.trains
         if self._live is None and not replayed and (enough or not self._run.search.underway):
-            self.say(self._line())
-            self._told = 0
+            search = self._run.search
+            again = {search.lineage[id_].member for id_ in search.asked_last} if search.is_judging_again else set()
+            if not again or again != self._judged_again:
+                self.say(self._line())
+            self._told, self._judged_again = 0, again
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
         """Nothing to say: it is for the curves."""

@@ -65,6 +65,19 @@ def test_a_line_a_generation_a_re_evaluation_and_the_test() -> None:
     assert fourth == "pbt, seed 0: winner member 0, test return 1.5 (2 episodes)"
 
 
+def test_of_the_same_members_one_re_evaluation_is_told() -> None:
+    stream = io.StringIO()
+    progress = watching(500, stream)
+    progress.begin("pbt", 0)
+    tell(progress, [(proposal(id_, id_), result(id_, 1.0)) for id_ in (0, 1, 2)])
+    for first, members in ((3, (0, 1)), (5, (0, 1)), (7, (0, 1)), (9, (0, 2)), (11, (0, 2)), (13, (0, 1))):
+        again = [proposal(first + place, member, units=0, parent=member) for place, member in enumerate(members)]
+        tell(progress, [(one, result(one.id, float(first), train=0)) for one in again])
+    progress.close()
+    said = [line.partition(";")[0].partition("re-evaluation: ")[2] for line in stream.getvalue().splitlines()[1:]]
+    assert said == ["member 0 3, member 1 3", "member 0 9, member 2 9", "member 0 13, member 1 13"]
+
+
 def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_called_so() -> None:
     stream = io.StringIO()
     progress = watching(500, stream)
