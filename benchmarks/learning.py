@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypedDict
 
-from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
+from benchmarks.measuring import Measurement, estimate_cells, of_seeds, parser, run
 from rl_pbt.config import RunConfig
 from rl_pbt.executors import run_all
 from rl_pbt.making import configure, make_executor, make_task
@@ -91,7 +91,6 @@ class Learned(TypedDict):
     hypers: Hypers
     agent_options: Settings
     mean_test_returns: list[float]
-    mean: EstimateJSON | None
     solved_by: int
     failures: list[str]
     train_wall_s: float
@@ -124,7 +123,6 @@ def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, sett
         "hypers": dict(config.hypers),
         "agent_options": dict(config.task_options["agent_options"]),
         "mean_test_returns": [fmean(values) for values in returns],
-        "mean": mean_of(returns).to_json() if returns else None,
         "solved_by": sum(fmean(values) >= case.solved for values in returns),
         "failures": [result.failure for result in results if result.failure],
         "train_wall_s": wall_s,
@@ -164,7 +162,7 @@ def _row(case: Case, agent: str, one: Learned) -> list[str]:
     returns = one["mean_test_returns"]
     return [
         *(case.env, agent, readable(one["frames"]), ", ".join(f"{value:.4g}" for value in returns)),
-        *estimate_cells(one["mean"]),
+        *estimate_cells(mean_of(of_seeds(returns)).to_json() if returns else None),
         *(f"{one['random_policy']:.4g}", case.published, f"{case.solved:g}"),
         *(f"{one['solved_by']} of {len(returns) + len(one['failures'])}", f"{one['train_wall_s']:.0f} s"),
     ]

@@ -54,6 +54,11 @@ def estimate_cells(estimate: EstimateJSON | None) -> list[str]:
     return [f"{estimate['value']:.4g}", shown]
 
 
+def of_seeds(means: Iterable[float]) -> list[list[float]]:
+    """Each seed's mean as its only return. Files of results hold these alone: estimates are made of them when a page is."""
+    return [[mean] for mean in means]
+
+
 def alone(measure: Callable[[Question], Answer], question: Question) -> Answer:
     """The measurement in a fresh process, so that none inherits another's threads or caches."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from typing import NotRequired, TypedDict
 
 from benchmarks.learning import Case
-from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
+from benchmarks.measuring import Measurement, estimate_cells, of_seeds, parser, run
 from rl_pbt.config import RunConfig
 from rl_pbt.making import configure, make_task
 from rl_pbt.options import Settings
@@ -97,24 +98,21 @@ class Trained(TypedDict):
     """One of the two on one environment."""
 
     mean_test_returns: list[float]
-    mean: EstimateJSON
     wall_s: float
 
 
 class Pair(TypedDict):
-    """Both on one environment, and how far the member is ahead; `frames` are those that were asked for."""
+    """Both on one environment; `frames` are those that were asked for."""
 
     member: Trained
     alone: Trained
-    difference: EstimateJSON
     frames: NotRequired[int]
 
 
 def compare(case: Case, *, seeds: int, frames: int) -> Pair:
     """Both on one environment."""
     member, alone = (_trained(train, case.env, seeds=seeds, frames=frames) for train in (member_return, alone_return))
-    difference = difference_of(_single(member["mean_test_returns"]), _single(alone["mean_test_returns"]))
-    return {"member": member, "alone": alone, "difference": difference.to_json()}
+    return {"member": member, "alone": alone}
 
 
 def _trained(train: Callable[[str, int, int], float], env: str, *, seeds: int, frames: int) -> Trained:
@@ -122,12 +120,7 @@ def _trained(train: Callable[[str, int, int], float], env: str, *, seeds: int, f
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         means = list(pool.map(train, [env] * seeds, [frames] * seeds, range(seeds)))
     wall_s = time.perf_counter() - started
-    return {"mean_test_returns": means, "mean": mean_of(_single(means)).to_json(), "wall_s": wall_s}
-
-
-def _single(means: Sequence[float]) -> list[list[float]]:
-    """Each seed's mean as its only return."""
-    return [[mean] for mean in means]
+    return {"mean_test_returns": means, "wall_s": wall_s}
 
 
 HEADER = ("environment", "PPO", "frames", "mean test return by seed", "mean", "95 % interval", "member - alone", "95 % interval")
@@ -139,14 +132,15 @@ def page(results: Mapping[str, Pair]) -> str:
 
 
 def _rows(env: str, pair: Pair) -> list[list[str]]:
-    differences = (("member", pair["member"], pair["difference"]), ("alone", pair["alone"], None))
+    member, alone = (of_seeds(one["mean_test_returns"]) for one in (pair["member"], pair["alone"]))
+    difference = difference_of(member, alone).to_json()
     return [
         [
-            *(env, name, f"{pair['frames']:,}", ", ".join(f"{value:.4g}" for value in one["mean_test_returns"])),
-            *estimate_cells(one["mean"]),
-            *estimate_cells(difference),
+            *(env, name, f"{pair['frames']:,}", ", ".join(f"{value:.4g}" for value in chain(*returns))),
+            *estimate_cells(mean_of(returns).to_json()),
+            *estimate_cells(ahead),
         ]
-        for name, one, difference in differences
+        for name, returns, ahead in (("member", member, difference), ("alone", alone, None))
     ]
 
 

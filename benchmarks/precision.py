@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
+from statistics import fmean
 from typing import TypedDict
 
 from benchmarks.learning import Case, Learned, learn
-from benchmarks.measuring import EstimateJSON, Measurement, estimate_cells, parser, run
+from benchmarks.measuring import Measurement, estimate_cells, of_seeds, parser, run
 from rl_pbt.agents.networks import computes_in_bfloat16
 from rl_pbt.errors import UserError
 from rl_pbt.report.statistics import difference_of
@@ -33,12 +35,11 @@ WORKERS = 2
 
 
 class Precisions(TypedDict):
-    """A2C in both precisions on one environment, and how far bfloat16 is ahead."""
+    """A2C in both precisions on one environment."""
 
     frames: int
     bfloat16: Learned
     float32: Learned
-    difference: EstimateJSON
 
 
 def compare(case: Case, *, seeds: int, frames: int) -> Precisions:
@@ -49,13 +50,7 @@ def compare(case: Case, *, seeds: int, frames: int) -> Precisions:
         learn(case, "a2c", seeds=seeds, frames=frames, workers=WORKERS, settings={"agent_options": {"autocast": autocast}})
         for autocast in (True, False)
     )
-    returns = ([[value] for value in one["mean_test_returns"]] for one in (bfloat16, float32))
-    return {
-        "frames": bfloat16["frames"],
-        "bfloat16": bfloat16,
-        "float32": float32,
-        "difference": difference_of(*returns).to_json(),
-    }
+    return {"frames": bfloat16["frames"], "bfloat16": bfloat16, "float32": float32}
 
 
 HEADER = ("environment", "seeds", "frames", "float32", "bfloat16", "bfloat16 - float32", "95 % interval", "times as fast")
@@ -68,10 +63,11 @@ def page(results: Mapping[str, Precisions]) -> str:
 
 def _row(env: str, one: Precisions) -> list[str]:
     sides = one["float32"], one["bfloat16"]
+    float32, bfloat16 = (of_seeds(side["mean_test_returns"]) for side in sides)
     return [
-        *(env, str(len(sides[0]["mean_test_returns"])), readable(one["frames"])),
-        *(estimate_cells(side["mean"])[0] for side in sides),
-        *estimate_cells(one["difference"]),
+        *(env, str(len(float32)), readable(one["frames"])),
+        *(f"{fmean(chain(*returns)):.4g}" for returns in (float32, bfloat16)),
+        *estimate_cells(difference_of(bfloat16, float32).to_json()),
         f"{sides[0]['train_wall_s'] / sides[1]['train_wall_s']:.2f}",
     ]
 

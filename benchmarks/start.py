@@ -2,12 +2,14 @@
 
     python -m benchmarks.start [--repeats N] [--out FILE.json]
 
-Whole commands are started, each as a process of its own, after one that is not counted. When an interval began is not recorded:
-it is when its results were, less the seconds that its group of members took, which both are in the ledger.
+Whole commands are started, each as a process of its own, after one that is not counted and leaves compiled modules, as the first
+command of an installation does. When an interval began is not recorded: it is when its results were, less the seconds that its
+group of members took, which both are in the ledger.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from benchmarks.measuring import Measurement, parser, run, spread
 from rl_pbt.store.events import Finished
@@ -34,22 +36,25 @@ class Begun(TypedDict):
     seconds: dict[str, float]
 
 
-def cpu_seconds(words: Sequence[str], status: int) -> float:
+Environment: TypeAlias = Mapping[str, str]  # of a process
+
+
+def cpu_seconds(environment: Environment, words: Sequence[str], status: int) -> float:
     """Of the processor, from the start of a command to its end. Raises SystemExit where it ends in another way."""
     before = getrusage(RUSAGE_CHILDREN)
-    done = subprocess.run(_command(words), check=False, capture_output=True)
+    done = subprocess.run(_command(words), env=environment, check=False, capture_output=True)
     after = getrusage(RUSAGE_CHILDREN)
     if done.returncode != status:
         raise SystemExit(f"{' '.join(words)} ended with status {done.returncode}")
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def seconds_to_training() -> float:
+def seconds_to_training(environment: Environment) -> float:
     """On the clock, from the start of a command to that of its first interval."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         started = time.time()
-        subprocess.run(_command([*RUN, "--out", str(out)]), check=True, capture_output=True)
+        subprocess.run(_command([*RUN, "--out", str(out)]), env=environment, check=True, capture_output=True)
         return began(RunFolder(out)) - started
 
 
@@ -61,16 +66,19 @@ def began(folder: RunFolder) -> float:
     return first.time - of_member * together
 
 
-WHAT: Mapping[str, Callable[[], float]] = {
-    "`--help`, CPU": partial(cpu_seconds, ["--help"], 0),
-    "a mistyped environment, CPU": partial(cpu_seconds, ["--env", "Packman"], REFUSED),
+WHAT: Mapping[str, Callable[[Environment], float]] = {
+    "`--help`, CPU": partial(cpu_seconds, words=["--help"], status=0),
+    "a mistyped environment, CPU": partial(cpu_seconds, words=["--env", "Packman"], status=REFUSED),
     "until the first interval of CartPole": seconds_to_training,
 }
 
 
 def begin(what: str, repeats: int) -> Begun:
     """Measured so many times, after once that is not counted."""
-    first, *counted = [WHAT[what]() for _ in range(1 + repeats)]
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["PYTHONPYCACHEPREFIX"] = compiled
+        first, *counted = [WHAT[what](environment) for _ in range(1 + repeats)]
     return {"seconds": asdict(spread(counted or [first]))}
 
 

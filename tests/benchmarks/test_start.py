@@ -1,6 +1,7 @@
 """How long commands take to begin, once each."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,4 +20,4 @@ def test_each_begins(tmp_path: Path) -> None:
 
 def test_a_command_that_ends_in_another_way_is_not_measured() -> None:
     with pytest.raises(SystemExit, match="--no-such-flag ended with status 2"):
-        start.cpu_seconds(["--no-such-flag"], 0)
+        start.cpu_seconds(os.environ, ["--no-such-flag"], 0)
