@@ -34,7 +34,7 @@ SEARCH = {
     "relu_dropout": "linear:0:0.5",
     "embedding_dropout": "linear:0:0.5",
 }
-BUDGET, INTERVAL = 4000, 100
+BUDGET, INTERVAL = 4000, 160
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
 TEST_PARTS = 8  # that test is cut into at most: one job of the controller, or each would translate all of it again
 
