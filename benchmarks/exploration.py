@@ -18,7 +18,7 @@ from statistics import fmean, median
 from typing import Any, TypedDict
 
 import rl_pbt
-from benchmarks.measuring import Measurement, parser, run
+from benchmarks.measuring import Measurement, of_seeds, parser, run
 from rl_pbt.options import Settings
 from rl_pbt.report.statistics import difference_of
 from rl_pbt.store.descent import copies, founders, winning_line
@@ -148,7 +148,7 @@ def _mean_over(envs: Sequence[str], results: Mapping[str, Mapping[str, Explored]
 def _against(ours: Sequence[float], base: Sequence[float] | None) -> list[str]:
     if base is None or base == ours:
         return [f"{fmean(ours):.3f}", NOTHING, NOTHING]
-    difference = difference_of([[value] for value in ours], [[value] for value in base])
+    difference = difference_of(of_seeds(ours), of_seeds(base))
     low, high = difference.interval or (difference.value, difference.value)
     return [f"{fmean(ours):.3f}", f"{difference.value:+.3f}", f"{low:+.3f} to {high:+.3f}"]
 

@@ -36,25 +36,25 @@ class Begun(TypedDict):
     seconds: dict[str, float]
 
 
-Environment: TypeAlias = Mapping[str, str]  # of a process
+Variables: TypeAlias = Mapping[str, str]  # the environment of a process
 
 
-def cpu_seconds(environment: Environment, words: Sequence[str], status: int) -> float:
+def cpu_seconds(variables: Variables, words: Sequence[str], status: int) -> float:
     """Of the processor, from the start of a command to its end. Raises SystemExit where it ends in another way."""
     before = getrusage(RUSAGE_CHILDREN)
-    done = subprocess.run(_command(words), env=environment, check=False, capture_output=True)
+    done = subprocess.run(_command(words), env=variables, check=False, capture_output=True)
     after = getrusage(RUSAGE_CHILDREN)
     if done.returncode != status:
         raise SystemExit(f"{' '.join(words)} ended with status {done.returncode}")
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def seconds_to_training(environment: Environment) -> float:
+def seconds_to_training(variables: Variables) -> float:
     """On the clock, from the start of a command to that of its first interval."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         started = time.time()
-        subprocess.run(_command([*RUN, "--out", str(out)]), env=environment, check=True, capture_output=True)
+        subprocess.run(_command([*RUN, "--out", str(out)]), env=variables, check=True, capture_output=True)
         return began(RunFolder(out)) - started
 
 
@@ -66,7 +66,7 @@ def began(folder: RunFolder) -> float:
     return first.time - of_member * together
 
 
-WHAT: Mapping[str, Callable[[Environment], float]] = {
+WHAT: Mapping[str, Callable[[Variables], float]] = {
     "`--help`, CPU": partial(cpu_seconds, words=["--help"], status=0),
     "a mistyped environment, CPU": partial(cpu_seconds, words=["--env", "Packman"], status=REFUSED),
     "until the first interval of CartPole": seconds_to_training,
@@ -76,10 +76,10 @@ WHAT: Mapping[str, Callable[[Environment], float]] = {
 def begin(what: str, repeats: int) -> Begun:
     """Measured so many times, after once that is not counted."""
     with tempfile.TemporaryDirectory() as compiled:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment["PYTHONPYCACHEPREFIX"] = compiled
-        first, *counted = [WHAT[what](environment) for _ in range(1 + repeats)]
-    return {"seconds": asdict(spread(counted or [first]))}
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        variables["PYTHONPYCACHEPREFIX"] = compiled
+        _, *counted = [WHAT[what](variables) for _ in range(1 + repeats)]
+    return {"seconds": asdict(spread(counted))}
 
 
 def _command(words: Sequence[str]) -> list[str]:

@@ -17,9 +17,9 @@ import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
-from rl_pbt.making import check_recorded, for_executor, machine, make_task
+from rl_pbt.making import check_recorded, configure, for_executor, machine, make_task
 from rl_pbt.named_code import check_code
-from rl_pbt.opening import open_run, placed
+from rl_pbt.opening import check_files, open_run
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import JSON, Hyper
@@ -50,7 +50,8 @@ class Run:
         self._run = RunFolder(Path(folder).absolute())
         self._task = task
         self._env = env
-        self._here = placed(files or {}, manifest_of(self._run).config)
+        self._files = files or {}
+        check_files(self._files, self.config)
 
     @property
     def folder(self) -> Path:
@@ -93,7 +94,8 @@ class Run:
         if "env" in config.task_options:
             check_code({} if self._env is None else {"env": self._env}, config, self._run)
         check_recorded(config)
-        task = _maker(self._task)(self._here, 1)
+        here = configure(self._files, config) if self._files else config
+        task = _maker(self._task)(here, 1)
         digest = read_history(self._run, method, seed).by_id[proposal].result.digest
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
 
@@ -242,8 +244,8 @@ def load(folder: Folder, task: type[Trainable] | None = None, *, env: str | None
 
     Loading a winner of a training of your own needs `task`, its class; one on an environment of a module ("module:Id") needs
     `env`, that name: a run folder may come from somebody else, and imports no code by itself. `files` say where those of a
-    run lie now, if they were moved: `data` and `classifier` of a GAN, `corpus` of a translation. Raises UserError where there is
-    no run.
+    run lie now, if they were moved: `data` and `classifier` of a GAN, `corpus` of a translation, `table` of a table. Raises
+    UserError where there is no run.
     """
     return Run(folder, task, env=env, files=_plain(files))
 

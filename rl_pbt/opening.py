@@ -94,13 +94,12 @@ def _placed(config: RunConfig, recorded: RunConfig) -> tuple[RunConfig, Settings
     return replace(config, task_options={**config.task_options, **before}), now
 
 
-def placed(files: Settings, recorded: RunConfig) -> RunConfig:
-    """A recorded configuration, with files where they lie now. Raises UserError for any other setting."""
+def check_files(files: Settings, recorded: RunConfig) -> None:
+    """Raises UserError where these settings of a run say something else than where its files lie."""
     names = places_of(task_type(recorded.task).options)
     if other := [name for name in files if name not in names]:
         has = f"only {', '.join(names)} can be" if names else "this run has none"
         raise BadSetting(other[0], f"does not say where a file lies now: {has}")
-    return configure(files, recorded) if files else recorded
 
 
 def _usual_folder(config: RunConfig) -> Path:
