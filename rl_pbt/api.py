@@ -197,12 +197,13 @@ def tune(
 ) -> Run:
     """Search the hyperparameters of a training of your own while it trains, with PBT and its baselines under equal compute.
 
-    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan"). `search` gives each
-    hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999") or holds it at a
-    value. `budget` is what each member may train for, `interval` what lies between two chances to copy, both in your own units.
+    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan", "translation").
+    `search` gives each hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999")
+    or holds it at a value. `budget` is what each member may train for, `interval` what lies between two chances to copy, both in
+    your own units.
     Other `settings`: `methods`, `primary` ("pbt:random") and `against` (what is compared), `population`, `seeds`,
     `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and the options of the methods.
-    `workers`, `executor` ("inline", "processes") and the executor's options, such as `timeout`, change no result; nor does
+    `workers`, `executor` ("inline", "processes", "ray") and the executor's options, such as `timeout`, change no result; nor does
     `track` ("wandb", "mlflow"), where curves are sent. A `quiet` run prints nothing. With `resume`, the run in that folder is
     continued, with a larger `budget` also when it has ended: for that, `keep_population` leaves every member's last checkpoint.
     Raises UserError, one line, for what cannot be.

@@ -203,6 +203,6 @@ def test_what_the_first_section_claims_of_pbt_is_what_the_committed_runs_show() 
     claim = (
         f"PBT's winners are {difference.value:.3g} better than random search's (95 % interval {low:.3g} to {high:.3g}, "
         f"p = {pair['p_value_corrected']:.2g}, corrected for {len(comparisons)} comparisons), "
-        f"which spent {shares[0]:.0f} % of its frames on evaluations that it has no use for, and PBT {shares[1]:.0f} %:"
+        f"which spent {shares[0]:.0f} % of its frames on evaluations that it does not need, and PBT {shares[1]:.0f} %:"
     )
     assert claim in " ".join(README.split())

@@ -7,10 +7,15 @@ from rl_pbt.text import table
 
 HEAD = """# Options
 
-Made by `python -m rl_pbt.cli.options_page` from what `python -m rl_pbt.bench --help` says. Every one of them but `--config`,
-`--dry-run` and `--version` is a keyword of `rl_pbt.bench` and `rl_pbt.tune` too, with underscores for hyphens; and a key of a
-TOML file, but for these, `--workers`, `--executor`, `--resume`, `--out`, `--track` and `--keep-population`. Defaults of an
-environment are those of its family, which `--dry-run` prints.
+Made by `python -m rl_pbt.cli.options_page` from the text of `python -m rl_pbt.bench --help`.
+
+* **Settings of a run** are also keywords of `rl_pbt.bench` and `rl_pbt.tune`, with underscores for hyphens, and keys of a
+  TOML file.
+* **How it is carried out** (`--workers`, `--executor`, `--resume`, `--out`, `--track`, `--keep-population`) is said by keywords
+  too, but not in a TOML file.
+* **`--config`, `--dry-run`, `--suite`, `--check` and `--version`** exist on the command line only.
+
+Defaults of an environment are those of its family; `--dry-run` prints them.
 """
 
 
