@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +38,7 @@ from rl_pbt.observers.terminal import Progress
 from rl_pbt.opening import Opened, check_longer
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
-from rl_pbt.records import FinalTest, Hypers
+from rl_pbt.records import FinalTest, Hypers, Proposal, Result
 from rl_pbt.store.files import disk_errors_in_one_line
 from rl_pbt.store.journal import Journal
 from rl_pbt.store.manifest import Manifest, Session
@@ -139,22 +140,45 @@ def _made(folder: Path, *, numbered: bool) -> Path:
 def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> Summary:
     """`execute` what is left to do of a run that this process owns, and report it; also what was done until it failed, or was
     interrupted, which passes on."""
-    from rl_pbt.report import pictures_of, write_report  # noqa: PLC0415 - plots take longer to load than all else
-
     folder, config = prepared.opened.folder, prepared.opened.config
     if prepared.finished:
-        return write_report(folder)
+        return _report(folder)
     try:
         execute(prepared, command=command, stream=stream, watch=watch)
     except (Exception, KeyboardInterrupt):
         with suppress(UserError):  # what came first says more
-            write_report(folder)
+            _report(folder)
         raise
-    summary = write_report(folder)
+    summary = _report(folder)
+    from rl_pbt.report import pictures_of  # noqa: PLC0415 - as below
+
     for name in config.methods:
         for seed in config.seeds:
             add_pictures(folder, name, seed, pictures_of(folder, name, seed))
     return summary
+
+
+def _report(folder: RunFolder) -> Summary:
+    from rl_pbt.report import write_report  # noqa: PLC0415 - plots take longer to load than all else
+
+    return write_report(folder)
+
+
+@final
+class _LoadsReports:
+    """Loads what writes them once workers train: earlier, they would wait for it; at the end, it might be newer than the run."""
+
+    def proposed(self, proposals: Sequence[Proposal]) -> None:
+        import_module("rl_pbt.report")
+
+    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        pass
+
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        pass
+
+    def tested(self, test: FinalTest) -> None:
+        pass
 
 
 def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> None:
@@ -262,7 +286,7 @@ def _search(prepared: Prepared, executor: Executor, progress: Watcher, name: str
         test_episodes=config.test_episodes,
         budget=plan_of(first, prepared.task).total,
         anytime_tests=config.anytime_tests,
-        observers=(curves, progress),
+        observers=(curves, progress, _LoadsReports()),
         say=progress.say,
     )
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,26 @@ def test_a_resume_that_is_refused_leaves_the_manifest_as_it_was(ended: RunFolder
     with pytest.raises(UserError, match="belongs to a run of another configuration"):
         execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
     assert ended.manifest_path.read_bytes() == before and summarise(ended).status == "interrupted"
+
+
+def test_workers_train_before_what_writes_reports_is_loaded(tmp_path: Path) -> None:
+    """And it is loaded before the first result, so that a run of hours ends with the code that it began with."""
+    script = (
+        "import sys\n"
+        "from rl_pbt.executors.processes import ProcessExecutor\n"
+        "from rl_pbt.cli.main import main\n"
+        "submit, loaded = ProcessExecutor.submit, []\n"
+        "def watched(self, job):\n"
+        "    loaded.append('rl_pbt.report' in sys.modules)\n"
+        "    return submit(self, job)\n"
+        "ProcessExecutor.submit = watched\n"
+        "if __name__ == '__main__':\n"
+        "    words = ['tune', '--task', 'quadratic', '--methods', 'pbt', '--group-size', '100', '--executor', 'processes']\n"
+        f"    try: main([*words, '--out', {str(tmp_path / 'run')!r}])\n"
+        "    finally: print('loaded', *loaded)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
+    first, *others = line.split()[1:]
+    assert first == "False" and others and set(others) == {"True"}
