@@ -19,7 +19,7 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.text import score_text
 
 REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
-INDEX = (REFERENCE / "README.md").read_text(encoding="utf-8")
+INDEX = " ".join((REFERENCE / "README.md").read_text(encoding="utf-8").split())
 RUNS = sorted(path.parent for path in REFERENCE.rglob("manifest.json") if any(path.parent.rglob("ledger.jsonl*")))
 ADDED = (
     *("test_episodes_excluded", "test_failure", "max_episode_frames", "anytime_test_curve", "reach", "diagnostics"),
