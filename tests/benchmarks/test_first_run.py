@@ -32,13 +32,13 @@ def test_a_seed_is_a_row_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     main(["--candidate", "small", "--seeds", "1", "--out", str(out)])
     first = out.read_text(encoding="utf-8")
     main(["--candidate", "small", "--seeds", "2", "--out", str(out)])
-    assert first.split('"wall_s"')[0] in out.read_text(encoding="utf-8"), "the first seed is as it was"
+    assert first.split('"cpu_s"')[0] in out.read_text(encoding="utf-8"), "the first seed is as it was"
     assert "| small | 2 | pbt |" in out.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_margins_are_over_the_random_policys_episodes() -> None:
     tried = {"returns": {"pbt": [20.0, 22.0], "random": [10.0, 12.0]}, "random_policy": [11.0, 11.0], "generations": 10}
-    tried |= {"copies": 3, "wall_s": 60.0}
+    tried |= {"copies": 3, "cpu_s": 60.0}
     name = next(iter(CANDIDATES))
     text = page({name: {"seed 0": tried, "seed 1": tried}})  # type: ignore[dict-item]
     assert f"| {name} | 2 | pbt | 21 |" in text and "| 10 | 3 | 1.0 |" in text and f"| {name} | 2 | random | 11 |" in text
