@@ -1,6 +1,6 @@
-"""Reinforcement-learning agents with a population axis: weights, optimisers and hyperparameters are [P, ...]; one is P = 1.
+"""Reinforcement-learning agents with a population axis: weights, optimiser state and hyperparameters are [P, ...].
 
-This table, `hypers` and `settings` load no torch, so that a command is checked before it is loaded.
+A single agent is P = 1. This table, `hypers` and `settings` do not load torch, so that a command is checked before torch loads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["AGENTS", "AgentEntry"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEntry:
-    """An agent: where its class is, its configuration, which stays fixed while it trains, and what may change meanwhile."""
+    """An agent: where its class is, its configuration (fixed while it trains), and the hyperparameters that may change."""
 
     place: str  # module:Class
     config: type[ActorCriticConfig]
@@ -29,7 +29,7 @@ class AgentEntry:
 
     @property
     def make(self) -> type[ActorCritic]:
-        """Its class, whose module is loaded now."""
+        """The agent's class; this imports its module."""
         module, _, name = self.place.partition(":")
         found: type[ActorCritic] = getattr(import_module(module), name)
         return found

@@ -11,7 +11,7 @@ from rl_pbt.agents.returns import lambda_returns
 
 @final
 class A2C(PolicyGradient):
-    """λ-returns, which are n-step returns where λ is 1; the probabilities with which actions were chosen are not used."""
+    """Targets are λ-returns (n-step returns if λ is 1); the log probabilities of the policy that acted are not used."""
 
     @staticmethod
     def targets(transitions: Transitions) -> Targets:

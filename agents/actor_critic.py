@@ -27,7 +27,7 @@ from rl_pbt.agents.torsos import make_torso
 State: TypeAlias = dict[str, Array]
 
 
-# By how much a learning rate is multiplied when so much of the budget is left, from 1 to 0.
+# The factor on the learning rate, as a function of the share of the budget that is left, which falls from 1 to 0.
 ANNEALED: Mapping[str, Callable[[float], float]] = {"none": lambda left: 1.0, "linear": lambda left: left}
 REWARDS = {
     "true": lambda rewards: rewards,
@@ -38,10 +38,10 @@ REWARDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transitions:
-    """What targets are made of, all without gradient; log probabilities are of the actions taken."""
+    """What targets are computed from, all without gradient; log probabilities are of the actions taken."""
 
-    log_probs: Tensor  # [T, P, B], of the policy that learns
-    behaviour_log_probs: Tensor  # [T, P, B]
+    log_probs: Tensor  # [T, P, B], under the policy that learns
+    behaviour_log_probs: Tensor  # [T, P, B], under the policy that acted
     rewards: Tensor  # [T, P, B], as the learner sees them
     discounts: Tensor  # [T, P, B], 0 where the episode terminates
     values: Tensor  # [T+1, P, B]
@@ -51,7 +51,7 @@ class Transitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What values move to, and what the policy gradient is weighted with, [T, P, B]."""
+    """Regression targets of the values, and the weights of the policy gradient, both [T, P, B]."""
 
     values: Tensor
     advantages: Tensor
@@ -59,9 +59,9 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one pass through the network sees: L steps of N streams of each member, time-major.
+    """Input of one pass through the network: L steps of N streams of each member, time-major.
 
-    It may see one step more, of which only the values are wanted: then K is L+1.
+    It may hold one extra step, of which only the values are needed: then K is L+1, otherwise L.
     """
 
     observations: Tensor  # [P, K N, *observation], normalised
@@ -72,7 +72,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimates:
-    """What the network says of a batch."""
+    """Output of the network for a batch."""
 
     values: Tensor  # [P, K N]
     log_probs: Tensor  # [P, L N], of the actions
@@ -80,9 +80,9 @@ class Estimates:
 
 
 class ActorCritic(ABC):
-    """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population.
+    """P members; `seeds[p]` alone decides member p's initial weights, so it starts the same in any population.
 
-    An agent is defined by its `_update`, and by HYPERS, its hyperparameters. Raises UnsupportedSpace, one line, for spaces it
+    A subclass defines `_update` and, if its hyperparameters differ, HYPERS. Raises UnsupportedSpace, one line, for spaces that it
     cannot handle.
     """
 
@@ -108,15 +108,15 @@ class ActorCritic(ABC):
         self._return_scale = ReturnScale(len(seeds), device) if config.normalise_returns else None
         self._updates = torch.zeros(len(seeds), dtype=torch.int64, device=device)
         self._hypers = {name: torch.zeros(len(seeds), device=device) for name in self.HYPERS}
-        self._rates = self._hypers["learning_rate"]  # as annealed
+        self._rates = self._hypers["learning_rate"]  # after annealing
         self._finite = torch.ones(len(seeds), dtype=torch.bool, device=device)
 
     def policy(self) -> Policy:
-        """What acts with the weights and the statistics as they are now; later updates leave it alone."""
+        """A policy that acts with a copy of the current weights and statistics; later updates do not change it."""
         return Policy.of(self._network, self._weights, self._normaliser, self._device)
 
     def set_hypers(self, hypers: Mapping[str, Sequence[float]]) -> None:
-        """One value a member, live from the next update on. Raises ValueError for missing or unknown names, or other counts."""
+        """One value per member, used from the next update on. Raises ValueError for wrong names or a wrong number of values."""
         if set(hypers) != set(self.HYPERS):
             raise ValueError(f"{type(self).__name__} needs {sorted(self.HYPERS)}, got {sorted(hypers)}")
         members = len(self._finite)
@@ -128,7 +128,7 @@ class ActorCritic(ABC):
         }
 
     def _slots(self) -> dict[str, Tensor]:
-        """Everything that an exploit copies. Not the recurrent states: every interval begins with new episodes."""
+        """Everything that an exploit copies. Recurrent states are left out: a copy begins new episodes."""
         slots = {f"weights.{name}": weight.detach() for name, weight in self._weights.items()}
         slots |= self._optimiser.slots()
         slots["updates"] = self._updates
@@ -142,16 +142,16 @@ class ActorCritic(ABC):
         return state_of(self._slots(), member)
 
     def load_state(self, member: int, state: Mapping[str, Array]) -> None:
-        """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
+        """Overwrite one member. Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
         load_slots(self._slots(), member, state)
         self._finite[member] = True
 
     def unfinished(self, member: int, envs: int) -> State:
-        """What is known of a member's unfinished episodes: for an interval that continues them, and not part of its state."""
+        """What an interval needs to continue a member's unfinished episodes in `envs` environments; not part of its state."""
         return {} if self._return_scale is None else {"sums": self._return_scale.sums(envs)[member].cpu().numpy().copy()}
 
     def resume(self, member: int, envs: int, state: Mapping[str, Array]) -> None:
-        """Its episodes continue from there. Raises ValueError for what `unfinished` cannot have given."""
+        """Continue the episodes of `unfinished`. Raises ValueError where names or shapes cannot be from there."""
         own = self.unfinished(member, envs)
         if {name: array.shape for name, array in state.items()} != {name: array.shape for name, array in own.items()}:
             raise ValueError(f"it has {sorted(state)} of other shapes, or not {sorted(own)}")
@@ -161,10 +161,10 @@ class ActorCritic(ABC):
     def learn(
         self, rollout: Rollout, generators: Sequence[torch.Generator] = (), left: Sequence[float] | None = None
     ) -> dict[str, Tensor]:
-        """What every member learns from a rollout, in one update or several. Metrics, each [P].
+        """Update every member from a rollout, once or several times. Returns metrics, each [P].
 
-        `generators`, one a member, are where the order of minibatches is drawn from, of an agent that has them; `left` is the
-        part of its budget that each has yet to train for, where learning rates are annealed.
+        `generators`, one per member, draw the order of minibatches for agents that have them. `left` is the share of each
+        member's budget that is left, used where learning rates are annealed.
         """
         rollout = rollout.to(self._device)
         self._rates = self._hypers["learning_rate"]
@@ -182,18 +182,18 @@ class ActorCritic(ABC):
             fresh=torch.cat([torch.zeros_like(rollout.valid[:1]), ~rollout.valid]),
         )
         metrics = self._update(rollout, batch, generators)
-        if self._normaliser is not None:  # last: this rollout's actions were chosen with the statistics from before
+        if self._normaliser is not None:  # last, since this rollout's actions were chosen with the earlier statistics
             self._normaliser.update(rollout.observations[:-1], rollout.valid)
         return metrics
 
     @abstractmethod
     def _update(self, rollout: Rollout, batch: Batch, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
-        """What makes one agent differ from another: learn from a rollout, whose steps are also in `batch`. Metrics, each [P]."""
+        """How this agent learns from a rollout; `batch` has its steps as the network takes them. Returns metrics, each [P]."""
 
     def _estimates(self, batch: Batch) -> Estimates:
-        """One pass through the network, with gradient; without for the values of a step more, from which targets are made."""
+        """One pass through the network, with gradient; a feedforward one takes the extra step, for targets only, without it."""
         steps = batch.actions.shape[1]
-        alone = self._network.core.width == 0  # no step needs another one's features
+        alone = self._network.core.width == 0  # steps do not depend on one another
         seen = batch.observations[:, :steps] if alone else batch.observations
         policy_features, value_features, _ = self._network.features(self._weights, seen, batch.core_state, batch.fresh)
         outputs = dense(self._weights, "policy", policy_features[:, :steps])
@@ -208,11 +208,11 @@ class ActorCritic(ABC):
         return Estimates(values=values, log_probs=log_probs, entropies=entropies)
 
     def _loss(self, policy_loss: Tensor, value_loss: Tensor, entropy: Tensor) -> Tensor:
-        """The sum that is minimised, [P]."""
+        """The total loss of each member, [P]."""
         return policy_loss + self._hypers["value_cost"] * value_loss - self._hypers["entropy_cost"] * entropy
 
     def _step(self, loss: Tensor, active: Tensor | None = None) -> Tensor:
-        """One update of every member, or of those that are active [P], from their losses [P]. Norms of the gradients, [P]."""
+        """One update of every member, or of the `active` ones [P] bool, from losses [P]. Returns the gradient norms, [P]."""
         loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight, so the gradient of the sum is each member's own
         resting = None if active is None or bool(active.all()) else ~active
         before = {} if resting is None else {name: slot[resting].clone() for name, slot in self._slots().items()}
@@ -227,7 +227,7 @@ class ActorCritic(ABC):
         return grad_norm
 
     def _transitions(self, rollout: Rollout, values: Tensor, log_probs: Tensor) -> Transitions:
-        """Of a rollout, with values [T+1, P, B] and the log probabilities [T, P, B] of the policy that learns."""
+        """A rollout's transitions, from values [T+1, P, B] and log probabilities [T, P, B] under the policy that learns."""
         rewards = REWARDS[self._config.rewards](rollout.rewards)
         if self._return_scale is not None:
             self._return_scale.update(rewards, rollout.valid)
@@ -244,16 +244,16 @@ class ActorCritic(ABC):
 
     @property
     def updates(self) -> Array:
-        """Steps of each member's optimiser since its first, [P]; a checkpoint has them."""
+        """Optimiser steps of each member since its first, [P] int64; they are part of its state, so a copy takes them over."""
         return self._updates.cpu().numpy().copy()
 
     def healthy(self) -> Bools:
-        """Which members have only finite weights and have had only finite losses since they were loaded, [P]."""
+        """Whether a member's weights, and all losses and gradient norms since it was loaded, are finite; [P] bool."""
         return (self._finite & finite(self._weights)).cpu().numpy()
 
 
 def make_network(config: ActorCriticConfig, observation_space: Space, action_space: Space) -> Network:
-    """The network that a configuration says, for these spaces. Raises UnsupportedSpace."""
+    """The network of a configuration, for these spaces. Raises UnsupportedSpace."""
     shared = CORES[config.core].recurrent
     torso = make_torso(
         config.torso,
@@ -277,7 +277,7 @@ def time_major(array: Tensor, envs: int) -> Tensor:
 
 
 def weights_of(valid: Tensor) -> Tensor:
-    """Of a mean over each member's valid steps: [P, N] bool -> [P, N], which sum to 1."""
+    """Weights of a mean over each member's valid steps: [P, N] bool -> [P, N], which sum to 1, or 0 without valid steps."""
     weights = valid.to(torch.float32)
     return weights / weights.sum(1, keepdim=True).clamp(min=1.0)
 

@@ -1,4 +1,4 @@
-"""Types by the names that the agents have for them."""
+"""Type aliases of the agents."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-Array: TypeAlias = npt.NDArray[Any]  # of whatever numbers: a checkpoint's, an action's
+Array: TypeAlias = npt.NDArray[Any]  # of any dtype: a checkpoint's, an action's
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Space: TypeAlias = gymnasium.Space[object]
-# What a checkpoint holds of one part of an agent, each [P, ...]: the tensors themselves, so that writing into them loads it. The
-# part owns them and may change or replace them, so whoever asked for them does not keep them but asks again.
+# The tensors of one part of an agent that go into a checkpoint, each [P, ...]. They are the tensors themselves, not copies:
+# writing into them loads a checkpoint. The part owns them and may change or replace them, so callers do not keep them but ask
+# again.
 Slots: TypeAlias = Mapping[str, Tensor]

@@ -1,7 +1,7 @@
 """What a policy remembers between steps: nothing, or a long short-term memory (Hochreiter & Schmidhuber 1997).
 
-A core takes the features of T steps of B environments, flattened time-major to [P, T B, in], and a state [P, B, width] from
-before the first of them. Where a step is `fresh`, an episode begins and the state is zero before it.
+A core takes the features of T steps of B environments, flattened time-major to [P, T B, in], and the state [P, B, width] before
+the first of them. A `fresh` step begins an episode, so the state before it is reset to zero.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Feedforward:
 
 @final
 class LSTM:
-    """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM, with a single bias.
+    """One layer, with gates and their order (input, forget, cell, output) as in torch.nn.LSTM, but a single bias.
 
-    The state is hidden and cell, side by side. Weights start orthogonal with gain 1 and biases at zero, the forget gate's too,
-    as in CleanRL's ppo_atari_lstm.py.
+    The state is the hidden and the cell state, concatenated. Weights start orthogonal with gain 1, and biases at zero, including
+    the forget gate's, as in CleanRL's ppo_atari_lstm.py.
     """
 
     def __init__(self, inputs: int, size: int) -> None:
@@ -86,7 +86,7 @@ class LSTM:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreEntry:
-    """A core made of its number of inputs and its size, and whether it has a state."""
+    """How to make a core from its number of inputs and its size, and whether it has a state."""
 
     make: Callable[[int, int], Core]
     recurrent: bool
@@ -99,7 +99,7 @@ CORES: Mapping[str, CoreEntry] = {
 
 
 def make_core(name: str, inputs: int, size: int) -> Core:
-    """A core for `inputs` features; `size` is how many features a recurrent one gives. Raises ValueError for an unknown name."""
+    """A core for `inputs` features; a recurrent one gives `size` features. Raises ValueError for an unknown name."""
     if name not in CORES:
         raise ValueError(f"unknown core {name!r}: use {' or '.join(CORES)}")
     return CORES[name].make(inputs, size)

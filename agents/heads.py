@@ -1,6 +1,6 @@
 """Action distributions: from policy outputs and pre-drawn noise to actions, log probabilities and entropies.
 
-Sampling is a function of noise that the caller draws, so that a member's actions depend on its own stream alone.
+Sampling is a function of noise that the caller draws, so that a member's actions depend on its own random stream alone.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from rl_pbt.agents.networks import UnsupportedSpace, Weights, sigmoid
 
 
 class Head(Protocol):
-    """How one kind of action space is acted in. `outputs` is [..., size] of the policy layer."""
+    """How to act in one kind of action space. `outputs` are those of the policy layer, [..., size]."""
 
     size: int
 
     def initialise(self) -> Weights:
-        """Weights of one member beside the policy layer's."""
+        """One member's weights in addition to those of the policy layer."""
         ...
 
     def noise(self, generator: torch.Generator, length: int, envs: int) -> Tensor:
@@ -32,7 +32,7 @@ class Head(Protocol):
         ...
 
     def sample(self, weights: Weights, outputs: Tensor, noise: Tensor) -> Tensor:
-        """Actions [P, B, ...] for outputs [P, B, size] and noise of one step, which is all their randomness."""
+        """Actions [P, B, ...] for outputs [P, B, size] and one step's noise [P, B, ...], their only randomness."""
         ...
 
     def likeliest(self, outputs: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Head(Protocol):
         ...
 
     def log_prob_and_entropy(self, weights: Weights, outputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs [P, N, size], actions [P, N] or [P, N, D] -> two of [P, N]."""
+        """Outputs [P, N, size], actions [P, N] or [P, N, D] -> log probabilities and entropies, both [P, N]."""
         ...
 
     def to_environment(self, actions: Tensor) -> Array:
@@ -48,13 +48,13 @@ class Head(Protocol):
         ...
 
     def as_environment(self, actions: Tensor) -> Tensor:
-        """The same as a tensor, computed by torch alone, as a graph that is exported needs it."""
+        """The same as a tensor, computed by torch alone, so that it can be part of an exported graph."""
         ...
 
 
 @final
 class Categorical:
-    """Discrete(n): softmax policy, sampled by inverting its distribution function."""
+    """Discrete(n): softmax policy, sampled by inverting its cumulative distribution."""
 
     def __init__(self, space: gymnasium.spaces.Discrete) -> None:
         self.size = int(space.n)
@@ -86,7 +86,7 @@ class Categorical:
 class MultiCategorical:
     """MultiDiscrete of any shape, flattened to D parts: independent softmax policies, whose log probabilities add up.
 
-    Part by part: padding them to one length takes half as long again for five parts, and its minus infinities times 0 are NaN.
+    Computed part by part: padding five parts to one length takes half as long again, and 0 times its minus infinities is NaN.
     """
 
     def __init__(self, space: gymnasium.spaces.MultiDiscrete[np.integer]) -> None:
@@ -123,7 +123,7 @@ class MultiCategorical:
 
 @final
 class Bernoulli:
-    """MultiBinary of any shape, flattened to D parts: independent coins, whose log probabilities add up."""
+    """MultiBinary of any shape, flattened to D parts: independent Bernoulli policies, whose log probabilities add up."""
 
     def __init__(self, space: gymnasium.spaces.MultiBinary) -> None:
         self.size = int(math.prod(space.shape))
@@ -158,7 +158,7 @@ class Bernoulli:
 
 @final
 class DiagonalGaussian:
-    """Box: normal policy with a standard deviation of its own weights; actions are clipped to the box for the environment."""
+    """Box: normal policy whose log standard deviations are weights; actions are clipped to the box for the environment."""
 
     def __init__(self, space: gymnasium.spaces.Box) -> None:
         self.size = int(math.prod(space.shape))
@@ -193,7 +193,7 @@ class DiagonalGaussian:
 
 
 def make_head(space: Space) -> Head:
-    """Raises UnsupportedSpace for action spaces other than Discrete, MultiDiscrete, MultiBinary and Box of floats."""
+    """The head of an action space. Raises UnsupportedSpace for all but Discrete, MultiDiscrete, MultiBinary and Box of floats."""
     match space:
         case gymnasium.spaces.Discrete():
             return Categorical(space)
@@ -210,14 +210,14 @@ def make_head(space: Space) -> Head:
 
 
 def _inverted(probabilities: Tensor, noise: Tensor) -> Tensor:
-    """Choices [...] from probabilities [..., K] and noise [...], uniform in [0, 1), by inverting the distribution function."""
+    """Choices [...] from probabilities [..., K] and noise [...], uniform in [0, 1), by inverting the cumulative distribution."""
     # A diverged member's NaNs compare as False and give choice 0: legal, and its neighbours never see them.
     below = probabilities.cumsum(-1)[..., :-1]
     return (below < noise[..., None]).sum(-1)
 
 
 def _chosen(logits: Tensor, choices: Tensor) -> tuple[Tensor, Tensor]:
-    """Log probabilities of choices [...] under a softmax of logits [..., K], and its entropies, both [...]."""
+    """Log probabilities of choices [...] under a softmax of logits [..., K], and the softmax's entropies, both [...]."""
     log_probs = torch.log_softmax(logits, -1)
     log_prob = log_probs.gather(-1, choices[..., None]).squeeze(-1)
     return log_prob, -(log_probs.exp() * log_probs).sum(-1)

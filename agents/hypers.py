@@ -1,17 +1,18 @@
-"""The hyperparameters of an agent: what may change while it trains, with the legal values. Everything else about it is fixed."""
+"""The hyperparameters of an agent, which may change while it trains, with their legal values. Everything else is fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FINITE = 3.0e38  # of a float32
+FINITE = 3.0e38  # close to the largest float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HyperSpec:
-    """Legal values lie in [low, high], or in (low, high] where `above_low`, and are whole numbers if `whole`; `default` is
-    Stable-Baselines3's, of A2C for what all agents have.
+    """Legal values lie in [low, high], or in (low, high] with `above_low`, and are integers with `whole`.
+
+    `default` is Stable-Baselines3's: for A2C in HYPERS, for PPO where PPO_HYPERS differs.
     """
 
     default: float
@@ -44,6 +45,6 @@ PPO_HYPERS: Mapping[str, HyperSpec] = {
     "clip_range": HyperSpec(default=0.2, low=0.0, high=1.0, above_low=True),
     "num_epochs": HyperSpec(default=10, low=1, high=1000, whole=True),
 }
-# What acting may change too, between intervals: an option of every agent, which Jaderberg 2017 evolved on DeepMind Lab.
+# A setting of acting that may change between intervals: an option of every agent, which Jaderberg 2017 evolved on DeepMind Lab.
 UNROLL_LENGTH = "unroll_length"
 ACTING: Mapping[str, HyperSpec] = {UNROLL_LENGTH: HyperSpec(default=5, low=1, high=10_000, whole=True)}

@@ -21,12 +21,12 @@ from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, conv,
 
 
 def is_bytes(space: gymnasium.spaces.Box) -> bool:
-    """Or booleans: what a picture is usually made of."""
+    """Whether a space holds bytes or booleans, as images usually do."""
     return space.dtype in ("uint8", "bool")
 
 
 def white_of(space: gymnasium.spaces.Box) -> float:
-    """The largest number that is seen, of a space with bounds; bytes that are 0 and 1 at most are as they are."""
+    """What a space's numbers are divided by: the largest absolute bound, at least 1 for bytes and booleans, and never 0."""
     largest = float(max(np.max(np.abs(space.high.astype(np.float64))), np.max(np.abs(space.low.astype(np.float64)))))
     return max(1.0, largest) if is_bytes(space) else largest or 1.0
 
@@ -42,7 +42,7 @@ def _channels_last(first: int, middle: int, last: int) -> bool:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFormat:
-    """How images of a space lie in memory, and the value that is white in them."""
+    """The layout of a space's images in memory, and the value that is white in them."""
 
     channels: int
     height: int
@@ -52,11 +52,11 @@ class ImageFormat:
 
     @classmethod
     def of(cls, space: gymnasium.spaces.Box) -> ImageFormat | None:
-        """The format of a Box with two axes of space and one of channels, first or last; None where it holds no images.
+        """The format of a Box with two spatial axes and one for channels, first or last; None if it does not hold images.
 
-        Bytes and booleans may be [H, W], other numbers must have bounds. The axis that differs from two equal ones has the
-        channels: [7, 7, 20] has them last. Where all differ, they are last unless the first axis is strictly the smaller:
-        [4, 84, 80] has them first, [210, 160, 3] last. A stack of such images, [K, *image], is one with K times the channels.
+        Bytes and booleans may be [H, W]; other numbers must have bounds. If two axes are equal, the third one is the channels:
+        [7, 7, 20] has them last. If all differ, channels are last unless the first axis is smaller than the last: [4, 84, 80] has
+        them first, [210, 160, 3] last. A stack of images, [K, *image], counts as one image with K times the channels.
         """
         axes = len(space.shape)
         if not (is_bytes(space) and axes in (2, 3, 4)) and not (axes in (3, 4) and space.is_bounded()):
@@ -69,11 +69,11 @@ class ImageFormat:
 
     @property
     def words(self) -> str:
-        """Its size, for people: 84x84 of 4 channels."""
+        """The size in words: "images of 84x84 and 4 channels"."""
         return f"images of {self.height}x{self.width} and {self.channels} channel{'' if self.channels == 1 else 's'}"
 
     def channels_first(self, observations: Tensor) -> Tensor:
-        """[P, N, *observation] -> [P, N, C, H, W], a view where they are not stacked."""
+        """[P, N, *observation] -> [P, N, C, H, W], a view unless images are stacked."""
         if observations.dim() == 4:
             return observations.unsqueeze(2)
         first = observations.movedim(-1, -3) if self.channels_last else observations
@@ -81,10 +81,9 @@ class ImageFormat:
 
 
 def _prepared(name: str, image: ImageFormat, weights: Weights, autocast: bool) -> Weights:
-    """Those of the torso `name` in bfloat16 where `autocast` asks for it.
+    """All weights, with those of the torso `name` in bfloat16 under `autocast`.
 
-    The first kernel takes values up to `white`, as if the images were of 0 to 1. Scaling it is the same as scaling the images,
-    and far less work.
+    The first kernel is divided by `white`. The effect is that of scaling the images to 0 to 1, for far less work.
     """
     own = {key: weight for key, weight in weights.items() if key.startswith(f"{name}.")}
     own[f"{name}.0.weight"] = own[f"{name}.0.weight"] / image.white
@@ -98,7 +97,7 @@ def _conv_weights(name: str, shape: tuple[int, int, int, int], gain: float, gene
 
 @final
 class ConvTorso:
-    """Convolutions and a dense layer with ReLU over images, shared by policy and value.
+    """Convolutions and a dense layer, all with ReLU, over images; shared by policy and value.
 
     `layers` are (channels, kernel, stride). Under `autocast` it computes in bfloat16; its weights stay float32.
     """
@@ -148,15 +147,15 @@ class ConvTorso:
 
 @final
 class ResidualTorso:
-    """The deep torso of Espeholt 2018, Fig. 3: sections of a convolution, a pooling that halves, and two residual blocks.
+    """The deep torso of Espeholt 2018, Fig. 3: sections of a convolution, a max-pooling that halves, and two residual blocks.
 
     Under `autocast` it computes in bfloat16; its weights stay float32.
     """
 
     SECTIONS = (16, 32, 32)  # channels
-    BLOCKS = 2  # a section
-    # Branches add up: with the gain of plain ReLU layers each block would double the variance. 1 is the scale that Espeholt's
-    # convolutions start with, a standard deviation of 1 / sqrt(inputs).
+    BLOCKS = 2  # per section
+    # Residual branches add up: with the gain of plain ReLU layers each block would double the variance. 1 is the scale at which
+    # Espeholt's convolutions start, a standard deviation of 1 / sqrt(inputs).
     GAIN = 1.0
 
     def __init__(self, image: ImageFormat, autocast: bool, name: str) -> None:
@@ -206,13 +205,13 @@ class ResidualTorso:
 
 
 def _halved(images: Tensor) -> Tensor:
-    """Maximum over 3x3, every second one; [P, N, C, H, W] -> [P, N, C, ceil(H / 2), ceil(W / 2)]."""
+    """3x3 max-pooling with stride 2; [P, N, C, H, W] -> [P, N, C, ceil(H / 2), ceil(W / 2)]."""
     pooled = F.max_pool2d(images.flatten(0, 1), kernel_size=3, stride=2, padding=1)
     return pooled.view(*images.shape[:2], *pooled.shape[1:])
 
 
 ImageTorso: TypeAlias = ConvTorso | ResidualTorso
-# Made of the format of the images, whether to compute in bfloat16, and how the names of its weights begin.
+# Each is made from the format of the images, whether to compute in bfloat16, and the prefix of its weights' names.
 IMAGE_TORSOS: Mapping[str, Callable[[ImageFormat, bool, str], ImageTorso]] = {
     "shallow": partial(ConvTorso, layers=((16, 8, 4), (32, 4, 2)), features=256),  # Mnih 2016 (A3C)
     "nature": partial(ConvTorso, layers=((32, 8, 4), (64, 4, 2), (64, 3, 1)), features=512),  # Mnih 2015 (Nature DQN)

@@ -1,9 +1,9 @@
 """IMPALA's learner (Espeholt 2018), for a whole population at once: actor-critic with V-trace.
 
-The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine.
-So the correction always has the same work to do, and a run can be repeated.
+The weights that act lag behind those that learn by a fixed number of updates (`policy_lag`), whatever the machine. So the
+off-policy correction always has the same work to do, and a run can be repeated.
 
-Deviations: the loss is a mean, not a sum (see `policy_gradient`); a replay buffer is not kept, as in the paper's main results.
+Deviation: the loss is a mean, not a sum (see `policy_gradient`). There is no replay buffer, as in the paper's main results.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rl_pbt.agents.returns import vtrace
 
 @final
 class IMPALA(PolicyGradient):
-    """V-trace targets and advantages, both clips at 1 as in the paper."""
+    """V-trace targets and advantages, with both clips at 1 as in the paper."""
 
     @staticmethod
     def targets(transitions: Transitions) -> Targets:
-        # Where a step is not valid no action was taken, and a ratio of nothing could overflow.
+        # No action was taken in a step that is not valid, so its ratio means nothing and could overflow.
         log_ratios = torch.where(transitions.valid, transitions.log_probs - transitions.behaviour_log_probs, 0.0)
         traced = vtrace(
             log_ratios,

@@ -1,6 +1,6 @@
 """Population-native networks: every weight carries a leading [P], and one agent is P = 1.
 
-A network is a pure function of a flat dictionary of weights. How a layer uses the population axis is its own secret: dense
+A network is a pure function of a flat dictionary of weights. Each layer handles the population axis in its own way: dense
 layers are one batched matrix product; convolutions loop over the members on a CPU, where that is several times faster than a
 grouped convolution for 84x84 images.
 """
@@ -19,11 +19,11 @@ Weights: TypeAlias = dict[str, Tensor]
 HIDDEN_GAIN = math.sqrt(2.0)  # orthogonal gains as in Stable-Baselines3
 POLICY_GAIN = 0.01
 VALUE_GAIN = 1.0
-VECTORS = 64  # numbers that torch computes at a time, at most
+VECTORS = 64  # the most numbers that torch computes at a time
 
 
 def orthogonal(shape: Sequence[int], gain: float, generator: torch.Generator) -> Tensor:
-    """An orthogonal matrix of [out, in, ...] (Saxe 2014), drawn from `generator` alone."""
+    """`gain` times an orthogonal matrix, as [out, in, ...] (Saxe 2014), drawn from `generator` alone."""
     rows, columns = shape[0], math.prod(shape[1:])
     normal = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
     q, r = torch.linalg.qr(normal)
@@ -33,14 +33,14 @@ def orthogonal(shape: Sequence[int], gain: float, generator: torch.Generator) ->
 
 
 def product(inputs: Tensor, weight: Tensor) -> Tensor:
-    """[P, N, in] @ [P, in, out] -> [P, N, out]; a member alone to the same last digit as in a population."""
+    """[P, N, in] @ [P, in, out] -> [P, N, out]; a single member gets the same result, to the last digit, as in a population."""
     if _is_one_row(inputs):
         return torch.bmm(inputs.expand(2, -1, -1), weight.expand(2, -1, -1))[:1]
     return torch.bmm(inputs, weight)
 
 
 def affine(addend: Tensor, inputs: Tensor, weight: Tensor, scale: int = 1) -> Tensor:
-    """scale times `addend`, [P, N or 1, out], and scale times `product`."""
+    """scale * (addend + product(inputs, weight)), [P, N, out]; `addend` is [P, N or 1, out]."""
     if _is_one_row(inputs):
         twice = [one.expand(2, -1, -1) for one in (addend, inputs, weight)]
         return torch.baddbmm(*twice, beta=scale, alpha=scale)[:1]
@@ -48,7 +48,7 @@ def affine(addend: Tensor, inputs: Tensor, weight: Tensor, scale: int = 1) -> Te
 
 
 def _is_one_row(inputs: Tensor) -> bool:
-    """Whether it is a single row of a single member, which some processors multiply in another way than the rows of several."""
+    """Whether there is one row of one member, which some processors multiply in another way than several rows."""
     return inputs.shape[0] == inputs.shape[1] == 1
 
 
@@ -67,14 +67,14 @@ def tanh_dense(weights: Weights, name: str, inputs: Tensor) -> Tensor:
 
 
 def _tanh_of_dense(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As 2 sigmoid(2 x) - 1, in place: on a CPU in less than half the time of torch's tanh, and within 2e-7 of it."""
+    """Computed in place as 2 sigmoid(2 x) - 1, in less than half the time of torch's tanh on a CPU, and within 2e-7 of it."""
     return sigmoid(affine(bias[:, None], inputs, weight, scale=2)).mul_(2).sub_(1)
 
 
 def sigmoid(arguments: Tensor) -> Tensor:
-    """Of contiguous numbers, which it may overwrite; each to the same last digit wherever it stands.
+    """Sigmoid of contiguous numbers, which may be overwritten; a result is the same, to the last digit, at any position.
 
-    torch computes what is left over a whole number of vectors in another way, and so the last numbers of the last member.
+    torch computes the remainder after the last whole vector in another way, which would affect the last member's last numbers.
     """
     if not (over := arguments.numel() % VECTORS):
         return arguments.sigmoid_()
@@ -83,7 +83,7 @@ def sigmoid(arguments: Tensor) -> Tensor:
 
 
 class _TanhDense(torch.autograd.Function):
-    """Its gradient, from its value alone."""
+    """tanh of a dense layer; the gradient of tanh is computed from its value alone."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -100,13 +100,13 @@ class _TanhDense(torch.autograd.Function):
 
 
 def conv(weights: Weights, name: str, inputs: Tensor, stride: int, padding: int = 0) -> Tensor:
-    """[P, N, C, H, W] -> [P, N, C', H', W']."""
+    """Convolution, [P, N, C, H, W] -> [P, N, C', H', W']."""
     layer = _looped_conv if inputs.device.type == "cpu" else _grouped_conv
     return layer(weights[f"{name}.weight"], weights[f"{name}.bias"], inputs, stride, padding)
 
 
 def _looped_conv(kernels: Tensor, biases: Tensor, inputs: Tensor, stride: int, padding: int) -> Tensor:
-    # Unbound, not indexed: the gradient of each index would be a zero tensor of the whole population.
+    # Unbound, not indexed: the gradient of each index would allocate a zero tensor for the whole population.
     members = zip(inputs.unbind(), kernels.unbind(), biases.unbind(), strict=True)
     return torch.stack([F.conv2d(images, kernel, bias, stride, padding) for images, kernel, bias in members])
 
@@ -127,14 +127,14 @@ def dense_weights(name: str, rows: int, columns: int, gain: float, generator: to
 
 
 def computes_in_bfloat16(device: str) -> bool:
-    """Whether a device multiplies bfloat16 numbers by itself; a processor that does not is far slower than in float32."""
+    """Whether a device multiplies bfloat16 in hardware; a processor that does not is far slower than in float32."""
     if device != "cpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 class UnsupportedSpace(ValueError):
-    """A space that no torso or head can handle; one line that names it."""
+    """A space that no torso or head can handle; the message is one line that names it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # gymnasium prints the bounds of a Box over many lines
+        super().__init__(" ".join(message.split()))  # gymnasium prints the bounds of a Box on several lines

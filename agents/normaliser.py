@@ -1,4 +1,4 @@
-"""Running statistics, one set for each member: of vector observations, and of discounted returns to scale rewards by.
+"""Running statistics, one set for each member: of observations, and of discounted returns, by which rewards are scaled.
 
 Both are as in Stable-Baselines3's VecNormalize; moments are merged as in Chan et al. 1979, "Updating Formulae and a Pairwise
 Algorithm for Computing Sample Variances".
@@ -21,9 +21,9 @@ ALL = slice(None)
 
 @final
 class Moments:
-    """Mean and variance [P, *shape] and count [P] of all samples so far, in float64; each changes in place.
+    """Mean and variance [P, *shape] and count [P] of all samples so far, in float64, updated in place.
 
-    They begin with mean 0 and variance 1, of a weight that soon counts for nothing.
+    They begin with mean 0 and variance 1, whose count of 1e-4 is soon negligible.
     """
 
     def __init__(self, members: int, shape: tuple[int, ...], device: str) -> None:
@@ -69,7 +69,7 @@ class Moments:
 
 @final
 class Normaliser:
-    """Observations to mean 0 and variance 1, with statistics of training observations only."""
+    """Scales observations to mean 0 and variance 1, with statistics of training observations only."""
 
     def __init__(self, members: int, shape: tuple[int, ...], device: str) -> None:
         self._moments = Moments(members, shape, device)
@@ -79,7 +79,7 @@ class Normaliser:
         return self._moments.slots()
 
     def of_members(self, members: Tensor | slice = ALL) -> Normaliser:
-        """One of these members alone, whose statistics stay as they are now."""
+        """A copy for these members alone, with their statistics as they are now."""
         alone = copy.copy(self)
         alone._moments = self._moments.of_members(members)
         return alone
@@ -102,17 +102,17 @@ class Normaliser:
 
 @final
 class ReturnScale:
-    """Rewards divided by the standard deviation of the discounted return, whose mean is not subtracted.
+    """Divides rewards by the standard deviation of the discounted return; no mean is subtracted.
 
-    The discount is fixed here and is not the hyperparameter of that name: if it were, a member that changed its discount would
-    change the scale of its own rewards, and with it the meaning of its learning rate and its entropy cost.
+    The discount is a constant, not the hyperparameter of that name: otherwise a member that changed its discount would change the
+    scale of its own rewards, and with it the meaning of its learning rate and its entropy cost.
     """
 
     DISCOUNT = 0.99
 
     def __init__(self, members: int, device: str) -> None:
         self._moments = Moments(members, (), device)
-        # [P, B] float64, sums of the episodes so far: no slot, for an interval may begin with new episodes.
+        # [P, B] float64, discounted sums of the current episodes. Not a slot, because an interval may begin with new episodes.
         self._returns: Tensor | None = None
 
     def slots(self) -> Slots:
@@ -120,14 +120,14 @@ class ReturnScale:
         return self._moments.slots()
 
     def sums(self, envs: int) -> Tensor:
-        """Of the episodes so far, [P, B], to read and to write; zeros before the first step."""
+        """Discounted sums of the current episodes, [P, B] float64, to read and to write; zeros before the first step."""
         if self._returns is None:
             count = self._moments.count
             self._returns = torch.zeros(len(count), envs, dtype=torch.float64, device=count.device)
         return self._returns
 
     def update(self, rewards: Tensor, valid: Tensor) -> None:
-        """Take in consecutive steps [T, P, B]; one that is not valid ends an episode's sum, whatever reward it holds."""
+        """Take in consecutive steps [T, P, B]; one that is not valid resets its episode's sum to 0, whatever reward it holds."""
         returns = self.sums(rewards.shape[2])
         returns_t = []
         for reward, is_valid in zip(rewards.to(torch.float64), valid, strict=True):

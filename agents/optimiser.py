@@ -1,4 +1,4 @@
-"""Optimisers for a population: what may evolve is given at each step, one value a member; moments are state."""
+"""Optimisers for a population: hyperparameters that may evolve are given at each step, one per member; moments are state."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from rl_pbt.agents.aliases import Slots
 
 
 class Optimiser(Protocol):
-    """What updates the weights of all members; it owns its moments."""
+    """Updates the weights of all members; owns its moments."""
 
     def slots(self) -> Slots:
         """The moments as they are now: everything that a checkpoint needs."""
         ...
 
     def step(self, *, learning_rate: Tensor, max_grad_norm: Tensor, epsilon: Tensor) -> Tensor:
-        """One update from the gradients, each member's clipped to its own global norm; all [P]. Returns the norms, [P].
+        """One update from the gradients, with each member's global norm clipped to `max_grad_norm`; all arguments are [P].
 
-        The gradients are cleared. A member whose gradients are not finite spoils its own weights and no other's.
+        Clears the gradients and returns their norms from before clipping, [P]. A member whose gradients are not finite spoils
+        only its own weights. Raises ValueError for a weight without a gradient.
         """
         ...
 
@@ -58,7 +59,7 @@ class Adam:
         m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
         w <- w - rate m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
 
-    t is a member's own: an exploit copies it with the moments that it corrects.
+    Each member has its own t: an exploit copies it together with the moments that it corrects.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decays: tuple[float, float] = (0.9, 0.999)) -> None:
@@ -94,7 +95,7 @@ class Adam:
         return norms
 
 
-# From the weights of all members, and RMSProp's decay.
+# Each is made from the weights of all members and RMSProp's decay.
 OPTIMISERS: Mapping[str, Callable[[Mapping[str, Tensor], float], Optimiser]] = {
     "rmsprop": RMSProp,
     "adam": lambda parameters, _: Adam(parameters),
@@ -102,7 +103,7 @@ OPTIMISERS: Mapping[str, Callable[[Mapping[str, Tensor], float], Optimiser]] = {
 
 
 def make_optimiser(name: str, parameters: Mapping[str, Tensor], *, decay: float) -> Optimiser:
-    """`decay` is RMSProp's. Raises ValueError for an unknown name."""
+    """An optimiser of `parameters`, each [P, ...]; `decay` is RMSProp's. Raises ValueError for an unknown name."""
     if name not in OPTIMISERS:
         raise ValueError(f"unknown optimiser {name!r}: use {' or '.join(OPTIMISERS)}")
     return OPTIMISERS[name](parameters, decay)
@@ -113,9 +114,9 @@ def _zeros(parameters: Mapping[str, Tensor]) -> list[Tensor]:
 
 
 def _take_clipped(parameters: Sequence[Tensor], max_grad_norm: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The gradients, as torch.nn.utils.clip_grad_norm_ clips each member's, and their norms before, [P]; none are left.
+    """Each member's gradients, clipped as by torch.nn.utils.clip_grad_norm_, and their norms before that, [P].
 
-    They are the caller's to write into.
+    The gradients are taken off the parameters, and the caller may write into them.
     """
     gradients = []
     for weight in parameters:
@@ -130,5 +131,5 @@ def _take_clipped(parameters: Sequence[Tensor], max_grad_norm: Tensor) -> tuple[
 
 
 def _like_each(per_member: Tensor, arrays: Sequence[Tensor]) -> list[Tensor]:
-    """[P] as [P, 1, ...] of the same type, once for each array of [P, ...]."""
+    """[P] as [P, 1, ...], once for each array [P, ...] and of its dtype."""
     return [per_member.to(array.dtype).view(-1, *[1] * (array.dim() - 1)) for array in arrays]

@@ -1,4 +1,4 @@
-"""The network of an agent, and the policy that acts with one set of its weights."""
+"""An agent's network, and the policy that acts with one set of its weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rl_pbt.agents.torsos import Torso
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Torso, core, and the two heads, as a pure function of weights that carry [P] in front."""
+    """Torso, core, and a policy and a value layer, as a pure function of weights with a leading [P]."""
 
     torso: Torso
     core: Core
@@ -40,7 +40,7 @@ class Network:
     def features(self, weights: Weights, observations: Tensor, state: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For observations [P, T B, *observation]: features for the policy and for the value, and the core's last state.
 
-        A core with a state takes one stream, so its torso gives the policy and the value the same features.
+        A core with a state takes one stream of features, so policy and value then share those of the torso.
         """
         policy_features, value_features = self.torso(self.torso.prepared(weights), observations)
         if self.core.width == 0:
@@ -52,7 +52,7 @@ class Network:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What acts: a copy of the weights and the statistics of one moment, as the network computes with them."""
+    """Acts with a copy of the weights and statistics of one moment, in the form in which the network computes with them."""
 
     network: Network
     weights: Weights
@@ -73,11 +73,11 @@ class Policy:
         return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.of_members(index))
 
     def with_weights(self, weights: Weights) -> Policy:
-        """The same with other tensors for its weights."""
+        """The same policy with other tensors as its weights."""
         return replace(self, weights=weights)
 
     def in_float32(self) -> Policy:
-        """A copy on the CPU, without bfloat16, which a torso may have computed with."""
+        """A copy on the CPU in float32, also of weights that a torso keeps in bfloat16."""
         weights = {name: weight.to("cpu", torch.float32) for name, weight in self.weights.items()}
         return replace(self, weights=weights, normaliser=self.normaliser and self.normaliser.on("cpu"), device="cpu")
 
@@ -86,13 +86,13 @@ class Policy:
         return torch.zeros(members, envs, self.network.core.width, device=self.device)
 
     def sample_noise(self, generators: Sequence[torch.Generator], length: int, envs: int) -> Tensor:
-        """All randomness of `length` steps of acting, [T, P, B, ...], each member's from its own generator."""
+        """All the randomness for `length` steps of acting, [T, P, B, ...], each member's from its own generator."""
         noise = [self.network.head.noise(generator, length, envs) for generator in generators]
         return torch.stack(noise, 1).to(self.device)
 
     @torch.no_grad()
     def act(self, observations: Tensor, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions [P, B, ...], policy outputs [P, B, size] and the next state, for observations [P, B, *observation]."""
+        """Actions [P, B, ...], policy outputs [P, B, size] and next state [P, B, S], for observations [P, B, *observation]."""
         observations = observations.to(self.device)
         outputs, state = self.outputs(observations, state)
         return self.network.head.sample(self.weights, outputs, noise), outputs, state
@@ -118,5 +118,5 @@ class Policy:
         return self.network.head.likeliest(outputs)
 
     def environment_actions(self, actions: Tensor) -> Array:
-        """Actions as the environments want them: whole numbers, or floats clipped to the box."""
+        """Actions as the environments take them: integers, or floats clipped to the box."""
         return self.network.head.to_environment(actions)

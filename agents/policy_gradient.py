@@ -1,4 +1,4 @@
-"""One update from a whole rollout: what A2C and IMPALA have in common. An agent of this kind is defined by its targets.
+"""One update from a whole rollout, as A2C and IMPALA make it. An agent of this kind is defined by its targets.
 
 The loss of a member is a *mean* over its valid transitions, as in Stable-Baselines3, whose published hyperparameters carry over;
 Mnih 2016 and Espeholt 2018 sum over batch and time. RMSProp cancels that scale except in its epsilon and the gradient clip.
@@ -17,12 +17,12 @@ from rl_pbt.agents.rollout import Rollout
 
 
 class PolicyGradient(ActorCritic):
-    """Policy gradient and value regression, once a rollout."""
+    """One update of policy gradient and value regression per rollout."""
 
     @staticmethod
     @abstractmethod
     def targets(transitions: Transitions) -> Targets:
-        """What makes one agent differ from another: value targets and advantages of a rollout."""
+        """Value targets and advantages of a rollout, in which these agents differ."""
 
     def _update(self, rollout: Rollout, batch: Batch, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
         estimates = self._estimates(batch)

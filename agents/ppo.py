@@ -1,11 +1,12 @@
 """Proximal policy optimisation (Schulman 2017, "Proximal Policy Optimization Algorithms"), for a whole population at once.
 
 Several passes over a rollout, in minibatches whose order is drawn from each member's own generator. What the paper leaves open is
-as in Stable-Baselines3, whose published hyperparameters carry over: advantages are normalised in each minibatch, the loss of the
-values is not clipped, Adam, one gradient clip for policy and values together.
+as in Stable-Baselines3, whose published hyperparameters carry over: advantages are normalised in each minibatch, the value
+loss is not clipped by default, the optimiser is Adam, and one gradient clip covers policy and values together.
 
-Deviations: minibatches are taken from all steps, also from those in which an environment only reset itself, which weigh nothing;
-so some hold fewer transitions than `batch_size`. With an LSTM a minibatch is whole unrolls of some of the environments.
+Deviations: minibatches are drawn from all steps, including those in which an environment only resets itself. These have weight
+zero, so some minibatches hold fewer transitions than `batch_size`. With an LSTM a minibatch is whole unrolls of some of the
+environments.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ from rl_pbt.agents.settings import PPOConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Samples:
-    """Steps of every member to learn from, [P, N, ...] each, time-major."""
+    """Steps of every member to learn from, each [P, N, ...], time-major."""
 
     observations: Tensor
     actions: Tensor
-    fresh: Tensor  # whether an episode begins with it
-    log_probs: Tensor  # by the policy that acted
-    values: Tensor  # before this rollout was learned from
+    fresh: Tensor  # whether an episode begins with this step
+    log_probs: Tensor  # under the policy that acted
+    values: Tensor  # estimates from before the first update with this rollout
     returns: Tensor
     valid: Tensor
 
     def at(self, index: Tensor) -> _Samples:
-        """Those at an index [P, M] of each member's own."""
+        """The samples at the indices [P, M], which differ between members."""
         members = torch.arange(len(index), device=index.device)[:, None]
         return _Samples(**{field.name: getattr(self, field.name)[members, index] for field in fields(self)})
 
     def in_turn(self, starts: Tensor, streams: Tensor) -> Batch:
-        """As steps in turn of those streams [P, M], whose core states are among `starts` [P, N, S]."""
+        """These samples as the consecutive steps of `streams` [P, M]; `starts` [P, N, S] are the core states of all streams."""
         members, size = streams.shape
         return Batch(
             observations=self.observations,
@@ -80,22 +81,22 @@ class PPO(ActorCritic):
         return {**means, "explained_variance": explained_variance(returns, values[:-1], rollout.valid)}
 
     def _streams(self, rollout: Rollout) -> Tensor:
-        """Core states [P, N, S] at the start of what minibatches are put together of: environments with all their steps where the
-        core has a state, and otherwise single steps."""
+        """Core states [P, N, S] at the start of the units that minibatches consist of: whole unrolls of an environment where the
+        core has a state, otherwise single steps."""
         length, members, envs = rollout.rewards.shape
         if self._network.core.width > 0:
             return rollout.core_state
         return rollout.core_state.new_zeros(members, length * envs, 0)
 
     def _epochs(self, samples: _Samples, starts: Tensor, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
-        """Learn from all samples several times. Means over the minibatches of each metric, [P]."""
+        """Learn from all samples several times. Returns each metric's mean over the minibatches that were learned from, [P]."""
         members = len(starts)
         active = torch.ones(members, dtype=torch.bool, device=self._device)
         counts = torch.zeros(members, device=self._device)
         sums: dict[str, Tensor] = {}
         for index, streams, within in self._minibatches(samples.valid.shape[1], starts.shape[1], generators):
             minibatch = samples.at(index)
-            # A step without a gradient would still move the weights, by the moments of the optimiser.
+            # An update with zero gradients would still move the weights, through the optimiser's moments.
             learning = active & within & minibatch.valid.any(1)
             metrics, beyond = self._learn_from(minibatch, minibatch.in_turn(starts, streams), learning)
             active, learning = active & ~beyond, learning & ~beyond
@@ -109,10 +110,10 @@ class PPO(ActorCritic):
     def _minibatches(
         self, steps: int, streams: int, generators: Sequence[torch.Generator]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """All their steps [P, L M], which streams [P, M] are in each minibatch, by each member's own order, and for which members
-        [P] it is within their epochs.
+        """For each minibatch: indices of its steps [P, L M], its streams [P, M] in each member's own order, and which members are
+        still within their epochs, [P] bool.
 
-        All is drawn at once: what a member draws must not depend on how many epochs its neighbours have, or when they stop.
+        All orders are drawn at once: what a member draws must not depend on how many epochs others have, or when they stop.
         """
         length = steps // streams
         size = max(1, self._config.batch_size // length)
@@ -125,14 +126,17 @@ class PPO(ActorCritic):
                 yield (starts + chosen[:, None]).flatten(1), chosen, epoch < epochs
 
     def _learn_from(self, samples: _Samples, batch: Batch, learning: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """One update of the members that are `learning` [P], but for those beyond their divergence. Metrics, and who is, [P]."""
+        """One update of the members that are `learning` [P] bool, except those beyond the divergence limit.
+
+        Returns the metrics and which members are beyond it, all [P].
+        """
         estimates = self._estimates(batch)
         weights = weights_of(samples.valid)
         advantages = samples.returns - samples.values
         if self._config.normalise_advantages:
             advantages = _normalised(advantages, samples.valid)
         clip_range = self._hypers["clip_range"][:, None]
-        # Where a step is not valid no action was taken, and a ratio of nothing could overflow.
+        # No action was taken in a step that is not valid, so its ratio means nothing and could overflow.
         log_ratios = torch.where(samples.valid, estimates.log_probs - samples.log_probs, 0.0)
         ratios = log_ratios.exp()
         clipped = ratios.clamp(1.0 - clip_range, 1.0 + clip_range)
@@ -161,12 +165,12 @@ class PPO(ActorCritic):
 
 
 def _orders(streams: int, epochs: int, generator: torch.Generator) -> list[Tensor]:
-    """Of one member, in each of its epochs."""
+    """The random order of one member's streams in each of its epochs."""
     return [torch.randperm(streams, generator=generator) for _ in range(epochs)]
 
 
 def _normalised(advantages: Tensor, valid: Tensor) -> Tensor:
-    """To mean 0 and standard deviation 1 over each member's valid steps, 0 elsewhere; [P, N]. A single one stays as it is."""
+    """[P, N] with mean 0 and standard deviation 1 over each member's valid steps, 0 elsewhere; unchanged if fewer than two."""
     count = valid.sum(1, keepdim=True)
     mean = (advantages * valid).sum(1, keepdim=True) / count.clamp(min=1)
     deviations = (advantages - mean) * valid

@@ -1,15 +1,16 @@
 """Targets from rewards and value estimates, as pure functions over time-major arrays.
 
-A suffix says which side of a transition an array sits on: `_t` where it begins, `_tp1` where it ends. What all functions take:
+A suffix says which side of a transition an array sits on: `_t` where it begins, `_tp1` where it ends. Common arguments:
 
-* `rewards_t` [T, ...]: what each step paid.
+* `rewards_t` [T, ...]: the reward of each step.
 * `discounts_t` [T, ...]: the discount times (1 - terminated_t), so 0 where the episode terminates.
-* `values` [T+1, ...]: value estimates of both sides, those of the rollout's last observation included.
+* `values` [T+1, ...]: value estimates on both sides, including those of the rollout's last observation.
 * `valid_t` [T, ...] bool: False for the step after an episode's end, where the environment ignores the action and resets.
-* `lambda_`: weight of the longer returns, from 0 (one step) to 1 (as many as there are); it broadcasts to a step.
+* `lambda_`: weight of the longer returns, from 0 (one-step) to 1 (the longest available); it broadcasts to the shape of a step.
 
 The observation of a step that is not valid is the true last one of its episode. So it is enough to define that step's target as
-its value: truncated episodes then bootstrap and terminated ones do not, without any other rule.
+its value: truncated episodes then bootstrap and terminated ones do not, without any other rule. All functions raise ValueError
+where shapes differ.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def lambda_returns(rewards_t: Tensor, discounts_t: Tensor, values: Tensor, valid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VTrace:
-    """Targets of the values, and advantages for the policy gradient, both [T, ...]; 0 advantage where a step is not valid."""
+    """Value targets, and advantages for the policy gradient, both [T, ...]; the advantage is 0 where a step is not valid."""
 
     values: Tensor
     advantages: Tensor
@@ -70,9 +71,9 @@ def vtrace(
         v_t     = V_t + a_t
         advantage_t = min(clip_pg_rho, ρ_t) (r_t + discount_t ((1 - λ) V_{t+1} + λ v_{t+1}) - V_t),    v_T = V_T
 
-    λ is the paper's remark 2, and enters the advantage as in rlax, so that on-policy v_t is the λ-return and the advantage the
-    generalised one. `clip_rho` decides what the values converge to and `clip_pg_rho` how far the policy gradient is corrected;
-    the clip of the trace, at 1 as in the paper, decides only how fast the values converge.
+    λ is from the paper's remark 2, and enters the advantage as in rlax, so that on-policy v_t is the λ-return and the advantage
+    is the generalised advantage estimate. `clip_rho` decides what the values converge to, and `clip_pg_rho` how far the policy
+    gradient is corrected; the clip of the trace, at 1 as in the paper, only decides how fast the values converge.
     """
     _assert_shapes(rewards_t, discounts_t, values, valid_t)
     if log_ratios_t.shape != rewards_t.shape:

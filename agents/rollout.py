@@ -9,17 +9,18 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """T steps of P members in B environments each. Rewards are true rewards; clipping is the learner's business.
+    """T steps of P members in B environments each. Rewards are the environments' own; clipping is left to the learner.
 
-    `core_state` is the recurrent state before the first observation, zero where an episode begins with it.
+    `core_state` is the recurrent state before the first observation, zero where an episode begins with it. Raises ValueError
+    where shapes differ.
     """
 
     observations: Tensor  # [T+1, P, B, *observation]
     actions: Tensor  # [T, P, B] or [T, P, B, D]
-    behaviour_log_probs: Tensor  # [T, P, B]: of the actions, by the policy that chose them
+    behaviour_log_probs: Tensor  # [T, P, B], of the actions, under the policy that chose them
     rewards: Tensor  # [T, P, B] float32
     terminated: Tensor  # [T, P, B] bool
-    valid: Tensor  # [T, P, B] bool; False: the environment only reset itself
+    valid: Tensor  # [T, P, B] bool, False where the environment only resets itself
     core_state: Tensor  # [P, B, S]
 
     def __post_init__(self) -> None:
@@ -33,5 +34,5 @@ class Rollout:
             raise ValueError(f"a rollout of {tuple(shape[1:])} environments has core states {tuple(self.core_state.shape)}")
 
     def to(self, device: str) -> Rollout:
-        """The same on another device."""
+        """The same rollout on another device."""
         return Rollout(**{name: getattr(self, name).to(device) for name in self.__slots__})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# The names of what other modules define, which load torch; a test holds them to those.
+# Names that are defined in modules which load torch; a test keeps the two in agreement.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimiser": ("rmsprop", "adam"),
     "core": ("none", "lstm"),
@@ -18,8 +18,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 class ActorCriticConfig:
     """What is fixed while training. Defaults are Stable-Baselines3's for A2C, except the number of environments.
 
-    `policy_lag` is how many updates lie between the weights that acted and those that learn from it; the first unrolls of an
-    interval lag by fewer updates. With `anneal` the learning rate falls with what is left of the budget. Raises ValueError, one
+    `policy_lag` is the number of updates between the weights that acted and those that learn from it; the first unrolls of an
+    interval lag by fewer. With `anneal` the learning rate falls with the share of the budget that is left. Raises ValueError, one
     line, for a value out of its range.
     """
 
@@ -55,11 +55,11 @@ class ActorCriticConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PPOConfig(ActorCriticConfig):
-    """As in Stable-Baselines3, but for the rollout of 2,048 steps, which is cut into 16 environments.
+    """Defaults are Stable-Baselines3's for PPO, except that the rollout of 2,048 steps is 128 steps of 16 environments.
 
-    `batch_size` is steps of a minibatch; the last of an epoch may be smaller. Beyond a Kullback-Leibler divergence of 1.5
-    `target_kl` from the policy that acted, a member learns no more from a rollout; 0 sets no such limit. With `clip_values`
-    values move no further than `clip_range` from what they were, as in OpenAI's code.
+    `batch_size` is the number of steps in a minibatch; the last one of an epoch may be smaller. Once the Kullback-Leibler
+    divergence from the policy that acted exceeds 1.5 `target_kl`, a member stops learning from the rollout; 0 sets no limit. With
+    `clip_values` the value loss clips estimates to within `clip_range` of the earlier ones, as in OpenAI's code.
     """
 
     unroll_length: int = 128

@@ -1,4 +1,4 @@
-"""A population as arrays, [P, ...], of which each member has its part: what begins it, and one member as a checkpoint has it."""
+"""A population's state as tensors [P, ...]: made from the members' seeds, and read or written one member at a time."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from rl_pbt.agents.aliases import Array, Slots
 
 
 class CheckpointMismatch(ValueError):
-    """A checkpoint that is not of this agent; one line that names the first difference."""
+    """A checkpoint of another agent, network or version; the message is one line that names the first difference."""
 
 
 def stacked(first: Callable[[int], Mapping[str, Tensor]], seeds: Sequence[int]) -> dict[str, Tensor]:
-    """What `first` makes of each member's seed alone, so that a member begins the same in any population; [P, ...] of each."""
-    made = {seed: first(seed) for seed in set(seeds)}  # those that are loaded over may all have the same
+    """`first(seed)` of each member, stacked to [P, ...]: each depends on its own seed alone, whatever the population."""
+    made = {seed: first(seed) for seed in set(seeds)}  # members that a checkpoint will overwrite may share a seed
     return {name: torch.stack([made[seed][name] for seed in seeds]) for name in made[seeds[0]]}
 
 
 def finite(slots: Slots) -> Tensor:
-    """Which members have only finite numbers in all of them, [P] bool."""
+    """Whether a member's part of every slot is finite, [P] bool."""
     return torch.stack([torch.isfinite(tensor.detach()).flatten(1).all(1) for tensor in slots.values()]).all(0)
 
 
 def state_of(slots: Slots, member: int) -> dict[str, Array]:
-    """A copy of one member's part of each."""
+    """A copy of one member's part of every slot."""
     return {name: tensor[member].cpu().numpy().copy() for name, tensor in slots.items()}
 
 
 def load_slots(slots: Slots, member: int, state: Mapping[str, Array]) -> None:
-    """Write what `state_of` gave into one member's part of each; the others stay as they are.
+    """Write a state from `state_of` into one member's part of every slot; the other members are not touched.
 
     Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ.
     """

@@ -17,20 +17,20 @@ from rl_pbt.agents.images import IMAGE_TORSOS, ImageFormat, is_bytes, white_of
 from rl_pbt.agents.networks import HIDDEN_GAIN, UnsupportedSpace, Weights, dense_weights, tanh_dense
 
 SMALL_BELOW = 36  # pixels; the smallest image for which "nature" exists
-LEAST_SIDE = 3  # pixels, of what is seen as an image
+LEAST_SIDE = 3  # pixels; what is smaller on a side is not treated as an image
 
 
 class Torso(Protocol):
     """Observations to features, one set for the policy and one for the value (the same tensor where they share).
 
-    Weights are `prepared` before they are used, once for the many steps that a policy acts with them.
+    Weights are `prepared` before use, once for all the steps in which a policy acts with them.
     """
 
     features: int
 
     @property
     def words(self) -> str:
-        """What it reads, and with what, for people."""
+        """The layers and what they read, in words."""
         ...
 
     def initialise(self, generator: torch.Generator) -> Weights:
@@ -38,7 +38,7 @@ class Torso(Protocol):
         ...
 
     def prepared(self, weights: Weights) -> Weights:
-        """Its own weights in the form in which it computes, and the others as they are; gradients flow through."""
+        """All weights, with the torso's own in the form in which it computes; gradients flow through."""
         ...
 
     def __call__(self, weights: Weights, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,15 +46,15 @@ class Torso(Protocol):
         ...
 
     def for_policy(self, weights: Weights, observations: Tensor) -> Tensor:
-        """The first of the two alone, which is all that acting needs."""
+        """The policy's features alone, which are all that acting needs."""
         ...
 
 
 @final
 class DenseTorso:
-    """Tanh layers, separate for policy and value as in Stable-Baselines3's MlpPolicy, or one trunk where they are `shared`.
+    """Tanh layers, separate for policy and value as in Stable-Baselines3's MlpPolicy, or in one trunk if `shared`.
 
-    Inputs are divided by `whites`: one number, or one for each.
+    Inputs are divided by `whites`: one number for all, or one for each.
     """
 
     def __init__(
@@ -100,25 +100,25 @@ class DenseTorso:
 @final
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of the spaces that were put together into a vector: its numbers are at `place`."""
+    """One of the spaces that were flattened into a vector: its numbers are at `place`."""
 
     space: Space
     place: slice
 
     @property
     def image(self) -> ImageFormat | None:
-        """Its format, if it holds images."""
+        """The format of its images, or None if it holds none."""
         return _seen_as_image(self.space) if isinstance(self.space, gymnasium.spaces.Box) else None
 
 
 def entries_of(space: Space) -> list[Entry]:
-    """What a vector is made of, whose space says as `original` which Dict or Tuple was flattened to it; none otherwise."""
+    """The parts of a vector whose space has the Dict or Tuple that was flattened as its `original`; empty for other spaces."""
     original = getattr(space, "original", None)
     return [] if original is None else list(_entries(original, 0))
 
 
 def _entries(space: Space, start: int) -> Iterator[Entry]:
-    """In the order in which Gymnasium flattens them."""
+    """The parts of a space in the order in which Gymnasium flattens them."""
     if not isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
         yield Entry(space, slice(start, start + flatdim(space)))
         return
@@ -129,8 +129,9 @@ def _entries(space: Space, start: int) -> Iterator[Entry]:
 
 @final
 class CombinedTorso:
-    """Images among other numbers in one vector: a torso for each image, and a dense one for all the others; their features are
-    put together, and shared by policy and value.
+    """For vectors of images and other numbers: a torso for each image, and a dense one for all other numbers.
+
+    Their features are concatenated, and shared by policy and value.
     """
 
     def __init__(self, images: Sequence[tuple[Entry, Torso]], others: Sequence[slice], rest: DenseTorso | None) -> None:
@@ -170,10 +171,11 @@ class CombinedTorso:
 def make_torso(
     name: str, space: Space, *, hidden: Sequence[int], shared: bool, autocast: bool, normalised: bool = False
 ) -> Torso:
-    """`hidden` and `shared` are the dense torso's; what is `normalised` before is not scaled by what is white.
+    """`hidden` and `shared` are for a dense torso; observations that arrive `normalised` are not divided by the value of white.
 
     "auto" takes a convolutional torso for images, also for those in a vector with other numbers, and a dense one for all else.
-    Raises UnsupportedSpace for a space without numbers, for images of bytes that are to be normalised, and for an unknown name.
+    Raises UnsupportedSpace for an unknown name, a space that is not a Box, images that are too small or missing for a torso that
+    needs them, and images of bytes that are to be normalised.
     """
     if not isinstance(space, gymnasium.spaces.Box) or not space.shape or 0 in space.shape:
         raise UnsupportedSpace(f"observations of {space} are not supported: {_workaround(space)}")
@@ -224,13 +226,13 @@ def _entry_whites(entry: Entry, normalised: bool) -> list[float]:
 
 
 def _seen_as_image(space: gymnasium.spaces.Box) -> ImageFormat | None:
-    """Its format where "auto" has a torso for it."""
+    """The format of its images if "auto" would choose a convolutional torso for them, or None."""
     image = ImageFormat.of(space)
     return image if image is not None and min(image.height, image.width) >= LEAST_SIDE else None
 
 
 def _size(image: ImageFormat) -> str:
-    """The torso that "auto" stands for."""
+    """The convolutional torso that "auto" stands for."""
     return "small" if min(image.height, image.width) < SMALL_BELOW else "shallow"
 
 
@@ -240,7 +242,7 @@ def _default_name(space: gymnasium.spaces.Box, image: ImageFormat | None) -> str
     if seen is not None:
         return _size(seen)
     if image is None and len(space.shape) > 1 and space.dtype in ("uint8", "bool"):
-        # Of five axes or more: a dense torso would be slow and would learn little.
+        # It has five axes or more: a dense torso would be slow and would learn little.
         raise UnsupportedSpace(f"observations of {space} are neither vectors nor images: {_workaround(space)}")
     return "dense"
 
@@ -258,10 +260,10 @@ def _workaround(space: Space) -> str:
 
 
 def _flattens(space: Space) -> bool:
-    """Whether FlattenObservation makes a vector of it that is worth learning from: the letters of a text are not."""
+    """Whether FlattenObservation makes a vector of it that is worth learning from; the letters of a text are not."""
     if isinstance(space, gymnasium.spaces.Text):
         return False
     try:
         return bool(space.is_np_flattenable)
-    except NotImplementedError:  # a space of someone's own, as MiniGrid's mission
+    except NotImplementedError:  # a custom space, such as MiniGrid's mission
         return False

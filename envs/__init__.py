@@ -1,4 +1,4 @@
-"""Environments: what people type -> exactly one environment, made as a vector with every option set."""
+"""Environments: from what people type to exactly one environment, made as a vector environment with every option set."""
 
 from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.catalogue import make_population, make_vector, resolve

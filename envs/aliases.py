@@ -1,4 +1,4 @@
-"""Types by the names that the environments have for them."""
+"""Type aliases of the environments."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
-Array: TypeAlias = npt.NDArray[Any]  # of whatever numbers an environment shows or takes
+Array: TypeAlias = npt.NDArray[Any]  # of any dtype that an environment shows or takes
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Space: TypeAlias = gymnasium.Space[object]
 Env: TypeAlias = gymnasium.Env[Array, object]
-UnknownEnv: TypeAlias = gymnasium.Env[Any, Any]  # before a wrapper of its family makes an Env of it
+UnknownEnv: TypeAlias = gymnasium.Env[Any, Any]  # before its family's wrapper turns it into an Env
 Vector: TypeAlias = VectorEnv[Array, Array, Array]
 Info: TypeAlias = dict[str, object]
 Step: TypeAlias = tuple[Array, float, bool, bool, Info]  # as Env.step returns it

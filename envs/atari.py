@@ -1,13 +1,13 @@
 """Atari through ale_py's own C++ vector environment, with every option set and recorded.
 
 The protocol is Machado 2018, "Revisiting the Arcade Learning Environment": sticky actions with probability 0.25,
-five-minute episodes, true scores. Reward clipping and the like are the learner's business. FIRE is not pressed on reset, which is
-not part of that protocol. Games such as Breakout stand still until it is pressed; the agent has to learn that.
+five-minute episodes, true scores. Reward clipping and the like are left to the learner. FIRE is not pressed on reset, which would
+not be part of that protocol. Games such as Breakout stand still until it is pressed; the agent has to learn that.
 
-Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost a frame in a rotation of four,
-so an agent that acts every fourth frame sees the same one or two ghosts all the time. For such games all skipped frames are
-pooled, not the last two, and shrunk once, by blocks of whole pixels: shrinking to 84x84 costs more than a frame of emulation.
-ale_py's vector environment cannot do that, so these games are stepped frame by frame, through ale_py's emulator itself.
+Some games draw some sprites only in some of the frames. `ALE/Pacman-v5` draws one ghost per frame in a rotation of four, so an
+agent that acts every fourth frame sees the same one or two ghosts all the time. For such games all skipped frames are pooled, not
+only the last two, and shrunk once, by blocks of whole pixels: resizing to 84x84 costs more than emulating a frame. ale_py's
+vector environment cannot do that, so these games are stepped frame by frame, through ale_py's emulator itself.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ FRAMES_PER_S = 60.0
 STACK = 4
 NOOP = 0  # in every game's minimal action set, as in the full one
 EPISODE_FRAMES = 18_000  # five minutes at 60 frames a second (Machado 2018)
-# Games whose sprites take turns over four frames (Arcade-Learning-Environment issue 709): the size of their screen, and the
-# blocks of it whose means are the pixels of an observation.
+# Games whose sprites take turns over four frames (Arcade-Learning-Environment issue 709): the size of their screen, and of the
+# blocks in it whose means are the pixels of an observation.
 FLICKERING = {"pacman": {"screen": (250, 160), "block": (3, 2)}}
 
 
 def options_of(game: str) -> Options:
     """Every keyword argument of AtariVectorEnv, for a game in snake case, and the `pooled_block` of PoolAllFrames (or None).
 
-    The numbers of environments and threads are not among them: they are the caller's, and change no result.
+    The numbers of environments and threads are not among them: the caller chooses these, and they change no result.
     """
     pooled = FLICKERING.get(game)
     height, width = pooled["screen"] if pooled else (84, 84)
@@ -52,7 +52,7 @@ def options_of(game: str) -> Options:
         "stack_num": STACK,
         "maxpool": True,
         "repeat_action_probability": 0.25,
-        "max_num_frames_per_episode": EPISODE_FRAMES,  # counted in emulator frames, unlike its C++ name says
+        "max_num_frames_per_episode": EPISODE_FRAMES,  # counted in emulator frames, whatever its C++ name says
         "img_height": height,
         "img_width": width,
         "grayscale": True,
@@ -70,7 +70,7 @@ def options_of(game: str) -> Options:
     }
 
 
-# What a user may set, with the least and the most.
+# What a user may set, with the smallest and the largest value.
 SETTABLE: Mapping[str, tuple[float, float]] = {
     "stack_num": (1, 64),
     "repeat_action_probability": (0, 1),
@@ -78,11 +78,11 @@ SETTABLE: Mapping[str, tuple[float, float]] = {
     "full_action_space": (0, 1),
     "use_fire_reset": (0, 1),
 }
-NOT_POOLED = ("full_action_space", "use_fire_reset")  # what PoolAllFrames has not
+NOT_POOLED = ("full_action_space", "use_fire_reset")  # what PoolAllFrames does not have
 
 
 def chosen(options: Options, settings: Options) -> Options:
-    """Settings of a game, as its `options` hold them. Raises WrongOption."""
+    """A user's settings of a game, checked, with the types that its `options` have. Raises WrongOption."""
     found = {}
     for name, value in settings.items():
         if name not in SETTABLE or (options["pooled_block"] and name in NOT_POOLED and value != options[name]):
@@ -99,7 +99,7 @@ def chosen(options: Options, settings: Options) -> Options:
 
 
 def make(options: Options, num_envs: int, threads: int) -> Vector:
-    """The vector environment of `options_of`."""
+    """The vector environment for options from `options_of`."""
     if options["pooled_block"]:
         return PoolAllFrames(options, num_envs)
     known = {name: value for name, value in options.items() if name not in ("backend", "pooled_block")}
@@ -107,7 +107,7 @@ def make(options: Options, num_envs: int, threads: int) -> Vector:
 
 
 def make_twin(options: Options) -> Vector:
-    """One copy of the same game in colour and in its full size, for people: [1, 1, H, W, 3].
+    """One copy of the same game in colour and at full size, for people: observations are [1, 1, H, W, 3].
 
     With the same seed and actions it plays the same game.
     """
@@ -122,7 +122,7 @@ class Threads(AtariVectorEnv, StepsInHalves):
 
 
 def _emulator(game: str) -> ALEInterface:
-    """At the beginning of the game, with nothing left to chance, and without end."""
+    """An emulator at the beginning of the game, without randomness and without a time limit."""
     ALEInterface.setLoggerMode(LoggerMode.Error)
     emulator = ALEInterface()
     emulator.setInt("random_seed", 0)
@@ -135,9 +135,9 @@ def _emulator(game: str) -> ALEInterface:
     return emulator
 
 
-# Where emulators of this process stood when they were left, by game and frames of the episode.
+# The states in which this process left its emulators, by game and frames of the episode.
 _left: dict[tuple[str, bytes], ALEState] = {}
-MOST_LEFT = 1_000  # of some 8 kB each, and a byte for each frame played
+MOST_LEFT = 1_000  # states, of some 8 kB each, plus a byte for each frame played
 
 
 @final
@@ -145,8 +145,8 @@ class _Game:
     """One emulator, a frame at a time.
 
     Sticky actions and the NOOPs that begin an episode are drawn here, as ale_py draws them. So nothing in the emulator is
-    random, and an episode begins by going back to a saved state: a new seed, or a reset, would load or start the game again,
-    which takes as long as two hundred or twenty agent steps.
+    random, and an episode begins by restoring a saved state. Otherwise a new seed would load the game again, which takes as long
+    as 200 agent steps, or a reset would restart it, which takes as long as 20.
     """
 
     def __init__(self, options: Options) -> None:
@@ -155,7 +155,7 @@ class _Game:
         self._skip = options["frameskip"]
         self._sticky = options["repeat_action_probability"]
         self._noop_max = options["noop_max"]
-        # The emulator has played some frames by itself; as in ale_py's vector environment they are not the episode's.
+        # The emulator has played some frames by itself; as in ale_py's vector environment, they do not count for the episode.
         self._last = self._emulator.getEpisodeFrameNumber() + options["max_num_frames_per_episode"]
         self._longest = options["max_num_frames_per_episode"] + self._noop_max
         self._game = str(options["game"])
@@ -164,23 +164,23 @@ class _Game:
         self.first_frame: Pixels = self._show()
         self._beginning = self._emulator.cloneState()
         self._screen, self._brightest = np.empty((2, *self.first_frame.shape), np.uint8)
-        self._frames: list[int] = []  # of the episode, the number of the action of each
+        self._frames: list[int] = []  # the number of the action played in each frame of the episode
         self.generator = np.random.default_rng()
 
     def begin(self) -> Pixels:
-        """The first frame that is seen of a new episode, [H, W] or [H, W, 3]."""
+        """Begin an episode. Returns the first frame that is seen of it, [H, W] or [H, W, 3]."""
         self._emulator.restoreState(self._beginning)
         noops = int(self.generator.integers(self._noop_max, endpoint=True))
         self._frames = [NOOP] * noops
         for _ in range(noops):
             self._emulator.act(self._actions[NOOP])
-        return self._show() if noops else self.first_frame  # going back changes no screen
+        return self._show() if noops else self.first_frame  # restoring a state does not redraw the screen
 
     def continue_from(self, played: Array) -> None:
-        """To where these frames of an episode led, [F] numbers of actions. Raises ValueError for what cannot have been played.
+        """Go to where these frames of an episode led, [F] action numbers. Raises ValueError for what cannot have been played.
 
-        The emulator's own state is known if it was here; otherwise the frames are played again. What a checkpoint says its state
-        is would be quicker, and cannot be trusted: the emulator believes it, and may write anywhere.
+        If this process left the episode, the emulator's state is known; otherwise the frames are played again. Loading that state
+        from a checkpoint would be quicker, but it cannot be trusted: the emulator believes it, and may write anywhere in memory.
         """
         if played.size > self._longest or not ((played >= 0) & (played < self.num_actions)).all():
             raise ValueError("it holds frames that cannot have been played")
@@ -194,7 +194,7 @@ class _Game:
             self._emulator.act(self._actions[action])
 
     def leave(self) -> Array:
-        """The frames of the episode so far, [F]: all that `continue_from` needs, here or elsewhere."""
+        """The frames of the episode so far, [F] action numbers: all that `continue_from` needs, in any process."""
         _left[self._key()] = self._emulator.cloneState()
         while len(_left) > MOST_LEFT:
             del _left[next(iter(_left))]
@@ -204,9 +204,9 @@ class _Game:
         return self._game, bytes(self._frames)
 
     def step(self, action: int) -> tuple[Pixels, float, bool, bool]:
-        """The maximum of all frames of one agent step, until the episode ends; true reward, terminated, truncated.
+        """One agent step, or less if the episode ends: the pixelwise maximum of its frames, true reward, terminated, truncated.
 
-        The array is written to again in the next step.
+        The next step overwrites the array.
         """
         self._brightest.fill(0)
         reward = 0.0
@@ -225,7 +225,7 @@ class _Game:
 
 @final
 class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
-    """Games whose agent steps show the maximum of all their frames, in blocks of pixels; a stack of the last few of those.
+    """Games in which an agent step shows the maximum of all its frames, shrunk by blocks; observations stack the last few steps.
 
     NEXT_STEP autoreset.
     """
@@ -241,11 +241,11 @@ class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
         self.single_action_space = Discrete(self._games[0].num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._frames = [np.zeros((num_envs, *frame.shape), np.uint8)] * self._stack  # the last, oldest first; never handed out
-        self._ended = np.zeros(num_envs, bool)  # [B]: episodes that ended in the last step
+        self._frames = [np.zeros((num_envs, *frame.shape), np.uint8)] * self._stack  # the latest, oldest first; never handed out
+        self._ended = np.zeros(num_envs, bool)  # [B], whether the episode ended in the last step
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Pixels, Info]:
-        """Reset every game; the i-th is seeded with seed + i. Takes no options (ValueError)."""
+        """Reset every game; the i-th is seeded with seed + i. Raises ValueError for options."""
         if options:
             raise ValueError(f"pooled environments are reset together, without options; got {sorted(options)}")
         if seed is not None:
@@ -274,7 +274,7 @@ class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
         return self._pushed(frames, fresh), rewards, terminated, truncated, {}
 
     def state(self) -> dict[str, Array]:
-        """`played` has the frames of the episodes, as many as the longest has; `frames` says how many are whose."""
+        """`played` has the action numbers of each episode's frames, padded to the longest; `frames` has the true lengths."""
         played = [game.leave() for game in self._games]
         longest = max(map(len, played))
         return {
@@ -293,13 +293,13 @@ class PoolAllFrames(VectorEnv[Array, Array, Array], Resumes):
         ):
             if not 0 <= frames <= len(played):
                 raise ValueError(f"it cannot be {frames} frames long")
-            if not ended:  # the next step begins an episode
+            if not ended:  # otherwise the next step begins an episode
                 game.continue_from(played[:frames])
         self._ended = state["ended"].copy()
         self._frames = [frame.copy() for frame in state["shown"].swapaxes(0, 1)]
 
     def _pushed(self, frames: Sequence[Pixels], fresh: Array) -> Pixels:
-        """The stack with `frames` last; what went before is black where the episode has just begun, as in ale_py."""
+        """The stack with `frames` added last; earlier frames are black where the episode has just begun, as in ale_py."""
         older = self._frames[1:]
         if fresh.any():
             older = [np.where(fresh.reshape(-1, *[1] * frames[0].ndim), 0, one).astype(np.uint8) for one in older]

@@ -1,4 +1,4 @@
-"""Backends: what steps environments. A backend is a class in a file of its own, and one line in BACKENDS."""
+"""Backends, which step environments. To add one, write a class in a file of its own and one line in BACKENDS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec
 
 
 class Backend(Protocol):
-    """One way to step environments. Its vector environments are `stepping.StepsInHalves` where they have threads of their own."""
+    """One way to step environments. Its vector environments are `stepping.StepsInHalves` if they have threads of their own."""
 
     draws: bool  # whether a person can watch its environments
 
@@ -31,7 +31,7 @@ class Backend(Protocol):
         ...
 
     def make_population(self, spec: EnvSpec, members: int, copies: int) -> Population | None:
-        """The same for all members at once, as `catalogue.make_population` promises it."""
+        """The same for all members at once, or None, as `catalogue.make_population` promises it."""
         ...
 
 
@@ -63,7 +63,7 @@ class Gymnasium:
 
 
 def _dynamics(registered: GymnasiumSpec) -> Dynamics | None:
-    """What happens in a step of an environment as it is registered, where it is known as arithmetic on arrays."""
+    """The dynamics of a registered environment if they are known as arithmetic on arrays, or None."""
     found = (module.dynamics_of(registered) for module in (classic_control, smax))
     return next((dynamics for dynamics in found if dynamics is not None), None)
 

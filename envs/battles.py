@@ -1,7 +1,7 @@
-"""Battles of SMAX as dynamics on arrays: JaxMARL's own functions, compiled once a process, many battles a call.
+"""Battles of SMAX as dynamics on arrays: JaxMARL's own functions, compiled once per process, with many battles per call.
 
-A state is a column of numbers: the two words of a random key that the battle was begun with, which is all its randomness, what
-JaxMARL keeps of the battle, and what is seen of it. JaxMARL works in 32 bits, so a column of 64 holds everything exactly.
+A state is a column of numbers: the two words of the random key with which the battle began, the source of all its randomness; the
+state that JaxMARL keeps; and the observation. JaxMARL works in 32 bits, so a column in 64 bits holds everything exactly.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy as np
 from rl_pbt.envs.aliases import Array
 from rl_pbt.envs.population import Dynamics, Moved
 
-STOP = 4  # the order to stand still, which every unit can always obey
+STOP = 4  # the order to stand still, which any unit can obey at any time
 KEY = 2  # words of a random key
 UNIT_FEATURES = 10  # health, place on the map (2), cooldown, type (6)
-LONGEST_COOLDOWN = 2.0  # seconds: a stalker's, and the most that chance adds to it
-LANES = 16  # battles of one compiled call; where there are fewer it is filled up, so that one program serves any number
+LONGEST_COOLDOWN = 2.0  # seconds: a stalker's, plus the most that chance adds to it
+LANES = 16  # battles in one compiled call; fewer are padded to that, so that one program serves any number
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
 
@@ -55,7 +55,7 @@ class Battles(Dynamics):
 
 
 def _called(program: Callable[..., Any], *arguments: Array) -> Array:
-    """What a program says of N battles, whose arguments are [N, ...], as columns [S, N]."""
+    """A program's results for N battles, from arguments [N, ...], as columns [S, N]."""
     number = len(arguments[0])
     lanes = np.arange(-(-number // LANES) * LANES) % number
     blocks = [lanes[start : start + LANES] for start in range(0, len(lanes), LANES)]
@@ -69,14 +69,16 @@ def _keys(states: Array) -> Array:
 
 @functools.cache
 def battles(map_name: str) -> Battles:
-    """The same for everybody in this process, since compiling takes seconds."""
+    """The battles of a map, one object for the whole process, since compiling takes seconds."""
     return Battles(map_name)
 
 
 @final
 class Program:
-    """Two compiled functions of LANES battles, each a row of `kept` and seen numbers: `begin` of keys, and `step` of keys, rows
-    of what is kept, and orders, whose rows end with the reward and whether the battle is over.
+    """Two compiled functions for LANES battles, which return one row of numbers for each.
+
+    `begin` takes keys; its rows are the `kept` numbers of JaxMARL's state and the observation. `step` takes keys, kept numbers
+    and orders; its rows also end with the reward and whether the battle is over.
     """
 
     def __init__(self, map_name: str) -> None:
@@ -95,7 +97,7 @@ class Program:
         processor = self._jax.devices("cpu")[0]
 
         def on_the_processor(*arguments: Any) -> Any:
-            with self._jax.default_device(processor):  # also where somebody else has set JAX up for another device
+            with self._jax.default_device(processor):  # even if other code has set JAX up for another device
                 return compiled(*arguments)
 
         return on_the_processor
@@ -111,7 +113,7 @@ class Program:
         key = self._jax.random.fold_in(self._random(key), 1 + battle.state.step)
         chosen = dict(zip(self._game.agents, orders, strict=True))
         _, battle, rewards, _, _ = self._game.step_env(key, battle, chosen)
-        reward = rewards[self._game.agents[0]]  # all of a side have the same
+        reward = rewards[self._game.agents[0]]  # the same for all units of a side
         alive, allies = battle.state.unit_alive, self._game.num_allies
         over = ~alive[:allies].any() | ~alive[allies:].any()
         last = self._jnp.stack((reward, over.astype(self._jnp.float32)))
@@ -121,12 +123,12 @@ class Program:
         return self._jax.random.wrap_key_data(words, impl="threefry2x32")
 
     def _available(self, battle: Any) -> Any:
-        """[allies, orders]: 1 where a unit can obey."""
+        """[allies, orders]: 1 where a unit can obey the order."""
         of_unit = self._game.get_avail_actions(battle)
         return self._jnp.stack([of_unit[unit] for unit in self._game.agents])
 
     def _seen(self, battle: Any) -> Any:
-        """Of every unit, allies first, its features from 0 to 1, or zeros where it is dead; then which orders can be obeyed."""
+        """The features of every unit, allies first, scaled to 0 to 1, or zeros if it is dead; then which orders can be obeyed."""
         game, jnp = self._game, self._jnp
         units = game.num_allies + game.num_enemies
         features = game.get_world_state(battle)[: units * UNIT_FEATURES].reshape(units, UNIT_FEATURES)
@@ -146,12 +148,12 @@ class Program:
 
 
 def _jax() -> tuple[Any, Any]:
-    """`jax` and `jax.numpy`, set up for small programs on a processor, unless somebody else in this process uses them already."""
+    """`jax` and `jax.numpy`, set up for small programs on a CPU, unless this process has already imported JAX."""
     known = "jax" in sys.modules
     jax, numpy = importlib.import_module("jax"), importlib.import_module("jax.numpy")
     if not known:
         jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_cpu_enable_async_dispatch", False)  # no thread of its own
+        jax.config.update("jax_cpu_enable_async_dispatch", False)  # no extra thread
         if CACHE_VARIABLE not in os.environ:
             jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     return jax, numpy
@@ -163,8 +165,8 @@ def cache_folder() -> Path:
 
 
 def _smax() -> Any:
-    """The module. Importing JaxMARL imports all of its games, prints what it does not find, and sets the standard streams to
-    those that Python began with: all of which is undone.
+    """The module. Importing JaxMARL imports all of its games, prints what it does not find, and resets the standard streams to
+    those that Python began with. What it prints is dropped, and the streams are restored.
     """
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr", "__stdout__", "__stderr__")}
     try:

@@ -1,4 +1,4 @@
-"""Pictures shrunk by blocks of whole pixels, which takes a fraction of the time of resizing them to a given size."""
+"""Pictures shrunk by blocks of whole pixels, in a fraction of the time that resizing them to a given size takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rl_pbt.envs.aliases import Pixels
 
 
 def block_means(frame: Pixels, block: Sequence[int]) -> Pixels:
-    """[H, W, ...] -> [H // block[0], W // block[1], ...]: means of blocks, rounded down; what is left over is cut off."""
+    """[H, W, ...] -> [H // block[0], W // block[1], ...]: means of blocks, rounded down; incomplete blocks are cut off."""
     rows, columns = block
     height, width = frame.shape[0] // rows * rows, frame.shape[1] // columns * columns
     # Row by row and then column by column: one sum over both axes takes longer than ViZDoom's own drawing.

@@ -27,11 +27,12 @@ gymnasium.register_envs(probes)
 
 
 def resolve(name: str, *, backend: str = DEFAULT_BACKEND, options: Options | None = None) -> EnvSpec:
-    """`Pacman`, `ms_pacman`, `ALE/Pong-v5`, `cartpole`, `MinAtar/Breakout-v1`, `probe/Discount` or `module:Id`.
+    """The environment that a name stands for: `Pacman`, `ms_pacman`, `ALE/Pong-v5`, `cartpole`, `probe/Discount` or `module:Id`.
 
-    An exact id is itself. Otherwise case and separators do not matter, and no version means the newest one. A package that
-    registers ids when imported is imported only when the name begins like one of its own. `options` are what a user sets of it:
-    arguments of its constructor, `max_episode_steps`, `frame_stack`.
+    An exact id stands for itself. Otherwise case and separators do not matter, and a name without a version means the newest one.
+    A package that registers its ids when imported is imported only if the name begins like one of those. `options` are a user's
+    settings: arguments of the constructor, `max_episode_steps`, `frame_stack`; for Atari, `frame_stack` and `atari.SETTABLE`.
+
     Raises UnknownEnvironment, EnvironmentUnavailable where a package is not installed or the backend has no such environment,
     and WrongOption.
     """
@@ -48,16 +49,16 @@ def resolve(name: str, *, backend: str = DEFAULT_BACKEND, options: Options | Non
 
 
 def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
-    """`num_envs` copies: Box observations, NEXT_STEP autoreset, true rewards, observations that the caller owns.
+    """`num_envs` copies with Box observations, which the caller owns, NEXT_STEP autoreset and true rewards.
 
-    `reset(seed=s)` seeds everything. `threads` is for the C++ threads of Atari and of EnvPool. Raises
-    EnvironmentUnavailable where a dependency is absent or observations have no fixed size.
+    `reset(seed=s)` seeds everything. `threads` is the number of C++ threads of Atari and EnvPool. Raises
+    EnvironmentUnavailable where a dependency is missing or observations have no fixed size.
     """
     return BACKENDS[spec.backend].make(spec, num_envs, threads)
 
 
 def make_population(spec: EnvSpec, members: int, copies: int) -> Population | None:
-    """All copies of all members as one, which play as those of `make_vector` would; None where they cannot be stepped so."""
+    """All copies of all members in one object, which play as those of `make_vector` would; None where that is impossible."""
     return BACKENDS[spec.backend].make_population(spec, members, copies)
 
 
@@ -97,8 +98,8 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
     name = family_of(spec)
     require(name, id_)
     family = FAMILIES[name]
-    # CartPole's NumPy vector environment is 9x the sync one; JAX's (phys2d) is untried. The choice rests on
-    # the id, not on what is installed, since the two kinds draw different random numbers.
+    # CartPole's NumPy vector environment is 9 times as fast as the sync one; JAX's (phys2d) is untried. The choice depends on the
+    # id, not on what is installed, since the two kinds draw different random numbers.
     vectorised = spec.vector_entry_point is not None and spec.namespace != "phys2d" and not spec.additional_wrappers
     return EnvSpec(
         id=id_,
@@ -115,7 +116,10 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
 
 
 def _as_json(value: object) -> object:
-    """For the record only: what JSON cannot hold is described, alike in every process. Gymnasium itself has the arguments."""
+    """A value for the record only: what JSON cannot hold is described, in the same way in every process.
+
+    Gymnasium itself has the arguments.
+    """
     try:
         found: object = json.loads(json.dumps(value, allow_nan=False))
         return found
@@ -133,7 +137,7 @@ def _described(value: object) -> object:
     if isinstance(value, functools.partial):
         return {"partial": _as_json(value.func), "args": _as_json(value.args), "keywords": _as_json(value.keywords)}
     name = getattr(value, "__qualname__", None)
-    if isinstance(name, str):  # of functions and classes; their representation has an address
+    if isinstance(name, str):  # functions and classes, whose repr contains an address
         return f"{getattr(value, '__module__', None)}.{name}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
@@ -153,5 +157,5 @@ def _from_module(module: str, id_: str) -> EnvSpec:
             raise UnknownEnvironment(f"{module!r} registers no environment {id_!r}: {hint}")
         id_ = found[0]
     spec = gymnasium.registry[id_]
-    # `ale_py:ALE/Pong-v5` is Pong like any other: Gymnasium's own way would clip rewards.
+    # `ale_py:ALE/Pong-v5` is the same Pong as without a module: Gymnasium's own way would clip rewards.
     return _registered_spec(id_) if family_of(spec) == "atari" else _gymnasium_spec(f"{module}:{id_}", spec)

@@ -1,4 +1,4 @@
-"""What a user sets of an environment: arguments of its constructor, its time limit, how many observations are seen at once."""
+"""What a user sets for an environment: arguments of its constructor, its time limit, how many observations are stacked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rl_pbt.envs.aliases import Options
 from rl_pbt.envs.spec import EnvSpec, WrongOption
 
 STACK, LIMIT = "frame_stack", "max_episode_steps"
-OURS = ("render_mode", "num_envs")  # arguments that we give
+OURS = ("render_mode", "num_envs")  # arguments that are not the user's to set
 
 
 def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
-    """The same environment with what was chosen, recorded in its options. Raises WrongOption."""
+    """The same environment with the user's choices, which are recorded in its options. Raises WrongOption."""
     if not chosen:
         return spec
     if spec.family == "atari":
@@ -29,7 +29,7 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
     if STACK in chosen:
         options[STACK] = at_least(STACK, chosen[STACK], 1)
         if spec.options["vectorization_mode"] == "vector_entry_point":
-            options["vectorization_mode"] = "sync"  # each copy is stacked by itself
+            options["vectorization_mode"] = "sync"  # observations are stacked for each copy by itself
     if arguments:
         _check_arguments(spec, arguments)
         options["make_kwargs"] = {**spec.options.get("make_kwargs", {}), **arguments}
@@ -40,7 +40,7 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
 
 
 def chosen_of(record: Options) -> Options:
-    """What has to be chosen again for an environment with these options. Raises WrongOption for no options of any."""
+    """The choices that lead to these recorded options again. Raises WrongOption where they cannot be those of an environment."""
     arguments = record.get("make_kwargs", {})
     if not isinstance(arguments, Mapping):
         raise WrongOption(f"cannot be used: make_kwargs must be names with values, but is {arguments!r:.100}")
@@ -48,7 +48,7 @@ def chosen_of(record: Options) -> Options:
 
 
 def at_least(name: str, value: object, least: int) -> int:
-    """A whole number. Raises WrongOption."""
+    """`value`, if it is a whole number of `least` or more. Raises WrongOption otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise WrongOption(f"cannot be used: {name} must be a whole number, {least} or more, but is {value!r:.100}")
     return value
@@ -59,7 +59,7 @@ def _for_atari(chosen: Options) -> Options:
 
 
 def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
-    """Raises WrongOption for arguments that the constructor does not take. One that cannot be looked at may take any."""
+    """Raises WrongOption for arguments that the constructor does not take; if its signature cannot be read, any are allowed."""
     known, usual = _parameters(spec), spec.options.get("make_kwargs", {})
     for name, value in arguments.items():
         if name in usual and usual[name] == value:
@@ -73,7 +73,7 @@ def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
 
 
 def _parameters(spec: EnvSpec) -> list[str] | None:
-    """The names that the constructor knows; None where it takes any."""
+    """The names of the constructor's arguments; None where it takes any, or where its signature cannot be read."""
     registered = gymnasium.registry[spec.id.rpartition(":")[2]]
     vectorised = spec.options["vectorization_mode"] == "vector_entry_point"
     entry = registered.vector_entry_point if vectorised else registered.entry_point

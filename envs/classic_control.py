@@ -1,7 +1,7 @@
 """The dynamics of Gymnasium's classic control, on arrays.
 
-Numbers, and the order and precision of every operation, are Gymnasium's: a test compares them bit for bit, and fails where a
-later Gymnasium differs. The tasks are of Barto 1983, "Neuronlike adaptive elements that can solve difficult learning control
+Constants, and the order and precision of every operation, are Gymnasium's: a test compares the results bit for bit, and fails if
+a later Gymnasium differs. The tasks are from Barto 1983, "Neuronlike adaptive elements that can solve difficult learning control
 problems" (cart and pole), Moore 1990, "Efficient memory-based learning for robot control" (mountain car), and Sutton 1996,
 "Generalization in reinforcement learning" (acrobot).
 """
@@ -21,7 +21,7 @@ from rl_pbt.envs.population import Dynamics, Moved
 
 @final
 class CartPole(Dynamics):
-    """State: position and velocity of the cart, angle and angular velocity of the pole. A step of Euler's pays 1."""
+    """State: position and velocity of the cart, angle and angular velocity of the pole. Euler's method; each step pays 1."""
 
     one_stream: ClassVar[bool] = True
     GRAVITY, POLE_MASS, MASS, HALF_LENGTH, FORCE, SECONDS = 9.8, 0.1, 0.1 + 1.0, 0.5, 10.0, 0.02
@@ -55,9 +55,10 @@ class CartPole(Dynamics):
 
 @final
 class Acrobot(Dynamics):
-    """State: angle of the first link, of the second one against it, and their velocities. A step of Runge and Kutta's costs 1.
+    """State: angle of the first link, of the second relative to it, and their velocities. Fourth-order Runge-Kutta method.
 
-    Both links have mass and length 1, centre of mass at a half, moment of inertia 1. It begins, and is first seen, in 32 bits.
+    A step costs 1, except the one that reaches the goal. Both links have mass, length and moment of inertia 1, and the centre of
+    mass in the middle. The initial state and the first observation are computed in 32 bits.
     """
 
     SECONDS, GRAVITY, MIDDLE = 0.2, 9.8, 0.5
@@ -81,7 +82,7 @@ class Acrobot(Dynamics):
         return moved, np.where(up, 0.0, -1.0), up
 
     def _slope(self, states: Array, torques: Array) -> Array:
-        """What changes of the state in a second (Sutton & Barto 2018, "Reinforcement Learning", 2nd ed., Fig. 11.4)."""
+        """The time derivative of the state (Sutton & Barto 2018, "Reinforcement Learning", 2nd ed., Fig. 11.4)."""
         angle, bend, spin, bending = states
         middle, gravity = self.MIDDLE, self.GRAVITY
         cosine, sine = np.cos(bend), np.sin(bend)
@@ -108,7 +109,7 @@ class Acrobot(Dynamics):
 
 
 def _around(angles: Array) -> Array:
-    """Between minus pi and pi, by whole turns."""
+    """The angles shifted by whole turns to between -pi and pi."""
     turn = np.pi - -np.pi
     while (beyond := angles > np.pi).any():
         angles = np.where(beyond, angles - turn, angles)
@@ -119,7 +120,7 @@ def _around(angles: Array) -> Array:
 
 @final
 class Pendulum(Dynamics):
-    """State: angle and angular velocity. A step costs the squares of both and of the torque, which stays in 32 bits."""
+    """State: angle and angular velocity. A step costs the weighted squares of both and of the torque, which stays in 32 bits."""
 
     FASTEST, STRONGEST, SECONDS, GRAVITY = 8, 2.0, 0.05, 10.0
 
@@ -146,7 +147,7 @@ FARTHEST_LEFT, FARTHEST_RIGHT, FASTEST_CAR = -1.2, 0.6, 0.07
 
 @final
 class MountainCar(Dynamics):
-    """State: position and velocity. A step costs 1; the goal is 0.5."""
+    """State: position and velocity. A step costs 1; the goal is at 0.5."""
 
     def begin(self, generator: np.random.Generator, copies: int) -> Array:
         return np.array([[generator.uniform(low=-0.6, high=-0.4)], [0.0]])
@@ -165,9 +166,9 @@ class MountainCar(Dynamics):
 
 @final
 class MountainCarContinuous(Dynamics):
-    """State: position and velocity. A step costs a tenth of the square of the force, and reaching 0.45 pays 100.
+    """State: position and velocity. A step costs a tenth of the squared force, and reaching 0.45 pays 100.
 
-    Gymnasium keeps the state in 32 bits, but for the one that an episode begins in, whose first step is in 64.
+    Gymnasium keeps the state in 32 bits, except the initial one, so the first step of an episode is computed in 64.
     """
 
     def begin(self, generator: np.random.Generator, copies: int) -> Array:
@@ -176,7 +177,7 @@ class MountainCarContinuous(Dynamics):
     def step(self, states: Array, actions: Array, first: Array) -> Moved:
         asked = actions[:, 0]
         slope = 0.0025 * _cosines(np.where(first, 3 * states[0], 3 * states[0].astype(np.float32)))
-        beyond = np.abs(asked) > 1.0  # then the bound is taken, a number of 64 bits
+        beyond = np.abs(asked) > 1.0  # then the force is the bound, a number of 64 bits
         limited = np.sign(asked.astype(np.float64)) * 0.0015 - slope
         push = np.where(beyond, limited, asked.astype(np.float32) * 0.0015 - slope.astype(np.float32))
         wide = self._moved(states, push)
@@ -187,7 +188,7 @@ class MountainCarContinuous(Dynamics):
 
     @staticmethod
     def _moved(states: Array, push: Array) -> tuple[Array, Array]:
-        """In the precision of the states: the new ones [2, N], and which have reached the goal."""
+        """The new states [2, N] and which have reached the goal [N], in the precision of `states`."""
         velocity = np.clip(states[1] + push, -FASTEST_CAR, FASTEST_CAR)
         position = np.clip(states[0] + velocity, FARTHEST_LEFT, FARTHEST_RIGHT)
         velocity = np.where((position == FARTHEST_LEFT) & (velocity < 0), 0.0, velocity)
@@ -198,21 +199,21 @@ class MountainCarContinuous(Dynamics):
 
 
 def _squares(numbers: Array) -> Array:
-    """By the C library's power, as a number of NumPy's is raised; one square in a thousand is another one in its last bit."""
+    """Squares by the C library's pow, as of single NumPy numbers; of an array's, one in a thousand differs in its last bit."""
     return np.array([number**2 for number in numbers.tolist()])
 
 
 def _cosines(angles: Array) -> Array:
-    """By the C library, as Gymnasium takes them here; NumPy's own may differ in the last bit."""
+    """Cosines by the C library, as Gymnasium computes them here; NumPy's own may differ in the last bit."""
     return np.array([math.cos(angle) for angle in angles.tolist()])
 
 
 def dynamics_of(registered: GymnasiumSpec) -> Dynamics | None:
-    """Of an environment that is registered as Gymnasium registers it."""
+    """The dynamics of an environment, or None unless it is registered as Gymnasium itself registers it."""
     return None if registered.kwargs else CLASSIC_CONTROL.get(str(registered.entry_point))
 
 
-# By the entry point that the environment is registered with.
+# By the entry point with which the environment is registered.
 CLASSIC_CONTROL: Mapping[str, Dynamics] = {
     f"gymnasium.envs.classic_control.{entry}": dynamics
     for entry, dynamics in {

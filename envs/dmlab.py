@@ -1,8 +1,8 @@
 """DeepMind Lab, the first-person levels of Jaderberg 2017 and Espeholt 2018, for users who have built its native library.
 
-The package `dmlab-gym` (Python 3.13, Linux) registers the ids `dmlab_gym/<level>-v0` and its command `dmlab-gym build` builds
-the library, in a container. As in Espeholt 2018, appendix D: 72 x 96 pixels in colour, every action repeated for four frames,
-and nine discrete actions. The engine ends an episode at its own time limit without saying that it was one, so that these ends
+The package `dmlab-gym` (Python 3.13, Linux) registers the ids `dmlab_gym/<level>-v0`, and its command `dmlab-gym build` builds
+the library in a container. As in Espeholt 2018, appendix D: 72 x 96 pixels in colour, every action repeated for four frames,
+and nine discrete actions. The engine ends an episode at its own time limit without reporting that as the reason, so these ends
 count as terminations.
 """
 
@@ -32,7 +32,7 @@ class SkipFrames(gymnasium.Wrapper[Array, object, Array, object]):
         self._frame_skip = options["frame_skip"]
 
     def step(self, action: object) -> Step:
-        """As many frames as one agent step has."""
+        """One agent step, which is `frame_skip` frames or fewer at the end of an episode."""
         total = 0.0
         for _ in range(self._frame_skip):
             observation, reward, terminated, truncated, info = self.env.step(action)

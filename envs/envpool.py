@@ -1,10 +1,10 @@
 """EnvPool as another way to step the environments that it has: C++ threads in place of Gymnasium's Python.
 
-The same ids, spaces of the same shape, the same rewards and episode limits, and Atari under the protocol of `envs.atari`; but
-emulators and engines are EnvPool's own build with random streams of their own, so one seed plays other episodes than on the
-default backend. Only families that are tested against the default backend are served. The differences that remain: an Atari
-stack begins with the first frame four times, where ale_py's begins with black; Box2D's observations declare no bounds; and
-the instruments below CarRacing's picture are drawn differently.
+Ids, shapes of spaces, rewards and episode limits are the same, and Atari follows the protocol of `envs.atari`. But emulators and
+engines are EnvPool's own builds with random streams of their own, so a seed plays other episodes than on the default backend.
+Only families that are tested against the default backend are served. Differences that remain: an Atari stack begins with the
+first frame four times, where ale_py's begins with black; Box2D's observations declare no bounds; and the instruments below
+CarRacing's picture are drawn differently.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
 from rl_pbt.envs.stepping import StepsInHalves
 
 INSTALL = "pip install -e '.[envpool]'"
-# What is set for a whole family; for Atari every argument of EnvPool that has to do with the game.
+# What is set for a whole family; for Atari, every argument of EnvPool that concerns the game.
 SERVED: Mapping[str, Options] = {
     "atari": {
         "frame_skip": atari.FRAME_SKIP,
@@ -57,7 +57,7 @@ SERVED: Mapping[str, Options] = {
 
 @final
 class EnvPool:
-    """`backends.Backend` of EnvPool."""
+    """EnvPool as a `backends.Backend`."""
 
     draws = False
 
@@ -80,24 +80,24 @@ class EnvPool:
         config = dict(SERVED[spec.family])
         if spec.max_episode_frames is not None:
             config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
-        # A seeded reset makes the environments again.
+        # Reusable, because a seeded reset makes the environments anew.
         return replace(spec, options={"backend": "envpool", "task": task, "config": config}, resumable=False, reusable=True)
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
-        """The vector environment of `spec_of`. Raises EnvironmentUnavailable."""
+        """The vector environment for a spec from `spec_of`. Raises EnvironmentUnavailable."""
         if importlib.util.find_spec("envpool") is None:
             raise EnvironmentUnavailable(missing(spec.id, "envpool", INSTALL))
         return Pool(spec.options["task"], spec.options["config"], num_envs, threads)
 
     def make_population(self, spec: EnvSpec, members: int, copies: int) -> None:
-        """Each member has a pool of its own."""
+        """None: each member has a pool of its own."""
 
 
-Shown: TypeAlias = Array | dict[str, Array]  # what EnvPool observes
+Shown: TypeAlias = Array | dict[str, Array]  # EnvPool's observations
 
 
 class Threads(Protocol):
-    """What EnvPool makes for a task, as far as it is used here."""
+    """The pool that EnvPool makes for a task, as far as it is used here."""
 
     def reset(self) -> tuple[Shown, object]: ...
     def send(self, actions: Array) -> None: ...
@@ -106,7 +106,7 @@ class Threads(Protocol):
 
 @final
 class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
-    """EnvPool seeds when it is made only, so a pool is made at each seeded reset; copy i gets seed + i.
+    """EnvPool is seeded only when it is made, so each seeded reset makes a new pool; copy i gets seed + i.
 
     EnvPool's autoreset is NEXT_STEP: the step after an end ignores its action, pays 0 and shows a first observation.
     """
@@ -127,10 +127,10 @@ class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
-        """Copy i is seeded with seed + i. Raises ValueError without a seed, and for options."""
+        """Seed copy i with seed + i, and reset all. Raises ValueError without a seed, and for options."""
         if seed is None or options:
             raise ValueError("EnvPool is reset with a seed and without options")
-        self._pool = None  # its threads end before others begin
+        self._pool = None  # ends its threads before others begin
         seeds = [seed + copy for copy in range(self.num_envs)]
         with _bounds_may_lose_digits():
             pool: Threads = self._envpool.make_gymnasium(self._task, **self._config, seed=seeds)
@@ -139,7 +139,7 @@ class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
         return _array(observations), {}
 
     def step(self, actions: Array) -> VectorStep:
-        """One step with actions [B, ...]. The caller owns the arrays returned; the information is empty."""
+        """One step with actions [B, ...]. The caller owns the arrays returned; the info is empty."""
         self.send(actions)
         return self.recv()
 
@@ -149,18 +149,18 @@ class Pool(VectorEnv[Array, Array, Array], StepsInHalves):
         self._pool.send(np.asarray(actions))
 
     def recv(self) -> VectorStep:
-        """The end of the step that was begun."""
+        """Wait for the end of the step that was begun, and return what `step` would."""
         assert self._pool is not None, "reset first"
         observations, rewards, terminated, truncated, _ = self._pool.recv()
         return _array(observations), rewards, terminated, truncated, {}
 
     def close_extras(self, **kwargs: object) -> None:
-        """End its threads."""
+        """End the pool's threads."""
         self._pool = None
 
 
 def _array(observations: Shown) -> Array:
-    """What the default backend shows, also of MiniGrid, the only family with dictionaries."""
+    """Observations as on the default backend; MiniGrid is the only family whose pools return dictionaries."""
     return minigrid.one_hot(observations["image"]) if isinstance(observations, dict) else observations
 
 
@@ -169,7 +169,7 @@ def _observation_space(space: Space) -> Space:
         return minigrid.one_hot_space((space["image"].shape or ())[:2])
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         return space
-    # EnvPool writes numeric_limits::min, the smallest positive number, to say that there is no bound.
+    # EnvPool writes numeric_limits::min, the smallest positive normal number, for a missing lower bound.
     limits = np.finfo(space.dtype)
     low = np.where(space.low == limits.tiny, -np.inf, space.low)
     high = np.where(space.high == limits.max, np.inf, space.high)
@@ -177,7 +177,7 @@ def _observation_space(space: Space) -> Space:
 
 
 def _action_space(space: Space) -> Space:
-    """As Gymnasium has it: bounded float32."""
+    """As in Gymnasium: Boxes are float32."""
     if not isinstance(space, spaces.Box):
         return space
     return spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
@@ -185,7 +185,7 @@ def _action_space(space: Space) -> Space:
 
 @contextmanager
 def _bounds_may_lose_digits() -> Iterator[None]:
-    """EnvPool gives bounds in float64 for spaces in float32, of which Gymnasium warns."""
+    """EnvPool gives float64 bounds for float32 spaces, about which Gymnasium warns."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*", category=UserWarning)
         yield

@@ -1,4 +1,4 @@
-"""Families of environments: which package has them, what a typed name looks like, and what is usually set for all of them."""
+"""Families of environments: the package they come from, what a typed name looks like, and what is set for all of them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from rl_pbt.envs.spec import EnvironmentUnavailable
 
 
 class Wrap(Protocol):
-    """A wrapper that is given the options of its EnvSpec."""
+    """A wrapper that takes the options of its EnvSpec."""
 
     def __call__(self, env: UnknownEnv, options: Options) -> Env: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Environments that share a package. `entry` is how the module of a registered entry point begins.
+    """Environments that share a package. `entry` is the package that the module of a registered entry point is in.
 
-    `needs` are the modules without which they cannot be made, and `install` the command that brings them. `imports` is the
-    module, or module:function, that is imported, and called, before the first one is made; where that registers the ids,
-    `typed` is how a name that people type for one of them begins, in small letters and digits. `options` are recorded in the
-    EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which is put around each single environment.
-    `limits_itself` says that every episode ends in time by a limit that is not registered with Gymnasium. `lacks` says what is
-    not here beside modules, to follow the name of an environment, and what to do; "" where nothing is missing.
+    `needs` are the modules without which they cannot be made, and `install` is the command that installs those. `imports` is the
+    module that is imported, or the module:function that is also called, before the first environment is made. If that registers
+    the ids, `typed` are the beginnings of the names that people type for them, in lower-case letters and digits. `options` are
+    recorded in the EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which wraps each single
+    environment. `limits_itself` says that every episode ends through a limit that is not registered with Gymnasium. `lacks`
+    returns what else is missing and what to do, to follow the name of an environment; "" if nothing is.
     """
 
     entry: str
@@ -45,7 +45,7 @@ class Family:
     options: Options = field(default_factory=dict)
     wrap: Wrap | None = None
     limits_itself: bool = False
-    lacks: Callable[[], str] = str  # nothing
+    lacks: Callable[[], str] = str  # "", nothing
 
 
 def _extra(name: str) -> str:
@@ -64,7 +64,7 @@ FAMILIES: Mapping[str, Family] = {
         imports="minatar.gym:register_envs",
         needs=("minatar",),
         install=_extra("minatar"),
-        # The package's own, as in Young & Tian 2019, "MinAtar"; said here so that they are recorded.
+        # The package's defaults, as in Young & Tian 2019, "MinAtar"; set here so that they are recorded.
         options={"make_kwargs": {"sticky_action_prob": 0.1, "difficulty_ramping": True}},
     ),
     "minigrid": Family(
@@ -94,7 +94,7 @@ FAMILIES: Mapping[str, Family] = {
         needs=("dmlab_gym", "deepmind_lab"),
         install="pip install dmlab-gym && dmlab-gym build",
         frame_skip=dmlab.FRAME_SKIP,
-        vectorization_mode="async",  # the engine runs once a process
+        vectorization_mode="async",  # a process can run only one engine
         options=dmlab.OPTIONS,
         wrap=dmlab.SkipFrames,
         limits_itself=True,
@@ -115,7 +115,7 @@ FAMILIES: Mapping[str, Family] = {
         install=starcraft2.INSTALL,
         lacks=starcraft2.lacks,
         frame_skip=starcraft2.FRAME_SKIP,
-        vectorization_mode="async",  # so that the games, which are programs of their own, play at once
+        vectorization_mode="async",  # so that the games, which are programs of their own, play at the same time
         options=starcraft2.OPTIONS,
         limits_itself=True,
     ),
@@ -125,7 +125,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(spec: GymnasiumSpec) -> str:
-    """By the module of the entry point; `gymnasium` where that is in none of the others' packages."""
+    """The family whose package has the module of the entry point; `gymnasium` if none has."""
     entry = spec.entry_point or spec.vector_entry_point
     module = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", "")
     return next(name for name, family in FAMILIES.items() if _within(module, family.entry))
@@ -136,15 +136,16 @@ def _within(module: str, package: str) -> bool:
 
 
 def family_of_name(name: str) -> str | None:
-    """The family whose ids a typed name looks like, among those whose ids are registered only when one is asked for."""
+    """The family whose ids a typed name looks like, among those that register their ids only when one is asked for; or None."""
     letters = re.sub(r"[^a-z0-9]", "", name.lower())
     return next((key for key, family in FAMILIES.items() if family.typed and letters.startswith(family.typed)), None)
 
 
 def register(name: str, what: str) -> None:
-    """Import what a family needs to be known and made; again does no harm. Raises EnvironmentUnavailable for `what`.
+    """Import what a family's environments need to be known and made; repeating it does no harm.
 
-    The package's own deprecation warnings are not ours to fix; as errors they would crash Python in Box2D.
+    Raises EnvironmentUnavailable for `what`. Deprecation warnings from within the package are ignored: they are not ours to fix,
+    and turned into errors they would crash Python in Box2D.
     """
     require(name, what)
     module, _, function = FAMILIES[name].imports.partition(":")
@@ -164,7 +165,7 @@ def register(name: str, what: str) -> None:
 
 
 def import_failure(module: str, error: BaseException) -> str:
-    """Why `module` could not be imported, and what is really missing, in one line."""
+    """One line on why `module` could not be imported, which names what is really missing."""
     absent = error.name if isinstance(error, ModuleNotFoundError) else None
     if absent is None:
         said = " ".join(str(error).split())
@@ -175,11 +176,11 @@ def import_failure(module: str, error: BaseException) -> str:
     return f"it needs the package {package!r}, which is not installed: pip install {package}"
 
 
-_registered_families: set[str] = set()  # Gymnasium complains of a second registration
+_registered_families: set[str] = set()  # Gymnasium complains about a second registration
 
 
 def require(name: str, what: str) -> None:
-    """Raise EnvironmentUnavailable, in the name of `what`, where a module that a family needs is not installed."""
+    """Raise EnvironmentUnavailable for `what` where a module, or anything else that a family needs, is not installed."""
     family = FAMILIES[name]
     for module in family.needs:
         if importlib.util.find_spec(module) is None:
@@ -189,5 +190,5 @@ def require(name: str, what: str) -> None:
 
 
 def missing(what: str, module: str, install: str) -> str:
-    """The line that says so, and what to do."""
+    """One line: `what` needs a module that is not installed, and the command that installs it."""
     return f"{what} needs the package {module!r}, which is not installed: {install}"

@@ -1,4 +1,4 @@
-"""Observations of several parts as one vector, which remembers the parts."""
+"""Observations of several parts flattened to one vector, whose space remembers the parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Vectored(Box):
 
 @final
 class Flat(FlattenObservation):
-    """A single environment, whose observations are such vectors."""
+    """A single environment whose observations are flattened to such vectors."""
 
     def __init__(self, env: UnknownEnv) -> None:
         super().__init__(env)

@@ -1,4 +1,4 @@
-"""What a single environment gives, looked at where it arrives: a reward is a number, and what nobody reads is dropped."""
+"""Checks of what a single environment returns: a reward must be a finite number, and infos, which nobody reads, are dropped."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from rl_pbt.envs.aliases import Array, Info, Step, UnknownEnv, Vector
 
 LARGEST = float(np.finfo(np.float32).max)  # learners hold rewards in 32 bits
-SHOWN = 80  # characters of a reward that is not a number
+SHOWN = 80  # characters of a reward that is not a number, in an error
 
 
 @final
 class Guarded(gymnasium.Wrapper[Array, object, Array, object]):
-    """The same environment, without its infos, whose shapes may differ between copies, and whose `close` never raises.
+    """The same environment without its infos, whose shapes may differ between copies, and with a `close` that raises nothing.
 
-    Raises ValueError, in a step, for a reward that is not a finite number, one in an array included.
+    `step` raises ValueError for a reward that is not a finite number; an array with one entry counts as a number.
     """
 
     def __init__(self, env: UnknownEnv) -> None:
@@ -39,7 +39,7 @@ class Guarded(gymnasium.Wrapper[Array, object, Array, object]):
 
 
 def finite_reward(reward: Any) -> float:
-    """The number that a reward is. Raises ValueError, which shows it, where it is none that a learner can use."""
+    """A reward as a float. Raises ValueError, which quotes the reward, unless it is a finite number in 32 bits."""
     value = reward if isinstance(reward, float) else _number(reward)
     if value is None:
         raise ValueError(f"the reward is {_shown(reward)}, not a number")
@@ -49,7 +49,7 @@ def finite_reward(reward: Any) -> float:
 
 
 def _number(reward: Any) -> float | None:
-    """Of an array or a tensor with one entry too."""
+    """A reward as a float, also of an array or a tensor with one entry; None for anything else."""
     if isinstance(reward, str | bytes):
         return None
     try:
@@ -68,7 +68,7 @@ def _shown(thing: object) -> str:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Whatever an environment raises within, but for KeyboardInterrupt, is of no interest: it is wanted no more."""
+    """Suppress everything that is raised within, except KeyboardInterrupt: the environment is no longer needed."""
     try:
         yield
     except KeyboardInterrupt:
@@ -78,7 +78,7 @@ def quietly() -> Iterator[None]:
 
 
 def close_quietly(env: Vector) -> None:
-    """Close what is wanted no more, whatever it says."""
+    """Close an environment that is no longer needed, whatever it raises."""
     with quietly():
         env.close()
-    env.closed = True  # it would try again when it is collected
+    env.closed = True  # otherwise it would try again when it is garbage-collected

@@ -1,9 +1,9 @@
 """MiniGrid and BabyAI as an image that a convolution can read: the agent's own view, one-hot.
 
-The view is partial and turns with the agent, so its direction adds nothing but a compass; what the agent carries is shown in
-its own cell. The mission, a text, is left out: of most environments it is constant (in DoorKey always "use the key to open the
-door and then get to the goal"), but of those that draw a new one each episode, such as Fetch, GoToDoor and most of BabyAI, the
-best that can be learned without reading is to guess.
+The view is partial and turns with the agent, so its direction would add nothing but a compass; what the agent carries is shown in
+its own cell. The mission, a text, is left out. In most environments it is constant (in DoorKey always "use the key to open the
+door and then get to the goal"), but in those that draw a new one each episode, such as Fetch, GoToDoor and most of BabyAI, the
+best that can be learned without reading it is to guess.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Dict
 
 from rl_pbt.envs.aliases import Array, Options, Pixels, UnknownEnv
 
-# How many kinds of object, colours and states of doors there are (minigrid.core.constants): a cell is one of each.
+# The numbers of object types, colours and door states (minigrid.core.constants); a cell has one of each.
 CELL = (11, 6, 3)
 CHANNELS = sum(CELL)
 OPTIONS: Options = {"observation": "one-hot view, no mission"}

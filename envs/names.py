@@ -13,14 +13,14 @@ from rl_pbt.envs.spec import UnknownEnvironment
 
 
 def plain(name: str) -> str:
-    """Small letters and digits alone."""
+    """A name in lower case, with letters and digits only."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def registered_id(name: str, family: str | None = None) -> str:
-    """The one id that `name` stands for; `family`, where the name looks like one's, narrows down what may have been meant.
+    """The one id that `name` stands for. `family`, if the name looks like one of that family, narrows down the suggestions.
 
-    Raises UnknownEnvironment.
+    Raises UnknownEnvironment for no match or several.
     """
     if name in gymnasium.registry:
         return name
@@ -33,7 +33,7 @@ def registered_id(name: str, family: str | None = None) -> str:
 
 
 def matches(name: str) -> list[str]:
-    """The ids that a name may mean, of each environment the newest."""
+    """The ids that a name may mean, the newest version of each environment."""
     specs = [spec for spec in gymnasium.registry.values() if plain(name) in _spellings(spec)]
     newest: dict[tuple[str | None, str], GymnasiumSpec] = {}
     for spec in sorted(specs, key=lambda spec: -1 if spec.version is None else spec.version):
@@ -45,7 +45,7 @@ def _spellings(spec: GymnasiumSpec) -> set[str]:
     """What may be typed for an environment, in plain form: version and `ALE/` may be left out, other namespaces not."""
     version = f"v{spec.version}" if spec.version is not None else ""
     if spec.namespace is None and family_of(spec) == "atari":
-        return {plain(spec.id)}  # of an old Atari id, all of it
+        return {plain(spec.id)}  # an old Atari id must be typed in full
     stems = {plain(f"{spec.namespace or ''}{spec.name}")}
     if spec.namespace == "ALE":
         stems.add(plain(spec.name))
@@ -53,7 +53,7 @@ def _spellings(spec: GymnasiumSpec) -> set[str]:
 
 
 def _hint(name: str, family: str | None) -> str:
-    """Compares plain names without version: `Pacmann` finds `ALE/Pacman-v5`, and `CartPol` finds `CartPole-v1`."""
+    """Suggestions, from plain names without version: `Pacmann` finds `ALE/Pacman-v5`, and `CartPol` finds `CartPole-v1`."""
     stem = re.sub(r"(deterministic|noframeskip)?(-v\d+)?$", "", name.lower())
     known: dict[str, str] = {}
     for spec in sorted(gymnasium.registry.values(), key=lambda spec: spec.version or 0):

@@ -1,7 +1,7 @@
-"""Environments of all members of a group as one: one call a step, where what happens in a step is arithmetic on arrays.
+"""The environments of all members of a group, stepped in one call; for environments whose steps are arithmetic on arrays.
 
-Each copy plays as it would in Gymnasium's own environment, bit for bit: the same numbers from the same random streams. So a group
-may be cut anywhere, as far as environments go.
+Each copy plays as it would in Gymnasium's own environment, bit for bit: the same numbers from the same random streams. So, as far
+as environments are concerned, a group may be split anywhere.
 """
 
 from __future__ import annotations
@@ -20,41 +20,42 @@ Moved: TypeAlias = tuple[Array, Array, Array]  # states [S, N], rewards [N], ter
 
 
 class Dynamics(ABC):
-    """What happens in a step, for N copies at once. A state is a column of numbers, [S, N] float64.
+    """What happens in a step, for N copies at once. The state of a copy is a column of [S, N] float64.
 
-    Chance is in how episodes begin; where there is some in their steps too, it comes from numbers in the state.
+    Randomness is in how episodes begin; where steps are random too, theirs comes from numbers in the state.
     """
 
-    # Whether the copies of a member draw from one generator, as in Gymnasium's vector environments that are one array.
+    # Whether a member's copies share one generator, as in Gymnasium's vector environments that step all copies as arrays.
     one_stream: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, generator: np.random.Generator, copies: int) -> Array:
-        """What is drawn for so many episodes that begin, [D, copies]; `copies` is 1 but with `one_stream`."""
+        """Random numbers for the start of `copies` episodes, [D, copies]; `copies` is 1 unless `one_stream`."""
 
     def opened(self, drawn: Array) -> Array:
-        """The states [S, N] in which episodes begin, of what was drawn for them [D, N]: the same, if no more is to be done."""
+        """The states [S, N] in which episodes begin, from what was drawn for them, [D, N]; by default the same numbers."""
         return drawn
 
     @abstractmethod
     def step(self, states: Array, actions: Array, first: Array) -> Moved:
-        """From states [S, N], with actions [N, ...], where `first` [N] says that an episode begins with this step."""
+        """One step from states [S, N] with actions [N, ...]; `first` [N] bool marks the first step of an episode."""
 
     @abstractmethod
     def observe(self, states: Array) -> Array:
-        """What is seen after a step, [N, *observation] float32."""
+        """The observations after a step, [N, *observation] float32."""
 
     def observe_first(self, states: Array) -> Array:
-        """What is seen where an episode begins."""
+        """The observations at the start of an episode, [N, *observation] float32."""
         return self.observe(states)
 
 
 @final
 class Population:
-    """B copies for each of P members, in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and begins another.
+    """B copies for each of P members, in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and begins another
+    episode. Episodes are truncated after `longest` steps, if given.
 
-    Copy b of a member that is reset with seed s draws as a single environment that is reset with s + b, or all draw from the
-    stream of s, as `dynamics` has it. Copies that do not step keep their state, and show what they showed.
+    If a member is reset with seed s, copy b draws as a single environment reset with s + b does, or, with `dynamics.one_stream`,
+    all copies draw from the stream of s. Copies that do not step keep their state and show their last observation.
     """
 
     def __init__(self, dynamics: Dynamics, members: int, copies: int, longest: int | None) -> None:
@@ -63,7 +64,7 @@ class Population:
         self._longest = np.iinfo(np.int64).max if longest is None else longest
 
     def reset(self, seeds: Sequence[int]) -> Array:
-        """The first observations [P, B, ...], of members that are reset with those seeds."""
+        """Reset each member with its seed. Returns the first observations, [P, B, ...]."""
         members, copies = self._shape
         streams = [[seed] if self._dynamics.one_stream else [seed + copy for copy in range(copies)] for seed in seeds]
         self._generators = [[seeding.np_random(seed)[0] for seed in of_member] for of_member in streams]
@@ -74,9 +75,9 @@ class Population:
         return self._shaped(self._shown.copy())
 
     def step(self, actions: Array, stepping: Array | None = None) -> tuple[Array, Array, Array, Array]:
-        """Observations, rewards, terminated and truncated, [P, B, ...], of actions [P, B, ...]; with `stepping` [P, B], of those.
+        """One step with actions [P, B, ...], of only the copies that are `stepping` [P, B] bool if given.
 
-        The caller owns the observations.
+        Returns observations, rewards (float32), terminated and truncated, each [P, B, ...]. The caller owns the observations.
         """
         chosen = actions.reshape(-1, *actions.shape[2:])
         if stepping is None or stepping.all():
@@ -92,20 +93,20 @@ class Population:
         return tuple(self._shaped(array) for array in (self._shown.copy(), rewards, terminated, truncated))  # type: ignore[return-value]
 
     def state(self, member: int) -> dict[str, Array]:
-        """Where the episodes of a member stand, as `resuming.Resumes.state` says it."""
+        """Where the episodes of a member stand, as in `resuming.Resumes.state`."""
         at = slice(member * self._shape[1], (member + 1) * self._shape[1])
         found = {"states": self._states[:, at].T, "steps": self._steps[at], "ended": self._ended[at], "shown": self._shown[at]}
         return {name: array.copy() for name, array in found.items()}
 
     def resume(self, member: int, state: Mapping[str, Array]) -> None:
-        """The member's episodes continue from there, as after `resuming.Resumes.resume`. Raises ValueError."""
+        """Continue a member's episodes from a `state`, as in `resuming.Resumes.resume`. Raises ValueError."""
         check_like(state, self.state(member))
         at = slice(member * self._shape[1], (member + 1) * self._shape[1])
         self._states[:, at] = state["states"].T
         self._steps[at], self._ended[at], self._shown[at] = state["steps"], state["ended"], state["shown"]
 
     def _stepped(self, at: Array | slice, actions: Array) -> tuple[Array, Array, Array, Array]:
-        """Of the copies at those places."""
+        """One step of the copies at `at`, flat indices of members times copies; returns [n, ...] each."""
         steps, ended = self._steps[at], self._ended[at]
         states, rewards, terminated = self._dynamics.step(self._states[:, at], actions, steps == 0)
         steps = steps + 1
@@ -121,7 +122,7 @@ class Population:
         return observations, rewards, terminated, truncated
 
     def _begun(self, at: Array) -> Array:
-        """Where new episodes of the copies at those places begin, [S, n]; they are in the order of the members."""
+        """The initial states of new episodes of the copies at `at`, [S, n]; these indices must be sorted by member."""
         members, copies = np.divmod(at, self._shape[1])
         if self._dynamics.one_stream:
             counts = zip(*np.unique(members, return_counts=True), strict=True)

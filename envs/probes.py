@@ -13,7 +13,7 @@ from rl_pbt.envs.aliases import Array, Info, Space, Step
 
 
 class Probe(gymnasium.Env[Array, object]):
-    """Observations of one number in [-1, 1], one of two actions, episodes of one step unless said otherwise."""
+    """One number in [-1, 1] is observed, there are two actions, and an episode has one step, unless a subclass says otherwise."""
 
     observation_space = Box(-1.0, 1.0, (1,), np.float32)
     action_space: Space = Discrete(2)
@@ -30,7 +30,7 @@ class Probe(gymnasium.Env[Array, object]):
         return self._observation(), {}
 
     def step(self, action: object) -> Step:
-        """One step, with the `outcome` of its action."""
+        """One step, with the `outcome` of the action."""
         self._steps += 1
         reward, terminated = self.outcome(action)
         return self._observation(), reward, terminated, False, {}
@@ -39,7 +39,7 @@ class Probe(gymnasium.Env[Array, object]):
         return np.array([self._shown], np.float32)
 
     def first(self) -> float:
-        """What the first observation shows."""
+        """The number that the first observation shows."""
         return 0.0
 
     def outcome(self, action: object) -> tuple[float, bool]:
@@ -48,7 +48,7 @@ class Probe(gymnasium.Env[Array, object]):
 
 
 class Value(Probe):
-    """Reward 1 whatever is done. The value of the only observation is 1."""
+    """Pays 1 for any action. The value of the only observation is 1."""
 
     def outcome(self, action: object) -> tuple[float, bool]:
         return 1.0, True
@@ -80,14 +80,14 @@ class Action(Probe):
 
 
 class Policy(Observation):
-    """Shows -1 or 1 and pays 1 for the action of that sign, else -1. The best return is 1, a constant action's is 0."""
+    """Shows -1 or 1 and pays 1 for the action of that sign, else -1. The best return is 1; a constant action's mean is 0."""
 
     def outcome(self, action: object) -> tuple[float, bool]:
         return (1.0 if (action == 1) == (self._shown > 0) else -1.0), True
 
 
 class Truncation(Probe):
-    """Reward 1 without end, cut by a time limit of 10 steps. The value is 1/(1 - discount) only if cuts bootstrap."""
+    """Pays 1 forever, but is truncated after 10 steps. The value is 1/(1 - discount) only if truncated episodes bootstrap."""
 
     def outcome(self, action: object) -> tuple[float, bool]:
         return 1.0, False

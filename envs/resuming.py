@@ -1,4 +1,4 @@
-"""Environments that can be left in the middle of an episode, which is continued elsewhere."""
+"""Environments that can be left in the middle of an episode, to continue it elsewhere."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from rl_pbt.envs.aliases import Array
 
 
 class Resumes(ABC):
-    """A base of vector environments whose episodes can be. Their random streams are not part of where they stand, but for what
-    an episode drew for itself when it began.
+    """Base class of vector environments whose episodes can be left and continued.
+
+    Random streams are not part of the state, except for what an episode drew for itself when it began.
     """
 
     @abstractmethod
     def state(self) -> dict[str, Array]:
         """Where the episode of each copy stands, in arrays [B, ...]: `shown`, the last observations; `ended`, whether the next
-        step begins an episode; and what else there is."""
+        step begins an episode; and whatever else the environment needs."""
 
     @abstractmethod
     def resume(self, state: Mapping[str, Array]) -> None:
-        """Continue from there; to be called after a reset, from whose seeds all randomness comes that is to come.
+        """Continue from a `state`. Call it after a reset, whose seeds decide all randomness from then on.
 
         Raises ValueError for what cannot be a state of these environments.
         """
 
 
 def check_like(state: Mapping[str, Array], own: Mapping[str, Array], free: Sequence[str] = ()) -> None:
-    """Raises ValueError where names, shapes or types differ from those of `own`; the length of those `free` may be another."""
+    """Raises ValueError where names, shapes or types differ from `own`'s; of arrays in `free`, only the first axis must agree."""
     if state.keys() != own.keys():
         raise ValueError(f"it has {sorted(state)} and not {sorted(own)}")
     for name, array in own.items():

@@ -1,17 +1,17 @@
 """SMAX, the StarCraft-like battles of the package JaxMARL, as a game of one player, who gives an order to each allied unit.
 
-There is no StarCraft in it and nothing of Blizzard's: circles that move, shoot and die on an empty square, with types that are
-named after StarCraft II's, in the line-ups of the StarCraft Multi-Agent Challenge (Rutherford 2023, "JaxMARL", arXiv 2311.10090).
-The enemies are JaxMARL's scripted ones, `HeuristicEnemySMAX`: they walk on until they see a unit, and shoot one until it is dead
-or out of range. The edge of the map kills: a unit that walks off it is dead.
+It contains neither StarCraft nor anything else of Blizzard's: circles that move, shoot and die on an empty square, with types
+that are named after StarCraft II's, in the line-ups of the StarCraft Multi-Agent Challenge (Rutherford 2023, "JaxMARL",
+arXiv 2311.10090). The enemies are JaxMARL's scripted ones, `HeuristicEnemySMAX`: they walk on until they see a unit, and shoot at
+one until it is dead or out of range. The edge of the map kills: a unit that walks off it is dead.
 
-An order is 0 to 3 to move up, right, down or left, 4 to stop, 5 + k to shoot the enemy k. One that a unit cannot obey when it is
-given is "stop": to shoot what is out of its range or dead, and whatever is asked of a unit that is dead. Rewards are JaxMARL's:
-in all 1 for the health of all enemies, and 1 for a victory. An episode ends when a side is dead; after 100 steps, of half a
-second each, it is cut.
+Orders: 0 to 3 move up, right, down or left, 4 stops, and 5 + k shoots the enemy k. An order that a unit cannot obey when it is
+given counts as "stop": to shoot a target that is out of range or dead, and any order to a dead unit. Rewards are JaxMARL's: 1 in
+total for the health of all enemies, and 1 for a victory. An episode terminates when a side is dead, and is truncated after 100
+steps of half a second each.
 
 Deviations from JaxMARL: units have no policies of their own, and the player sees all of them, wherever they are; positions
-and cooldowns are scaled; and an order to shoot what comes into range only later in the same step is not carried out.
+and cooldowns are scaled; and an order to shoot a target that comes into range only later in the same step is not carried out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rl_pbt.envs.population import Dynamics, Population
 
 LONGEST = 100  # steps, as in JaxMARL
 OPTIONS: Options = {"called": "SMAX, StarCraft-like (JaxMARL)", "own_streams": True}
-# Allies and enemies of JaxMARL's scenarios, so that an id can be looked up without loading JAX; a test compares them.
+# Numbers of allies and enemies in JaxMARL's scenarios, so that an id can be looked up without loading JAX; a test compares them.
 MAPS: Mapping[str, tuple[int, int]] = {
     "3m": (3, 3),
     "2s3z": (5, 5),
@@ -51,13 +51,13 @@ MAPS: Mapping[str, tuple[int, int]] = {
 }
 ENTRY_POINT = f"{__name__}:Battle"
 DRAWN: Info = {"render_modes": ["rgb_array"], "render_fps": 8}
-SIDE = 384  # pixels of a picture
+SIDE = 384  # pixels, of a picture
 COLOURS = ((70, 130, 220), (210, 70, 60))  # allies, enemies
 GROUND = (24, 28, 24)
 
 
 def register_maps() -> None:
-    """With Gymnasium, as `SMAX/<map>-v0`."""
+    """Register the maps with Gymnasium as `SMAX/<map>-v0`."""
     for map_name in MAPS:
         gymnasium.register(
             f"SMAX/{map_name}-v0",
@@ -69,12 +69,12 @@ def register_maps() -> None:
 
 
 def dynamics_of(registered: GymnasiumSpec) -> Dynamics | None:
-    """Of an environment of SMAX."""
+    """The dynamics of a registered environment of SMAX; None for others."""
     return battles(registered.kwargs["map_name"]) if registered.entry_point == ENTRY_POINT else None
 
 
 def spaces_of(map_name: str) -> tuple[Box, MultiDiscrete[np.int64]]:
-    """Of what is seen, and of the orders."""
+    """The observation and the action space of a map."""
     allies, enemies = MAPS[map_name]
     orders = STOP + 1 + enemies
     seen = (allies + enemies) * UNIT_FEATURES + allies * orders
@@ -83,7 +83,7 @@ def spaces_of(map_name: str) -> tuple[Box, MultiDiscrete[np.int64]]:
 
 @final
 class Battle(gymnasium.Env[Array, Array]):
-    """One battle after the other; Gymnasium cuts them where they last too long."""
+    """One battle after another; Gymnasium truncates those that last too long."""
 
     metadata = DRAWN
 
@@ -95,13 +95,13 @@ class Battle(gymnasium.Env[Array, Array]):
         self._dynamics = battles(map_name)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
-        """The beginning of a battle."""
+        """Begin a battle. Returns its first observation."""
         super().reset(seed=seed)
         self._states = self._dynamics.opened(self._dynamics.begin(self.np_random, 1))
         return self._seen(), {}
 
     def step(self, action: Array) -> Step:
-        """Half a second of it."""
+        """One step, half a second of the battle."""
         self._states, rewards, over = self._dynamics.step(self._states, np.asarray(action)[None], np.zeros(1, bool))
         return self._seen(), float(rewards[0]), bool(over[0]), False, {}
 
@@ -116,7 +116,7 @@ class Battle(gymnasium.Env[Array, Array]):
 
 @final
 class ManyBattles(VectorEnv[Array, Array, Array]):
-    """So many of them, each call a step of all; copy i of those reset with seed s is as one that is reset with s + i."""
+    """Several battles, all stepped in one call; copy i after a reset with seed s plays like a single one reset with s + i."""
 
     metadata = DRAWN | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
@@ -132,24 +132,24 @@ class ManyBattles(VectorEnv[Array, Array, Array]):
         self._shown: Array = np.zeros(self.observation_space.shape or (), np.float32)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
-        """The beginning of a battle in each."""
+        """Begin a battle in each copy. Returns the first observations."""
         super().reset(seed=seed)
         first = int(self.np_random.integers(2**31)) if seed is None else seed
         self._shown = self._population.reset([first])[0]
         return self._shown.copy(), {}
 
     def step(self, actions: Array) -> VectorStep:
-        """Half a second of each; the step after an end begins another battle."""
+        """Half a second of each battle; the step after an end begins another one."""
         self._shown, rewards, terminated, truncated = (found[0] for found in self._population.step(actions[None]))
         return self._shown.copy(), rewards, terminated, truncated, {}
 
     def render(self) -> tuple[Pixels, ...]:
-        """The map of each as it is now."""
+        """The map of each copy as it is now."""
         return tuple(picture(seen, self._allies, self._units) for seen in self._shown)
 
 
 def picture(seen: Array, allies: int, units: int) -> Pixels:
-    """[SIDE, SIDE, 3]: a disc for each unit that lives, the brighter the healthier; up is up."""
+    """A picture [SIDE, SIDE, 3]: a disc for each living unit, brighter for better health, with the map's y axis upwards."""
     pixels = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
     rows, columns = np.ogrid[:SIDE, :SIDE]
     for unit, (health, x, y, *_) in enumerate(seen[: units * UNIT_FEATURES].reshape(units, UNIT_FEATURES)):

@@ -1,17 +1,17 @@
-"""The mini-games of StarCraft II by the package pysc2, for users who have the game: untested with it, tested with a stand-in.
+"""The mini-games of StarCraft II through the package pysc2, for users who have the game; tested only with a stand-in for it.
 
-pysc2 is of Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782). Its agents choose among
-hundreds of functions, each with arguments of its own, and see 38 layers of screen and minimap. What is here is smaller, so that
-any agent can play it:
+pysc2 is from Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782). Its agents choose among
+hundreds of functions, each with arguments of its own, and see 38 layers of screen and minimap. The interface here is smaller, so
+that any agent can play:
 
 * an observation is the screen alone, 32 x 32, as six planes: own units, neutral ones, enemies, what is selected, health, and how
   many units share a pixel;
 * an action is one of twelve orders and a place on a grid of 16 x 16, which orders without a place ignore. An order that the game
   does not offer at that moment is "do nothing".
 
-A step is eight loops of the game, pysc2's default for these maps, and rewards are differences of the map's own score. A game
-seeds itself only when it starts, so a seeded reset starts it again, which takes seconds. A map ends an episode at its own time
-limit without saying that it was one, so that these ends count as terminations.
+A step is eight loops of the game, pysc2's default for these maps, and rewards are differences of the map's own score. The game
+sets its seed only when it starts, so a seeded reset restarts it, which takes seconds. A map ends an episode at its own time limit
+without reporting that as the reason, so these ends count as terminations.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MINI_GAMES = (
     "FindAndDefeatZerglings",
     "MoveToBeacon",
 )
-# pysc2's functions, and whether they have a place; their other argument is always 0: now, not queued; select, not add.
+# pysc2's functions, and whether they take a place. Their other argument is always 0: now, not queued; select, not add.
 ORDERS = {
     "no_op": False,
     "select_army": False,
@@ -55,20 +55,20 @@ ORDERS = {
     "Build_Refinery_screen": True,
 }
 OWN, NEUTRAL, ENEMY = 1, 3, 4  # pysc2's features.PlayerRelative
-CROWDED = 16  # units on a pixel that are shown as white
+CROWDED = 16  # so many units on a pixel are shown as white
 INSTALL = "pip install pysc2, and the game with its mini-games: docs/environments.md"
 OPTIONS: Options = {"screen": SCREEN, "grid": GRID, "orders": list(ORDERS), "loops_per_step": FRAME_SKIP}
 
 
 def register_mini_games() -> None:
-    """With Gymnasium, as `StarCraft2/<map>-v0`."""
+    """Register them with Gymnasium as `StarCraft2/<map>-v0`."""
     for map_name in MINI_GAMES:
         gymnasium.register(f"StarCraft2/{map_name}-v0", entry_point=f"{__name__}:MiniGame", kwargs={"map_name": map_name})
 
 
 def lacks() -> str:
-    """What is said where pysc2 is installed and the game is not, as far as that can be seen without pysc2."""
-    if platform.system() != "Linux":  # there pysc2 finds the game by ways of its own
+    """What is missing where pysc2 is installed but the game is not, as far as that can be seen without pysc2; "" if nothing."""
+    if platform.system() != "Linux":  # on other systems pysc2 has its own ways of finding the game
         return ""
     folder = Path(os.environ.get("SC2PATH", "~/StarCraftII")).expanduser()
     maps = folder / "Maps" / "mini_games"
@@ -82,7 +82,7 @@ def lacks() -> str:
 
 @final
 class MiniGame(gymnasium.Env[Pixels, Array]):
-    """One game, which is a program that pysc2 starts at the first reset."""
+    """One game, a program that pysc2 starts at the first reset."""
 
     observation_space = Box(0, 255, (SCREEN, SCREEN, 6), np.uint8)
 
@@ -101,7 +101,7 @@ class MiniGame(gymnasium.Env[Pixels, Array]):
         return self._seen(self._game.reset()[0]), {}
 
     def step(self, action: Array) -> Step:
-        """Eight loops of the game."""
+        """One agent step, eight loops of the game."""
         timestep = self._game.step([self._call(*(int(part) for part in action))])[0]
         return self._seen(timestep), float(timestep.reward), bool(timestep.last()), False, {}
 
@@ -117,7 +117,7 @@ class MiniGame(gymnasium.Env[Pixels, Array]):
         return actions.FunctionCall(number, [[0], *place])
 
     def _seen(self, timestep: Any) -> Pixels:
-        """[SCREEN, SCREEN, 6]."""
+        """The observation, [SCREEN, SCREEN, 6]; also notes which functions the game offers now."""
         self._offered = frozenset(int(number) for number in timestep.observation["available_actions"])
         screen = timestep.observation["feature_screen"]
         whose = np.asarray(screen.player_relative)
@@ -127,17 +127,17 @@ class MiniGame(gymnasium.Env[Pixels, Array]):
         return np.stack([np.clip(plane, 0, 255) for plane in planes], -1).astype(np.uint8)
 
     def close(self) -> None:
-        """End the program."""
+        """End the game's program."""
         if self._game is not None:
             self._game.close()
             self._game = None
 
 
 def started(map_name: str, seed: int | None) -> Any:
-    """pysc2's environment of one player, whose game is running."""
+    """pysc2's environment for one player, with its game running."""
     flags = importlib.import_module("absl.flags").FLAGS
     if not flags.is_parsed():
-        flags.mark_as_parsed()  # pysc2 reads settings from them, all at their defaults
+        flags.mark_as_parsed()  # pysc2 reads settings from them, here all at their defaults
     sc2_env = importlib.import_module("pysc2.env.sc2_env")
     size = sc2_env.Dimensions(screen=SCREEN, minimap=SCREEN)
     return sc2_env.SC2Env(

@@ -1,4 +1,4 @@
-"""A step in two halves: many vector environments begin, then each is waited for."""
+"""A step in two halves: begin it in many vector environments, then wait for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rl_pbt.envs.aliases import Array, Vector, VectorStep
 
 
 class StepsInHalves(ABC):
-    """A base of vector environments that step in threads of their own: `step` is `send` and then `recv`."""
+    """Base class of vector environments that step in threads of their own: `step` is `send` and then `recv`."""
 
     @abstractmethod
     def send(self, actions: Array) -> None:
@@ -18,13 +18,13 @@ class StepsInHalves(ABC):
 
     @abstractmethod
     def recv(self) -> VectorStep:
-        """Wait for the end of the step that was begun, and return what it gives."""
+        """Wait for the end of the step that was begun, and return what `step` would."""
 
 
 def begin_step(env: Vector, actions: Array) -> Callable[[], VectorStep]:
-    """Begin what `env.step(actions)` does; calling what is returned waits for the end of it, once, and returns the same.
+    """Begin `env.step(actions)`. Call the function that is returned once: it waits for the end and returns the step's results.
 
-    What cannot step in halves steps when it is waited for.
+    An environment that cannot step in halves makes the whole step in that call.
     """
     if isinstance(env, StepsInHalves):
         env.send(actions)

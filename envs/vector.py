@@ -1,4 +1,4 @@
-"""Vector environments by Gymnasium: the family's wrapper, and observations that are one array whatever they were before."""
+"""Gymnasium's vector environments, with the family's wrapper, and with observations flattened to one array where necessary."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
     kwargs = {**spec.options.get("make_kwargs", {}), **further}
     if mode == "vector_entry_point":
         return gymnasium.make_vec(spec.id, num_envs, vectorization_mode=mode, **kwargs)
-    # Any: Gymnasium declares that these return wrappers, and takes any environment.
+    # Any: by its annotations Gymnasium wants functions that return wrappers, but it accepts any environment.
     wrappers: list[Callable[[UnknownEnv], Any]] = [functools.partial(_flat_copy, id_=spec.id), Guarded]
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))
-    if STACK in spec.options:  # black before an episode begins, as in ale_py
+    if STACK in spec.options:  # frames before the first one are black, as in ale_py
         wrappers.append(functools.partial(FrameStackObservation, stack_size=spec.options[STACK], padding_type="zero"))
-    # Processes that are forked from one that has threads may hang.
+    # A process that is forked from one with threads may hang.
     vector_kwargs = {"context": "spawn"} if mode == "async" else None
     return gymnasium.make_vec(
         spec.id, num_envs, vectorization_mode=mode, vector_kwargs=vector_kwargs, wrappers=wrappers, **kwargs
@@ -56,7 +56,7 @@ def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
 
 
 def flat(env: Vector, id_: str) -> Vector:
-    """A vector environment whose observations are one array each. Raises EnvironmentUnavailable where they cannot be."""
+    """A vector environment whose observations are one array each. Raises EnvironmentUnavailable where that is impossible."""
     if isinstance(env.single_observation_space, spaces.Box):
         return env
     refuse_shapeless(env.single_observation_space, id_)
@@ -64,7 +64,7 @@ def flat(env: Vector, id_: str) -> Vector:
 
 
 def _flat_copy(env: UnknownEnv, id_: str) -> Env:
-    """The same for a single environment, whose copies are then cheaper to put together than dictionaries would be."""
+    """The same for a single environment; arrays of its copies are cheaper to batch than dictionaries."""
     if isinstance(env.observation_space, spaces.Box):
         return env
     refuse_shapeless(env.observation_space, id_)
@@ -72,7 +72,7 @@ def _flat_copy(env: UnknownEnv, id_: str) -> Env:
 
 
 def refuse_shapeless(space: Space, id_: str) -> None:
-    """Raise EnvironmentUnavailable where a space, or a part of it, is not a fixed number of numbers."""
+    """Raise EnvironmentUnavailable where a space, or a part of it, does not have a fixed number of elements."""
     found = _shapeless(space, "")
     if found is not None:
         part, kind = found
@@ -84,9 +84,9 @@ def refuse_shapeless(space: Space, id_: str) -> None:
 
 
 def _shapeless(space: Space, path: str) -> tuple[str, str] | None:
-    """Where in a space, such as `left.0`, and of which kind the first part is that has no fixed size.
+    """The path, such as `left.0`, and the kind of the first part of a space that has no fixed size; None if all parts have one.
 
-    Gymnasium would flatten a text into the numbers of its letters, which say nothing to a network.
+    Gymnasium would flatten a text into the numbers of its letters, which mean nothing to a network.
     """
     if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         return None
@@ -101,7 +101,7 @@ def _shapeless(space: Space, path: str) -> tuple[str, str] | None:
 
 
 def _reason(error: Exception) -> str:
-    """What the family needs has been looked for by then (`envs.families.require`): this is about anything else."""
+    """One line on the error. The family's own packages have been checked before (`envs.families.require`)."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         return f"the package {package!r} is not installed: pip install {package}"

@@ -1,11 +1,11 @@
 """ViZDoom as a first-person view: the screen alone, in colour, drawn small and shrunk by blocks of whole pixels.
 
-The agent acts every fourth of the game's 35 tics a second, as in Petrenko 2020, "Sample Factory"; a tic is what is called a
-frame elsewhere. Frames are not stacked: to remember what has gone out of sight is left to a recurrent agent.
+The game runs at 35 tics a second, and the agent acts on every fourth, as in Petrenko 2020, "Sample Factory"; a tic is what is
+called a frame elsewhere. Frames are not stacked: remembering what has gone out of sight is left to a recurrent agent.
 
 Deviations from ViZDoom's own Gymnasium environments: depth, labels, map, sound and game variables (health, ammunition) are
-left out; an episode that only ran out of time is truncated and not terminated as well; and its last observation is the last
-screen that was seen, where ViZDoom, which draws none after an end, shows black, whose value would then be bootstrapped.
+left out; an episode that only ran out of time is truncated, not terminated as well; and its last observation is the last
+screen that was seen. ViZDoom draws none after an end and shows black, whose value would then be bootstrapped.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ class Screen(gymnasium.Wrapper[Array, object, Mapping[str, Array], object]):
             raise ValueError(f"a screen of {height} x {width} is not a whole number of blocks {options['screen_block']}")
         self.observation_space = Box(0, 255, (height // rows, width // columns, colours), np.uint8)
         self._last: Pixels = np.zeros((height // rows, width // columns, colours), np.uint8)
-        # The game writes down its settings, by default in the working directory.
+        # The game writes its settings to a file, by default in the working directory.
         self._settings = tempfile.TemporaryDirectory(prefix="vizdoom-", ignore_cleanup_errors=True)
         env.unwrapped.game.set_doom_config_path(str(Path(self._settings.name) / "settings.ini"))  # type: ignore[attr-defined]
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Pixels, Info]:
         """The screen at the start of an episode."""
-        # The game makes this for screenshots when it starts. Two that did so at once crashed, and the interpreter with them.
+        # The game creates this for screenshots when it starts. Two games that did so at once crashed, and the interpreter too.
         FOLDER.mkdir(exist_ok=True)
         observation, info = self.env.reset(seed=seed, options=options)
         self._last = block_means(observation["screen"], self._block)
         return self._last, info
 
     def step(self, action: object) -> Step:
-        """One agent step; the screen is the last one that was seen."""
+        """One agent step; at the end of an episode, with the last screen that was seen."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if not (terminated or truncated):
             self._last = block_means(observation["screen"], self._block)

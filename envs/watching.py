@@ -1,4 +1,4 @@
-"""One copy of an environment that a person can watch: the very episode that the agent plays, in colour and in full size."""
+"""One copy of an environment for a person to watch: the very episode that the agent plays, in colour and at full size."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec
 
 
 class Watched(Protocol):
-    """A vector environment of one copy, and its picture. Close it when done."""
+    """A vector environment with one copy, and pictures of it. Close it when done."""
 
     env: Vector
-    pictures_per_s: float  # at which it looks natural
+    pictures_per_s: float  # the rate that looks natural
 
     def reset(self, seed: int) -> Array:
         """The first observation, [1, *observation]."""
@@ -30,14 +30,14 @@ class Watched(Protocol):
         ...
 
     def picture(self) -> Pixels:
-        """What there is to see now: [H, W, 3] uint8."""
+        """The current picture, [H, W, 3] uint8."""
         ...
 
     def close(self) -> None: ...
 
 
 def watch(spec: EnvSpec) -> Watched:
-    """Raises EnvironmentUnavailable, also for an environment that draws no pictures."""
+    """An environment to watch. Raises EnvironmentUnavailable, also if it draws no pictures."""
     if not BACKENDS[spec.backend].draws:
         way_out = f"watch a run with the backend {DEFAULT_BACKEND}"
         raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: {way_out}")
@@ -66,11 +66,11 @@ class _Rendered:
 
     def picture(self) -> Pixels:
         with warnings.catch_warnings(category=UserWarning, action="ignore"):
-            # Gymnasium warns of colours from 0 to 1, and of a missing frame rate: both are dealt with here.
+            # Gymnasium warns about colours from 0 to 1, and about a missing frame rate: both are handled here.
             pictures = self.env.render()
         assert pictures is not None
         picture = np.asarray(pictures[0])
-        # MinAtar's colours are from 0 to 1.
+        # MinAtar's colours range from 0 to 1.
         return (255 * picture).astype(np.uint8) if picture.dtype.kind == "f" else picture.astype(np.uint8)
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class _Rendered:
 
 @final
 class _Filmed:
-    """An Atari game, and its twin in colour: the same seed and the same actions, so the same game in lock step.
+    """An Atari game and its twin in colour, in lockstep: with the same seed and actions they play the same game.
 
     ale_py's vector environment shows what the agent sees, small and grey, and cannot draw anything else.
     """

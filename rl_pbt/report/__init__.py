@@ -1,7 +1,7 @@
 """The report of a run. `python -m rl_pbt.report RUN` rebuilds it.
 
-`evidence` reads a run, `comparison` and `summarising` make a typed `summary` of it with `statistics`, `plots` and `family_tree`
-draw it in one `style`, `page` tells it, and `writing` puts it beside the run. They are loaded when they are first used.
+`evidence` reads a run; `comparison` and `summarising` make a typed `summary` of it with `statistics`; `plots` and `family_tree`
+draw it in one `style`; `page` puts it into words; and `writing` writes it beside the run. Modules are loaded on first use.
 """
 
 from __future__ import annotations

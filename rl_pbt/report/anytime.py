@@ -1,4 +1,4 @@
-"""The anytime curve: what one would have had, on held-out seeds, if the search had been stopped earlier."""
+"""The anytime curve: the held-out test score that the search would have given if it had been stopped earlier."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rl_pbt.store.curves import anytime_curve
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
-PLACES = 60  # of a mean over seeds; each is an interval
+PLACES = 60  # points of a mean over seeds, each with an interval
 
 
 def anytime_curves(
     histories: Mapping[str, Sequence[History]], *, words: Words, baseline: Sequence[float] = (), title: str = ""
 ) -> Figure:
-    """The mean test score of the member that led, against all units spent; of several seeds their mean, with its 95 % interval.
+    """The leading member's mean test score against all units spent; for several seeds the mean, with its 95 % interval.
 
-    Leaders were tested when all was over, on what nothing was selected on: unlike the best fitness this is no maximum of
+    Leaders were tested after the search, on seeds that nothing was selected on: unlike the best fitness, this is not a maximum of
     noisy scores.
     """
     few = len(histories) <= len(COLOURS)
@@ -49,7 +49,7 @@ def anytime_curves(
 
 
 def _draw_mean(axes: Axes, method: str, curves: Sequence[Floats], colour: str, *, whole: bool) -> None:
-    """Over the units that all seeds had spent when they were first looked at; one that ended earlier stays where it ended."""
+    """The mean from where the curves of all seeds have begun; a seed that ended earlier keeps its last score."""
     start, end = max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
     units = np.linspace(start, max(start, end), PLACES)
     scores = np.array([np.interp(units, *curve.T) for curve in curves])  # [seed, place]

@@ -1,4 +1,4 @@
-"""Whether a population ended at the bounds of its search: then the range, and not the method, chose the value."""
+"""Whether a population ended at the bounds of its search: then the range, not the method, chose the value."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rl_pbt.store.descent import has_schedules
 from rl_pbt.store.history import History
 from rl_pbt.text import value_text
 
-AT_A_BOUND = 0.01  # of the range, on its own scale
-MOST_OF_THEM = 0.5  # of the members of a population
+AT_A_BOUND = 0.01  # share of the range, on its own scale
+MOST_OF_THEM = 0.5  # share of the members of a population, and of the seeds
 
 
 def at_bounds(evidence: Evidence) -> Iterator[str]:
@@ -22,7 +22,7 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
     for method, by_seed in evidence.histories.items():
         if not all(history.ended and has_schedules(history) for history in by_seed.values()):
             continue
-        # What has a schedule of its own is not held back by a bound.
+        # A hyperparameter with a schedule of its own is not held back by a bound.
         scheduled = "annealed" in types_of(METHODS[method].options)
         annealed = names_of(evidence.config.method_options.get("annealed", "")) if scheduled else ()
         for name, dimension in evidence.config.space.dimensions.items():
@@ -40,7 +40,7 @@ def _most_at(by_seed: Histories, name: str, dimension: Dimension, bound: float) 
 
 
 def _share_at(history: History, name: str, dimension: Dimension, bound: float) -> float:
-    """Of the members as they stood at the end."""
+    """The share of the members whose last value was at the bound."""
     newest = {trial.proposal.member: trial.proposal.hypers[name] for trial in history.trials if name in trial.proposal.hypers}
     near = [abs(dimension.unit(value) - dimension.unit(bound)) <= AT_A_BOUND for value in newest.values()]
     return sum(near) / len(near) if near else 0.0

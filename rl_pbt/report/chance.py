@@ -1,7 +1,8 @@
 """What chance alone does: the p values of comparisons that are made together, and what their seeds could have found.
 
-A run may declare one comparison as its primary contrast. It is a family of its own, tested alone; all others are a second one,
-whose p values are corrected together. So in either family equal methods are told apart in 5 % of runs at most.
+A run may declare one comparison as its primary contrast. It is a family of its own, tested alone; all others form a second
+family, whose p values are corrected together. So in each family, a difference between equal methods is claimed in at most 5 % of
+runs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rl_pbt.report.statistics import (
 from rl_pbt.text import counted, listed
 
 ALPHA = 0.05
-# The primary contrast; all others beside it; all, where none was declared; all, against another method than was declared.
+# The primary contrast; all others beside it; all, if none was declared; all, against a method that was not declared.
 Family: TypeAlias = Literal["primary", "further", "all", "second look"]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -33,8 +34,8 @@ Key = TypeVar("Key", bound=Hashable)
 class Chance:
     """The p value of a comparison, and the same corrected for all that are compared `together`; None for too few seeds.
 
-    `seeds` is how many pairs of them there are or, where they are not paired, how many each method has; `spread` their standard
-    deviation, of the paired differences or of either method.
+    `seeds` is the number of pairs or, if they are not paired, the number of seeds of each method. `spread` is the standard
+    deviation over seeds, of the paired differences or of a method.
     """
 
     p_value: float | None
@@ -58,7 +59,7 @@ class Chance:
 
     @property
     def often(self) -> int:
-        """Of so many comparisons of equal methods one sets them apart as clearly as so many seeds can."""
+        """One in so many comparisons of equal methods separates them as clearly as this number of seeds can."""
         return _comparisons(self.seeds)
 
     @property
@@ -76,17 +77,19 @@ class Chance:
 
     @property
     def detectable(self) -> float | None:
-        """The true difference that as many seeds of this spread find 4 times in 5, were it the only one among those compared.
+        """The true difference that this many seeds with this spread would find 4 times in 5, were it the only one compared.
 
-        None for too few seeds, and where all differ by the same.
+        None for too few seeds, or if all differ by the same amount.
         """
         effect = smallest_effect(self.seeds, ALPHA / self.together) if self.spread and not self.hopeless else None
         return None if effect is None or self.spread is None else effect * self.spread
 
 
 def _comparisons(seeds: tuple[int, ...]) -> int:
-    """Equal methods differ in one direction on all of n paired seeds with chance 2^(1-n). Of all ways to deal out the seeds of
-    two methods, two give all of the better ones to one of them.
+    """One in so many comparisons of equal methods gives one of them all of the better results.
+
+    Equal methods differ in the same direction on all of n paired seeds with probability 2^(1-n). Of all ways to deal out the
+    seeds of two methods, two give all of the better ones to one of them.
     """
     return max(1, (comb(sum(seeds), seeds[0]) if len(seeds) == 2 else 2 ** seeds[0]) // 2)
 
@@ -94,7 +97,7 @@ def _comparisons(seeds: tuple[int, ...]) -> int:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The test scores of two methods, [seeds][episodes]; where they are `paired`, position i of both is the same seed."""
+    """The test scores of two methods, [seeds][episodes]; if they are `paired`, position i of both is the same seed."""
 
     first: ReturnsBySeed
     second: ReturnsBySeed
@@ -102,12 +105,12 @@ class Samples:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """As `Chance` has them."""
+        """The numbers of seeds, as in `Chance`."""
         return (len(self.first),) if self.paired else (len(self.first), len(self.second))
 
 
 def chances(samples: Mapping[Key, Samples], family: Family) -> dict[Key, Chance]:
-    """Of each of a family of comparisons, whose p values are corrected together (Holm)."""
+    """The chance of each comparison of a family, whose p values are corrected together (Holm)."""
     tests = {key: (p_value_of if one.paired else unpaired_p_value_of)(one.first, one.second) for key, one in samples.items()}
     known = {key: p_value for key, p_value in tests.items() if p_value is not None}
     corrected = dict(zip(known, holm(list(known.values())), strict=True))

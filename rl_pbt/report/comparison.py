@@ -1,8 +1,8 @@
-"""Whether one method did better than another, and what bears on it; or why they cannot be compared.
+"""Whether one method did better than another, and what weakens that result; or why they cannot be compared.
 
-A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of units, are not
-compared. The primary contrast, where one was declared, tells equal methods apart with a chance of 5 % at most; so do all other
-comparisons of a run together, however many there are.
+A comparison is fair or it is refused: methods that are unfinished, or that spent different numbers of units, are not compared.
+The primary contrast, if one was declared, claims a difference between equal methods with a probability of at most 5 %. So do all
+other comparisons of a run together, however many there are.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import listed, readable
 
-COSTLY_SHARE = 0.4  # of the units, above which evaluation is worth a caveat
-BUDGET_TOLERANCE = 0.005  # by which the units that two methods spent may differ
-TRAINING_TOLERANCE = 0.05  # by which those that they trained for may differ before that is worth a caveat
+COSTLY_SHARE = 0.4  # of all units; if evaluation takes more, there is a caveat
+BUDGET_TOLERANCE = 0.005  # share by which the units that two methods spent may differ
+TRAINING_TOLERANCE = 0.05  # share by which the units that they trained for may differ without a caveat
 Methods: TypeAlias = tuple[str, str]
 
 
 def comparisons(evidence: Evidence, against: str | None = None) -> list[Comparison]:
-    """The primary contrast, and the reference against each of the others; of a run of one method, one that says so.
+    """The primary contrast, and the reference against each of the others; for a run with one method, one that says so.
 
-    `against` another method than the run declared is a second look. Raises BadSetting for one that the run does not have.
+    `against` a method that is not the run's declared reference is a second look. Raises BadSetting for a method that the run does
+    not have.
     """
     planned = contrasts(evidence.config, against)
     if not planned:
@@ -58,7 +59,7 @@ def comparisons(evidence: Evidence, against: str | None = None) -> list[Comparis
 
 
 def contrasts(config: RunConfig, against: str | None = None) -> dict[Methods, Family]:
-    """The pairs of methods that are compared, the primary contrast first, and which family of claims each belongs to."""
+    """The pairs of methods that are compared, the primary contrast first, with the family of claims that each belongs to."""
     chosen = config if against is None else replace(config, against=against)
     primary, reference = config.primary_contrast, chosen.reference
     others: Family = "second look" if reference != config.reference else "further" if primary else "all"
@@ -68,7 +69,7 @@ def contrasts(config: RunConfig, against: str | None = None) -> dict[Methods, Fa
 
 
 def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]], against: str | None = None) -> Iterator[str]:
-    """What weakens all results, and what to do about it; `diagnostics` are those of each method, by seed."""
+    """What weakens all results, and what to do about it, in sentences; `diagnostics` has one entry per seed for each method."""
     config, words = evidence.config, evidence.words
     if against not in (None, config.reference):
         yield (
@@ -108,7 +109,7 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
 
 
 def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
-    """What the account leaves open: methods spend as much, and learn from more or less of it."""
+    """A sentence on methods that spent equal budgets but trained for different shares of them."""
     (first, own), *others = costs.items()
     unlike = {
         name: cost.train_units
@@ -124,7 +125,7 @@ def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
 
 
 def _not_held_out(evidence: Evidence) -> Iterator[str]:
-    """What a test says that was the evaluation itself, with other seeds."""
+    """A sentence on what a test means that was the evaluation itself with other seeds."""
     tests = [history.test for by_seed in evidence.histories.values() for history in by_seed.values() if history.test]
     if not any(not test.held_out for test in tests):
         return
@@ -141,7 +142,7 @@ def _not_held_out(evidence: Evidence) -> Iterator[str]:
 
 
 def _left_out_of_tests(evidence: Evidence) -> Iterator[str]:
-    """Episodes of tests that gave no score."""
+    """A sentence on test episodes that gave no score."""
     tests = [history.test for by_seed in evidence.histories.values() for history in by_seed.values() if history.test]
     several = evidence.words.episodes
     if excluded := sum(test.excluded for test in tests):
@@ -151,7 +152,7 @@ def _left_out_of_tests(evidence: Evidence) -> Iterator[str]:
 
 
 def _generations(history: History, population: int, planned: int) -> int:
-    """How many there were; `planned`, where that is not known yet or the method has none: it does not wait for all members."""
+    """The number of generations; `planned` if it is not known yet, or if the method does not wait for all members."""
     in_step = history.ended and all(len(trials) == population for trials in history.rounds)
     return len(history.rounds) if in_step else planned
 
@@ -166,7 +167,7 @@ def _refusal(evidence: Evidence, first: str, second: str) -> str | None:
 
 
 def without_a_test(method: str, by_seed: Histories) -> str | None:
-    """Why a method has no score to compare on one of its seeds; or None."""
+    """Why a method has no score to compare on one of its seeds; None if it has one on all."""
     for seed, history in by_seed.items():
         if not history.ended:
             return f"{method} is unfinished on seed {seed}"
@@ -178,7 +179,7 @@ def without_a_test(method: str, by_seed: Histories) -> str | None:
 
 
 def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words) -> str | None:
-    """Why methods that spent so much each cannot be compared, and what would help; or None."""
+    """Why methods that spent `one` and `other` units cannot be compared, and what would help; or None."""
     if not budgets_differ(one, other):
         return None
     return (
@@ -189,7 +190,7 @@ def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words
 
 
 def budgets_differ(one: float, other: float) -> bool:
-    """By more than is bound to remain."""
+    """Whether two budgets differ by more than cannot be avoided."""
     return _differ(one, other, BUDGET_TOLERANCE)
 
 
@@ -248,7 +249,7 @@ def _compared(evidence: Evidence, methods: Methods, chance: Chance) -> Compariso
 
 
 def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None, words: Words) -> Iterator[str]:
-    """What makes the difference between two methods mean little, whatever its interval."""
+    """Sentences on what makes the difference between two methods mean little, whatever its interval."""
     if margins and all(margin is not None and margin.sign <= 0 for margin in margins.margins.values()):
         yield (
             "The budget is too small for the difference to mean anything: neither method's winner is shown to be "
@@ -265,17 +266,17 @@ def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None
 
 
 def _work(history: History) -> list[tuple[JSON, ...]]:
-    """All that a method asked to be trained."""
+    """All training that a method asked for."""
     proposals = [trial.proposal for trial in history.trials]
     return [(p.member, p.generation, dict(p.hypers), p.parent, p.units) for p in proposals]
 
 
 def _choices(history: History) -> list[tuple[JSON, ...]]:
-    """The same, for however many units."""
+    """The same without the units."""
     return [work[:-1] for work in _work(history)]
 
 
 def _life(history: History) -> list[tuple[JSON, ...]]:
-    """Everything that the winner is a function of, along its line of descent: streams are keyed by member and generation."""
+    """Everything that determines the winner, along its line of descent: random streams are keyed by member and generation."""
     proposals = [trial.proposal for trial in winning_line(history)]
     return [(p.member, p.generation, dict(p.hypers), p.units) for p in proposals]

@@ -1,16 +1,16 @@
-"""What a ledger says of its search: whether fitness told members apart, whether exploration moved anything, and who is left.
+"""What a ledger says about its search: whether fitness told members apart, whether exploration moved anything, and who is left.
 
-*Reliability* of fitness is the share of its variance that is between members; the rest is noise of judging them. It is that of
+*Reliability* of fitness is the share of its variance that is between members; the rest is evaluation noise. It is computed as for
 one-way random effects, for the means of members that were judged together:
 
     max(0, 1 - E / S)    S: variance of the members' mean returns
                          E: mean over the members of (variance of a member's returns / their number)
 
-Where all have as many returns, the population's mean of each episode is taken from it before E is computed (then with one degree
-of freedom less): members of a generation are judged on the same seeds, and an easy seed is easy for all and no noise in their
-order. Where fitness is of training, what a member learns between its episodes counts as noise. What is below 0 counts as 0, so
-identical members have a little more than 0: of 8 that were judged 8 times, 0.14 on average, and 0.07 a median over five
-generations. S is the variance of few members, so one generation alone says little.
+If all members have the same number of returns, the population's mean of each episode is subtracted before E is computed (with one
+degree of freedom less): members of a generation are judged on the same seeds, and an easy seed is easy for all, so it is no noise
+in their order. If fitness comes from training, what a member learns between its episodes counts as noise. Values below 0 count as
+0, so identical members get a little more than 0: for 8 members judged 8 times, 0.14 on average, and 0.07 for the median over five
+generations. S is the variance of few members, so a single generation says little.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from rl_pbt.space import Dimension, Space
 from rl_pbt.store.descent import winning_line
 from rl_pbt.store.history import History
 
-LEAST_MEMBERS = 4  # of fewer, a variance says next to nothing
+LEAST_MEMBERS = 4  # the variance of fewer says next to nothing
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Of a hyperparameter along the winner's line of descent, in shares of its range, on its own scale.
+    """Movement of a hyperparameter along the winner's line of descent, in shares of its range, on its own scale.
 
     `net` is from the founder's value to the winner's, `span` between the two values on the line that are farthest apart.
     """
@@ -51,9 +51,9 @@ class Movement:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """Of one search. `reliability` of fitness and the `founders` whose descendants live are told by generation.
+    """Diagnostics of one search: by generation, the `reliability` of fitness and how many `founders` have living descendants.
 
-    A reliability is None where there is no telling: members without two returns each, fewer than four of them, or all alike.
+    A reliability is None where it cannot be told: fewer than four members with two returns or more, or all of them alike.
     """
 
     reliability: tuple[float | None, ...]
@@ -62,18 +62,18 @@ class Diagnostics:
 
     @property
     def founders_at_half(self) -> int | None:
-        """After the first half of the generations; None where there was one generation."""
+        """Founders after the first half of the generations; None if there was only one generation."""
         half = half_of(len(self.founders))
         return self.founders[half - 1] if half else None
 
     @property
     def founders_at_end(self) -> int | None:
-        """After the last generation."""
+        """Founders after the last generation; None if there was none."""
         return self.founders[-1] if self.founders else None
 
 
 def diagnostics_of(history: History, space: Space) -> Diagnostics:
-    """What the ledger of a search says of it."""
+    """The diagnostics of a search, from its ledger."""
     generations = by_generation(history)
     return Diagnostics(
         reliability=tuple(reliability_of([t.result.returns for t in trials if _judged(t)]) for trials in generations),
@@ -99,13 +99,13 @@ def _judged(trial: Trial) -> bool:
 
 
 def reliability_of(returns: Sequence[Sequence[float]]) -> float | None:
-    """The share of the variance of fitness that is between members, from the returns of each, two at least.
+    """The share of the variance of fitness that is between members, from at least two returns of each.
 
-    None of fewer than four members, and where all have the same fitness without any noise.
+    None for fewer than four members, and where all have the same fitness without any noise.
     """
     if len(returns) < LEAST_MEMBERS:
         return None
-    largest = max(abs(value) for of_one in returns for value in of_one) or 1.0  # whose square need not be a number
+    largest = max(abs(value) for of_one in returns for value in of_one) or 1.0  # its square might overflow
     scores = [np.array(of_one) / largest for of_one in returns]
     between = float(np.var([of_one.mean() for of_one in scores], ddof=1))
     noise = _noise(scores)
@@ -115,7 +115,7 @@ def reliability_of(returns: Sequence[Sequence[float]]) -> float | None:
 
 
 def _noise(scores: Sequence[Floats]) -> float:
-    """The variance that judging adds to a member's fitness, the mean over the members."""
+    """The variance that evaluation noise adds to a member's fitness, averaged over the members."""
     if len({len(of_one) for of_one in scores}) > 1:
         return float(np.mean([of_one.var(ddof=1) / len(of_one) for of_one in scores]))
     alike = np.stack(scores)  # [members, episodes]
@@ -130,12 +130,12 @@ def _movement(history: History, name: str, dimension: Dimension) -> Movement | N
 
 
 def half_of(generations: int) -> int:
-    """How many of them are the first half."""
+    """How many generations are the first half."""
     return generations // 2
 
 
 def typical_reliability(found: Iterable[Diagnostics], *, second_half: bool) -> float | None:
-    """The median over the generations of that half, of all seeds together; None where none has any."""
+    """The median over that half's generations of all seeds together; None where no generation has a reliability."""
     values: list[float] = []
     for one in found:
         half = half_of(len(one.reliability))
@@ -145,9 +145,9 @@ def typical_reliability(found: Iterable[Diagnostics], *, second_half: bool) -> f
 
 
 def reach_of(method: str, config: RunConfig) -> Mapping[str, float] | None:
-    """The share of its range that each hyperparameter can move at most, if every perturbation takes it the same way.
+    """The largest share of its range that each hyperparameter can move, if every perturbation goes in the same direction.
 
-    None of a method that moves them in other ways, or not at all.
+    None for a method that moves them in other ways, or not at all.
     """
     options = _options_of(method, config)
     if "factors" not in options or options.get("resample_probability"):
@@ -159,7 +159,7 @@ def reach_of(method: str, config: RunConfig) -> Mapping[str, float] | None:
 
 
 def _options_of(method: str, config: RunConfig) -> Settings:
-    """Those of the method, by name."""
+    """The method's options by name, with defaults filled in."""
     kind = METHODS[method].options
     own = built(kind, {name: value for name, value in config.method_options.items() if name in types_of(kind)})
     return {name: getattr(own, name) for name in types_of(kind)}

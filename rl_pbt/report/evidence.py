@@ -1,4 +1,4 @@
-"""All that a report is made of: the manifest and the ledgers."""
+"""All that a report is made from: the manifest and the ledgers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A run as its files tell it: what it was, and what every ledger holds, by method and seed.
+    """A run according to its files: its manifest, and the content of every ledger, by method and seed.
 
-    `status` is that of `RunFolder.status`: also "killed", which a manifest cannot say. `layouts` says where the nodes of a
-    history's family tree stand.
+    `status` is that of `RunFolder.status`, so it can be "killed", which a manifest cannot say. `layouts` gives the positions of
+    the nodes in a history's family tree.
     """
 
     status: RunStatus
@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def baseline(self) -> Sequence[float]:
-        """Scores of the task's baseline; empty where it was not measured, or there is none."""
+        """Scores of the task's baseline; empty if it was not measured, or the task has none."""
         return self.manifest.baseline or ()
 
     @property
@@ -56,17 +56,17 @@ class Evidence:
 
     @property
     def judging(self) -> str:
-        """How fitness was made, to follow "Fitness is"."""
+        """How fitness was measured, as a phrase that follows "Fitness is"."""
         return plain_text(task_type(self.config.task).judging(self.config.task_options))
 
     @property
     def cautions(self) -> Sequence[str]:
-        """What must be known of how members were trained."""
+        """Sentences on what a reader must know about how members were trained."""
         return [plain_text(sentence) for sentence in task_type(self.config.task).cautions(self.config.task_options)]
 
 
 def read_evidence(run: RunFolder) -> Evidence:
-    """Raises UserError where there is no run, or it is damaged."""
+    """Read a run's files. Raises UserError where there is no run, or it is damaged."""
     manifest = manifest_of(run)
     config = manifest.config
     histories = {method: {seed: history_of(run, config, method, seed) for seed in config.seeds} for method in config.methods}
@@ -74,10 +74,10 @@ def read_evidence(run: RunFolder) -> Evidence:
 
 
 def total_cost(by_seed: Histories) -> Cost:
-    """Of all seeds."""
+    """The cost of all seeds together."""
     return sum((history.cost for history in by_seed.values()), Cost())
 
 
 def returns_of(by_seed: Histories) -> list[tuple[float, ...]]:
-    """Test scores of the winner of each seed that was tested."""
+    """Test scores of each seed's winner, for the seeds that were tested."""
     return [history.test.returns for history in by_seed.values() if history.test is not None and history.test.returns]

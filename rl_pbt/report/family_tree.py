@@ -22,18 +22,19 @@ from rl_pbt.store.history import History
 FIRST, LAST = "#f7a1c4", "#2a62c9"  # generation
 GENERATIONS = LinearSegmentedColormap.from_list("generations", [FIRST, "#c77bc8", "#7f6fd0", LAST])
 DIED_OUT, FAILED, TICKS = "#dcdce6", "#6b7280", "#5c6270"
-LEAST_AREA = 0.25  # of the least fit of a row, as a share of the fittest's
-MOST_NODES = 30_000  # of a tree that can be looked at: 64 members and 400 generations, and it takes half a minute
+LEAST_AREA = 0.25  # the area of the least fit of a row, as a share of the fittest's
+MOST_NODES = 30_000  # in a readable tree: 64 members and 400 generations, which takes half a minute to draw
 
 
 def has_tree(history: History) -> bool:
-    """Whether there is a tree to draw: somebody was copied, and not so often that nobody could see it."""
+    """Whether there is a tree to draw: some member was copied, and there are not too many nodes to be seen."""
     return bool(copies(history)) and len(history.trials) <= MOST_NODES
 
 
 def family_tree(history: History, places: Places, *, title: str) -> Figure:
-    """Time downwards: a node a proposal, first generation pink and last blue, the larger the fitter in its row. Lines that left
-    no descendant fade; the winner's is dark. `places` are those of `tree_layout`.
+    """One node per proposal, time downwards, the first generation pink and the last blue, larger the fitter it is in its row.
+
+    Lines that left no descendant are faded; the winner's is dark. `places` are those of `tree_layout`.
     """
     generations = 1 + max((row for _, row in places.values()), default=0)
     widest = 1 + max((x for x, _ in places.values()), default=0.0)
@@ -60,7 +61,7 @@ def shades_of(generations: int) -> list[tuple[float, float, float]]:
 
 
 def faded(colour: tuple[float, float, float], kept: bool) -> tuple[float, float, float]:
-    """Unless `kept`, mixed with white rather than see-through, so that lines that meet do not darken."""
+    """The colour, mixed with white unless `kept`; not transparent, so that overlapping lines do not get darker."""
     red, green, blue = (channel if kept else 0.4 * channel + 0.6 for channel in colour)
     return red, green, blue
 
@@ -111,7 +112,7 @@ def _draw_nodes(axes: Axes, history: History, places: Places, generations: int, 
 
 
 def _fitness_ranks(history: History, places: Places) -> dict[int, float]:
-    """Of each proposal that did not fail, 0 for the least score of its row and 1 for the greatest; 0 without one."""
+    """For each proposal that did not fail, its score's rank in its row, from 0 (lowest) to 1 (highest); 0 without a score."""
     rows: dict[int, list[Trial]] = {}
     for trial in history.trials:
         if trial.result.failure is None:
@@ -126,7 +127,7 @@ def _fitness_ranks(history: History, places: Places) -> dict[int, float]:
 
 
 def _generation_ticks(generations: int) -> list[int]:
-    """A dozen at most, the last among them."""
+    """The generations that are labelled on the axis: a dozen at most, including the last."""
     ticks = [int(tick) for tick in MaxNLocator(12, integer=True, min_n_ticks=1).tick_values(0, generations - 1)]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1
     last = generations - 1

@@ -1,8 +1,8 @@
 """A run as studies of Optuna (Akiba et al. 2019), for its dashboards: one study for each method and seed.
 
-A trial is a member, from its founding to its last interval: its intermediate values are its fitness over the units that it
-trained for, its parameters and its value are its last, and a copy is a row of its attribute `copied_from`. A member whose last
-interval failed is a failed trial. In a search that has not ended, members are running.
+A trial is a member, from its founding to its last interval. Its intermediate values are the member's fitness over the units that
+it trained for, its parameters and its value are the last ones, and each copy is a row of its attribute `copied_from`. A member
+whose last interval failed is a failed trial. If the search has not ended, trials are running.
 
 The same run gives the same trials. They begin in 1970, and last as long as the member trained.
 
@@ -37,11 +37,11 @@ EPOCH = datetime(1970, 1, 1)
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """What stands for a hyperparameter in a study: of a discount, 1 - discount on a logarithmic scale."""
+    """What represents a hyperparameter in a study; for a discount that is 1 - discount, on a logarithmic scale."""
 
     name: str
     dimension: Dimension
-    values: frozenset[Hyper]  # all that it had, which need not lie in its range
+    values: frozenset[Hyper]  # all values that it had, which need not lie in its range
 
     @property
     def title(self) -> str:
@@ -49,13 +49,13 @@ class Parameter:
         return f"1 - {self.name}" if isinstance(self.dimension, Horizon) else self.name
 
     def shown(self, hyper: Hyper) -> Hyper:
-        """The value that stands for it."""
+        """The value that represents `hyper` in the study."""
         if isinstance(self.dimension, Choice):
             return hyper
         return 1.0 - float(hyper) if isinstance(self.dimension, Horizon) else hyper
 
     def distribution(self, distributions: ModuleType) -> object:
-        """Optuna's prior, as wide as the values need it: those that were published may lie outside the range."""
+        """Optuna's distribution, as wide as the values need: published ones may lie outside the range."""
         if isinstance(self.dimension, Choice):
             others = sorted(self.values - set(self.dimension.choices), key=str)
             return distributions.CategoricalDistribution([*self.dimension.choices, *others])
@@ -67,7 +67,10 @@ class Parameter:
 
 
 def write_studies(run: RunFolder, storage: str) -> list[str]:
-    """Write the studies into a database; their names. Raises UserError where one is there already, or nothing can be written."""
+    """Write the studies into an SQLite database. Returns their names.
+
+    Raises UserError if one of that name exists, or if they cannot be written.
+    """
     optuna = load_optuna("a study of Optuna needs")
     evidence = read_evidence(run)
     if not storage.startswith(SQLITE) or not Path(storage.removeprefix(SQLITE)).parent.is_dir():
@@ -95,7 +98,7 @@ def write_studies(run: RunFolder, storage: str) -> list[str]:
 
 
 def trials_of(history: History, dimensions: Mapping[str, Dimension], optuna: ModuleType) -> Iterator[Any]:
-    """Optuna's trials, a member each."""
+    """Optuna's trials, one for each member."""
     members: dict[int, list[Trial]] = {}
     for trial in history.trials:
         members.setdefault(trial.proposal.member, []).append(trial)
@@ -112,14 +115,14 @@ def _trial(
     number: int, life: Sequence[Trial], history: History, parameters: Sequence[Parameter], distributions: Any, optuna: ModuleType
 ) -> object:
     last, states = life[-1], optuna.trial.TrialState
-    found = judged(history, last.proposal.id) if last.result.unjudged else last.result  # alone, when all training had ended
+    found = judged(history, last.proposal.id) if last.result.unjudged else last.result  # judged after all training, if not before
     known = history.ended and found.fitness is not None
     state = states.FAIL if last.result.failure is not None else states.COMPLETE if known else states.RUNNING
     ages = list(accumulate(trial.proposal.units for trial in life))
     wall_s = sum(trial.result.cost.wall_s for trial in life)
     return optuna.trial.FrozenTrial(
         number=number,
-        trial_id=number,  # which the database chooses again
+        trial_id=number,  # replaced by the database
         state=state,
         value=found.fitness if state == states.COMPLETE else None,
         datetime_start=EPOCH,
@@ -135,7 +138,7 @@ def _trial(
 
 
 def _attributes(life: Sequence[Trial], history: History) -> dict[str, JSON]:
-    """What else is known of a member; `copied_from` has [its generation, the member that it copied]."""
+    """What else is known about a member; `copied_from` has pairs [its generation, the member that it copied]."""
     last, donor = life[-1], history.lineage.donor
     sources = [(trial.proposal.generation, donor(trial.proposal)) for trial in life]
     copied: list[JSON] = [[generation, source.member] for generation, source in sources if source is not None]
@@ -150,7 +153,7 @@ def _attributes(life: Sequence[Trial], history: History) -> dict[str, JSON]:
 
 
 def _tested(history: History) -> dict[str, JSON]:
-    """The winner, and its scores."""
+    """The winner and its test scores; empty if none was chosen."""
     if history.chosen is None:
         return {}
     winner = history.by_id[history.chosen].proposal
@@ -172,7 +175,7 @@ def _silence(optuna: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def _errors_of_the_database(optuna: ModuleType, storage: str) -> Iterator[None]:
-    """In one line: a file that is no database, or one of another version of Optuna."""
+    """Errors of the database as UserError, one line: the file is not a database, or is from another version of Optuna."""
     try:
         yield
     except (

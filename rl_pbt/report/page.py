@@ -17,7 +17,7 @@ from rl_pbt.text import counted, duration, table
 
 
 def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str:
-    """The page in Markdown; `figures` are paths from where it lies."""
+    """The page in Markdown; `figures` are paths relative to it."""
     words = evidence.words
     embedded = _embedded(figures)
     state, compared, beside = tables.state_of(evidence), tables.compared(summary), tables.beside(evidence)
@@ -50,7 +50,7 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
 
 
 def _embedded(figures: Sequence[str]) -> list[str]:
-    """Figures of the whole run, and of each method's first seed; the others are linked."""
+    """Figures of the whole run and of each method's first seed, which are shown on the page; the others are linked."""
     firsts: dict[str, str] = {}
     for name in figures:
         firsts.setdefault(name.partition("-seed-")[0], name)
@@ -62,7 +62,7 @@ def _section(title: str, content: Table) -> str:
 
 
 def _in_code(text: str) -> str:
-    """A code span of one line, whatever ticks are in it."""
+    """A code span on one line, whatever backticks are in the text."""
     text = plain_text(text)
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if "`" in text else ""
@@ -70,7 +70,7 @@ def _in_code(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Without what Markdown would take for HTML or a link: names in it may be somebody else's."""
+    """The text without anything that Markdown would take for HTML or a link, since names in it may come from anybody."""
     shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     return shown.replace("<", "&lt;").replace("](", "]\\(")
 

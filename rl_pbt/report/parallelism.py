@@ -1,4 +1,4 @@
-"""What a method could have run at once, and how long any number of machines would have had to wait for it."""
+"""How much of a method could have run in parallel, and how long any number of machines would have had to wait for it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rl_pbt.store.history import History
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallelism:
-    """What a method could have run at once, and what had to wait: its final re-evaluation is left out.
+    """How much of a method ran or could have run in parallel; its final re-evaluation is left out.
 
-    `sequential_depth` is the longest chain of proposals of which each was asked for after the result of the one before was
-    known, `sequential_units` the units along the costliest such chain: the least that any number of machines would have to
-    wait for. `peak` is how many proposals were underway at once. `discarded_units` were trained for on weights that no survivor
-    descends from.
+    `sequential_depth` is the length of the longest chain of proposals in which each was asked for after the result of the one
+    before was known. `sequential_units` are the units along the costliest such chain: the least that any number of machines would
+    have to wait for. `peak` is the largest number of proposals under way at once. `discarded_units` were spent on training
+    weights from which no survivor descends.
     """
 
     sequential_depth: int
@@ -29,8 +29,8 @@ class Parallelism:
 
 
 def parallelism(history: History) -> Parallelism:
-    """The critical path of a history, and the most that was underway at once."""
-    depths, units = [0], [0]  # the most of any of the first n results
+    """The critical path of a history, and the most that was under way at once."""
+    depths, units = [0], [0]  # the largest of the first n results
     for trial in history.trials:
         depths.append(max(depths[-1], depths[trial.asked_after] + 1))
         units.append(max(units[-1], units[trial.asked_after] + trial.result.cost.units))

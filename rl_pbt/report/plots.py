@@ -1,4 +1,4 @@
-"""Figures that set methods beside one another, drawn from histories. The nouns on them are the task's."""
+"""Figures that compare methods, drawn from histories. The nouns on them are the task's."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, counted
 
-PLACES = 200  # of a mean over seeds
-FAR = 3.0  # interquartile ranges beyond the quartiles, from which a score is drawn at the edge
-Curves: TypeAlias = Mapping[str, tuple[Floats, Floats]]  # of a method: name -> places, values
+PLACES = 200  # points of a mean over seeds
+FAR = 3.0  # interquartile ranges beyond the quartiles, past which a score is drawn at the edge
+Curves: TypeAlias = Mapping[str, tuple[Floats, Floats]]  # of one method: name -> units, values
 
 
 def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words, title: str = "") -> Figure:
-    """How the populations stand against all units that they spent: the median bold, the middle half a band, the best thin.
+    """Fitness of the populations against all units they spent: the median bold, the middle half a band, the best thin.
 
-    Of several seeds the means are drawn. Of many methods only the medians can be told apart, so there is nothing else.
+    For several seeds the means are drawn. For many methods only the medians are, since nothing else could be told apart.
     """
     few = len(histories) <= len(COLOURS)
     figure = Figure(figsize=(8, 5) if few else (10, 6), layout="constrained")
@@ -53,7 +53,7 @@ def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words,
 
 
 def _meanings() -> list[Line2D | Patch]:
-    """What is bold, thin and shaded, whatever the method."""
+    """Entries of the legend for what is bold, thin and shaded for every method."""
     return [
         Line2D([], [], color=GREY, linewidth=2.6, label="median member"),
         Line2D([], [], color=GREY, linewidth=1, label="best member"),
@@ -62,7 +62,7 @@ def _meanings() -> list[Line2D | Patch]:
 
 
 def _mean_curves(of_seeds: Sequence[Sequence[Standing]]) -> dict[str, tuple[Floats, Floats]]:
-    """Units, and the mean over seeds, of best, quartiles and median. A seed that spent less stays where it ended."""
+    """For best, quartiles and median: the units, and the mean over seeds. A seed that spent less keeps its last value."""
     if not of_seeds:
         return {}
     units = [np.array([stand.units for stand in stands], dtype=np.float64) for stands in of_seeds]
@@ -78,7 +78,7 @@ def _mean_curves(of_seeds: Sequence[Sequence[Standing]]) -> dict[str, tuple[Floa
 
 
 def curve_label(method: str, by_seed: Iterable[History]) -> str:
-    """Its name, and what its curve is made of where that is not its fitness."""
+    """The method's name, with what its curve shows if that is not its fitness."""
     return f"{method} ({TRAINING_EPISODES})" if any(history.by_training for history in by_seed) else method
 
 
@@ -96,7 +96,7 @@ def winners_scores(
 ) -> Figure:
     """Every test episode of each seed's winner, the seeds' means, and the method's mean with its 95 % interval.
 
-    The axis is that of most scores: those far away are triangles at its edge.
+    The axis covers most scores; those far away are drawn as triangles at its edge.
     """
     figure = Figure(figsize=(1.6 + 2.4 * max(2, len(histories)), 5), layout="constrained")
     axes = figure.add_subplot()
@@ -123,7 +123,7 @@ def winners_scores(
 
 
 def _draw_strip(axes: Axes, values: Sequence[float], centre: float, width: float, colour: str) -> None:
-    golden = (np.arange(len(values)) * 0.618034) % 1 - 0.5  # spread evenly, and the same each time
+    golden = (np.arange(len(values)) * 0.618034) % 1 - 0.5  # spread evenly, and in the same way each time
     axes.scatter(centre + width * golden, values, s=13, color=colour, alpha=0.45, linewidths=0, zorder=2)
     mean = float(np.mean(values))
     axes.plot([centre - width * 0.6, centre + width * 0.6], [mean, mean], color=INK, linewidth=1.6, zorder=3)
@@ -167,14 +167,17 @@ def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], shown_too
 
 
 def means_of(returns: Sequence[Sequence[float]]) -> list[float]:
-    """What an axis must show, however far away the scores are that it comes of: the means of the seeds, and their interval."""
+    """What an axis must show, however far outliers pull it: the means of the seeds, and the interval of their mean."""
     if not returns:
         return []
     return [*(float(np.mean(values)) for values in returns), *(mean_of(returns).interval or ())]
 
 
 def usual_range(values: Sequence[float]) -> tuple[float, float] | None:
-    """The least and the greatest of those that are not far from the middle half; None of few, or where that has no width."""
+    """The smallest and the largest of the values that are not far from the middle half; None if there are no values.
+
+    All values count if there are fewer than 8, or if the middle half has no width.
+    """
     if len(values) < 8:
         return (min(values), max(values)) if values else None
     lower, upper = np.percentile(values, [25, 75])

@@ -1,12 +1,12 @@
 """What a number of seeds can find: the power of the test that a verdict rests on, and the smallest difference that it finds.
 
-A difference is claimed where its p value by permutation is below the level and its t interval excludes 0. Both are simulated as
-they are, on normal returns, since with few seeds what p values there are at all decides: of ten pairs the smallest is 2/1024.
+A difference is claimed if its permutation p value is below the level and its t interval excludes 0. Both are simulated exactly as
+they are, on normal returns, because with few seeds only a few p values are possible: the smallest for ten pairs is 2/1024.
 
-No effect has to be searched for. Add a true difference d to made-up returns of equal methods: the difference of their means
-becomes D + d, and that under other labels (signs turned round, or seeds dealt out otherwise) D' + b d, with b < 1. So other
-labels do as well as long as d <= (D' - D) / (1 - b), and a difference is claimed once few enough do. From which d on that is so,
-over many made-up comparisons, is the power. A claim of the wrong direction is not counted: it finds nothing.
+No search over effects is needed. Add a true difference d to simulated returns of equal methods: the difference of their means
+becomes D + d, and under other labels (signs flipped, or seeds dealt out differently) it becomes D' + b d, with b < 1. So other
+labels do at least as well as long as d <= (D' - D) / (1 - b), and a difference is claimed once few enough of them do. The d from
+which on that holds, over many simulated comparisons, gives the power. Claims in the wrong direction do not count.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from rl_pbt.arrays import Floats
 from rl_pbt.report.intervals import t_quantile, welch
 from rl_pbt.report.statistics import RELABELLINGS
 
-POWER = 0.8  # of "the smallest difference that would be found" (Cohen 1988)
-COMPARISONS = 2_000  # that are made up; the standard error of a power is 0.011 at most
-AT_ONCE = 250  # of them, so that 9,999 relabellings need 20 MB
+POWER = 0.8  # with which "the smallest difference that would be found" is found (Cohen 1988)
+COMPARISONS = 2_000  # simulated ones; the standard error of a power is then at most 0.011
+AT_ONCE = 250  # comparisons, so that 9,999 relabellings need 20 MB
 
 
 def power(effect: float, seeds: tuple[int, ...], level: float) -> float:
-    """How often a true difference is found, given in standard deviations: of the paired differences, or of the seeds of a method.
+    """How often a true difference of `effect` standard deviations, of the paired differences or of a method's seeds, is found.
 
-    `seeds` is how many pairs there are or, where they are not paired, how many each method has; `level` is of the p value.
+    `seeds` is the number of pairs or, if they are not paired, the number of seeds of each method; `level` is that of the p value.
     """
     return float(np.mean(found_from(seeds, level) < effect))
 
 
 def smallest_effect(seeds: tuple[int, ...], level: float) -> float | None:
-    """The true difference that is found 4 times in 5, in standard deviations as in `power`; None where no p value is so small."""
+    """The true difference that is found 4 times in 5, in standard deviations as in `power`; None if no p value is so small."""
     effect = float(np.sort(found_from(seeds, level))[math.ceil(POWER * COMPARISONS) - 1])
     return effect if math.isfinite(effect) else None
 
 
 @cache
 def found_from(seeds: tuple[int, ...], level: float) -> Floats:
-    """For each of the made-up comparisons, the true difference from which on it is claimed: [COMPARISONS]; infinite for never."""
+    """The true difference from which on each simulated comparison claims one: [COMPARISONS]; infinite for never."""
     rng = np.random.default_rng(0)
     labels, others = _labels(seeds), _paired(seeds[0], rng) if len(seeds) == 1 else _dealt_out(seeds, rng)
     returns = rng.standard_normal((COMPARISONS, sum(seeds)))
-    again = np.isclose(others, labels).all(axis=1)  # drawn once more, which does as well whatever the difference
-    # The p value is twice the share of all labels, the first ones among them, that do as well.
+    again = np.isclose(others, labels).all(axis=1)  # the original labels drawn again, which do as well whatever the difference
+    # The p value is twice the share of all labels, including the original ones, that do as well.
     allowed = math.ceil(level * (len(others) + 1) / 2) - 1 - int(again.sum())
     if allowed < 1:
         return np.full(COMPARISONS, np.inf)
@@ -68,7 +68,7 @@ def _fewer_do_as_well_from(returns: Floats, labels: Floats, others: Floats, allo
 
 
 def _interval_excludes_0_from(returns: Floats, labels: Floats, seeds: tuple[int, ...]) -> Floats:
-    """The difference beyond which the lower end of the interval is above 0: [comparisons]."""
+    """The difference beyond which the lower end of the t interval is above 0: [comparisons]."""
     spreads = [part.std(axis=1, ddof=1) for part in np.split(returns, [seeds[0]], axis=1)[: len(seeds)]]
     if len(seeds) == 1:
         half = t_quantile(seeds[0] - 1) * spreads[0] / math.sqrt(seeds[0])
@@ -80,13 +80,13 @@ def _interval_excludes_0_from(returns: Floats, labels: Floats, seeds: tuple[int,
 
 
 def _labels(seeds: tuple[int, ...]) -> Floats:
-    """What each return counts for in the difference: [seeds]; the mean of the pairs, or one mean minus the other."""
+    """The weight of each return in the difference, which is the mean of the pairs, or one mean minus the other: [seeds]."""
     signs = (1, -1)[: len(seeds)]
     return np.concatenate([np.full(count, sign / count) for count, sign in zip(seeds, signs, strict=True)])
 
 
 def _paired(seeds: int, rng: np.random.Generator) -> Floats:
-    """Every way to turn signs round but for none: [ways, seeds]; of many, as many as the test draws."""
+    """Every way to flip at least one sign: [ways, seeds]; if there are too many, as many random ones as the test draws."""
     if 2**seeds <= RELABELLINGS:
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=seeds))[1:])
     else:
@@ -96,7 +96,7 @@ def _paired(seeds: int, rng: np.random.Generator) -> Floats:
 
 
 def _dealt_out(seeds: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """Every way to deal the seeds out to the two methods but for the one there is: [ways, seeds of both]; of many, some."""
+    """Every other way to deal the seeds out to the two methods: [ways, seeds of both]; if there are too many, random ones."""
     whole, labels = sum(seeds), _labels(seeds)
     if math.comb(whole, seeds[0]) > RELABELLINGS:
         return rng.permuted(np.tile(labels, (RELABELLINGS, 1)), axis=1)

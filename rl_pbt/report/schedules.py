@@ -1,4 +1,4 @@
-"""The hyperparameters of a population over its training, with the line of descent that won."""
+"""The hyperparameters of a population over its training, with the winner's line of descent."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES
 
 LineStyle: TypeAlias = Literal[":", "-."] | tuple[float, Sequence[float]]
-ON_LOG_SCALES = 1e-100, 1e100  # what they can show with a margin
-DOTTED: Sequence[LineStyle] = (":", "-.", (0, (1, 4)))  # of those beside it, the first three
+ON_LOG_SCALES = 1e-100, 1e100  # the values that log scales can show with a margin
+DOTTED: Sequence[LineStyle] = (":", "-.", (0, (1, 4)))  # for the first three methods that are drawn beside
 
 
 def made_by_hand(histories: Mapping[str, History]) -> dict[str, History]:
-    """Of methods on one seed those whose schedule somebody made, as far as they have one yet: to compare another with."""
+    """Among methods on one seed, those with a schedule that was made by hand and has begun, to compare others with."""
     return {name: history for name, history in histories.items() if METHODS[name].made_by_hand and has_schedules(history)}
 
 
 def schedules(history: History, space: Space, *, title: str, words: Words, beside: Mapping[str, History] | None = None) -> Figure:
     """Each hyperparameter, and the fitness below, over a member's own training units; the winner's line of descent is bold.
 
-    So are those of methods that are drawn `beside` it, dotted.
+    The winners of methods that are drawn `beside` it have dotted lines.
     """
     beside = beside or {}
     panels = len(space.dimensions) + 1
@@ -71,7 +71,7 @@ def _draw_beside(axes: Axes, other: History, name: str, dimension: Dimension, li
 
 
 def fitness_label(history: History) -> str:
-    """What the fitness along lines of descent is made of."""
+    """The label of the fitness along lines of descent, which says if it comes from training episodes."""
     return f"fitness ({TRAINING_EPISODES})" if history.by_training else "fitness"
 
 
@@ -108,7 +108,7 @@ def _draw_hyper(axes: Axes, history: History, copied: set[int], name: str, dimen
 def on_log_scale(axis: Axis, drawn: Sequence[float]) -> bool:
     """Whether the axis is logarithmic and can show what is drawn.
 
-    An empty one has no limits; and published hyperparameters, which may lie outside the space, may be 0 or anything.
+    An empty axis has no limits, and published hyperparameters may lie outside the space and be 0 or anything else.
     """
     return axis.log and bool(drawn) and ON_LOG_SCALES[0] < min(drawn) <= max(drawn) < ON_LOG_SCALES[1]
 

@@ -1,4 +1,4 @@
-"""The phylogeny of a population over its scores, as Jaderberg 2017 has that of its GANs: the better the higher."""
+"""The phylogeny of a population over its scores, better ones higher, as Jaderberg 2017 shows that of its GANs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ WIDEST, HEIGHT = 11.0, 6.5  # inches
 
 
 def has_score_tree(history: History) -> bool:
-    """Whether there is a tree whose heights mean something: one whose members were judged as well as anybody wanted, for nothing.
+    """Whether there is a tree with meaningful heights: one whose members were evaluated as thoroughly as needed, at no cost.
 
-    Of returns of a few episodes it would be a tangle, whether these had to be paid for or were those of training.
+    With the returns of a few episodes it would be a tangle, whether they were evaluation episodes or those of training.
     """
     by_training = any(TRAINING_SCORE in trial.result.metrics for trial in history.trials)
     return has_tree(history) and history.cost.eval_units == 0 and not by_training
 
 
 def score_tree(history: History, places: Places, *, words: Words, title: str) -> Figure:
-    """A node a proposal, as high as its score, pink in the first generation and blue in the last; a line from each parent, so
-    that lines part where somebody was copied. What left no descendant fades; the winner's line is dark. Relatives are side by
-    side.
+    """One node per proposal, at the height of its score, pink in the first generation and blue in the last.
 
-    Proposals without a score, as those that failed, are left out. `places` are those of `tree_layout`.
+    A line leads from each parent, so lines part where a member was copied. What left no descendant is faded; the winner's line is
+    dark. Relatives are side by side. Proposals without a score, such as those that failed, are left out. `places` are those of
+    `tree_layout`.
     """
     scores = _scores(history)
     rows = 1 + max((row for _, row in places.values()), default=0)

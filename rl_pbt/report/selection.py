@@ -1,4 +1,4 @@
-"""What weakens a search that copies: selection that is noise, exploration that cannot go far; and when one founder was left."""
+"""What weakens a search that copies: selection by noise, exploration that cannot go far, and a single founder left early."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rl_pbt.store.descent import copies
 from rl_pbt.text import counted, listed
 
 LEAST_RELIABILITY = 0.5  # of fitness: below it, more of what selection sees is noise than skill
-LEAST_REACH = 0.25  # of the range of a hyperparameter
+LEAST_REACH = 0.25  # share of the range of a hyperparameter
 
 
 def of_selection(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]) -> Iterator[str]:
-    """A sentence on noise and one on founders, each of all methods that copied and have ended; and those on exploration.
+    """A sentence on noise and one on founders, each about all methods that copied and have ended, and those on exploration.
 
-    `diagnostics` are those of each method, by seed.
+    `diagnostics` has one entry per seed for each method.
     """
     words = evidence.words
     noisy, narrowed = [], []

@@ -1,8 +1,8 @@
 """Several runs side by side: which of them can be compared, and what their comparison shows.
 
-A column is one method of one run. Columns are compared as the methods of one run are: fairly, or not at all. Seeds of two runs
-are paired where the same seed means the same initial members and the same test; elsewhere the seeds of each column are a sample
-of their own.
+A column is one method of one run. Columns are compared as the methods of one run are: fairly, or not at all. The seeds of two
+runs are paired if the same seed means the same initial members and the same test; otherwise each column's seeds are a separate
+sample.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
 
 LONGEST_NAME = 40  # characters of a run's name
-MOST_DEEP = 3  # folders below a suite that its runs may lie in
-# What of the configuration must be equal for the same seed to mean the same initial members and the same test.
+MOST_DEEP = 3  # levels of folders below a suite in which its runs may lie
+# The settings that must be equal for the same seed to mean the same initial members and the same test.
 OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "test_episodes")
-# Settings of a task that say what a score is a score of; those of the agent alone may differ.
+# Settings of a task that decide what a score means; those that concern only the agent may differ.
 OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score", "digest")
 OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
@@ -38,7 +38,7 @@ OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # amo
 @final
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One method of one run, and what to call it."""
+    """One method of one run, and its label."""
 
     label: str
     folder: Path
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def by_seed(self) -> Histories:
-        """What its ledgers hold."""
+        """The content of its ledgers, by seed."""
         return self.evidence.histories[self.method]
 
     @property
@@ -67,14 +67,14 @@ class Column:
 
     @property
     def cost(self) -> Cost:
-        """Of all seeds."""
+        """The cost of all seeds together."""
         return total_cost(self.by_seed)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """The first column against another: `refused` is why they cannot be compared, and everything else is None then."""
+    """The first column against another. `refused` says why they cannot be compared; then there are no numbers."""
 
     labels: tuple[str, str]
     paired: bool
@@ -88,7 +88,7 @@ class Pair:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Columns on one environment, or of one other task."""
+    """Columns that were scored on the same environment or other task."""
 
     title: str
     columns: tuple[Column, ...]
@@ -101,9 +101,9 @@ class Group:
 
 
 def compare(folders: Sequence[Path]) -> list[Group]:
-    """The comparison of all these runs, or suites of them: one for each environment where a suite is among them.
+    """The comparison of all these runs and suites of runs; with a suite among them, one for each environment.
 
-    Raises UserError, one line, for runs that cannot be compared.
+    Raises UserError, one line, for runs that cannot be compared, and Unfinished for one that has not finished.
     """
     found = [_runs_in(folder) for folder in folders]
     runs = [run for several in found for run in several]
@@ -122,7 +122,7 @@ def compare(folders: Sequence[Path]) -> list[Group]:
 
 
 def _runs_in(folder: Path) -> list[RunFolder]:
-    """The run, or the runs of a suite."""
+    """The run in a folder, or the runs of a suite. Raises UserError if there is none."""
     if RunFolder(folder).begun:
         return [RunFolder(folder)]
     for depth in range(1, MOST_DEEP + 1):
@@ -140,7 +140,7 @@ def _finished(run: RunFolder) -> Evidence:
 
 
 def _what_is_scored(evidence: Evidence) -> str:
-    """The environment, whichever agent learns it; what is trained, where there is none."""
+    """The environment, whichever agent learns it; for tasks without one, the title of what is trained."""
     env = evidence.config.task_options.get("env")
     return evidence.title if env is None else plain_text(str(env), LONGEST_NAME * 2)
 
@@ -167,7 +167,7 @@ def _label(name: str, method: str, alone: bool, runs: int) -> str:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """As much of the end of each path as tells it from the others, on one line; numbered, where that is too long to tell them."""
+    """As much of the end of each path as tells it from the others, on one line; numbered if cutting them makes them equal."""
     parts = [folder.absolute().parts for folder in folders]
     count = 1
     while len({one[-count:] for one in parts}) < len(parts):
@@ -177,7 +177,7 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _check_alike(first_folder: Path, first: Evidence, folder: Path, other: Evidence) -> None:
-    """Raises UserError where scores of the two mean something else, or their budgets differ."""
+    """Raises UserError if the scores of the two runs do not mean the same, or their budgets differ."""
     one, two = first.config, other.config
     budgets = [config.population * config.budget for config in (one, two)]
     if budgets_differ(*budgets):
@@ -192,7 +192,7 @@ def _check_alike(first_folder: Path, first: Evidence, folder: Path, other: Evide
 
 
 def _scored_differently(one: RunConfig, two: RunConfig) -> str | None:
-    """The first setting that makes another thing of a score, among those that both have."""
+    """The first setting, among those that both runs have, that gives their scores different meanings."""
     ours, theirs = _of_scores(one), _of_scores(two)
     for name in ours:
         if name in theirs and ours[name] != theirs[name]:
@@ -208,7 +208,7 @@ def _of_scores(config: RunConfig) -> dict[str, JSON]:
 
 
 def _judged(groups: Sequence[Group]) -> list[Group]:
-    """With the first column of each against the others. Whatever is claimed together is corrected together, in all groups."""
+    """The groups, with the first column of each compared with the others; p values are corrected together over all groups."""
     refusals = {(g, c): _refusal(group.columns[0], column) for g, group in enumerate(groups) for c, column in _others(group)}
     fair = [place for place, refusal in refusals.items() if refusal is None]
     found = chances({(g, c): _samples(groups[g].columns[0], groups[g].columns[c]) for g, c in fair}, "all")
@@ -227,7 +227,7 @@ def _others(group: Group) -> list[tuple[int, Column]]:
 
 
 def _in_a_sentence(column: Column) -> str:
-    """A label that has a colon in it, in quotation marks."""
+    """The label, in quotation marks unless it is just the method's name."""
     return f'"{column.label}"' if column.label != column.method else column.label
 
 
@@ -240,13 +240,13 @@ def _refusal(first: Column, second: Column) -> str | None:
 
 
 def are_paired(first: Column, second: Column) -> bool:
-    """Whether the same seed means the same initial members and the same test of both."""
+    """Whether the same seed means the same initial members and the same test for both columns."""
     one, two = first.evidence.config, second.evidence.config
     return all(getattr(one, name) == getattr(two, name) for name in OF_SEEDS) and _of_training(one) == _of_training(two)
 
 
 def _of_training(config: RunConfig) -> dict[str, JSON]:
-    places = places_of(task_type(config.task).options)  # of files, of which a digest is among the settings
+    places = places_of(task_type(config.task).options)  # paths of files, whose digests are among the settings
     return {name: value for name, value in config.task_options.items() if name not in places}
 
 
@@ -272,7 +272,7 @@ def _pair(group: Group, second: Column, refusal: str | None, chance: Chance | No
 
 
 def settings_that_differ(group: Group) -> list[tuple[str, str]]:
-    """(the labels of two neighbouring runs, what the second has otherwise), methods and seeds included."""
+    """(labels of two neighbouring runs, settings in which the second differs), including methods and seeds."""
     runs = {column.folder: column for column in reversed(group.columns)}
     ordered = sorted(runs.values(), key=group.columns.index)
     return [

@@ -31,13 +31,13 @@ def write_page(groups: Sequence[Group], folder: Path) -> Path:
 
 
 def _names(groups: Sequence[Group]) -> list[str]:
-    """A folder for the figures of each."""
+    """For each group, the name of the folder with its figures."""
     names = [re.sub(r"\W+", "-", group.title, flags=re.ASCII).strip("-") for group in groups]
     return [name if name and names.count(name) == 1 else f"{name}-{place}" for place, name in enumerate(names, 1)]
 
 
 def page_of(groups: Sequence[Group], places: Sequence[str]) -> str:
-    """The page in Markdown; `places` are the folders of the figures, from where it lies."""
+    """The page in Markdown; `places` are the folders of the figures, relative to it."""
     heading = [f"# {harmless(groups[0].title)}"] if len(groups) == 1 else [f"# {counted(len(groups), 'comparison')}"]
     parts = [part for group, place in zip(groups, places, strict=True) for part in _parts(group, place, len(groups) > 1)]
     return "\n\n".join(part.strip("\n") for part in [*heading, *parts, _measured(groups)]) + "\n"
@@ -86,5 +86,5 @@ def _draw(group: Group, folder: Path) -> None:
 
 
 def _as_label(label: str) -> str:
-    """Matplotlib leaves a label that begins with an underscore out of a legend."""
+    """A label that Matplotlib shows in a legend, from which it leaves out those that begin with an underscore."""
     return style.literal(label) if not label.startswith("_") else f" {style.literal(label)}"

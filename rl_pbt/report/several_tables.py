@@ -1,4 +1,4 @@
-"""One table of several runs: for people, as Markdown, as LaTeX, and as raw numbers; and their learning curves as numbers."""
+"""One table of several runs: as aligned text, Markdown, LaTeX and raw numbers; and their learning curves as numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     NOTHING: "--",
 }  # fmt: skip
-FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes text that begins with one of these for a formula
 
 
 def rows_of(group: Group) -> tuple[list[str], list[list[str]]]:
@@ -41,7 +41,7 @@ def _costs(column: Column) -> list[str]:
 
 
 def as_text(groups: Sequence[Group]) -> str:
-    """Columns that are in line, with the verdicts below."""
+    """Aligned columns, with the verdicts below."""
     return "\n\n".join("\n".join([group.title, *_in_line(group), *(pair.verdict for pair in group.pairs)]) for group in groups)
 
 
@@ -52,7 +52,7 @@ def _in_line(group: Group) -> list[str]:
 
 
 def as_markdown(groups: Sequence[Group]) -> str:
-    """A table for each group, under its title where there are several."""
+    """A table for each group, under its title if there are several."""
     return "\n".join((f"## {harmless(group.title)}\n\n" if len(groups) > 1 else "") + markdown_of(group) for group in groups)
 
 
@@ -62,7 +62,7 @@ def markdown_of(group: Group) -> str:
 
 
 def as_latex(groups: Sequence[Group]) -> str:
-    """A tabular of the package booktabs, escaped; with several groups, one under the other."""
+    """An escaped tabular for the package booktabs; with several groups, one below the other."""
     return "\n".join(_latex_of(group) for group in groups)
 
 
@@ -116,7 +116,7 @@ def _numbers(estimate: Estimate | None) -> tuple[float | None, float | None, flo
 
 
 def curves_as_csv(groups: Sequence[Group]) -> str:
-    """How the population of each column and seed stands after each round."""
+    """Best, median and quartiles of the population of each column and seed after each round."""
     return _csv(
         OF_CURVES,
         (
@@ -130,7 +130,7 @@ def curves_as_csv(groups: Sequence[Group]) -> str:
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A number as Python writes it, so that it is read as the same one; a text that would be a formula as a text."""
+    """CSV with numbers as Python writes them, so that they are read back exactly; text never becomes a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)

@@ -1,4 +1,4 @@
-"""What members can show: a sheet of pictures that each generation's best has left, where the task has pictures."""
+"""A sheet of the pictures that the best of each generation left, for tasks that have pictures."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from rl_pbt.store.history import History
 from rl_pbt.tasks.base import TaskType
 from rl_pbt.text import score_text
 
-MOST_ROWS = 24  # of a sheet; of more generations so many, equally far apart, the first and the last among them
+MOST_ROWS = 24  # of a sheet; of more generations, this many at equal distances, including the first and the last
 GAP, PAPER = 2, 255  # pixels between pictures, and their value
-INCHES = 0.36  # of a picture's side
+INCHES = 0.36  # the side of a picture
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """The pictures [N, H, W] of one proposal, and whose they are."""
+    """The pictures [N, H, W] of one proposal, with a label: its generation and fitness."""
 
     label: str
     pictures: Array
 
 
 def rows_of(history: History, checkpoints: FolderCheckpoints, task: TaskType) -> list[Row]:
-    """A row for the best of each generation, as far as it left pictures, and as many and as large ones as the first."""
+    """A row for the best of each generation that left pictures, if their number and size are those of the first row."""
     rows: list[Row] = []
     rounds = history.rounds
     for number in sorted({round(place) for place in np.linspace(0, len(rounds) - 1, min(MOST_ROWS, len(rounds)))}):
@@ -46,7 +46,7 @@ def rows_of(history: History, checkpoints: FolderCheckpoints, task: TaskType) ->
 
 
 def sheet(rows: Sequence[Row], *, title: str) -> Figure:
-    """The rows under one another."""
+    """A figure with the rows one below the other; there must be one at least."""
     count, height, width = rows[0].pictures.shape
     paper = np.full((len(rows) * (height + GAP), count * (width + GAP)), PAPER, dtype=np.uint8)
     for place, row in enumerate(rows):

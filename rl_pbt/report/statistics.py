@@ -1,13 +1,13 @@
 """What the numbers of several runs say: estimates and their intervals.
 
-The independent unit is a population run, one seed of one method: members of a population share ancestors, so they are
-no sample, and test episodes of one winner say nothing about another seed. Where there are too few seeds for an interval
+The independent unit is a population run, that is one seed of one method: members of a population share ancestors, so they are not
+independent samples, and test episodes of one winner say nothing about another seed. If there are too few seeds for an interval
 over seeds, an interval over test episodes is given instead, and its unit says so.
 
-Definitions follow rliable (Agarwal et al. 2021, arXiv 2108.13264): the interquartile mean is the mean trimmed by a
-quarter on each side, and the probability of improvement counts ties as a half. Deviations: intervals over seeds are those of
-`intervals`, since a percentile bootstrap is too narrow for few; over episodes it is a stratified bootstrap, as there, whose
-generator has a fixed seed, so the same ledger gives the same numbers.
+Definitions follow rliable (Agarwal et al. 2021, arXiv 2108.13264): the interquartile mean is the mean trimmed by a quarter on
+each side, and the probability of improvement counts ties as a half. Deviation: intervals over seeds are those of `intervals`,
+since a percentile bootstrap is too narrow for few seeds. Over episodes it is a stratified bootstrap, as in rliable; its generator
+has a fixed seed, so the same ledger gives the same numbers.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from rl_pbt.text import NOTHING
 ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test scores of each seed's winner
 Unit: TypeAlias = Literal["seeds", "episodes"]
 
-LEAST_SEEDS = 3  # for an interval over seeds at all
-REPETITIONS = 10_000
+LEAST_SEEDS = 3  # with fewer there is no interval over seeds
+REPETITIONS = 10_000  # of the bootstrap
 REPETITIONS_OF_PAIRS = 2_000  # as in rliable's own example; each costs a sort
-RELABELLINGS = 9_999  # of a permutation test, where there are more than that
+RELABELLINGS = 9_999  # that a permutation test draws if there are more than that
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A value with its 95 % interval over `unit`; None where there is too little to draw one from.
+    """A value with its 95 % interval over `unit`, which is None if there is too little data for one.
 
-    Episodes are whatever gives one score of the task at hand.
+    An episode is whatever gives one score in the task at hand.
     """
 
     value: float
@@ -50,17 +50,17 @@ class Estimate:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the whole interval lies on that side of 0, otherwise 0."""
+        """1 or -1 if the whole interval lies on that side of 0, otherwise 0."""
         if self.interval is None:
             return 0
         return int(self.interval[0] > 0) - int(self.interval[1] < 0)
 
     def over(self, words: Words) -> str:
-        """What the interval was drawn from, in the words of a task."""
+        """What the interval is over, in the words of a task."""
         return "seeds" if self.unit == "seeds" else words.episodes
 
     def interval_text(self, words: Words) -> str:
-        """The interval and what it was drawn from; a dash where there is none."""
+        """The interval and what it is over; a dash if there is none."""
         if self.interval is None:
             return NOTHING
         low, high = self.interval
@@ -73,7 +73,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, fields: Fields) -> Estimate:
-        """Raises KeyError, TypeError or ValueError for anything else."""
+        """The estimate that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         interval = fields["interval"]
         if interval is not None:
             low, high = interval
@@ -82,7 +82,7 @@ class Estimate:
 
 
 def iqm(values: npt.ArrayLike) -> Floats:
-    """Mean of what a quarter cut off at either end leaves, along the last axis."""
+    """Mean of what remains after cutting off a quarter at either end, along the last axis."""
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
     cut = ordered.shape[-1] // 4
     trimmed: Floats = np.mean(ordered[..., cut : ordered.shape[-1] - cut], axis=-1)
@@ -98,12 +98,12 @@ def probability_of_improvement(first: Floats, second: Floats) -> float:
 
 
 def _seeds(returns: ReturnsBySeed) -> Floats | None:
-    """The mean of each seed, [seeds]; None where they are too few for an interval over seeds."""
+    """The mean of each seed, [seeds]; None if there are too few for an interval over seeds."""
     return np.array([np.mean(values) for values in returns]) if len(returns) >= LEAST_SEEDS else None
 
 
 def _episodes(returns: ReturnsBySeed) -> list[Floats]:
-    """The episodes of each seed, which are resampled each in itself."""
+    """The episodes of each seed, which are resampled within the seed."""
     return [np.asarray(values, dtype=np.float64) for values in returns]
 
 
@@ -112,7 +112,7 @@ def _of_seeds(value: float, interval: Interval | None) -> Estimate:
 
 
 def _of_episodes(value: float, draws: Floats, *strata: Floats) -> Estimate:
-    """A single value never varies when it is resampled: then there is no interval."""
+    """An estimate over episodes; without an interval if a stratum has a single value, which never varies when resampled."""
     varies = min(len(values) for values in strata) > 1
     return Estimate(value=value, interval=intervals.of_draws(draws) if varies else None, unit="episodes")
 
@@ -127,7 +127,7 @@ def _resampled(values: Floats, rng: np.random.Generator, repetitions: int = REPE
 
 
 def _resampled_means(strata: Sequence[Floats], rng: np.random.Generator) -> Floats:
-    """The mean over the strata of the mean of each, drawn again: [repetitions]."""
+    """The mean over the strata of their resampled means: [repetitions]."""
     means: Floats = np.mean([_resampled(values, rng).mean(axis=1) for values in strata], axis=0)
     return means
 
@@ -145,7 +145,7 @@ def mean_of(returns: ReturnsBySeed) -> Estimate:
 
 
 def iqm_of(returns: ReturnsBySeed) -> Estimate:
-    """Interquartile mean over seeds of the mean test score; over all test episodes where seeds are few."""
+    """Interquartile mean over seeds of the mean test score; with few seeds, over all test episodes."""
     if (seeds := _seeds(returns)) is not None:
         return _of_seeds(float(iqm(seeds)), intervals.of_iqm(seeds))
     episodes, rng = _episodes(returns), _generator()
@@ -154,7 +154,10 @@ def iqm_of(returns: ReturnsBySeed) -> Estimate:
 
 
 def _paired(first: ReturnsBySeed, second: ReturnsBySeed) -> Floats | None:
-    """The difference of each seed, [seeds]: position i of both is the same one. None where they are too few."""
+    """The difference of each seed, [seeds]; position i of both is the same seed. None if there are too few.
+
+    Raises ValueError for different numbers of seeds.
+    """
     if len(first) != len(second):
         raise ValueError(f"pairs need the same seeds, but there are {len(first)} and {len(second)}")
     seeds_1, seeds_2 = _seeds(first), _seeds(second)
@@ -164,7 +167,8 @@ def _paired(first: ReturnsBySeed, second: ReturnsBySeed) -> Floats | None:
 def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
     """Mean over seeds of `first` minus `second`, paired by seed: position i of both is the same seed.
 
-    Where seeds are few, episodes are paired: episode i of a seed is played on the same environment seed by both.
+    With few seeds, episodes are paired: both play episode i of a seed on the same environment seed. Raises ValueError for
+    different numbers of seeds.
     """
     if (seeds := _paired(first, second)) is not None:
         return _of_seeds(float(np.mean(seeds)), intervals.of_mean(seeds))
@@ -173,13 +177,13 @@ def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
 
 
 def spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
-    """Standard deviation over seeds of the paired differences; None where seeds are few."""
+    """Standard deviation over seeds of the paired differences; None if there are too few seeds."""
     seeds = _paired(first, second)
     return None if seeds is None else float(np.std(seeds, ddof=1))
 
 
 def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
-    """How often equal methods would differ so much in either direction; None where there are too few seeds for an interval.
+    """How often equal methods would differ so much in either direction; None if there are too few seeds for an interval.
 
     A permutation test over the seeds' paired differences, whose signs are arbitrary if the methods are equal: exact up to 13
     seeds, by 9,999 draws beyond.
@@ -189,9 +193,9 @@ def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
 
 
 def unpaired_difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
-    """Mean over seeds of `first` minus that of `second`, whose seeds have nothing in common.
+    """Mean over seeds of `first` minus that of `second`, for seeds that have nothing in common.
 
-    Where the seeds of either are few, the episodes of both are resampled, each method by itself.
+    If either has too few seeds, the episodes of both are resampled, separately for each method.
     """
     if (seeds := _unpaired(first, second)) is not None:
         return _of_seeds(float(np.mean(seeds[0]) - np.mean(seeds[1])), intervals.of_difference(*seeds))
@@ -201,28 +205,28 @@ def unpaired_difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estim
 
 
 def _unpaired(first: ReturnsBySeed, second: ReturnsBySeed) -> tuple[Floats, Floats] | None:
-    """The means of the seeds of both; None where those of either are too few."""
+    """The means of the seeds of both; None if either has too few."""
     seeds_1, seeds_2 = _seeds(first), _seeds(second)
     return None if seeds_1 is None or seeds_2 is None else (seeds_1, seeds_2)
 
 
 def unpaired_spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
-    """Standard deviation over seeds that the two have on average, as squares; None where the seeds of either are few."""
+    """Root mean square of the two standard deviations over seeds; None if either has too few seeds."""
     seeds = _unpaired(first, second)
     return None if seeds is None else float(np.sqrt(np.mean([np.var(one, ddof=1) for one in seeds])))
 
 
 def unpaired_p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
-    """`p_value_of` for seeds that have nothing in common: if the methods are equal, any seed could have been of either.
+    """`p_value_of` for seeds that have nothing in common: if the methods are equal, any seed could belong to either.
 
-    Exact for up to 9,999 ways to deal the seeds out, as of 7 and 7, by 9,999 draws beyond.
+    Exact for up to 9,999 ways to deal the seeds out, such as for 7 and 7 seeds; by 9,999 draws beyond.
     """
     seeds = _unpaired(first, second)
     return None if seeds is None else _permuted(seeds, _difference_of_means, "independent")
 
 
 def _permuted(samples: Sequence[Floats], statistic: Callable[..., Floats], kind: Literal["samples", "independent"]) -> float:
-    """The p value of both sides."""
+    """The two-sided p value."""
     options = {"permutation_type": kind, "n_resamples": RELABELLINGS, "rng": _generator()}
     return float(permutation_test(samples, statistic, vectorized=True, **options).pvalue)
 
@@ -233,7 +237,9 @@ def _difference_of_means(first: Floats, second: Floats, axis: int = -1) -> Float
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p value corrected for how many there are (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure")."""
+    """The p values corrected for their number, in the same order (Holm 1979, "A Simple Sequentially Rejective Multiple Test
+    Procedure").
+    """
     corrected, least = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
         least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
@@ -242,7 +248,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def improvement_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
-    """Probability that a seed of `first` beats one of `second`; where seeds are few, an episode, seed by seed."""
+    """Probability that a seed of `first` beats one of `second`; with few seeds, that an episode does, averaged over the seeds."""
     if (seeds := _unpaired(first, second)) is not None:
         value = probability_of_improvement(*seeds)
         return _of_seeds(value, intervals.of_improvement(value, *map(len, seeds)))
@@ -260,7 +266,7 @@ def _resampled_improvement(first: Floats, second: Floats, rng: np.random.Generat
 
 
 def margin_of(returns: ReturnsBySeed, reference: Sequence[float]) -> Estimate:
-    """Mean test score above that of `reference`, the episodes of one fixed policy, whose sampling error counts too."""
+    """Mean test score minus that of `reference`, the episodes of one fixed policy, whose sampling error is included."""
     fixed = np.asarray(reference, dtype=np.float64)
     if (seeds := _seeds(returns)) is not None:
         interval = intervals.of_difference(seeds, fixed) if len(fixed) > 1 else None

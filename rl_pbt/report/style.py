@@ -1,4 +1,4 @@
-"""How figures look: the colours of Okabe and Ito, which the colour-blind tell apart, on clean axes."""
+"""How figures look: the colours of Okabe and Ito, which colour-blind readers can tell apart, on clean axes."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ LONGEST_LABEL = 150  # characters
 
 
 def colours(count: int) -> Sequence[str]:
-    """So many that differ: of few, colours that the colour-blind can tell apart."""
+    """`count` different colours; if they are few, ones that colour-blind readers can tell apart."""
     if count <= len(COLOURS):
         return COLOURS[:count]
     return [to_hex(one) for one in colormaps["turbo"].resampled(count)(range(count))]
 
 
 def literal(text: str) -> str:
-    """Somebody's words as a label: on one line, and no formula, whatever dollar signs are in it."""
+    """Any text as a label: on one line, and never a formula, whatever dollar signs are in it."""
     return plain_text(text, LONGEST_LABEL).replace("$", r"\$")
 
 
 def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
-    """No box, a faint grid; an x axis of counts begins at 0 and says 250k."""
+    """No box and a faint grid; an x axis of counts begins at 0 and writes 250k."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
@@ -49,14 +49,14 @@ def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG, durable when this returns."""
+    """Write a PNG, which is durable when this returns."""
     write_durably(path, as_png(figure))
 
 
 def as_png(figure: Figure) -> bytes:
-    """What its file holds."""
+    """The content of the PNG file."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font has not: boxes are drawn
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # scripts that the font lacks are drawn as boxes
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     return buffer.getvalue()

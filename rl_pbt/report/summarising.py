@@ -1,4 +1,4 @@
-"""From the manifest and the ledgers to a summary; the same ones give the same."""
+"""From the manifest and the ledgers to a summary; the same files give the same summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rl_pbt.store.history import History, judged
 
 
 def summary_of(evidence: Evidence, against: str | None = None) -> Summary:
-    """The summary of what the files of a run say; the others `against` that method instead of the one that was declared."""
+    """The summary of a run's files; `against` compares the others with that method instead of the one that was declared."""
     config, manifest = evidence.config, evidence.manifest
     first, *others = comparisons(evidence, against)
     methods = {method: _method_summary(method, by_seed, config) for method, by_seed in evidence.histories.items()}
@@ -75,7 +75,7 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
 
 
 def _final_fitness(history: History, proposal: int) -> float | None:
-    """Of a survivor; where it was judged alone, when all training had ended, that."""
+    """The fitness of a survivor; if it was judged only after all training had ended, the fitness from then."""
     result = history.by_id[proposal].result
     return judged(history, proposal).fitness if result.unjudged else result.fitness
 

@@ -1,4 +1,4 @@
-"""What `summary.json` says of a run, as typed records. Its fields are explained in docs/summary.md."""
+"""The content of `summary.json` as typed records. Its fields are explained in docs/summary.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERSION = 2
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Winner:
-    """The member that a method chose on one seed; `fitness` was selected on, so it is optimistically biased."""
+    """The member that a method chose on one seed; it was selected by its `fitness`, which is therefore optimistically biased."""
 
     proposal: int
     member: int
@@ -66,7 +66,7 @@ class SeedSummary:
 class MethodSummary:
     """One method on all seeds. The estimates are None before any test.
 
-    `reach` is the share of its range that a perturbed hyperparameter can move at most; None where nothing is perturbed alone.
+    `reach` is the largest share of its range that each hyperparameter can move, as `diagnostics.reach_of` computes it, or None.
     """
 
     finished: bool
@@ -78,7 +78,7 @@ class MethodSummary:
 
     @property
     def budget(self) -> int:
-        """What it may spend on all seeds, in units."""
+        """What the method may spend on all seeds, in units."""
         return sum(seed.budget for seed in self.seeds.values())
 
 
@@ -95,9 +95,9 @@ class BaselineMargins:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Two methods beside one another. Both p values are None where there are too few seeds for an interval over seeds.
+    """Two methods compared. Both p values are None if there are too few seeds for an interval over seeds.
 
-    `detectable_difference` is the true one that would be found 4 times in 5; None where none could be found.
+    `detectable_difference` is the true difference that would be found 4 times in 5; None if none could be found.
     """
 
     mean_test_returns: Mapping[str, tuple[float, ...]]
@@ -114,8 +114,8 @@ class Measured:
 class Comparison:
     """One method against another, or `refused`, the reason why they are not compared; `verdict` says either in words.
 
-    `methods` is empty where a run has one method only. `family` says which p values are corrected together; the "primary"
-    contrast is alone. `baseline` is None where that was not measured.
+    `methods` is empty if a run has only one method. `family` says which p values are corrected together; the "primary" contrast
+    is alone. `baseline` is None if the baseline was not measured, `measured` if the comparison was refused.
     """
 
     methods: tuple[str, ...]
@@ -151,7 +151,7 @@ class Summary:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All of them: the primary contrast, where one was declared, and the reference against each of the others."""
+        """All comparisons: the primary contrast, if one was declared, and the reference against each of the others."""
         return self.comparison, *self.further_comparisons
 
     @property
@@ -174,7 +174,7 @@ def _by_name(record: DataclassInstance) -> dict[str, object]:
 
 
 def _plain(value: object) -> JSON:
-    """Records and mappings as objects, tuples and lists as lists."""
+    """Plain JSON: records and mappings as objects, tuples and lists as lists."""
     match value:
         case None | bool() | int() | float() | str():
             return value

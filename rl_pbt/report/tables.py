@@ -1,4 +1,4 @@
-"""The tables and sentences of a report, before they are Markdown (`page`) or HTML (`web`)."""
+"""The tables and sentences of a report, before they become Markdown (`page`) or HTML (`web`)."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ DIAGNOSTICS = (
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of as many cells as the header has."""
+    """A header, and rows with as many cells."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def state_of(evidence: Evidence) -> str:
-    """What a reader must know first of a run that is not finished; nothing of one that is."""
+    """What a reader must know first about a run that is not finished; "" if it is."""
     unfinished = {"finished": "", "running": "In progress — partial results."}
     return unfinished.get(evidence.status, f"{evidence.status.capitalize()} — partial results.")
 
 
 def failure_of(evidence: Evidence) -> str:
-    """Why the run failed, if it did."""
+    """Why the run failed; "" if it did not."""
     failed = plain_text(evidence.manifest.reason or "")
     return failed and f"It failed: {failed}"
 
@@ -64,7 +64,7 @@ def failure_of(evidence: Evidence) -> str:
 def results(summary: Summary) -> Table:
     """The test scores of each method."""
     words = summary.words
-    # Of fewer than four values nothing is cut off, and the interquartile mean is the mean but for last digits.
+    # With fewer than four values nothing is cut off, and the interquartile mean is the mean except for last digits.
     trimmed = any(cells_of([one.iqm], words) != cells_of([one.test_return], words) for one in summary.methods.values())
     margins: dict[str, Estimate | None] = {}
     for comparison in summary.comparisons:
@@ -82,7 +82,7 @@ def results(summary: Summary) -> Table:
 
 
 def verdicts(summary: Summary) -> list[tuple[str, str]]:
-    """Of each comparison the verdict, and how much the two methods learned from; nothing where it was refused."""
+    """For each comparison the verdict, and how much the two methods trained for; "" if the comparison was refused."""
     return [(one.verdict, _trained(summary, one.methods) if one.measured else "") for one in summary.comparisons]
 
 
@@ -94,7 +94,7 @@ def _trained(summary: Summary, methods: Sequence[str]) -> str:
 
 
 def compared(summary: Summary) -> Table | None:
-    """All comparisons that were not refused; None where all were."""
+    """All comparisons that were not refused; None if all were."""
     words = summary.words
     rows: list[list[str]] = []
     for comparison in summary.comparisons:
@@ -111,7 +111,7 @@ def compared(summary: Summary) -> Table | None:
 
 
 def beside(evidence: Evidence) -> Table | None:
-    """What else was measured in the tests of the winners; `BESIDE` explains it. None where nothing was."""
+    """What else was measured in the tests of the winners, as `BESIDE` explains; None if nothing was."""
     found = {
         method: [history.test.metrics for history in by_seed.values() if history.test is not None]
         for method, by_seed in evidence.histories.items()
@@ -127,7 +127,7 @@ def beside(evidence: Evidence) -> Table | None:
 
 
 def accounting(summary: Summary) -> Table:
-    """What each method spent; `ACCOUNTING` explains it."""
+    """What each method spent, as `ACCOUNTING` explains."""
     units = summary.words.short_units
     rows: list[list[str]] = []
     for name, method in summary.methods.items():
@@ -153,7 +153,7 @@ def accounting(summary: Summary) -> Table:
 
 
 def diagnostics(summary: Summary) -> Table:
-    """How each method searched; `DIAGNOSTICS` explains it."""
+    """How each method searched, as `DIAGNOSTICS` explains."""
     found = {name: [seed.diagnostics for seed in method.seeds.values()] for name, method in summary.methods.items()}
     hypers = list(dict.fromkeys(hyper for of_method in found.values() for one in of_method for hyper in one.movement))
     rows: list[list[str]] = []
@@ -194,12 +194,12 @@ def _percent(share: float | None) -> str:
 
 
 def accounted(summary: Summary) -> str:
-    """What the accounting is of."""
+    """How many seeds the accounting covers, in words."""
     return "one seed" if len(summary.seeds) == 1 else f"all {len(summary.seeds)} seeds together"
 
 
 def measuring(evidence: Evidence) -> str:
-    """How fitness and test scores came about."""
+    """How fitness and test scores were measured."""
     config, words = evidence.config, evidence.words
     tested = counted(config.test_episodes, words.episode, words.episodes)
     return (
@@ -211,7 +211,7 @@ def measuring(evidence: Evidence) -> str:
 
 
 def _trained_for(evidence: Evidence) -> str:
-    """How long members really trained between two evaluations."""
+    """The shortest and the longest training between two evaluations, in words."""
     lengths = {
         trial.proposal.units
         for by_seed in evidence.histories.values()
@@ -222,7 +222,7 @@ def _trained_for(evidence: Evidence) -> str:
 
 
 def winner_of(history: History) -> str:
-    """Who won a search with which hyperparameters; or why nobody did."""
+    """Which member won a search, and with which hyperparameters; or why none did."""
     if not (line := winning_line(history)):
         return "Every member failed." if history.ended else "No winner yet."
     winner = line[-1].proposal
@@ -231,7 +231,7 @@ def winner_of(history: History) -> str:
 
 
 def descent(history: History, words: Words) -> Table | None:
-    """The winner's line of descent, a row for each stretch in which nothing changed; None where there is no winner."""
+    """The winner's line of descent, one row for each stretch in which nothing changed; None if there is no winner."""
     if not (line := winning_line(history)):
         return None
     rows = [_stage_row(history.by_id, stage) for stage in _stages(line, copies(history))]
@@ -240,7 +240,7 @@ def descent(history: History, words: Words) -> Table | None:
 
 
 def _stages(line: Sequence[Trial], copied: set[int]) -> list[list[Trial]]:
-    """The line of descent, cut wherever something changed."""
+    """The line of descent, split wherever something changed."""
     stages: list[list[Trial]] = []
     for trial in line:
         if stages and trial.proposal.hypers == stages[-1][-1].proposal.hypers and trial.proposal.id not in copied:
@@ -251,7 +251,7 @@ def _stages(line: Sequence[Trial], copied: set[int]) -> list[list[Trial]]:
 
 
 def _stage_row(trials: Mapping[int, Trial], stage: Sequence[Trial]) -> list[str]:
-    """One row: generations in which the member trained on with the same hyperparameters."""
+    """One row, for generations in which the member trained on with the same hyperparameters."""
     first, last = stage[0].proposal, stage[-1].proposal
     start = 0 if first.parent is None else trials[first.parent].result.lineage_units
     generations = str(first.generation) if len(stage) == 1 else f"{first.generation}–{last.generation}"
@@ -270,7 +270,7 @@ def _changes(before: Hypers, after: Hypers) -> str:
 
 
 def cells_of(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
-    """Value and interval of each."""
+    """Two cells for each estimate, its value and its interval."""
     return [
         text
         for estimate in estimates
@@ -279,5 +279,5 @@ def cells_of(estimates: Iterable[Estimate | None], words: Words) -> list[str]:
 
 
 def _selection_fitness(method: MethodSummary) -> float | None:
-    """Mean over the seeds of what the winners were chosen by."""
+    """Mean over the seeds of the fitness by which the winners were chosen."""
     return _mean(seed.winner.fitness for seed in method.seeds.values() if seed.winner)

@@ -1,4 +1,4 @@
-"""Where the nodes of a family tree stand, whoever draws it."""
+"""The positions of the nodes of a family tree, for all that draw it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rl_pbt.store.descent import surviving, winning_line
 from rl_pbt.store.history import History
 
 FORCE_OF_SURVIVORS, FORCE_OF_OTHERS = 5.0, 0.5
-SWEEPS = 30  # of the straightening
+SWEEPS = 30  # over all rows, to straighten lines
 Places: TypeAlias = Mapping[int, tuple[float, int]]  # proposal id -> (x, row)
 
 
 @final
 class Layouts:
-    """`tree_layout`, worked out once for each history: a report draws a tree as a picture and on its page."""
+    """`tree_layout`, computed once for each history: a report draws a tree as a picture and on its page."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[History, Places]] = {}  # by identity, with what keeps that
+        self._known: dict[int, tuple[History, Places]] = {}  # by id(), which stays valid while the history is kept
 
     def __call__(self, history: History) -> Places:
         if id(history) not in self._known:
@@ -30,8 +30,8 @@ class Layouts:
 def tree_layout(history: History) -> Places:
     """Each row is ordered as its parents are, so no two branches between neighbouring rows cross.
 
-    Then lines are drawn straight: nodes move towards their parent and children, survivors with more force, as far as
-    order and a spacing of 1 allow. A line of descent that grows pushes the others aside.
+    Then lines are straightened: nodes move towards their parent and children, survivors with more force, as far as order
+    and a spacing of 1 allow. A line of descent that grows pushes the others aside.
     """
     rows = _ordered(history)
     width = 1.3 * max((len(row) for row in rows), default=0)
@@ -55,9 +55,9 @@ def tree_layout(history: History) -> Places:
 
 
 def _ordered(history: History) -> list[list[int]]:
-    """Proposal ids of each row from left to right. A member that starts afresh stands where it stood before.
+    """Proposal ids of each row from left to right. A member that starts afresh keeps its place.
 
-    Rows are generations, but a child stands below its parent, which another member may have got further with.
+    Rows are generations, except that a child always stands below its parent, which may be of the same or a later generation.
     """
     weight = _descendants(history)
     row_of: dict[int, int] = {}
@@ -85,7 +85,7 @@ def _ordered(history: History) -> list[list[int]]:
 
 
 def _descendants(history: History) -> dict[int, int]:
-    """How many proposals descend from each, itself counted; those on the winner's line outweigh all others."""
+    """How many proposals descend from each, including itself; those on the winner's line outweigh all others."""
     weight = {trial.proposal.id: 1 for trial in history.trials}
     for trial in reversed(history.trials):
         if trial.proposal.parent is not None:
@@ -95,16 +95,16 @@ def _descendants(history: History) -> dict[int, int]:
 
 
 def _hill(family: list[int], weight: Mapping[int, int], mirrored: bool) -> list[int]:
-    """The heaviest in the middle, the others down to either side."""
+    """The heaviest in the middle, and the others in descending order to either side."""
     ascending = sorted(family, key=lambda child: (weight[child], child))
     hill = ascending[::2] + ascending[1::2][::-1]
     return hill[::-1] if mirrored else hill
 
 
 def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> list[float]:
-    """Places in order, 1 apart at least, inside [0, width - 1], nearest to `anchors` in weighted least squares.
+    """Places in order, at least 1 apart, inside [0, width - 1], nearest to `anchors` in weighted least squares.
 
-    Pool adjacent violators on anchor minus index, whose solution need only not fall; clipping keeps it the best.
+    Pool adjacent violators on anchor minus index, whose solution need only be non-decreasing; clipping keeps it optimal.
     """
     blocks: list[tuple[float, float, int]] = []  # mean, force, size
     for index, (anchor, force) in enumerate(zip(anchors, forces, strict=True)):

@@ -1,4 +1,4 @@
-"""The claim that a difference supports, in plain English: no more than its interval, its p value and its seeds bear."""
+"""The claim that a difference supports, in plain English: no more than its interval, its p value and its seeds allow."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _too_few(chance: Chance) -> str:
 
 
 def _could_have_found(chance: Chance) -> str:
-    """To two digits: a spread of few seeds bears no more."""
+    """The true difference that would be found, to two digits: the spread of few seeds supports no more."""
     if chance.detectable is None:
         return ""
     rounded = float(f"{chance.detectable:.2g}")

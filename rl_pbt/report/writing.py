@@ -28,21 +28,22 @@ from rl_pbt.text import counted
 
 PLOTS = "plots"
 OF_RUNS = LEARNING, ANYTIME, SCORES = "learning_curves", "anytime_curves", "test_scores"
-# Pictures of one method and seed; the last is of what its members have left to look at.
+# Pictures of one method and seed; the last shows what its members left to look at.
 OF_POPULATIONS = SCHEDULES, TREE, SCORE_TREE, SHEET = "schedules", "family-tree", "score-tree", "samples"
-FORMERLY = ("test_returns",)  # that earlier versions drew
-MOST_DRAWN = 40  # populations whose schedules, family trees and sheets are all drawn; of more, each method's first seed
+FORMERLY = ("test_returns",)  # plots of earlier versions
+MOST_DRAWN = 40  # populations for which everything is drawn; if there are more, only each method's first seed is
 
 
 def summarise(run: RunFolder) -> Summary:
-    """The summary of a run, as far as it went; nothing is written. Raises UserError where there is no run or it is damaged."""
+    """The summary of a run, as far as it went; writes nothing. Raises UserError where there is no run or it is damaged."""
     return summary_of(read_evidence(run))
 
 
 def write_report(run: RunFolder, against: str | None = None) -> Summary:
-    """`summarise`, and write it as data, as pages and as plots; the same manifest and ledgers give the same bytes.
+    """`summarise`, and write the result as data, pages and plots; the same manifest and ledgers give the same bytes.
 
-    `against` compares the others with another method than the run declared: a second look, as every verdict then says.
+    `against` compares the others with another method than the one that the run declared. That is a second look, and every verdict
+    says so. Raises UserError as `summarise` does, and BadSetting if the run does not have that method.
     """
     check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)
@@ -57,7 +58,7 @@ def write_report(run: RunFolder, against: str | None = None) -> Summary:
 
 
 def pictures_of(run: RunFolder, method: str, seed: int) -> dict[str, bytes]:
-    """The pictures of one population, as `write_report` drew them: PNG files, by a name for each."""
+    """The pictures of one population that `write_report` drew: PNG files by name."""
     paths = {name: check_inside(run.folder, PLOTS, f"{_of(name, method, seed)}.png") for name in OF_POPULATIONS}
     return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
@@ -67,12 +68,12 @@ def _of(name: str, method: str, seed: int) -> str:
 
 
 def page_path(run: RunFolder) -> Path:
-    """Where the page of a run is that a browser shows, or will be."""
+    """Where the HTML page of a run is, or will be."""
     return run.folder / "report.html"
 
 
 def _sheets(run: RunFolder, evidence: Evidence) -> dict[tuple[str, int], bytes]:
-    """By method and seed, a PNG of what members left to look at, where that is anything and is shown."""
+    """By method and seed, a PNG of what members left to look at, for populations that are shown and left anything."""
     task, title = task_type(evidence.config.task), style.literal(evidence.title)
     found: dict[tuple[str, int], bytes] = {}
     for method, seed in _shown(evidence):
@@ -82,7 +83,7 @@ def _sheets(run: RunFolder, evidence: Evidence) -> dict[tuple[str, int], bytes]:
 
 
 def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> list[str]:
-    """Draw what there is to draw; the names of the files, relative to the run."""
+    """Draw what there is to draw. Returns the names of the files, relative to the run."""
     names: list[str] = []
     for name, figure in _figures(evidence):
         names.append(f"{PLOTS}/{name}.png")
@@ -94,13 +95,13 @@ def _draw(run: RunFolder, evidence: Evidence, sheets: Mapping[tuple[str, int], b
 
 
 def _shown(evidence: Evidence) -> list[tuple[str, int]]:
-    """The method and the seed of each population of which there are pictures."""
+    """The method and the seed of each population that is drawn."""
     many = sum(len(by_seed) for by_seed in evidence.histories.values()) > MOST_DRAWN
     return [(method, seed) for method, by_seed in evidence.histories.items() for seed in list(by_seed)[: 1 if many else None]]
 
 
 def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
-    """Of the run, then of its populations, each with its name."""
+    """The figures of the run and then of its populations, each with its name."""
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}
     everything = [history for histories in by_method.values() for history in histories]
     words, title = as_labels(evidence.words), style.literal(evidence.title)
@@ -118,7 +119,7 @@ def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
 
 
 def _figures_of(evidence: Evidence, method: str, seed: int, words: Words, title: str) -> Iterator[tuple[str, Figure]]:
-    """Of one population."""
+    """The figures of one population."""
     history = evidence.histories[method][seed]
     if has_schedules(history):
         others = {name: found[seed] for name, found in evidence.histories.items() if name != method and seed in found}
@@ -130,7 +131,7 @@ def _figures_of(evidence: Evidence, method: str, seed: int, words: Words, title:
 
 
 def _remove_stale(run: RunFolder, evidence: Evidence, drawn: Collection[str]) -> None:
-    """Remove what a report of this run may draw, or an earlier version drew, and this one did not."""
+    """Remove plots that a report of this run can have, or had in earlier versions, but that were not drawn now."""
     populations = [(method, seed) for method, by_seed in evidence.histories.items() for seed in by_seed]
     ours = [*OF_RUNS, *FORMERLY, *(_of(name, *population) for name in OF_POPULATIONS for population in populations)]
     for path in (run.folder / name for one in ours if (name := f"{PLOTS}/{one}.png") not in drawn):
@@ -146,5 +147,5 @@ def _heading(evidence: Evidence, title: str) -> str:
 
 
 def as_labels(words: Words) -> Words:
-    """The nouns as figures can show them."""
+    """The nouns as labels of figures."""
     return replace(words, **{one.name: style.literal(getattr(words, one.name)) for one in fields(words)})

@@ -13,11 +13,11 @@ from rl_pbt.report.style import GREY, INK, clean, colours, literal
 from rl_pbt.report.suite.scores import SuiteScores, profile
 
 THRESHOLDS = 101
-LINE = 0.32  # between two names of the diagram of ranks, in its units
+LINE = 0.32  # distance of two names in the rank diagram, in its units
 
 
 def profiles(scores: SuiteScores, title: str) -> Figure:
-    """For each score the share of all runs that have more: a method whose line is above another's is better at every quantile."""
+    """The share of all runs above each score: a method whose line is above another's everywhere is better at every quantile."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     everything = np.concatenate([one.ravel() for one in scores.by_method.values()])
@@ -36,7 +36,7 @@ def profiles(scores: SuiteScores, title: str) -> Figure:
 
 
 def aggregates(estimates: Mapping[str, Mapping[str, Estimate]], title: str) -> Figure:
-    """A panel for each aggregate, {aggregate: {method: estimate}}; intervals as lines."""
+    """A panel for each aggregate, from {aggregate: {method: estimate}}; intervals are lines."""
     figure = Figure(figsize=(4 * len(estimates), 1.2 + 0.45 * len(next(iter(estimates.values())))), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(estimates), sharey=True))
     for axes, (name, by_method) in zip(panels, estimates.items(), strict=True):
@@ -58,7 +58,7 @@ def _draw_estimates(axes: Axes, by_method: Mapping[str, Estimate]) -> None:
 
 
 def rank_diagram(scores: SuiteScores, title: str) -> Figure:
-    """Mean ranks on a line, the best at the left; a bar joins methods that are not shown to differ (Demšar 2006, Fig. 1)."""
+    """Mean ranks on a line, the best on the left; a bar joins methods that are not shown to differ (Demšar 2006, Fig. 1)."""
     ordered = sorted(scores.ranks.items(), key=lambda one: one[1])
     rows = -(-len(ordered) // 2)
     joined = scores.joined

@@ -1,4 +1,4 @@
-"""`suite.md` and its figures: what all cells of a suite show together, and each by itself."""
+"""`suite.md` and its figures: what all cells of a suite show together, and what each shows by itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ READING = (
 @final
 @dataclass(frozen=True, kw_only=True)
 class SuitePage:
-    """A suite's numbers as people read them; `primary` is the contrast that it was declared for."""
+    """A suite's results for its page; `primary` is the contrast that the suite declares."""
 
     title: str
     description: str
@@ -49,12 +49,12 @@ class SuitePage:
 
     @property
     def words(self) -> Words:
-        """Nouns of a score that is none of a task's own."""
+        """The nouns for a normalised score, which belongs to no single task."""
         return replace(self.scores.cells[0].evidence.words, score="normalised score", episode="episode")
 
     @cached_property
     def verdict(self) -> str:
-        """What the declared contrast shows over all cells."""
+        """The verdict on the declared contrast over all cells."""
         first, second = (self.scores.by_seed(method) for method in self.primary)
         chance = chances({self.primary: Samples(first=first, second=second)}, "primary")[self.primary]
         return verdict_of(self.primary, difference_of(first, second), chance, self.words)
@@ -69,7 +69,7 @@ class SuitePage:
         }
 
     def methods_table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: each method over all cells, and how probably the first beats it."""
+        """Header and rows: each method over all cells, and the probability that the first of the contrast beats it."""
         header = ["method", "IQM", INTERVAL, "optimality gap", INTERVAL, "mean rank", f"P({self.primary[0]} is better)", INTERVAL]
         return header, [
             [
@@ -87,7 +87,7 @@ class SuitePage:
         return cells_of([improvement(self.scores.by_method[self.primary[0]], self.scores.by_method[method])], self.words)
 
     def cells_table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: each method on each cell, in the cell's own score and in the suite's."""
+        """Header and rows: each method on each cell, with the cell's own score and the normalised one."""
         header = ["cell", "budget", "method", "mean test score", INTERVAL, "normalised"]
         return header, [
             [
@@ -102,7 +102,7 @@ class SuitePage:
         ]
 
     def reached_table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: how much of its budget the first needs to test as well as the second does at the end."""
+        """Header and rows: the share of the second method's budget after which the first tests as well as its winner."""
         first, second = self.primary
         shares = {cell.name: reached(cell, first, second) for cell in self.scores.cells}
         return ["cell", f"share of the budget until {first} tests as {second}'s winner"], [

@@ -1,10 +1,10 @@
-"""Normalised scores of all cells of a suite, and what is said of them: definitions of rliable and of Demšar.
+"""Normalised scores of all cells of a suite, and statistics of them, as rliable and Demšar define them.
 
-Scores of several environments are put on one scale, which the suite declares: 0 is a random policy's. One method's are an array
-[seed, cell]. Aggregates and their stratified bootstrap, which resamples seeds in each cell, follow Agarwal et al. 2021 (arXiv
-2108.13264): interquartile mean, optimality gap, performance profile, probability of improvement. Ranks, and how far apart they
-must be, follow Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets": a cell is a block, however many
-seeds it has. The contrast of two methods is paired by seed: of each seed the mean difference over all cells.
+Scores of several environments are put on one scale, which the suite declares: 0 is a random policy's score. The scores of a
+method are an array [seed, cell]. Aggregates and their stratified bootstrap, which resamples seeds in each cell, follow Agarwal et
+al. 2021 (arXiv 2108.13264): interquartile mean, optimality gap, performance profile, probability of improvement. Ranks, and the
+critical difference between them, follow Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets": a cell is
+a block, however many seeds it has. The contrast of two methods is paired by seed, on each seed's mean difference over all cells.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from rl_pbt.store.curves import anytime_curve
 
 Aggregate: TypeAlias = Callable[[Floats], Floats]  # [..., seed, cell] -> [...]
 REPETITIONS = 2_000  # of the bootstrap, as in rliable's own example
-LEAST_BLOCKS = 3  # cells, for ranks to be worth a test
+LEAST_BLOCKS = 3  # cells; ranks over fewer are not tested
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What makes scores of several cells one number: 0 is the score `zero`, that of a random policy; 1 the score `one`.
+    """The scale of a cell's normalised scores: 0 is the score `zero`, that of a random policy, and 1 is the score `one`.
 
-    `source` says where the two are from.
+    `source` says where the two come from.
     """
 
     zero: float
@@ -44,14 +44,14 @@ class Scale:
     source: str
 
     def normalised(self, score: float) -> float:
-        """A score, between 0 and 1 where it is between the two."""
+        """A score on this scale: between 0 and 1 if it is between `zero` and `one`."""
         return (score - self.zero) / (self.one - self.zero)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCell:
-    """A cell that has ended: what it found, and the scale that its scores are put on."""
+    """A cell that has ended: its evidence, and the scale of its normalised scores."""
 
     name: str
     evidence: Evidence
@@ -61,26 +61,26 @@ class MeasuredCell:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SuiteScores:
-    """Normalised mean test scores of every method, [seed, cell] each; every seed of every cell has one."""
+    """Normalised mean test scores of every method, each [seed, cell]; every seed of every cell has one."""
 
     cells: tuple[MeasuredCell, ...]
     by_method: Mapping[str, Floats]
 
     @property
     def methods(self) -> list[str]:
-        """In their order."""
+        """The methods, in their order."""
         return list(self.by_method)
 
     @cached_property
     def ranks(self) -> dict[str, float]:
-        """Mean rank of each method over the cells, 1 for the best; of equal ones the mean of theirs."""
+        """Mean rank of each method over the cells, 1 for the best; equal methods share the mean of their ranks."""
         means = np.array([scores.mean(axis=0) for scores in self.by_method.values()])  # [method, cell]
         ranks = rankdata(-means, axis=0).mean(axis=1)
         return dict(zip(self.by_method, map(float, ranks), strict=True))
 
     @property
     def friedman_p(self) -> float | None:
-        """How often methods that are all equal would have ranks so different; None of fewer than 3 methods or cells."""
+        """How often methods that are all equal would have such different ranks; None for fewer than 3 methods or cells."""
         if len(self.by_method) < 3 or len(self.cells) < LEAST_BLOCKS:
             return None
         means = [scores.mean(axis=0) for scores in self.by_method.values()]
@@ -90,9 +90,9 @@ class SuiteScores:
 
     @property
     def critical_difference(self) -> float | None:
-        """By how much mean ranks must differ (Nemenyi, level 5 %); None of fewer than 3 methods or cells.
+        """By how much mean ranks must differ (Nemenyi, level 5 %); None for fewer than 3 methods or cells.
 
-        Of two methods on few cells it would be reached by chance more often: 13 % of the time with 4 cells.
+        Two methods on few cells would reach it by chance more often: 13 % of the time with 4 cells.
         """
         methods, blocks = len(self.by_method), len(self.cells)
         if methods < 3 or blocks < LEAST_BLOCKS:
@@ -102,19 +102,19 @@ class SuiteScores:
 
     @property
     def joined(self) -> list[tuple[float, float]]:
-        """Stretches of mean ranks whose methods are not shown to differ: all of one, where Friedman's test shows nothing."""
+        """Stretches of mean ranks whose methods are not shown to differ; a single one if Friedman's test shows nothing."""
         if self.critical_difference is None or self.friedman_p is None:
             return []
         everything = math.inf if self.friedman_p >= 1 - LEVEL else self.critical_difference
         return joined_by(self.ranks, everything)
 
     def by_seed(self, method: str) -> list[tuple[float]]:
-        """Of each seed the mean over all cells: what two methods are compared by."""
+        """The mean over all cells for each seed, by which two methods are compared."""
         return [(float(mean),) for mean in self.by_method[method].mean(axis=1)]
 
 
 def joined_by(ranks: Mapping[str, float], difference: float) -> list[tuple[float, float]]:
-    """The longest stretches of ranks no further apart than the critical difference, each (least, most); none of one method."""
+    """The longest stretches of ranks no further apart than the critical difference, each (least, most); none with one method."""
     ordered: Sequence[float] = sorted(ranks.values())
     reach = [max(j for j, other in enumerate(ordered) if other - rank <= difference) for rank in ordered]
     stretches = [(i, end) for i, end in enumerate(reach) if end > i and (i == 0 or end > reach[i - 1])]
@@ -122,7 +122,10 @@ def joined_by(ranks: Mapping[str, float], difference: float) -> list[tuple[float
 
 
 def scores_of(cells: Sequence[MeasuredCell]) -> SuiteScores:
-    """Raises UserError, one line, where a cell's winner was not tested, or where two of its methods spent different budgets."""
+    """The normalised scores of all cells, whose methods are those of the first.
+
+    Raises UserError, one line, if a cell's winner was not tested, or if two of its methods spent different budgets.
+    """
     methods = cells[0].evidence.config.methods
     for cell in cells:
         _check(cell, methods)
@@ -147,18 +150,18 @@ def _of_cell(cell: MeasuredCell, method: str) -> list[float]:
 
 
 def interquartile_mean(scores: Floats) -> Floats:
-    """Of all seeds of all cells together, [..., seed, cell] -> [...]."""
+    """Interquartile mean over all seeds of all cells together, [..., seed, cell] -> [...]."""
     return iqm(scores.reshape(*scores.shape[:-2], -1))
 
 
 def optimality_gap(scores: Floats) -> Floats:
-    """By how much scores miss 1 on average, where those above count as 1; [..., seed, cell] -> [...]."""
+    """How far scores are below 1 on average, where scores above 1 count as 1; [..., seed, cell] -> [...]."""
     gap: Floats = np.mean(np.maximum(0.0, 1.0 - scores), axis=(-2, -1))
     return gap
 
 
 def aggregated(scores: Floats, aggregate: Aggregate) -> Estimate:
-    """An aggregate of [seed, cell], with its interval over seeds; None of a single seed."""
+    """An aggregate of [seed, cell], with its interval over seeds, which is None for a single seed."""
     value = float(aggregate(scores))
     if len(scores) < 2:
         return Estimate(value=value, interval=None, unit="seeds")
@@ -166,7 +169,7 @@ def aggregated(scores: Floats, aggregate: Aggregate) -> Estimate:
 
 
 def improvement(first: Floats, second: Floats) -> Estimate:
-    """Probability that a seed of the first method beats one of the second, in a cell that is drawn; ties count a half."""
+    """Probability that a seed of the first method beats one of the second in a random cell; ties count a half."""
     rng = _generator()
 
     def over_cells(ours: Floats, theirs: Floats) -> float:
@@ -180,7 +183,7 @@ def improvement(first: Floats, second: Floats) -> Estimate:
 
 
 def profile(scores: Floats, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
-    """The share of all runs, a seed of a cell each, that score above each threshold, and the ends of its 95 % band; [T] each."""
+    """The share of all runs (one per seed and cell) that score above each threshold, and the ends of its 95 % band; [T] each."""
 
     def shares(of: Floats) -> Floats:
         found: Floats = np.mean(of[..., None] > thresholds, axis=(-3, -2))
@@ -193,8 +196,8 @@ def profile(scores: Floats, thresholds: Floats) -> tuple[Floats, Floats, Floats]
 def reached(cell: MeasuredCell, first: str, second: str) -> float | None:
     """The share of the second method's budget after which the first's best member so far tests as well as the second's winner.
 
-    Both are means over seeds, on held-out seeds; between two tests of the curve it is a straight line, before the first of them
-    nothing is known. None where that is never.
+    Both are means over seeds, on held-out seeds. The curve is linear between two tests; before the first one nothing is known.
+    None if that never happens.
     """
     curves = [np.array(anytime_curve(h), dtype=np.float64) for h in cell.evidence.histories[first].values()]
     budget = np.mean([history.cost.units for history in cell.evidence.histories[second].values()])
@@ -213,7 +216,7 @@ def _generator() -> np.random.Generator:
 
 
 def _resampled(scores: Floats, rng: np.random.Generator) -> Floats:
-    """[seed, cell] -> [repetition, seed, cell]: seeds drawn with replacement, in each cell by itself."""
+    """[seed, cell] -> [repetition, seed, cell]: seeds drawn with replacement, independently in each cell."""
     drawn = rng.integers(len(scores), size=(REPETITIONS, *scores.shape))
     resampled: Floats = np.take_along_axis(scores[None], drawn, axis=1)
     return resampled

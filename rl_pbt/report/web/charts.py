@@ -20,20 +20,21 @@ from rl_pbt.tasks.base import Words
 if TYPE_CHECKING:
     from bokeh.plotting import figure
 
-PLACES = 240  # of a curve
-MOST_DOTS = 3000  # of a method; of more, every second, third and so on is drawn
+PLACES = 240  # points of a curve
+MOST_DOTS = 3000  # of a method; if there are more, every second, third and so on is drawn
 PARTS = ("best", "upper", "median", "lower")
 
 
 def series(method: str) -> str:
-    """What marks all that is drawn of a method, so that `page.js` can hide it."""
+    """The tag of all that is drawn for a method, so that `page.js` can hide it."""
     return f"series:{method}"
 
 
 def learning_curves(histories: Mapping[str, Histories], words: Words) -> figure | None:
-    """How each method's population stands against what it has spent; None where nothing is known yet.
+    """Fitness of each method's population against what it has spent; None if nothing is known yet.
 
-    Over several seeds: the means, and each seed's median faint. Of many methods only medians can be told apart.
+    With several seeds: the means, and each seed's median faint. With many methods only medians are drawn, since nothing else
+    could be told apart.
     """
     from bokeh.models import CrosshairTool  # noqa: PLC0415 - with all of Bokeh
 
@@ -52,7 +53,7 @@ def learning_curves(histories: Mapping[str, Histories], words: Words) -> figure 
     shades = dict(zip(histories, colours(len(histories)), strict=True))
     for place, (method, curves) in enumerate(known.items()):
         means = np.mean([_at(units, curve) for curve in curves], axis=0)  # [part, place]
-        means[:, units > max(curve[-1, 0] for curve in curves)] = np.nan  # what other methods spent later
+        means[:, units > max(curve[-1, 0] for curve in curves)] = np.nan  # beyond what this method spent
         _draw_population(made, units, means, curves, shades[method], series(method), whole=len(histories) <= len(COLOURS))
         readings |= {f"{part}_{place}": mean for part, mean in zip(PARTS, means, strict=True)}
         rows.append(
@@ -60,18 +61,18 @@ def learning_curves(histories: Mapping[str, Histories], words: Words) -> figure 
         )
     medians = np.concatenate([curve[:, 3] for curves in known.values() for curve in curves])
     readings["middle"] = np.full(len(units), (medians.min() + medians.max()) / 2)
-    catcher = made.line("units", "middle", source=readings, line_alpha=0)  # what the mouse meets, wherever it is
+    catcher = made.line("units", "middle", source=readings, line_alpha=0)  # invisible, for the tooltip wherever the mouse is
     made.add_tools(hover(rows, [catcher], mode="vline"), CrosshairTool(dimensions="height", line_color=GREY, line_alpha=0.5))
     return made
 
 
 def _curve(history: History) -> Floats:
-    """[round, units and parts]"""
+    """[round, units and parts]."""
     return np.array([(s.units, s.best, s.upper, s.median, s.lower) for s in standings(history)], dtype=np.float64)
 
 
 def _at(units: Floats, curve: Floats) -> Floats:
-    """[part, place]; unknown before the curve begins. One that ended earlier than others stays where it ended."""
+    """[part, place], NaN before the curve begins. One that ended earlier than others keeps its last value."""
     return np.array([np.interp(units, curve[:, 0], part, left=np.nan) for part in curve.T[1:]])
 
 
@@ -91,7 +92,7 @@ def _draw_population(
 
 
 def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: Sequence[float]) -> figure | None:
-    """The mean test score of the member that led, against all units spent: a line a seed; None where no leader was tested."""
+    """The leading member's mean test score against all units spent, one line per seed; None if no leader was tested."""
     if not any(history.incumbents for by_seed in histories.values() for history in by_seed.values()):
         return None
     made = empty_figure(320)
@@ -114,7 +115,7 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
 
 
 def test_scores(histories: Mapping[str, Histories], words: Words, baseline: Sequence[float]) -> figure | None:
-    """A row a method: each test episode of each seed's winner, and their mean with its 95 % interval; None before any test."""
+    """One row per method: each test episode of each seed's winner, and their mean with 95 % interval; None before any test."""
     from bokeh.models import Range1d  # noqa: PLC0415 - with all of Bokeh
 
     tested = {
@@ -147,10 +148,10 @@ def test_scores(histories: Mapping[str, Histories], words: Words, baseline: Sequ
 def _draw_scores(
     made: figure, by_seed: Mapping[int, Sequence[float]], row: int, colour: str, words: Words, ends: tuple[float, float]
 ) -> None:
-    """Those beyond the `ends` of the axis stand at its edge, and tell their own score."""
+    """Scores beyond the `ends` of the axis are drawn at its edge; their tooltips show the true score."""
     sizes = [len(values) for values in by_seed.values()]
     scores = np.concatenate([np.asarray(values, dtype=np.float64) for values in by_seed.values()])
-    spread = (np.arange(len(scores)) * 0.618034) % 1 - 0.5  # evenly, and the same each time
+    spread = (np.arange(len(scores)) * 0.618034) % 1 - 0.5  # evenly, and in the same way each time
     columns: dict[str, Column] = {
         "score": scores,
         "place": np.clip(scores, *ends),

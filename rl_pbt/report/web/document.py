@@ -1,4 +1,4 @@
-"""`report.html`: what the report says, filled into its template."""
+"""`report.html`: the content of the report, filled into its template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rl_pbt.text import NOTHING, counted, duration, listed, value_text
 HERE = Path(__file__).parent
 MOST_OPEN = 6  # populations that are unfolded at first
 NO_SHEETS: Mapping[tuple[str, int], bytes] = MappingProxyType({})
-LARGEST = 3_400_000  # bytes of all populations: with Bokeh and the rest, a page stays below 5 MB
+LARGEST = 3_400_000  # bytes of all populations; with Bokeh and the rest, a page stays below 5 MB
 
 
 def document_of(evidence: Evidence, summary: Summary, sheets: Mapping[tuple[str, int], bytes] = NO_SHEETS) -> str:
@@ -52,7 +52,7 @@ def document_of(evidence: Evidence, summary: Summary, sheets: Mapping[tuple[str,
 
 
 def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
-    """All that the page says."""
+    """The text and tables of the page."""
     scores = evidence.baseline
     return {
         "title": evidence.title,
@@ -83,12 +83,12 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
 
 
 def _by_training(evidence: Evidence) -> str:
-    """The methods whose curves are not made of their fitness."""
+    """The methods whose curves show returns of training episodes instead of fitness."""
     return listed([name for name, by_seed in evidence.histories.items() if any(h.by_training for h in by_seed.values())])
 
 
 def _drawn(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Mapping[str, object]:
-    """All that the page draws."""
+    """The figures of the page."""
     histories, words = evidence.histories, evidence.words
     figures = {
         "curves": learning_curves(histories, words),
@@ -104,28 +104,28 @@ def _drawn(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Mappi
 
 
 def _library() -> str:
-    """Bokeh's own script, which its package brings."""
+    """Bokeh's own script, which comes with its package."""
     from bokeh.resources import Resources  # noqa: PLC0415 - takes a while, and is needed for this page alone
 
     return str(Resources(mode="inline", minified=True, components=["bokeh"]).js_raw[0])
 
 
 def _policy(*scripts: str) -> str:
-    """Nothing is loaded from anywhere, and no script runs but these."""
+    """A content security policy under which nothing is loaded from anywhere, and no script runs but these."""
     digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 def _printable(value: object) -> object:
-    """What somebody else wrote, without what hides text or turns it around; our own files are `Markup`."""
+    """Text from outside, without characters that hide or reverse text; our own files are `Markup` and stay as they are."""
     return "".join(c if c.isprintable() else "?" for c in value) if type(value) is str else value
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """The test of one method, at a glance; `series` is what is drawn of it."""
+    """The test of one method at a glance; `series` is the tag of all that is drawn for it."""
 
     name: str
     series: str
@@ -160,7 +160,7 @@ def _facts(evidence: Evidence) -> list[str]:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """One method on one seed; not `drawn` where the page would grow too large."""
+    """One method on one seed; not `drawn` if the page would become too large."""
 
     name: str
     colour: str
@@ -170,11 +170,11 @@ class Population:
     schedules: Block | None = None
     tree: Block | None = None
     descent: Table | None = None
-    sheet: str = ""  # as the address of a picture that holds it
+    sheet: str = ""  # a data: URL with the picture
 
 
 def _populations(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Iterator[Population]:
-    """The first seed of each method before the others, as long as there is room."""
+    """All populations, the first seed of each method before the others; they are drawn as long as there is room."""
     room = LARGEST
     shades = dict(zip(evidence.histories, colours(len(evidence.histories)), strict=True))
     in_order = sorted(
@@ -199,12 +199,12 @@ def _populations(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) ->
 
 
 def _as_address(picture: bytes) -> str:
-    """Of a PNG, which is in the address itself."""
+    """A PNG as a data: URL."""
     return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
 def _bytes_of(history: History) -> int:
-    """About what the figures and the table of a population need, from above."""
+    """A rough upper estimate of what the figures and the table of a population need."""
     hypers, trials = len(history.trials[0].proposal.hypers), len(history.trials)
     return 3000 + (8000 * hypers if has_schedules(history) else 0) + (trials * (50 + 8 * hypers) if copies(history) else 0)
 
@@ -225,7 +225,7 @@ def _with_figures(population: Population, evidence: Evidence, history: History, 
 
 
 def _run(evidence: Evidence) -> list[tuple[str, str]]:
-    """What a person needs to know who would run it again."""
+    """What a person needs to know to run it again, as (name, text)."""
     config, last, elapsed = evidence.config, evidence.manifest.last, evidence.manifest.elapsed_s
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
     sessions = len(evidence.manifest.sessions)

@@ -1,4 +1,4 @@
-"""Figures as text inside a page: the same figures give the same text, and nothing in it can end its element."""
+"""Figures as text inside a page: the same figures give the same text, and nothing in the text can end its element."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HARMLESS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Figures that are drawn together: `places` are ids of the elements that they are drawn in, `heights` those of
-    the figures in pixels, and `data` is for `page.js`.
+    """Figures that are drawn together: `places` are the ids of the elements that they are drawn in, `heights` are in pixels,
+    and `data` is for `page.js`.
     """
 
     name: str
@@ -44,20 +44,20 @@ def embedded(name: str, figures: Sequence[figure]) -> Block:
 
 
 def harmless_json(value: Mapping[str, JSON]) -> str:
-    """JSON that can stand in a script element: what could end it is written as JSON's escapes, which only strings hold."""
+    """JSON that is safe in a script element: characters that could end it, which occur only in strings, are JSON escapes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(HARMLESS)
 
 
 @final
 class _Names:
-    """Bokeh counts its models in each process; here they are counted in each block, in the order of its JSON."""
+    """New ids of models: Bokeh counts them per process; here they are counted per block, in the order of its JSON."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.known: dict[str, str] = {}
 
     def of(self, value: JSON) -> JSON:
-        """The same JSON with new ids of models, and of references to them."""
+        """The same JSON with new ids in models and in references to them."""
         match value:
             case dict():
                 return {

@@ -1,4 +1,4 @@
-"""How the figures of the page look and behave. Colours of axes are the page's: `page.css`, by theme."""
+"""How the figures of the page look and behave. The colours of axes come from `page.css`, by theme."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 Column: TypeAlias = Array | list[str]
 
-WINNER = "#e08600"  # reads on white and on black
+WINNER = "#e08600"  # legible on white and on black
 DASHES = [5, 4]
 MARGIN = 6  # pixels
-LARGEST_SHORT, LARGEST_SINGLE = 32_767, 1e37  # that take two and four bytes
-MOST_IN_MOTION = 2000  # nodes of a kind; of more a tenth is drawn while a figure is moved
+LARGEST_SHORT, LARGEST_SINGLE = 32_767, 1e37  # the largest numbers that are stored in two and in four bytes
+MOST_IN_MOTION = 2000  # nodes of a kind; if there are more, a tenth is drawn while a figure is moved
 NUMBER = "{%.4g}"  # in a tooltip
 
 
 def label(text: str) -> str:
-    """Somebody's words on one line."""
+    """Any text as a label on one line."""
     return plain_text(text, LONGEST_LABEL)
 
 
 def score_of(trial: Trial) -> float:
-    """For hovering: NaN, which is shown as such, where it was not judged and ended no episode."""
+    """The score for a tooltip; NaN, shown as such, if the trial was not judged and no training episode ended in it."""
     return math.nan if trial.result.score is None else trial.result.score
 
 
 def empty_figure(height: int, *, y_type: str = "linear", tools: Sequence[str] = ("pan", "box_zoom", "reset")) -> figure:
-    """As wide as there is room. Dragging and scrolling move the page, until a tool is chosen."""
+    """An empty figure, as wide as there is room. Dragging and scrolling move the page until a tool is chosen."""
     from bokeh.plotting import figure  # noqa: PLC0415 - takes a while, and is needed for this page alone
 
     made = figure(
@@ -78,7 +78,7 @@ def _style(axis: LinearAxis | LogAxis) -> None:
 
 
 def counts_on_x(made: figure, text: str) -> None:
-    """An x axis of counts, which says 250k; page.js has the formatter say 1M, too."""
+    """An x axis of counts, written as 250k; page.js makes the formatter write 1M, too."""
     from bokeh.models import NumeralTickFormatter  # noqa: PLC0415 - with all of Bokeh
 
     (axis,) = made.xaxis
@@ -88,7 +88,7 @@ def counts_on_x(made: figure, text: str) -> None:
 
 
 def hover(rows: Sequence[tuple[str, str]], renderers: Sequence[GlyphRenderer], *, mode: str = "mouse") -> HoverTool:
-    """A tooltip of rows: a label, which is plain text, and columns, of which those with a format have four digits."""
+    """A tooltip of rows, each a plain-text label and a text with columns, which are formatted by printf if they have a format."""
     from bokeh.models import HoverTool  # noqa: PLC0415 - with all of Bokeh
 
     return HoverTool(
@@ -103,16 +103,16 @@ def hover(rows: Sequence[tuple[str, str]], renderers: Sequence[GlyphRenderer], *
 
 
 def _formatted(text: str) -> list[str]:
-    """Columns of a row that have a format."""
+    """The columns in a row's text that have a format."""
     return ["@" + part.partition("{")[0] for part in text.split("@")[1:] if "{" in part]
 
 
 def numbers(values: ArrayLike) -> Array:
-    """A column in half the space, where that can hold it."""
+    """A column of floats, in 32 bits if those can hold them, which takes half the space."""
     exact: npt.NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     return exact.astype(np.float32) if np.all(np.isnan(exact) | (np.abs(exact) < LARGEST_SINGLE)) else exact
 
 
 def counts(values: Sequence[int]) -> Array:
-    """A column of whole numbers, short where they are small."""
+    """A column of integers, in 16 bits if all are small."""
     return np.asarray(values, dtype=np.int16 if max(values, default=0) <= LARGEST_SHORT else np.int32)

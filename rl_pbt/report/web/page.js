@@ -1,7 +1,7 @@
 "use strict";
 (async () => {
   const page = document.documentElement;
-  const drawn = new Map(); // block -> views of its figures
+  const drawn = new Map(); // name of a block -> views of its figures
   const touch = matchMedia("(pointer: coarse)").matches;
   const views = () => [...drawn.values()].flat();
 
@@ -9,7 +9,7 @@
     for (const view of views()) view.request_repaint();
   };
 
-  // A million is 1M, as everywhere else in a report; to Bokeh it is 1m. A formatter of our own would need code in the data.
+  // Write a million as 1M, as everywhere else in a report; Bokeh writes 1m. A custom formatter would need code in the data.
   const readable = (count) => {
     const [size, letter] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([least]) => Math.abs(count) >= least) ?? [1, ""];
     return Number((count / size).toPrecision(3)) + letter;
@@ -30,7 +30,7 @@
     }
   };
 
-  // A tap shows what hovering does, until the next one.
+  // A tap shows the same tooltip as hovering, until the next tap.
   for (const place of document.querySelectorAll(".figure")) {
     place.addEventListener("pointerout", (event) => event.pointerType === "touch" && event.stopPropagation(), true);
     place.addEventListener("click", (event) => {
@@ -41,7 +41,7 @@
     });
   }
 
-  // What is folded away is drawn when it is opened.
+  // Folded parts are drawn when they are opened.
   const folded = (data) => data.closest("details:not([open])") !== null;
   const drawOpen = async () => {
     for (const data of document.querySelectorAll("script[data-block]")) if (!folded(data)) await draw(data);
@@ -65,7 +65,7 @@
     });
   }
 
-  // Paper is white.
+  // Print in the light theme, since paper is white.
   let before;
   addEventListener("beforeprint", () => {
     before = page.dataset.theme;

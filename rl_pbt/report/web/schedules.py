@@ -1,4 +1,4 @@
-"""The schedule of each hyperparameter, as the figures of the page show it."""
+"""The schedule of each hyperparameter, as figures of the page."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ HEIGHT = 210  # pixels
 
 
 def schedule_figures(history: History, space: Space, words: Words) -> list[figure]:
-    """A figure a hyperparameter, over a member's own training units: every member faint, the winner's line of descent bold.
+    """One figure per hyperparameter, over a member's own training units: every member faint, the winner's line of descent bold.
 
-    They are moved and zoomed together along the units.
+    They move and zoom together along the units.
     """
     from bokeh.models import Range1d  # noqa: PLC0415 - with all of Bokeh
 
@@ -79,7 +79,7 @@ def _schedule(history: History, trials: Sequence[Trial], name: str, dimension: D
 
 def _stretches(history: History, trials: Sequence[Trial], name: str) -> list[tuple[Trial, int, int]]:
     """(first trial, start, end) of each stretch in which a member trained on with the same value."""
-    unended: dict[int | None, tuple[Trial, int, int]] = {}  # by the last proposal of each
+    unended: dict[int | None, tuple[Trial, int, int]] = {}  # by the last proposal of each stretch
     for trial in trials:
         start, end = lifetime(history, trial)
         first, parent = trial, trial.proposal.parent
@@ -95,7 +95,7 @@ def _goes_on(first: Trial, trial: Trial, name: str) -> bool:
 
 
 def _with_margin(shown: Sequence[float], *, logarithmic: bool) -> tuple[float, float]:
-    """From a little below all to a little above."""
+    """The limits of an axis, a little below and a little above all that is shown."""
     low, high = min(shown), max(shown)
     if logarithmic and low > 0:
         factor = float((high / low) ** 0.06) if high > low else 2.0

@@ -1,4 +1,4 @@
-"""The family tree of a population, to zoom into."""
+"""The family tree of a population, which can be zoomed."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from bokeh.models import ColumnDataSource, GlyphRenderer
     from bokeh.plotting import figure
 
-SMALLEST, LARGEST = 0.13, 0.33  # radius of a node, where its neighbours are 1 away
-LOWEST, TALLEST, ROW = 260, 760, 34  # pixels
-MOST_BENT = 4000  # branches of a kind; more are straight and in one colour, so that they are drawn at once
+SMALLEST, LARGEST = 0.13, 0.33  # radius of a node; its neighbours are 1 away
+LOWEST, TALLEST, ROW = 260, 760, 34  # heights of the figure and of a row, in pixels
+MOST_BENT = 4000  # branches of a kind; if there are more, they are straight and in one colour, and so drawn as one line
 SHADES = 64
 
 
 def tree_figure(history: History, places: Places) -> figure:
-    """Time downwards: a node a proposal, the first generation pink and the last blue, the fitter the larger. The winner's line
-    is lit. `places` are those of `tree_layout`.
+    """One node per proposal, time downwards, the first generation pink and the last blue, larger the fitter it is.
+
+    The winner's line is highlighted. `places` are those of `tree_layout`.
     """
     from bokeh.models import ColumnDataSource, Range1d, WheelZoomTool  # noqa: PLC0415 - with all of Bokeh
 
@@ -60,7 +61,7 @@ def tree_figure(history: History, places: Places) -> figure:
 
 
 def _kinds(history: History) -> dict[str, list[Trial]]:
-    """Trials that are drawn alike, the last on top; without those of which there are none."""
+    """Trials by how they are drawn, the last kind on top; kinds without trials are left out."""
     kept, winning = surviving(history), {trial.proposal.id for trial in winning_line(history)}
     kinds: dict[str, list[Trial]] = {"died out": [], "failed": [], "surviving": [], "winning": []}
     for trial in history.trials:
@@ -74,14 +75,14 @@ def _kinds(history: History) -> dict[str, list[Trial]]:
 
 
 def _formats(history: History) -> dict[str, str]:
-    """How a tooltip shows each hyperparameter; words and whole numbers are shown as they are."""
+    """The format of each hyperparameter in a tooltip; words and integers are shown as they are."""
     first = history.trials[0].proposal.hypers
     real = {name for name in first if all(isinstance(trial.proposal.hypers[name], float) for trial in history.trials)}
     return {name: NUMBER if name in real else "" for name in first}
 
 
 def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[str, Column]:
-    """A row a trial: its node, its branch from the parent, and what its tooltip says."""
+    """Columns with one row per trial: its node, its branch from the parent, and the content of its tooltip."""
     proposals = [trial.proposal for trial in trials]
     ends = [places[proposal.id] for proposal in proposals]
     donors = [history.lineage.donor(proposal) for proposal in proposals]
@@ -110,7 +111,7 @@ def _columns(history: History, places: Places, trials: Sequence[Trial]) -> dict[
 
 
 def _radii(history: History) -> dict[int, float]:
-    """By the rank of the score among all, so that no outlier makes all others alike."""
+    """The radius of each node, by the rank of its score among all, so that an outlier does not make all others look alike."""
     whole = [trial for trial in history.trials if trial.result.failure is None]
     fitness = {trial.proposal.id: trial.result.score for trial in whole if trial.result.score is not None}
     _, ranks = np.unique(list(fitness.values()), return_inverse=True)
@@ -134,8 +135,8 @@ def _draw_branches(made: figure, kind: str, source: ColumnDataSource, generation
 
 
 def _draw_chains(made: figure, kind: str, places: Places, trials: Sequence[Trial]) -> None:
-    """The branches as few long lines: a child goes on with the line of its parent, unless a sibling did."""
-    line_to: dict[int, list[tuple[float, float]]] = {}  # the line that ends with a proposal
+    """Draw the branches as few long lines: a child continues the line of its parent, unless a sibling already has."""
+    line_to: dict[int, list[tuple[float, float]]] = {}  # the line that ends at a proposal
     lines: list[list[tuple[float, float]]] = []
     for proposal in (trial.proposal for trial in trials):
         parent = proposal.parent
@@ -187,7 +188,7 @@ def _add_tooltips(made: figure, history: History, nodes: Mapping[str, GlyphRende
 
 
 def _colour(generations: int) -> Field:
-    """By generation."""
+    """The colour of each node, by generation."""
     from bokeh.transform import linear_cmap  # noqa: PLC0415 - with all of Bokeh
 
     palette = [to_hex(GENERATIONS(shade / (SHADES - 1))) for shade in range(SHADES)]
