@@ -87,7 +87,7 @@ def _spread(scores: Sequence[float]) -> float:
 def _header(manifest: Manifest, by_seed: Mapping[int, History], varied: Sequence[str], curves: Sequence[Curve]) -> Header:
     config = manifest.config
     held = {name: _values(by_seed, name)[0] for name in config.search if name not in varied}
-    start = manifest.baseline or [min(curve.mean[0] for curve in curves if curve.mean)]  # the worst score is closest to an untrained one
+    start = manifest.baseline or [min(curve.mean[0] for curve in curves if curve.mean)]  # the worst is closest to untrained
     return Header(
         title=task_type(config.task).title(config.task_options),
         words=asdict(words_of(config)),
