@@ -1,7 +1,7 @@
 """Population Based Training, compared with its baselines under equal compute, for any training.
 
 `rl_pbt.tune` searches the hyperparameters of a training of your own, `rl_pbt.bench` those of agents on an environment, and
-`rl_pbt.load` opens a run that was made. They are loaded when they are first used: importing the package is free.
+`rl_pbt.load` opens an existing run. They are loaded on first use: importing the package is free.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Trainable", "UserError", "__version__", "bench", "load", "tune"]
 __version__ = "0.2.0"
 
-# Without it MKL chooses its way to multiply by where a matrix begins in memory, on some processors with other last digits: a
-# member's results would depend on its place in the population. As fast; read at the first product of a process, whoever makes it.
+# Without this, MKL chooses its multiplication kernel by the memory alignment of a matrix, which on some processors changes the
+# last digits: a member's results would depend on its place in the population. No slower. MKL reads it at the first product.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
-_HOMES = {"Trainable": "rl_pbt.tasks.finding", "UserError": "rl_pbt.errors"}  # the others are in rl_pbt.api
+_HOMES = {"Trainable": "rl_pbt.tasks.finding", "UserError": "rl_pbt.errors"}  # all others are in rl_pbt.api
 
 
 def __getattr__(name: str) -> object:

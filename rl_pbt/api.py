@@ -1,4 +1,4 @@
-"""The Python API: `tune` your own training, `bench` agents on an environment, `load` a run that was made.
+"""The Python API: `tune` your own training, `bench` agents on an environment, `load` an existing run.
 
 The command line is a thin layer over the same functions.
 """
@@ -69,20 +69,20 @@ class Run:
 
     @property
     def summary(self) -> Summary:
-        """Everything that the report says, as typed records; `to_json` gives the content of summary.json."""
+        """Everything in the report, as typed records; its `to_json` gives the content of summary.json."""
         return summarise(self._run)
 
     @property
     def verdict(self) -> str:
-        """What the run shows, in words: of its primary contrast, or else of its reference against the first of the others."""
+        """The conclusion in words, about the primary contrast or, without one, the reference against the first of the others."""
         return self.summary.comparison.verdict
 
     def winner(self, method: str | None = None, seed: int | None = None) -> Any:
-        """The member that a method chose on a seed, loaded: an agent with `act(observation, deterministic=False)`, or an object
-        of your own class.
+        """Load the winner of a method on a seed: an agent with `act(observation, deterministic=False)`, or an object of your own
+        class.
 
-        Without a method or a seed, the best tested of all. Raises UserError where there is none, and where code of
-        yours is needed that was not given to `load`: a run never imports code by itself.
+        Without a method or a seed, the winner with the best test score. Raises UserError if there is no winner, or if loading it
+        needs code of yours that was not passed to `load`: a run never imports code by itself.
         """
         method, seed, proposal = self.chosen(method, seed)
         config = self.config
@@ -100,9 +100,10 @@ class Run:
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
 
     def export(self, path: Folder, method: str | None = None, seed: int | None = None) -> Path:
-        """Write a winner's policy of the likeliest actions as a file that needs no rl_pbt: ".onnx", or ".pt" or ".pt2".
+        """Write a winner's deterministic policy (its most likely actions) to a file that needs no rl_pbt: .onnx, .pt or .pt2.
 
-        Without a method or a seed, the best tested of all. Raises UserError where there is none, or where it has no such policy.
+        Without a method or a seed, the winner with the best test score. Returns `path`. Raises UserError if there is no winner or
+        if it has no such policy.
         """
         config = self.config
         if reason := task_type(config.task).not_exported(config.task_options):
@@ -113,7 +114,10 @@ class Run:
         return path
 
     def chosen(self, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
-        """Method, seed and proposal of a winner: those named or, of all winners left, the one with the best mean test score."""
+        """Method, seed and proposal of the winner with the best mean test score, among those of the given method and seed.
+
+        Raises UserError for an unknown method or seed, and if there is no winner yet.
+        """
         config = self.config
         if method is not None and method not in config.methods:
             raise did_you_mean("method of this run", method, config.methods)
@@ -130,15 +134,17 @@ class Run:
         return max(candidates, key=lambda candidate: candidate[0])[1:]
 
     def schedule(self, method: str | None = None, seed: int | None = None) -> list[Row]:
-        """The hyperparameters along the winner's line of descent, founder first: a row for each interval, with the units that it
-        trained for (`units`), the training age at its end (`lineage_units`), the member, the fitness, and each hyperparameter.
+        """The hyperparameters along the winner's line of descent, founder first, one row per interval.
+
+        A row has the units trained in the interval (`units`), the training age at its end (`lineage_units`), the member, the
+        fitness, and each hyperparameter. Raises UserError if there is no winner.
         """
         method, seed, proposal = self.chosen(method, seed)
         history = read_history(self._run, method, seed)
         return [_row(history, method, seed, ancestor) for ancestor in line_of_descent(history, proposal)]
 
     def rows(self) -> list[Row]:
-        """One plain record for each interval of each member, of all methods and seeds: rows of a table or of a data frame."""
+        """One plain record per interval of each member, over all methods and seeds: the rows of a table or a data frame."""
         return list(self._rows())
 
     def _rows(self) -> Iterator[Row]:
@@ -150,7 +156,7 @@ class Run:
                     yield _row(history, method, seed, trial.proposal.id)
 
     def report(self) -> Path:
-        """Write summary.json, summary.md, report.html and the plots; the path of summary.md."""
+        """Write summary.json, summary.md, report.html and the plots. Returns the path of summary.md."""
         write_report(self._run)
         return self.folder / "summary.md"
 
@@ -195,18 +201,19 @@ def tune(
     quiet: bool = False,
     **settings: object,
 ) -> Run:
-    """Search the hyperparameters of a training of your own while it trains, with PBT and its baselines under equal compute.
+    """Search the hyperparameters of your own training while it trains, with PBT and its baselines under equal compute.
 
     `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan", "translation").
     `search` gives each hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999")
-    or holds it at a value. `budget` is what each member may train for, `interval` what lies between two chances to copy, both in
-    your own units.
+    or holds it at a value. `budget` is how much each member may spend, evaluation included, and `interval` how much it trains
+    between two chances to copy, both in your own units.
     Other `settings`: `methods`, `primary` ("pbt:random") and `against` (what is compared), `population`, `seeds`,
     `test_episodes`, `group_size`, `evaluations`, `unit` and `score` (words for reports), and the options of the methods.
-    `workers`, `executor` ("inline", "processes", "ray") and the executor's options, such as `timeout`, change no result; nor does
-    `track` ("wandb", "mlflow"), where curves are sent. A `quiet` run prints nothing. With `resume`, the run in that folder is
-    continued, with a larger `budget` also when it has ended: for that, `keep_population` leaves every member's last checkpoint.
-    Raises UserError, one line, for what cannot be.
+    `workers`, `executor` ("inline", "processes", "ray") and the executor's options, such as `timeout`, never change a result; nor
+    does `track` ("wandb", "mlflow"), a service that the curves are sent to. A `quiet` run prints nothing.
+    `resume` continues the run in that folder. With a larger `budget` it also continues a finished run, whose checkpoints must be
+    recomputed unless `keep_population` kept every member's last one.
+    Raises UserError, with a one-line message, for invalid settings.
     """
     given = {"search": search, **settings} | ({} if budget is None else {"budget": budget})
     where = _Where(
@@ -229,10 +236,10 @@ def bench(
     quiet: bool = False,
     **settings: object,
 ) -> Run:
-    """Compare PBT with its baselines on a Gymnasium environment, with the command's own options as keywords.
+    """Compare PBT with its baselines on a Gymnasium environment, with the options of the command line as keywords.
 
-    `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, one line, for what cannot
-    be.
+    `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, with a one-line message,
+    for invalid settings.
     """
     where = _Where(
         out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, track=track, quiet=quiet
@@ -241,18 +248,18 @@ def bench(
 
 
 def load(folder: Folder, task: type[Trainable] | None = None, *, env: str | None = None, **files: object) -> Run:
-    """A run that was made, from its folder.
+    """Open an existing run from its folder.
 
-    Loading a winner of a training of your own needs `task`, its class; one on an environment of a module ("module:Id") needs
-    `env`, that name: a run folder may come from somebody else, and imports no code by itself. `files` say where those of a
-    run lie now, if they were moved: `data` and `classifier` of a GAN, `corpus` of a translation, `table` of a table. Raises
-    UserError where there is no run.
+    To load a winner later, a run of your own training needs its class as `task`, and a run on an environment from a module
+    ("module:Id") needs that name as `env`: a run folder may come from somebody else, so it imports no code by itself.
+    `files` are the new locations of a run's files if they were moved: `data` and `classifier` of a GAN, `corpus` of a
+    translation, `table` of a table. Raises UserError if the folder is not a run.
     """
     return Run(folder, task, env=env, files=_plain(files))
 
 
 def _maker(trainable: type[Trainable] | None) -> Callable[[RunConfig, int], Task]:
-    """What makes the task of a run: with a class that the caller holds, no module is imported."""
+    """The function that makes the task of a run; no module is imported if the caller passes the class itself."""
     if trainable is None:
         return make_task
     return lambda config, workers: own.make(config, machine(workers), target=trainable)
@@ -263,12 +270,12 @@ def _path(folder: Folder | None) -> Path | None:
 
 
 def _script() -> str:
-    """How this process was started, for the record."""
+    """How this process was started, for the manifest."""
     return shlex.join(["python", *sys.argv]) if sys.argv[0] else "python, interactively"
 
 
 def _plain(settings: Settings) -> Settings:
-    """Settings as a configuration holds them: any iterable, a range of seeds for instance, as a list."""
+    """The settings with any iterable that is not text, a mapping or a class, such as a range of seeds, turned into a list."""
     return {
         name: list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping | type) else value
         for name, value in settings.items()
@@ -277,7 +284,7 @@ def _plain(settings: Settings) -> Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Where:
-    """Where and how to run, which changes no result."""
+    """Where and how to run; none of it changes a result."""
 
     out: Folder | None
     resume: Folder | None
@@ -289,7 +296,7 @@ class _Where:
 
 
 def _run(given: Settings, where: _Where, task: type[Trainable] | None = None) -> Run:
-    """Begin or continue a run, and report it."""
+    """Begin or continue a run, and write its report."""
     env = given.get("env")
     given, how = for_executor(given)
     opened = open_run(_plain(given), out=_path(where.out), resume=_path(where.resume))

@@ -1,7 +1,7 @@
-"""The configuration of a run: made once, frozen, and compared when a run is resumed.
+"""The configuration of a run: made once, frozen, and compared when the run is resumed.
 
-It is the part that every search has, the name of the task, and the task's and the methods' own options. People see one flat
-list of settings; `making.configure` says which is whose.
+It holds the settings that every search has, the name of the task, and the options of the task and of the methods. Users see one
+flat list of settings; `making.configure` sorts them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from rl_pbt.options import Settings, option
 from rl_pbt.records import JSON, Fields, Hyper, is_score
 from rl_pbt.space import Space
 
-MANY = ("population", "group_size", "test_episodes")  # what is made or counted one by one
+MANY = ("population", "group_size", "test_episodes")  # settings whose value is a number of things to create or run, at most MOST
 MOST = 1_000_000
-MOST_TESTS = 1000  # beside the final one: each keeps a checkpoint to the end
-LONGEST_NAME = 100  # characters of a hyperparameter's
+MOST_TESTS = 1000  # besides the final one: each keeps a checkpoint until the end
+LONGEST_NAME = 100  # characters, of a hyperparameter's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Everything that a result depends on, and nothing else: not the number of workers, not the folder.
 
-    `hypers` holds the value of each hyperparameter that has one: those that are not searched keep it, and of those that are it is
-    what hand tuning found. `task_options` and `method_options` name every option, so that a default that changes later changes no
-    run that has begun. Raises BadSetting for what cannot be.
+    `hypers` maps hyperparameters to values: one that is not searched is held at its value, and for one that is searched it is the
+    hand-tuned value. `task_options` and `method_options` name every option, so that a later change of a default does not change
+    existing runs. Raises BadSetting for invalid values.
     """
 
     task: str = option(
@@ -75,7 +75,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Fields) -> RunConfig:
-        """Raises UserError for the configuration of another version."""
+        """The configuration that `to_json` wrote. Raises UserError for one of another version."""
         try:
             return options.built(cls, fields)
         except BadSetting as error:
@@ -93,7 +93,7 @@ class RunConfig:
 
     @property
     def primary_contrast(self) -> tuple[str, str] | None:
-        """The two methods of the primary contrast; None where none was declared."""
+        """The two methods of the primary contrast; None if none was declared."""
         if self.primary is None:
             return None
         first, second = self.primary.split(":")
@@ -106,7 +106,7 @@ class RunConfig:
 
     @property
     def space(self) -> Space:
-        """The hyperparameters that are searched. Raises UserError."""
+        """The search space. Raises UserError for an invalid range."""
         space = Space.parse({name: str(text) for name, text in self.search.items()})
         for name, dimension in space.dimensions.items():
             if not all(is_score(value) for value in dimension.extremes if isinstance(value, int | float)):
@@ -115,7 +115,7 @@ class RunConfig:
 
 
 def check_contrasts(methods: Sequence[str], primary: str | None, against: str | None) -> None:
-    """Raises BadSetting for a comparison of anything but two of the methods."""
+    """Raises BadSetting unless `against` is one of the methods and `primary` names two different ones; None is allowed."""
     if against is not None and against not in methods:
         raise BadSetting("against", f"must be one of the methods, but is {against!r:.100}: {near_names(against, methods)}")
     if primary is not None:
@@ -126,7 +126,7 @@ def check_contrasts(methods: Sequence[str], primary: str | None, against: str | 
 
 
 def _flat(fields: Mapping[str, JSON]) -> dict[str, JSON]:
-    """The entries of mappings under `field.entry`."""
+    """The fields, with each entry of a mapping as a field of its own, `field.entry`."""
     flat: dict[str, JSON] = {}
     for name, value in fields.items():
         flat |= {f"{name}.{entry}": text for entry, text in value.items()} if isinstance(value, dict) else {name: value}

@@ -1,11 +1,11 @@
 """The loop ask -> submit -> record -> tell, and the replay that makes a resumed run the same run.
 
-There is one path, not two: a fresh run and a resumed one both walk `search`. The journal answers from the ledger while it
-has recorded events, checks that what is asked for now equals what was asked for then, and appends from there on.
+There is one code path: fresh and resumed runs both go through `Search.run`. While the ledger holds recorded events, the journal
+answers from it and checks that what is asked for now equals what was asked for then; from there on it appends.
 
 The method is asked for more after each job, and may ask for work while other work is underway. Outcomes are taken in the order in
-which the work was asked for, never in the order in which it ends: a run without a barrier gives the same ledger on any machine
-too, at the price that a slow job holds up those behind it.
+which the work was asked for, never in the order in which it finishes. So even a run without a barrier gives the same ledger on
+any machine, at the price that a slow job holds up those behind it.
 """
 
 from __future__ import annotations
@@ -31,23 +31,27 @@ from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.checkpoints import Checkpoints
 
 T = TypeVar("T")
-TEST_EPISODES_PER_JOB = 8  # test episodes in one job: all workers have work, whatever their number, which changes no result
+TEST_EPISODES_PER_JOB = 8  # small, to keep all workers busy; the same for any number of workers, which changes no result
 
 
 def _silent(line: str) -> None:
-    """Nobody reads it."""
+    """Discard the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """One method on one seed, with what it needs to run.
 
-    `title` names it in messages, `population` is how many members fail before nobody is left, `group_size` how many proposals
-    make one job at most, `test_episodes` on how many episodes the winner is tested. `budget` is what all members may spend; so
-    many `anytime_tests` before its end, the member that leads is remembered, and tested when all is over. `extensions` are larger
-    budgets, with each of which the method goes on when it has ended with the one before. With `keep_population`, the checkpoints
-    from which it could go on once more are left, and not the winner's alone. `say` tells a person of what happens beside the
-    search itself. `cpu_s` is the clock of what the method itself takes.
+    * `title` names it in messages.
+    * `population` is the number of failures in a row after which the search checks whether any member is still training.
+    * `group_size` is the largest number of proposals in one job.
+    * `test_episodes` is the number of episodes that the winner is tested on.
+    * `budget` is what all members together may spend, in units. At `anytime_tests` equally spaced points before its end the
+      leading member is remembered; it is tested when the search is over.
+    * `extensions` are larger budgets: the method continues with each of them when the one before is spent.
+    * `keep_population` keeps the checkpoints from which the search could be extended again, not only the winner's.
+    * `cpu_s` is the clock, in seconds, that times the method's own computations.
+    * `say` shows a person what happens besides the search itself.
     """
 
     title: str
@@ -69,13 +73,13 @@ class Search:
 
     @cached_property
     def restorer(self) -> Restorer:
-        """What computes lost checkpoints again."""
+        """Recomputes lost checkpoints."""
         return Restorer(executor=self.executor, checkpoints=self.checkpoints, say=self.say)
 
     def run(self) -> None:
-        """Run the method until it asks for nothing more, test its winner, and leave only the winner's checkpoint.
+        """Run the method until it asks for nothing more, test its winner, and keep only the winner's checkpoint.
 
-        Raises UserError where all members fail, and what an executor raises.
+        Raises UserError if all members fail, and whatever an executor raises.
         """
         loop = _Loop(search=self, incumbents=Incumbents(tests=self.anytime_tests))
         loop.incumbents.plan(self.budget)
@@ -90,7 +94,7 @@ class Search:
         self._tidy(self.method.winner())
 
     def _judge(self, winner: int | None, leaders: Sequence[Leader]) -> None:
-        """Choose; then test those that led before, and the winner, all at once."""
+        """Record the winner; then test it and the earlier leaders, all at once."""
         self.journal.record([Chosen(proposal=winner)])
         if winner is not None:
             few = min(self.test_episodes, max(TEST_EPISODES_PER_JOB, self.test_episodes // 4))
@@ -102,7 +106,7 @@ class Search:
         self.journal.record([Ended()])
 
     def _test(self, asked: Sequence[_Asked]) -> None:
-        """Test them, but for what the ledger has, and tell the observers."""
+        """Run the tests that the ledger does not have yet, and tell the observers of all of them."""
         missing = asked[self.journal.tests_held :]
         fresh = iter(self._whole([one.proposal for one in missing], lambda: self._tested(missing)) if missing else ())
         for one in asked:
@@ -114,7 +118,7 @@ class Search:
                     observer.incumbent_tested(test, one.units)
 
     def _tidy(self, winner: int | None) -> None:
-        """Leave no checkpoint that is not wanted any more."""
+        """Delete every checkpoint that is no longer needed."""
         if self.keep_population:
             self.checkpoints.keep_only(self.method.needed())
         elif winner is None:
@@ -123,7 +127,7 @@ class Search:
             self._whole([winner], lambda: self.checkpoints.leave_only([winner]))
 
     def _whole(self, needed: Sequence[int], work: Callable[[], T]) -> T:
-        """The outcome of work that needs these checkpoints, which are computed again where they are lost."""
+        """The outcome of work that needs these checkpoints; lost ones are recomputed."""
         while True:
             try:
                 return work()
@@ -136,7 +140,7 @@ class Search:
         return [joined(list(islice(done, len(jobs)))) for jobs in shares]
 
     def _shares(self, asked: _Asked) -> list[FinalTestJob]:
-        """A test, cut into jobs."""
+        """The jobs that a test is split into."""
         return [
             FinalTestJob(
                 proposal=asked.proposal,
@@ -151,7 +155,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A test to be made: of the winner, or of a proposal that led when so many units had been spent."""
+    """A test to run: of the winner (`units` is None), or of the proposal that led when `units` had been spent."""
 
     proposal: int
     units: int | None
@@ -160,7 +164,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Underway:
-    """A job, and its outcome to come; None where the ledger has it."""
+    """A job and its future outcome; None if the ledger already has the results."""
 
     job: IntervalJob
     outcome: Outcome[list[Result]] | None
@@ -172,7 +176,7 @@ class _Underway:
 
 @dataclass(slots=True, kw_only=True)
 class _Loop:
-    """The state of a search between two results."""
+    """The state of a running search."""
 
     search: Search
     incumbents: Incumbents
@@ -189,7 +193,7 @@ class _Loop:
             if proposals := self._timed(method.ask):
                 journal.record([Proposed(proposal=proposal) for proposal in proposals])
                 self._submit(proposals)
-            self._show(finished, proposals)  # last, so that workers need not wait for it
+            self._show(finished, proposals)  # only now, so that workers do not wait for it
             if not self.underway:
                 return
             finished = self._results(self.underway.popleft())
@@ -203,12 +207,12 @@ class _Loop:
                 else:
                     self.failures.append(result)
             self.incumbents.look(method.needed())
-            if not journal.replaying:  # what an old proposal needs is not all that the newest ones need
+            if not journal.replaying:  # during replay, `needed` does not know what the newest proposals need
                 self.search.checkpoints.keep_only(self._needed, being_written=self._being_written)
             self._check_that_somebody_trains()
 
     def _timed(self, work: Callable[[], T]) -> T:
-        """What the method does by itself: models cost time that no worker spends."""
+        """Run the method's own computation, and time it: fitting a model takes time that no worker spends."""
         begun = self.search.cpu_s()
         outcome = work()
         self.method_s += self.search.cpu_s() - begun
@@ -223,7 +227,10 @@ class _Loop:
         return [proposal for underway in self.underway for proposal in underway.ids]
 
     def _check_that_somebody_trains(self) -> None:
-        """Raises UserError where all members failed, or as many in a row without a charge: to draw new ones might never end."""
+        """Raises UserError if every member failed, or if as many results in a row failed at no cost.
+
+        Without the second rule, a method that replaces failed members could draw new ones for ever.
+        """
         if len(self.failures) < self.search.population:
             return
         in_a_row = self.failures[-self.search.population :]
@@ -247,13 +254,13 @@ class _Loop:
     def _results(self, underway: _Underway) -> list[tuple[Proposal, Result, bool]]:
         """Each proposal with its result and whether that was in the ledger.
 
-        A group of which one result is missing was run again as a whole.
+        If the ledger lacks any result of a group, the whole group was run again.
         """
         journal, proposals = self.search.journal, underway.job.proposals
         computed = {result.proposal: result for result in self._computed(underway)}
         known = {p.id: result for p in proposals if (result := journal.known_result(p.id))}
         missing = [p.id for p in proposals if p.id not in known]
-        method_s, self.method_s = self.method_s, 0.0  # where the ledger has the results, it has this time too
+        method_s, self.method_s = self.method_s, 0.0  # if the ledger has the results, it has this time too
         for id_ in missing:
             cost = replace(computed[id_].cost, method_s=method_s / len(missing))
             computed[id_] = replace(computed[id_], cost=cost)
@@ -264,7 +271,7 @@ class _Loop:
         return [(p, results[p.id], p.id in known) for p in proposals]
 
     def _computed(self, underway: _Underway) -> list[Result]:
-        """The outcome of a job that the ledger has not; parents whose checkpoints are lost are computed again."""
+        """The results of a job, none if the ledger has them; lost checkpoints of parents are recomputed."""
         outcome = underway.outcome
         while outcome is not None:
             try:
@@ -278,7 +285,7 @@ class _Loop:
         return []
 
     def _show(self, finished: Sequence[tuple[Proposal, Result, bool]], asked: Sequence[Proposal]) -> None:
-        """The results of a job, and then what was asked for because of them."""
+        """Tell the observers the results of a job, and then what was asked for because of them."""
         for observer in self.search.observers:
             for proposal, result, replayed in finished:
                 observer.finished(proposal, result, replayed=replayed)
@@ -287,9 +294,9 @@ class _Loop:
 
 
 def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:
-    """Proposals that are alike in what they cost, `size` at most to a tensor.
+    """Groups of consecutive proposals of equal cost, at most `size` each; a group is trained together.
 
-    Those that judge again are fewer each time, and are halved, so that there is work for more than one worker.
+    Proposals that only re-evaluate become fewer each round, so they are split in two, so that more than one worker has work.
     """
     half = -(-len(proposals) // 2)
     group: list[Proposal] = []
@@ -304,5 +311,5 @@ def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]
 
 
 def _cost(proposal: Proposal) -> tuple[int, int, int | None]:
-    """What those of a group have in common."""
+    """What the proposals of a group must have in common."""
     return proposal.units, proposal.generation, proposal.episodes

@@ -1,4 +1,4 @@
-"""What goes wrong that a person can put right, in one line each."""
+"""Errors that the user can fix, each with a one-line message."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-LONGEST = 2000  # characters of a message
+LONGEST = 2000  # characters, of a message
 
 
 class UserError(Exception):
-    """Something the user can put right. Its message is one line that says what to do, whatever is quoted in it."""
+    """Something the user can fix. Its message says what to do, and is always one line, whatever it quotes."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(plain_text(message))
 
 
 class BadSetting(UserError):
-    """A setting that cannot be. `field` is its name in Python; the command line shows the flag instead.
+    """An invalid setting. `field` is its name in Python; the command line shows the flag instead.
 
-    The message reads on from the name: `BadSetting("population", "must be 2 or more, but is 1")`.
+    The message continues the name: `BadSetting("population", "must be 2 or more, but is 1")`.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -30,11 +30,11 @@ class BadSetting(UserError):
         self.message = message
 
     def __reduce__(self) -> tuple[type[BadSetting], tuple[str, str]]:
-        return type(self), (self.field, self.message)  # for a worker to send it
+        return type(self), (self.field, self.message)  # so that a worker can send it
 
 
 class LostCheckpoint(UserError):
-    """The checkpoint that a proposal left is missing, damaged or another one: `what` says which. It can be computed again."""
+    """A proposal's checkpoint is missing, damaged or not the recorded one; `what` says which. It can be recomputed."""
 
     def __init__(self, proposal: int, what: str) -> None:
         super().__init__(f"{what}: restore it from a copy, or start a new run in another folder")
@@ -46,7 +46,7 @@ class LostCheckpoint(UserError):
 
 
 class Unfinished(UserError):
-    """A run that has not come to its end, in this `folder`, made by this `command`."""
+    """The run in `folder`, made by `command`, has not finished."""
 
     def __init__(self, folder: Path, status: str, command: str) -> None:
         super().__init__(f"{folder} has not finished ({status}): resume it first")
@@ -55,19 +55,19 @@ class Unfinished(UserError):
 
 
 def in_one_line(error: BaseException) -> str:
-    """Its message, or its kind where that is more than a person can put right, without line breaks and control characters."""
+    """The error's message on one line, without control characters; preceded by its type unless it is a UserError."""
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return plain_text(told)
 
 
 def plain_text(text: str, longest: int = LONGEST) -> str:
-    """On one line, without what moves a terminal's cursor or hides text, and clipped: it may be somebody else's."""
+    """`text` on one line, at most `longest` characters, without control characters: it may come from somebody else."""
     shown = " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
     return shown if len(shown) <= longest else f"{shown[: longest - 4]} ..."
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the nearest of those known, or all of them where none is near."""
+    """A hint for an unknown name: the nearest known one, or all of them if none is near."""
     known = list(known)
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
@@ -79,7 +79,10 @@ def did_you_mean(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] = str) -> int:
-    """Run a command of the command line: 0, or one line on standard error and 2, or 130 where it was interrupted."""
+    """Run a command of the command line and return its exit status.
+
+    0: success. 2: an error, one line on standard error. 130: interrupted. 1: standard output was closed early.
+    """
     try:
         command()
     except UserError as error:
@@ -89,7 +92,7 @@ def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] 
         print("\nstopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
         return 1
     except OSError as error:
         print(f"error: {plain_text(str(error))}: free space or choose another folder, then resume", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Who led a search at equal shares of its budget: what the anytime curve is made of.
+"""Which member led a search at equally spaced shares of its budget: the data of the anytime curve.
 
-The best of many noisy scores is too high, so a curve of the best fitness flatters every method, and the more members it has the
-more. The member that leads is remembered while the search goes on, its checkpoint is kept, and when all is over it is tested on
-held-out seeds, as the winner is. Nothing is decided by that, and it costs no budget.
+The best of many noisy scores is biased upwards, so a curve of the best fitness flatters every method, more so the more members it
+has. Instead, the leading member is remembered during the search and its checkpoint is kept; when the search is over, it is tested
+on held-out seeds, as the winner is. Nothing is decided by these tests, and they cost no budget.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from rl_pbt.records import Proposal, Result
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leader:
-    """The proposal with the highest score when all members together had spent so many `units`: fitness or, of members that were
-    not judged, the mean return of their training episodes.
+    """The proposal with the highest score when all members together had spent `units`.
+
+    The score is its fitness or, if members were not evaluated, the mean return of its training episodes.
     """
 
     proposal: int
@@ -29,27 +30,27 @@ class Leader:
 @final
 @dataclass(slots=True, kw_only=True)
 class Incumbents:
-    """The leaders of one search: a function of its results alone, so that a resumed one has the same."""
+    """The leaders of one search: a function of its results alone, so a resumed search has the same ones."""
 
-    tests: int  # for each budget
-    _marks: deque[int] = field(default_factory=deque)  # units at which to look, those to come
+    tests: int  # per budget
+    _marks: deque[int] = field(default_factory=deque)  # units spent at which to look for the leader, those still to come
     _leaders: list[Leader] = field(default_factory=list)
-    _standing: dict[int, Result] = field(default_factory=dict)  # by member: its newest training
+    _standing: dict[int, Result] = field(default_factory=dict)  # by member: the result of its newest training
     _spent: int = 0
 
     def plan(self, budget: int) -> None:
-        """The search may spend so much, all that it has spent included."""
+        """Set the budget: all units that the search may spend, including those already spent."""
         marks = (budget * share // (self.tests + 1) for share in range(1, self.tests + 1))
         self._marks = deque(mark for mark in marks if mark > self._spent)
 
     def note(self, proposal: Proposal, result: Result) -> None:
-        """A result; a final re-evaluation leaves no checkpoint of its own, and counts as spent."""
+        """Take note of a result. A final re-evaluation leaves no checkpoint of its own; only its cost counts."""
         self._spent += result.cost.units
         if proposal.trains:
             self._standing[proposal.member] = result
 
     def look(self, kept: Iterable[int]) -> None:
-        """Remember who leads, where enough has been spent since the last time: of those whose checkpoints are `kept` so far."""
+        """If the next mark has been reached, remember the leader, among the proposals whose checkpoints are still `kept`."""
         if not self._marks or self._spent < self._marks[0]:
             return
         while self._marks and self._marks[0] <= self._spent:
@@ -62,10 +63,10 @@ class Incumbents:
 
     @property
     def needed(self) -> set[int]:
-        """Proposals whose checkpoints are to be kept until they are tested."""
+        """Proposals whose checkpoints must be kept until they are tested."""
         return {leader.proposal for leader in self._leaders}
 
     def taken(self) -> list[Leader]:
-        """Those that led since this was asked last, in order."""
+        """The leaders found since the last call, in order."""
         leaders, self._leaders = self._leaders, []
         return leaders

@@ -1,7 +1,7 @@
-"""From names to objects: the one place where settings become a configuration, and a configuration what it names.
+"""From names to objects: the one place where settings become a configuration, and a configuration the objects it names.
 
-People see one flat list of settings, by keyword, in a TOML file or as flags; `configure` says which is whose: the search's
-(`RunConfig`), the task's, or a method's.
+Users see one flat list of settings: keywords, a TOML file or flags. `configure` sorts them into those of the search
+(`RunConfig`), of the task and of the methods.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rl_pbt.tasks.base import Machine, Task
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.registry import named, task_type
 
-OWN = frozenset({"task_options", "method_options"})  # of RunConfig, which people fill by the names of the options
+OWN = frozenset({"task_options", "method_options"})  # fields of RunConfig that users fill by naming the options themselves
 
 
 def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfig:
-    """Settings by name, over the defaults of the task they speak of or over the configuration of a run that is resumed.
+    """The configuration of these settings, on top of the defaults of their task or of the configuration of a resumed run.
 
-    Raises UserError, one line, for a name that is unknown or a value that cannot be.
+    Raises UserError for an unknown name or an invalid value.
     """
     sorted_out = sort_out(settings, recorded)
     kind = task_type(sorted_out.task)
@@ -49,7 +49,10 @@ def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfi
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortedOut:
-    """Settings by whose they are: `given` are the search's and the task's, each of the type that its field has."""
+    """Settings by owner. `given` are those of the search and of the task, converted to the types of their fields.
+
+    `methods` is None if none were named; `of_methods` are the options of the methods, not checked yet.
+    """
 
     task: str
     given: Settings
@@ -58,7 +61,7 @@ class SortedOut:
 
 
 def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut:
-    """The first half of `configure`, which loads nothing that trains. Raises UserError."""
+    """The first half of `configure`; loads no training code. Raises UserError."""
     name, others = named(settings, recorded.task if recorded else None)
     kind = task_type(name)
     flat = {kind.aliases.get(setting, setting): value for setting, value in others.items()}
@@ -80,11 +83,11 @@ def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut
 
 
 def check_early(settings: Settings) -> None:
-    """Raises UserError for what no task could be trained with, whatever else is said: known before anything large is loaded."""
+    """Raises UserError for settings that are invalid for every task; known before anything large is loaded."""
     types = options.types_of(RunConfig)
     for written in options.checked("search", settings.get("search", {}), types["search"]).values():
         if isinstance(written, str) and ":" in written:
-            parse_dimension(f"linear:{written}" if lacks_scale(written) else written)  # whichever scale it will have
+            parse_dimension(f"linear:{written}" if lacks_scale(written) else written)  # its real scale does not matter here
     usual = {"methods": (), "seeds": (0,), "population": 2, "interval": 1, "group_size": 1, "test_episodes": 1}
     said = {name: settings.get(name, value) for name, value in usual.items()}
     said["budget"] = settings.get("budget", said["interval"])
@@ -101,12 +104,12 @@ def check_workers(workers: int | None) -> None:
 
 
 def _checked(setting: str, value: object, cls: type) -> object:
-    """Of the type that the field has; a class may stand for its name."""
+    """The value, converted to the type of its field; a class is taken as it is, in place of its name."""
     return value if isinstance(value, type) else options.checked(setting, value, options.types_of(cls)[setting])
 
 
 def _names(cls: type) -> set[str]:
-    """Of the options that a dataclass declares."""
+    """The names of the options that a dataclass declares."""
     return set(options.types_of(cls))
 
 
@@ -114,12 +117,12 @@ SHARED = frozenset(_names(RunConfig) - OWN - {"task", "methods"})  # settings of
 
 
 def _flat(config: RunConfig) -> Settings:
-    """A configuration as one list of settings, without the methods' own."""
+    """A configuration as one flat list of settings, without the options of methods."""
     return {s: getattr(config, s) for s in _names(RunConfig) - OWN - {"task"}} | dict(config.task_options)
 
 
 def _methods(listed: object) -> tuple[tuple[str, ...] | None, Settings]:
-    """The names of methods, with `replay:RUN` as those that replay it; and what they replay, read from that run."""
+    """The names of the methods, with `replay:RUN` expanded to those that replay it; and the schedules read from that run."""
     if listed is None:
         return None, {}
     words = options.checked("methods", listed, tuple[str, ...])
@@ -139,7 +142,7 @@ def _methods(listed: object) -> tuple[tuple[str, ...] | None, Settings]:
 
 
 def _method_options(methods: tuple[str, ...], given: Settings, usual: Settings) -> Settings:
-    """Every option that one of the methods has: what was given, over what is recorded or usual for the task, over its default."""
+    """A value for every option of the methods: the given one, else the recorded or usual one of the task, else the default."""
     declared: dict[str, type] = {}
     for method in methods:
         declared |= dict.fromkeys(_names(METHODS[method].options), METHODS[method].options)
@@ -157,22 +160,22 @@ def _method_options(methods: tuple[str, ...], given: Settings, usual: Settings) 
 
 
 def check_recorded(config: RunConfig) -> None:
-    """Raises UserError where a configuration, read from a folder, holds a range or a value that its task could not be given."""
+    """Raises UserError if a configuration read from a folder has a range or a value that its task does not accept."""
     task_type(config.task).complete({"search": config.search, "hypers": config.hypers}, _flat(config))
 
 
 def make_task(config: RunConfig, workers: int) -> Task:
-    """The task of a configuration, for that many workers on this machine. Raises UserError for what the task does not take."""
+    """The task of a configuration, for that many workers on this machine. Raises UserError for what the task does not accept."""
     return task_type(config.task).make(config, machine(workers))
 
 
 def machine(workers: int) -> Machine:
-    """This one, with that many workers."""
+    """This machine, with that many workers."""
     return Machine(workers=workers, cores=os.cpu_count() or 1)
 
 
 def plan_of(config: RunConfig, task: Task) -> Plan:
-    """The budget of one method on one seed. Raises BadSetting for one that cannot be."""
+    """The budget of one method on one seed. Raises BadSetting for an impossible one."""
     return Plan(
         population=config.population,
         budget_per_member=config.budget,
@@ -183,7 +186,7 @@ def plan_of(config: RunConfig, task: Task) -> Plan:
 
 
 def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:
-    """A search method on one seed."""
+    """A search method on one seed. Raises BadSetting for options, a space or a plan that it cannot work with."""
     entry = METHODS[name]
     plan = plan_of(config, task)
     problem = Problem(space=config.space, plan=plan, root_seed=seed, published=dict(config.hypers))
@@ -192,7 +195,7 @@ def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:
 
 
 def for_executor(settings: Settings) -> tuple[Settings, Settings]:
-    """Settings of a run and, apart from them, those that are options of an executor, which change no result."""
+    """The settings of a run and, separately, those that are options of an executor, which change no result."""
     of_executors = {setting for entry in EXECUTORS.values() for setting in _names(entry.options)}
     return (
         {setting: value for setting, value in settings.items() if setting not in of_executors},
@@ -201,7 +204,7 @@ def for_executor(settings: Settings) -> tuple[Settings, Settings]:
 
 
 def executor_options(name: str, given: Settings) -> ExecutorOptions:
-    """Those of the executor of that name. Raises UserError for an unknown name, and for what another executor has."""
+    """The options of an executor. Raises UserError for an unknown name, and BadSetting for an option of another executor."""
     if name not in EXECUTORS:
         raise did_you_mean("executor", name, EXECUTORS)
     for setting in given:
@@ -212,17 +215,17 @@ def executor_options(name: str, given: Settings) -> ExecutorOptions:
 
 
 def make_executor(task: Task, workers: int, name: str | None = None, options: ExecutorOptions | None = None) -> Executor:
-    """An executor by name or, without one, the simplest that has that many workers."""
+    """The executor of that name or, without a name, the simplest one with that many workers."""
     entry = EXECUTORS[name or default_executor(workers)]
     return entry.make(task, workers, options or entry.options())
 
 
 def default_executor(workers: int) -> str:
-    """The name of the simplest that has that many workers."""
+    """The name of the simplest executor with that many workers."""
     return "inline" if workers == 1 else "processes"
 
 
 def default_workers(config: RunConfig) -> int:
-    """One a group, at most one a core."""
+    """One worker per group of members, but no more than one per core."""
     groups = -(-config.population // config.group_size)
     return max(1, min(groups, os.cpu_count() or 1))

@@ -1,6 +1,6 @@
-"""Code that a run folder names, a module or a program: it is run only if the person of this command names it too.
+"""Code that a run folder names, a module or a program: it is run only if the user names it too.
 
-The folder may come from somebody else, so what it names is not run on its word alone.
+The folder may come from somebody else, so code is never run just because the folder names it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rl_pbt.tasks.registry import task_type
 
 
 def check_code(given: Settings, recorded: RunConfig, folder: RunFolder) -> None:
-    """Raises UserError where the configuration in a folder names code that was not `given` too, or that lies in it."""
+    """Raises UserError if the recorded configuration names code that is not in `given` too, or that lies in the folder."""
     for setting, words in task_type(recorded.task).code(recorded.task_options).items():
         if given.get(setting) is None:
             named = shlex.join(words)
@@ -29,8 +29,10 @@ def check_code(given: Settings, recorded: RunConfig, folder: RunFolder) -> None:
 
 
 def _lies_in(word: str, folder: Path) -> bool:
-    """Whether a module of "module:Name" would be imported from a folder; found out from the outermost package inwards, since
-    looking for an inner one in the usual way imports those around it."""
+    """Whether the module of "module:Name" would be imported from a folder.
+
+    Searched from the outermost package inwards: the usual way to find a submodule imports its parent packages.
+    """
     path: Iterable[str] | None = None
     outer = ""
     for part in word.rpartition(":")[0].split("."):

@@ -1,4 +1,4 @@
-"""A run that is to begin or to continue: its folder, and whether the settings fit what is there."""
+"""Opening a new or existing run: finding its folder, and checking the settings against what is there."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from rl_pbt.tasks.registry import task_type
 class Opened:
     """A run that can begin or continue: its folder, its configuration, and its manifest, if there is one.
 
-    The budget of the configuration may be larger than that of the manifest: then it is about to be extended. `places` are where
-    the command says that files of the task lie now; the configuration keeps where they were.
+    If the budget of the configuration is larger than that of the manifest, the run is about to be extended. `places` are the
+    current locations of the task's files; the configuration keeps the original ones.
     """
 
     folder: RunFolder
     config: RunConfig
-    manifest: Manifest | None  # None where the run is new
+    manifest: Manifest | None  # None if the run is new
     places: Settings = field(default_factory=dict)
-    numbered: bool = False  # whether a folder that is taken is no mistake: the name was ours
+    numbered: bool = False  # whether to number the folder if it is taken: the user did not choose the name
 
     @property
     def here(self) -> RunConfig:
-        """The configuration, with files where they lie now: what the task is made of."""
+        """The configuration with the current locations of files: the task is made from this one."""
         return replace(self.config, task_options={**self.config.task_options, **self.places})
 
     @property
@@ -52,18 +52,18 @@ class Opened:
 
     @property
     def earlier_budgets(self) -> tuple[int, ...]:
-        """Those that every search comes to the end of before it goes on with the one of the configuration."""
+        """The budgets, ascending, that every search must finish before it continues with the one of the configuration."""
         if self.manifest is None:
             return ()
         return (*self.manifest.extended_from, *([self.manifest.config.budget] if self.is_extended else []))
 
 
 def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = None) -> Opened:
-    """A new run in the folder `out`, or the one that `resume` names; settings `given` with that must be its own, but for a larger
-    budget.
+    """A new run in the folder `out`, or the existing one in `resume`.
 
-    An existing run is never overwritten: where `out` holds one of the same configuration, it is continued. Code that a recorded
-    configuration names, a module or a program, must be named by what is `given` too. Raises UserError.
+    Settings `given` with `resume` must equal the recorded ones, except that the budget may be larger. An existing run is never
+    overwritten: if `out` holds one of the same configuration, it is continued. Code that a recorded configuration names, a module
+    or a program, must be named in `given` too. Raises UserError.
     """
     if resume is not None:
         folder = RunFolder(resume.absolute())  # a training may change the working directory
@@ -86,7 +86,7 @@ def open_run(given: Settings, *, out: Path | None = None, resume: Path | None = 
 
 
 def _placed(config: RunConfig, recorded: RunConfig) -> tuple[RunConfig, Settings]:
-    """The configuration with files where the run had them, and where they lie now: a file is known by its digest."""
+    """The configuration with the recorded locations of files, and the current ones. Files are identified by digest, not place."""
     if config.task != recorded.task:
         return config, {}
     names = places_of(task_type(config.task).options)
@@ -95,7 +95,7 @@ def _placed(config: RunConfig, recorded: RunConfig) -> tuple[RunConfig, Settings
 
 
 def check_files(files: Settings, recorded: RunConfig) -> None:
-    """Raises UserError where these settings of a run say something else than where its files lie."""
+    """Raises BadSetting if `files` has a setting that is not the location of one of the run's files."""
     names = places_of(task_type(recorded.task).options)
     if other := [name for name in files if name not in names]:
         has = f"only {', '.join(names)} can be" if names else "this run has none"
@@ -107,12 +107,15 @@ def _usual_folder(config: RunConfig) -> Path:
 
 
 def _is_empty(folder: Path) -> bool:
-    """But for the lock of a process that is about to begin there, or was stopped when it was."""
+    """Whether the folder has nothing in it, except the lock of a process that is about to begin there or was stopped then."""
     return folder.is_dir() and all(path.name == RUN_LOCK for path in folder.iterdir())
 
 
 def check_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
-    """Raises UserError where they differ in more than a larger budget, or a method cannot use one."""
+    """Raises UserError if the configurations differ in anything but a larger budget, or if the budget cannot be extended.
+
+    It cannot if a method or the task has planned for the whole of it, or if the run was compacted.
+    """
     if config.budget < recorded.budget:
         raise BadSetting("budget", f"of {folder.folder} is {recorded.budget}: it can be extended, and not shortened")
     if config.budget > recorded.budget and (whole := [name for name in config.methods if not METHODS[name].extends]):

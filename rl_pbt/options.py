@@ -1,8 +1,8 @@
 """Frozen dataclasses of options: described once, by their fields, and built from plain values that are checked.
 
 The same description serves a dict (a manifest, a line of a ledger, a TOML file, keywords of the Python API) and the words of the
-command line. Fields are of type `int`, `float`, `str`, `bool`, a `Literal` of words, one of several of these, or None,
-`tuple[one of them, ...]`, `Mapping`, or another such dataclass.
+command line. A field's type is `int`, `float`, `str`, `bool`, a `Literal` of words, a union of these, possibly with None, a
+`tuple[..., ...]` of one of them, a `Mapping`, or another such dataclass.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T")
-Settings: TypeAlias = Mapping[str, Any]  # values by name, whose types a dataclass declares: `checked` holds them to it
-Kind: TypeAlias = object  # a type as it is declared: int, tuple[str, ...], Literal["a", "b"]
+Settings: TypeAlias = Mapping[str, Any]  # values by name; a dataclass declares their types, and `checked` enforces them
+Kind: TypeAlias = object  # a declared type: int, tuple[str, ...], Literal["a", "b"]
 
 IN_WORDS: Mapping[Kind, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 READERS: Mapping[Kind, Callable[[str], object]] = {int: int, float: float, bool: {"true": True, "false": False}.__getitem__}
 
 MAPPINGS = (Mapping, dict)
-LARGEST = 2**53  # of whole numbers: up to here floats hold each of them
-_without_default: dict[type, tuple[str, ...]] = {}  # fields of dataclasses
-_types: dict[type, Mapping[str, Kind]] = {}  # of dataclasses that were asked for: finding them out takes a while
+LARGEST = 2**53  # whole numbers up to here are exact as floats
+_without_default: dict[type, tuple[str, ...]] = {}  # cache: the fields without a default, by dataclass
+_types: dict[type, Mapping[str, Kind]] = {}  # cache, by dataclass: resolving type hints is slow
 
 
 @overload
@@ -48,10 +48,10 @@ def option(
     trains: bool = True,
     place: bool = False,
 ) -> object:
-    """A field with the one line that the command line's help shows of it; without `flag` the command line has no such option.
+    """A dataclass field with the line that the command line's help shows for it; without `flag`, the command line lacks it.
 
-    Not `trains` are options that change how a training is judged or where it runs, and not the training. A `place` says where
-    files lie, of which a digest is among the options: of a run that is resumed it may be another.
+    `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
+    is the location of files whose digest is another option: a resumed run may have another location.
     """
     metadata = {"help": help, "flag": flag, "trains": trains, "place": place}
     if factory is not None:
@@ -68,7 +68,7 @@ def types_of(cls: type) -> Mapping[str, Kind]:
 
 
 def places_of(cls: type) -> list[str]:
-    """The options that say where files lie."""
+    """The names of the options that are locations of files."""
     return [one.name for one in fields(cls) if one.metadata.get("place")]
 
 
@@ -78,7 +78,7 @@ def fields_of(cls: type) -> dict[str, Field[Any]]:
 
 
 def built(cls: type[T], values: object) -> T:
-    """An instance of a dataclass from plain values by name. Raises BadSetting for an unknown name, a missing or a wrong value."""
+    """An instance of a dataclass from plain values by name. Raises BadSetting for an unknown name, a missing or wrong value."""
     if not isinstance(values, Mapping):
         raise BadSetting(cls.__name__, f"must be names with values, but is {values!r:.100}")
     kinds = types_of(cls)
@@ -100,12 +100,12 @@ def _required(cls: type) -> tuple[str, ...]:
 
 
 def plain(instance: DataclassInstance) -> dict[str, JSON]:
-    """The fields of a dataclass as JSON has them; `built` reads it."""
+    """The fields of a dataclass as plain JSON, which `built` reads."""
     return {name: as_json(getattr(instance, name)) for name in fields_of(type(instance))}
 
 
 def as_json(value: object) -> JSON:
-    """A value as JSON has it: tuples as lists. Raises TypeError for what JSON has no kind for."""
+    """A value as plain JSON: tuples become lists. Raises TypeError for a value that JSON cannot represent."""
     if isinstance(value, Mapping):
         return {name: as_json(entry) for name, entry in value.items()}
     if isinstance(value, tuple | list):
@@ -116,13 +116,13 @@ def as_json(value: object) -> JSON:
 
 
 def checked(name: str, value: object, kind: Kind) -> Any:
-    """`value` as a field of that type holds it. Raises BadSetting."""
+    """`value`, converted to the type `kind` of the field `name`. Raises BadSetting."""
     return _checker_of(kind)(name, value)
 
 
-@cache  # a ledger has as many values as an interval has members, and looking at a type takes longer than at a value
+@cache  # a ledger has many values, and inspecting a type takes longer than checking a value
 def _checker_of(kind: Kind) -> Callable[[str, object], Any]:
-    """What turns a value, given the name of its field, into one of that type."""
+    """A function (field name, value) -> value of that type."""
     optional = NoneType in get_args(kind)
     of_others = _checker_of_others(kind)
 
@@ -145,7 +145,7 @@ def _checker_of_others(kind: Kind) -> Callable[[str, object], Any]:
         return lambda name, value: built(plain_kind, value)
     kinds = tuple(one for one in alternatives or (kind,) if one is not NoneType)
     types = tuple(one for one in kinds if isinstance(one, type) and one in IN_WORDS)
-    if len(types) < len(kinds):  # declared as something else: taken as it is
+    if len(types) < len(kinds):  # declared as some other type: taken as it is
         return lambda name, value: value
     return lambda name, value: _checked_plain(name, value, kind, types)
 
@@ -174,7 +174,7 @@ def _checked_mapping(name: str, value: object, kind: Kind = Any) -> Settings:
 
 
 def _checked_plain(name: str, value: object, kind: Kind, types: tuple[type, ...]) -> object:
-    """Of a plain type or of one of several, None apart."""
+    """A value of a plain type, or of one of several; None is handled before."""
     if isinstance(value, bool) and bool not in types:  # a bool is an int
         raise BadSetting(name, f"must be {in_words(kind)}, but is {value!r}")
     if not isinstance(value, types) and not (float in types and isinstance(value, int)):
@@ -187,7 +187,7 @@ def _checked_plain(name: str, value: object, kind: Kind, types: tuple[type, ...]
 
 
 def read(name: str, text: str, kind: Kind) -> object:
-    """A value of that type from a word of the command line. Raises BadSetting."""
+    """Parse a word of the command line as a value of that type. Raises BadSetting."""
     alternatives = get_args(kind)
     if text == "none" and NoneType in alternatives:
         return None
@@ -202,13 +202,13 @@ def read(name: str, text: str, kind: Kind) -> object:
 
 
 def _without_none(kind: Kind) -> Kind:
-    """`int` of `int | None`."""
+    """`int` for `int | None`; a union with more members, and any other type, as it is."""
     others = [one for one in get_args(kind) if one is not NoneType]
     return others[0] if NoneType in get_args(kind) and len(others) == 1 else kind
 
 
 def in_words(kind: Kind) -> str:
-    """What a value of that type is, for an error message."""
+    """A description of that type, for an error message."""
     alternatives = get_args(kind)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, alternatives))}"

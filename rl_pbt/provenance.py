@@ -1,4 +1,4 @@
-"""Where and with what something was made: versions, commit, hardware."""
+"""Where and with what a run was made: versions, commit, hardware."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from rl_pbt import __version__
 from rl_pbt.records import JSON
 
-# Variables by which people choose other kernels, and with them other last digits.
+# Environment variables that select other numerical kernels, which may change the last digits.
 CHOOSES_KERNELS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "CUBLAS_WORKSPACE_CONFIG")
-# What trains, judges or chooses: whose next version may compute something else.
+# Packages that train, evaluate or choose: another version may compute something else.
 PACKAGES = (
     *("torch", "numpy", "scipy", "gymnasium", "ale-py", "safetensors", "stable-baselines3"),
     *("box2d", "dmlab-gym", "envpool", "jax", "jaxlib", "jaxmarl", "minatar", "minigrid", "mujoco", "pysc2", "vizdoom"),
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def versions() -> dict[str, str]:
-    """Of this suite, of Python, and of the packages that are installed of those that results depend on."""
+    """Versions of this suite, of Python, and of those installed packages that results depend on."""
     found = {"rl_pbt": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, JSON]:
-    """The kind of machine, with all that chooses between ways to compute the same to other last digits."""
+    """The kind of machine, and everything that may select other numerical kernels and so change the last digits."""
     found: dict[str, JSON] = {
         "host": socket.gethostname(),
         "machine": platform.machine(),
@@ -46,14 +46,14 @@ def hardware() -> dict[str, JSON]:
         "processor": _processor(),
         "cores": os.cpu_count(),
     }
-    if torch := sys.modules.get("torch"):  # else nothing of what is computed depends on it
+    if torch := sys.modules.get("torch"):  # if it is not loaded, nothing computed depends on it
         found["torch kernels"] = torch.backends.cpu.get_cpu_capability()
         found["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return found | {name: os.environ[name] for name in CHOOSES_KERNELS if name in os.environ}
 
 
 def _processor() -> str:
-    """Its model, as far as the system tells it."""
+    """The processor's model, as far as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -62,7 +62,7 @@ def _processor() -> str:
 
 
 def sources(words: Iterable[str]) -> dict[str, str]:
-    """A digest of each file of the user's own that the words of a training name: a loaded module ("module:Name"), or a file."""
+    """A digest of each of the user's own files that these words name, by word: a loaded module ("module:Name"), or a path."""
     found = {}
     for word in words:
         module = sys.modules.get(word.rpartition(":")[0])
@@ -73,9 +73,9 @@ def sources(words: Iterable[str]) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the suite's own checkout, with "-dirty" where tracked files differ; results that changed change no code.
+    """The commit of the suite's own checkout, with "-dirty" if tracked files outside `results` differ.
 
-    None where it is not run from its checkout: a repository that it happens to be installed inside is not its own.
+    None if the suite does not run from its own checkout; a repository that it happens to be installed inside does not count.
     """
     if not (ROOT / "pyproject.toml").is_file() or _git("rev-parse", "--show-toplevel") != str(ROOT):
         return None
@@ -85,7 +85,7 @@ def commit() -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    """What git prints; None where it is absent or fails."""
+    """What git prints; None if it is absent or fails."""
     try:
         shown = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

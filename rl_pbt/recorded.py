@@ -1,7 +1,7 @@
-"""The manifest of a run folder, held to what its task and its methods declare.
+"""Reading a run folder's manifest and ledgers, checked against what the task and the methods declare.
 
-A folder may come from somebody else, from another version or from a disk that forgot: whatever a report, a resume or a replay
-takes from a manifest is checked as the command line is, and names of methods, which become names of files, are those of methods.
+A folder may come from somebody else, from another version or from a failing disk. So whatever a report, a resume or a replay
+takes from a manifest is checked as strictly as the command line, and method names, which become file names, must be known.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type
 
-LONGEST_TEXT = 100_000  # characters of one text of a configuration; a program may be in it
+LONGEST_TEXT = 100_000  # characters, of one text of a configuration; it may be a whole program
 
 
 def manifest_of(run: RunFolder) -> Manifest:
-    """Its manifest, with all options of task and methods. Raises UserError, one line, where there is none or it cannot be."""
+    """The run's manifest, with all options of task and methods. Raises UserError if it is missing or invalid."""
     manifest = run.manifest()
     try:
         return replace(manifest, config=_whole(manifest.config))
@@ -34,7 +34,7 @@ def manifest_of(run: RunFolder) -> Manifest:
 
 
 def _whole(config: RunConfig) -> RunConfig:
-    """What the run did not know of yet has its default. Raises UserError."""
+    """The configuration with defaults for options that the run's version did not have yet. Raises UserError."""
     _check_texts(config.to_json())
     if not config.methods:
         raise BadSetting("methods", "names no method")
@@ -45,14 +45,14 @@ def _whole(config: RunConfig) -> RunConfig:
         options = METHODS[method].options
         own = built(options, {name: value for name, value in config.method_options.items() if name in types_of(options)})
         of_methods |= plain(own)
-    _ = config.space  # or it raises
+    _ = config.space  # raises if a range is invalid
     return replace(
         config, task_options=plain(built(task_type(config.task).options, config.task_options)), method_options=of_methods
     )
 
 
 def _check_texts(value: object) -> None:
-    """Raises BadSetting for a text that no terminal and no page should show, wherever it stands."""
+    """Raises BadSetting if any text within `value` is too long or has control characters, unsafe on a terminal or a page."""
     match value:
         case str():
             if len(value) > LONGEST_TEXT or not all(
@@ -69,7 +69,7 @@ def _check_texts(value: object) -> None:
 
 
 def history_of(run: RunFolder, config: RunConfig, method: str, seed: int) -> History:
-    """What a ledger of a run holds so far, its hyperparameters held to the ranges. Raises UserError, naming the file."""
+    """What a ledger holds so far. Raises UserError, naming the file, if it is damaged or has hyperparameters of another space."""
     history, space = read_history(run, method, seed), config.space
     trials = (trial.proposal for trial in (*history.trials, *history.judged_again))
     for proposal in (*trials, *(pending.proposal for pending in history.pending)):
@@ -80,9 +80,9 @@ def history_of(run: RunFolder, config: RunConfig, method: str, seed: int) -> His
 
 
 def wrong_hypers(space: Space, hypers: Mapping[str, Hyper]) -> str | None:
-    """Why these cannot be hyperparameters of that space, or None where they can.
+    """Why these cannot be hyperparameters of that space; None if they can.
 
-    Their values need not lie in their ranges: what hand tuning found may lie outside.
+    Values need not lie within the ranges: hand-tuned ones may lie outside.
     """
     if hypers.keys() != space.dimensions.keys():
         return f"has the hyperparameters {', '.join(hypers) or 'none'} and not {', '.join(space.dimensions)}"

@@ -1,6 +1,6 @@
-"""The nouns that cross module borders. Each is frozen, checks itself, and turns to plain JSON and back.
+"""The records that modules exchange. Each is frozen, checks itself, and converts to plain JSON and back.
 
-What a task counts is a *unit*: an environment frame of reinforcement learning, an update, a sentence (`tasks.base.Words`).
+What a task counts is a *unit*: an environment frame in reinforcement learning, an update, a sentence (`tasks.base.Words`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any, TypeAlias
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 Hyper: TypeAlias = float | int | str | bool
 Hypers: TypeAlias = dict[str, Hyper]
-Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, before anything of it is known to be right
+Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, not checked yet
 
-LARGEST_SCORE = 1e300  # what a score stays below, so that a mean of scores is finite too
-LONGEST_S = 1e12  # that a cost or a session lasts; for the same reason
-TRAINING_SCORE = "rollout/ep_rew_mean"  # the metric, by Stable-Baselines3's name, that tells how training episodes went
+LARGEST_SCORE = 1e300  # scores stay below this, so that a mean of scores is finite too
+LONGEST_S = 1e12  # seconds that a cost or a session stays below, for the same reason
+TRAINING_SCORE = "rollout/ep_rew_mean"  # Stable-Baselines3's name for the mean return of training episodes
 
 
 def _plain(record: Proposal | Cost | Result | FinalTest) -> dict[str, JSON]:
-    """A record's fields by name; `asdict` would copy them to the bottom, which takes half the time of a large population."""
+    """A record's fields by name. `asdict` would copy them deeply, which takes half the time of a large population."""
     return {name: getattr(record, name) for name in record.__slots__}
 
 
@@ -29,9 +29,12 @@ def _plain(record: Proposal | Cost | Result | FinalTest) -> dict[str, JSON]:
 class Proposal:
     """Work a method asks for: train `member` with `hypers` for `units` units from the checkpoint of proposal `parent`.
 
-    `hypers_from` names the proposal whose hyperparameters were explored, where that is another member's (an exploit); otherwise
-    None. With `units` 0 nothing is trained: the parent's checkpoint is judged again, on as many other `episodes` (None: as
-    usual). With `episodes` 0 it trains and nobody needs to know how good it is: it is judged only where that costs nothing.
+    Without a parent it starts from fresh weights. `hypers_from` is the proposal that the hyperparameters were copied from,
+    explored since or not, if that is another member's (an exploit); otherwise None. With `units` 0 nothing is trained: the
+    parent's checkpoint is evaluated again, on `episodes` other episodes (None: as many as usual). With `episodes` 0 it trains,
+    but its fitness is not needed: it is evaluated only if that costs nothing.
+
+    Raises ValueError for fields that contradict each other.
     """
 
     id: int
@@ -55,12 +58,12 @@ class Proposal:
 
     @property
     def trains(self) -> bool:
-        """Whether it trains at all, and does not only judge again."""
+        """Whether it trains, rather than only evaluating again."""
         return self.units > 0
 
     @property
     def judges(self) -> bool:
-        """Whether somebody needs to know how good it is."""
+        """Whether its fitness is needed."""
         return self.episodes != 0
 
     def to_json(self) -> dict[str, JSON]:
@@ -70,9 +73,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What was spent. `cpu_s` and `wall_s` are seconds of the training itself (environments and networks, in reinforcement
-    learning): this proposal's share of its group's. `method_s` are CPU seconds of the search method: to choose what was asked for
-    since the results before, and to learn from those; this proposal's share.
+    """What a proposal cost, in units, updates and seconds.
+
+    `cpu_s` and `wall_s` are this proposal's share of the time that its group spent on the training itself (in reinforcement
+    learning, on environments and networks). `method_s` is its share of the search method's CPU time since the previous results:
+    choosing what to ask for, and learning from those results.
+
+    Raises ValueError for negative or absurd numbers.
     """
 
     train_units: int = 0
@@ -90,7 +97,7 @@ class Cost:
 
     @property
     def units(self) -> int:
-        """Of training and evaluation."""
+        """Units of training and evaluation together."""
         return self.train_units + self.eval_units
 
     def __add__(self, other: Cost) -> Cost:
@@ -110,12 +117,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason there is none; never both, never NaN. Neither where
-    it was not asked how good it is, and to find out would have cost something: `foreseen_units`, as far as its task can tell.
+    """The outcome of `proposal`: a finite `fitness`, or `failure`, the reason why there is none; never both, never NaN.
 
-    `returns` are the true scores of the episodes the fitness is made of. `metrics` are scalars for the learning curves.
-    `lineage_units` is the training age of the checkpoint: units along its chain of parents; `digest` is its fingerprint, None
-    where there is none.
+    Neither is set if the fitness was not needed and finding it would have cost something; then `foreseen_units` is what the
+    evaluation would have cost, as far as the task can tell.
+
+    `returns` are the true scores of the episodes whose mean is the fitness. `metrics` are scalars for the learning curves.
+    `lineage_units` is the training age of the checkpoint, in units along its chain of parents. `digest` is the checkpoint's
+    fingerprint, None if there is no checkpoint. Raises ValueError for fields that contradict each other.
     """
 
     proposal: int
@@ -142,21 +151,21 @@ class Result:
 
     @property
     def unjudged(self) -> bool:
-        """Whether nobody knows how good it is, and it did not fail."""
+        """Whether it was not evaluated, and did not fail."""
         return self.fitness is None and self.failure is None
 
     @property
     def rank_key(self) -> float:
-        """Fitness for ranking; a failure ranks below everything. Raises ValueError where it was not judged."""
+        """Fitness for ranking; a failure ranks below everything. Raises ValueError if it was not evaluated."""
         if self.unjudged:
             raise ValueError(f"result {self.proposal} was not judged: it has no rank")
         return -math.inf if self.fitness is None else self.fitness
 
     @property
     def score(self) -> float | None:
-        """What curves show: the fitness or, of one that was not judged, the mean return of its training episodes.
+        """What curves show: the fitness or, if it was not evaluated, the mean return of its training episodes.
 
-        None for a failure, and where no training episode ended, or the training has none.
+        None for a failure, and if no training episode ended or the training has no episodes.
         """
         trained = self.metrics.get(TRAINING_SCORE)
         if not self.unjudged:
@@ -169,12 +178,12 @@ class Result:
 
 
 def is_score(value: float) -> bool:
-    """Whether scores like this have a mean."""
+    """Whether `value` is finite and small enough that the mean of such scores is finite too."""
     return abs(value) < LARGEST_SCORE
 
 
 def _is_mean(value: float, returns: Sequence[float]) -> bool:
-    """But for rounding, which tasks do in their own ways."""
+    """Whether `value` is the mean of `returns`, except for rounding, which differs between tasks."""
     if not all(map(is_score, returns)):
         return False
     largest = max(map(abs, returns))
@@ -182,9 +191,9 @@ def _is_mean(value: float, returns: Sequence[float]) -> bool:
 
 
 def pooled(first: Result, again: Result) -> Result:
-    """`first` with the episodes of a later evaluation of the same checkpoint too, unless that failed: it is as good as it was.
+    """`first`, with the episodes of a later evaluation of the same checkpoint added; unchanged if either of them failed.
 
-    One that was not judged before is so now, or has failed.
+    If `first` was not evaluated, it takes the fitness or the failure of the later evaluation.
     """
     if first.unjudged:
         return replace(first, fitness=again.fitness, failure=again.failure, returns=again.returns, foreseen_units=0)
@@ -198,7 +207,7 @@ def pooled(first: Result, again: Result) -> Result:
 class Trial:
     """A proposal with its result, as reports and plots read it from a ledger.
 
-    `asked_after` is how many trainings had a result when it was proposed: what its choice can depend on.
+    `asked_after` is how many trainings had a result when it was proposed: the results that its choice could depend on.
     """
 
     proposal: Proposal
@@ -210,11 +219,13 @@ class Trial:
 class FinalTest:
     """True scores of a checkpoint on the test seeds, which nothing was selected on; `capped` counts episodes cut short.
 
-    `excluded` counts episodes that gave no score, because the environment failed or a reward was not finite; `failure` says why
-    the first did. `metrics` are means of what else was measured, by names for people; nothing is selected on them either.
+    `excluded` counts episodes without a score, because the environment failed or a reward was not finite; `failure` is the reason
+    for the first of them. `metrics` are means of other measurements, under readable names; nothing is selected on them either.
 
-    `proposal` is the one that left the checkpoint; None for a baseline, which is nobody's. It is not `held_out` where a training
-    of the user's own has no test: then it was evaluated with other seeds, which mean new data only if the seed chooses them.
+    `proposal` is the one that left the checkpoint; None for a baseline, which has none. `held_out` is False if the user's own
+    training has no test: then it was evaluated with other seeds, which means new data only if the seed determines the data.
+
+    Raises ValueError for negative counts, and for scores or metrics that are not finite.
     """
 
     proposal: int | None
@@ -240,7 +251,7 @@ class FinalTest:
 
 
 def joined(shares: Sequence[FinalTest]) -> FinalTest:
-    """The test of which these are the shares, in the order of its episodes."""
+    """One test from its shares (at least one), which are in the order of its episodes."""
     scored = [share for share in shares if share.returns]
     names = [name for name in scored[0].metrics if all(name in share.metrics for share in scored)] if scored else []
     episodes = sum(len(share.returns) for share in scored)

@@ -1,9 +1,8 @@
-"""Checkpoints that were lost, computed again: an interval is a pure function of its job, and the ledger has every job.
+"""Recomputing lost checkpoints: an interval is a pure function of its job, and the ledger has every job.
 
-A group is trained together again as it was, since which members share a tensor may change the last digits; its results are not
-looked at, and of its checkpoints those alone are kept that are wanted, each only if its digest is the recorded one. Parents that
-are not there any more are computed first, in the worst case from the founders on. What that costs is told, and is no part of any
-budget.
+A group is trained again as a whole, because which members share a tensor may change the last digits. Its results are ignored, and
+only the wanted checkpoints are kept, each only if its digest equals the recorded one. Missing parents are recomputed first, in
+the worst case all the way from the founders. The cost is shown to the user, and is not charged to any budget.
 """
 
 from __future__ import annotations
@@ -23,27 +22,28 @@ from rl_pbt.text import counted
 @final
 @dataclass(slots=True, kw_only=True)
 class Restorer:
-    """What every interval of a search was, and what it left. `units` counts what was trained for again."""
+    """The job of every interval of a search, and the digest of each checkpoint. `units` counts the units that were retrained."""
 
     executor: Executor
     checkpoints: Checkpoints
     say: Callable[[str], None]
     jobs: dict[int, IntervalJob] = field(default_factory=dict)  # by proposal
-    digests: dict[int, str | None] = field(default_factory=dict)  # by proposal, of what it left
+    digests: dict[int, str | None] = field(default_factory=dict)  # by proposal, of its checkpoint
     units: int = 0
     _restored: set[int] = field(default_factory=set)
 
     def note(self, job: IntervalJob, results: Iterable[Result]) -> None:
-        """A job has these results."""
+        """Take note of a job and its results."""
         for result in results:
             self.jobs[result.proposal] = job
             self.digests[result.proposal] = result.digest
 
     def restore(self, lost: LostCheckpoint, needed: Iterable[int], being_written: Iterable[int] = ()) -> None:
-        """Compute the lost checkpoint again, and all others that are `needed` and not there.
+        """Recompute the lost checkpoint, and all others that are `needed` and missing.
 
-        Nothing else is kept, but for what jobs are writing. Raises UserError where that cannot be: it is of an older version,
-        whose ledgers have no digests, or of a machine that computes other digits, or it was lost once more.
+        All other checkpoints are deleted, except those `being_written` by jobs. Raises LostCheckpoint if the ledger has no digest
+        of it (an older version), or if a checkpoint is lost for the second time; and UserError if this machine computes other
+        digits.
         """
         needed, being_written = {*needed, lost.proposal}, list(being_written)
         wanted = {proposal for proposal in needed if not self._is_there(proposal)}
@@ -74,8 +74,8 @@ class Restorer:
         return True
 
     def _waves(self, wanted: Iterable[int]) -> list[tuple[IntervalJob, frozenset[int]]]:
-        """The jobs that have to be done again, and which of their proposals' checkpoints are wanted of each."""
-        found: dict[int, set[int]] = {}  # by the first proposal of a job
+        """The jobs that must be run again, each with the proposals whose checkpoints are wanted from it."""
+        found: dict[int, set[int]] = {}  # by the job's first proposal
         looked_at: set[int] = set()
         unknown = list(wanted)
         while unknown:
@@ -91,7 +91,7 @@ class Restorer:
 
     @staticmethod
     def _waits(job: IntervalJob, waves: Iterable[tuple[IntervalJob, frozenset[int]]]) -> bool:
-        """Whether a parent of one of its proposals has yet to be computed."""
+        """Whether a parent of one of its proposals still has to be recomputed."""
         missing = {proposal for _, proposals in waves for proposal in proposals}
         return any(proposal.parent in missing for proposal in job.proposals)
 

@@ -1,4 +1,4 @@
-"""A run from its folder to its report: what the command line and the Python API have in common."""
+"""A run from its folder to its report: what the command line and the Python API share."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ NOTHING: Settings = MappingProxyType({})
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that could be refused has been checked, and nothing has been written."""
+    """A run that is ready to start: all settings have been checked, and nothing has been written."""
 
     opened: Opened
     task: Task
@@ -83,10 +83,10 @@ def prepare(
     track: str | None = None,
     make: Callable[[RunConfig, int], Task] = make_task,
 ) -> Prepared:
-    """The task of a run, made for that many workers, and every method tried: what cannot work fails before a folder is made.
+    """Make the task for that many workers, and try to make every method: what cannot work fails before a folder is made.
 
-    `how` are options of the executor. With `keep_population` all checkpoints are left from which the run can be extended; `track`
-    names a tracker to which curves are sent. Raises UserError.
+    `how` are options of the executor. `keep_population` keeps every checkpoint from which the run can be extended; `track` names
+    a tracker that the curves are sent to. Raises UserError.
     """
     check_workers(workers)
     check_tracker(track)
@@ -110,21 +110,21 @@ def prepare(
 
 @contextmanager
 def owning(prepared: Prepared) -> Iterator[Prepared]:
-    """The run as it is when no other process can change it any more: its folder is made, and locked until the end.
+    """Within, this process owns the run: its folder exists and is locked. Yields the run as it is under the lock.
 
-    Raises UserError where another process has it.
+    Raises UserError if another process owns it.
     """
     opened = prepared.opened
     folder = RunFolder(_made(opened.folder.folder, numbered=opened.numbered))
     with owned(folder.folder):
-        manifest = manifest_of(folder) if folder.begun else None  # another process may have been here since it was opened
+        manifest = manifest_of(folder) if folder.begun else None  # another process may have written it since it was opened
         if manifest is not None:
             check_longer(opened.config, manifest.config, folder)
         yield replace(prepared, opened=replace(opened, folder=folder, manifest=manifest))
 
 
 def _made(folder: Path, *, numbered: bool) -> Path:
-    """The folder or, where each run is to have a new one of its own, the first of FOLDER, FOLDER-2, FOLDER-3 that is free."""
+    """Make the folder; if `numbered`, a new one: the first of FOLDER, FOLDER-2, FOLDER-3 ... that is free."""
     with disk_errors_in_one_line(folder):
         if not numbered:
             folder.mkdir(parents=True, exist_ok=True)
@@ -138,15 +138,17 @@ def _made(folder: Path, *, numbered: bool) -> Path:
 
 
 def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> Summary:
-    """`execute` what is left to do of a run that this process owns, and report it; also what was done until it failed, or was
-    interrupted, which passes on."""
+    """`execute` the rest of a run that this process owns, and write its report.
+
+    If the run fails or is interrupted, the partial results are reported, and the exception propagates.
+    """
     folder, config = prepared.opened.folder, prepared.opened.config
     if prepared.finished:
         return _report(folder)
     try:
         execute(prepared, command=command, stream=stream, watch=watch)
     except (Exception, KeyboardInterrupt):
-        with suppress(UserError):  # what came first says more
+        with suppress(UserError):  # the original exception says more
             _report(folder)
         raise
     summary = _report(folder)
@@ -159,14 +161,14 @@ def complete(prepared: Prepared, *, command: str, stream: TextIO | None = None, 
 
 
 def _report(folder: RunFolder) -> Summary:
-    from rl_pbt.report import write_report  # noqa: PLC0415 - plots take longer to load than all else
+    from rl_pbt.report import write_report  # noqa: PLC0415 - plots take longer to load than everything else
 
     return write_report(folder)
 
 
 @final
 class _LoadsReports:
-    """Loads what writes them once workers train: earlier, they would wait for it; at the end, it might be newer than the run."""
+    """Loads the report code once workers train: earlier, they would wait for it; at the end, the code might have changed."""
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
         import_module("rl_pbt.report")
@@ -182,15 +184,15 @@ class _LoadsReports:
 
 
 def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, watch: MakeWatcher = Progress) -> None:
-    """Every method on every seed, then the baseline, of a run that this process owns; `watch` makes what shows its progress on
-    `stream`, the terminal without one.
+    """Run every method on every seed, and then the baseline, of a run that this process owns.
 
-    The manifest records how it ended, also where it failed or was interrupted: what was raised passes on when all is on disk.
+    `watch` makes the observer that shows progress on `stream`, by default standard output. The manifest records how the run
+    ended, even if it failed or was interrupted; the exception propagates once everything is on disk.
     """
     opened = prepared.opened
     for name in opened.config.methods:
         for seed in opened.config.seeds:
-            opened.folder.ledger(name, seed, opened.config).check_beginning()  # or the manifest would be of a run that cannot be
+            opened.folder.ledger(name, seed, opened.config).check_beginning()  # before the manifest says that the run goes on
     manifest = opened.manifest or Manifest(command=command, config=opened.config)
     session = _session(prepared)
     if manifest.sessions and (differences := session.differences(manifest.last)):
@@ -235,7 +237,7 @@ def _session(prepared: Prepared) -> Session:
 
 
 def _all_searches(prepared: Prepared, watch: MakeWatcher, stream: TextIO, restored: list[int]) -> FinalTest | None:
-    """The searches, and the test of the baseline; units that each search trained for again are added to `restored`."""
+    """Run all searches, and test the baseline. The units that each search had to retrain are appended to `restored`."""
     config = prepared.opened.config
     executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
     progress = watch(_outline(prepared), stream, lambda: executor.units_underway)
@@ -297,7 +299,7 @@ def _search(prepared: Prepared, executor: Executor, progress: Watcher, name: str
 
 
 def _sinks(prepared: Prepared, name: str, seed: int) -> list[Sink]:
-    """Where the curves of one method and seed are drawn."""
+    """Where the curves of one method and seed are written."""
     config, folder = prepared.opened.config, prepared.opened.folder
     title = task_type(config.task).title(config.task_options)
     about: Hypers = {"method": name, "seed": seed, "population": config.population, "task": title}

@@ -1,7 +1,7 @@
-"""The schedule of hyperparameters that a finished run found, to be replayed: the method `replay:RUN`.
+"""Replaying the hyperparameter schedule that a finished run found: the method `replay:RUN`.
 
-It comes from a folder, and is recorded in another, either of which may be somebody else's: a schedule is checked as the command
-line is before anything is trained with it.
+A schedule is read from one folder and recorded in another, and either may come from somebody else. So it is checked as strictly
+as the command line before anything is trained with it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rl_pbt.tasks.registry import task_type
 PREFIX = "replay:"
 SCHEDULE, FINAL, RANDOM = "replay-schedule", "replay-final", "replay-random"
 RANDOM_SEARCH = "random"
-LONGEST_NUMBER = 20  # digits of a seed
+LONGEST_NUMBER = 20  # digits, of a seed
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
-    """A `StageRecord`, checked."""
+    """A `StageRecord` that checks itself."""
 
     units: int
     hypers: Hypers
@@ -44,7 +44,7 @@ class _Stage:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schedules:
-    """`Schedules`, checked."""
+    """`Schedules` that check themselves."""
 
     run: str
     method: str
@@ -66,8 +66,8 @@ class _Schedules:
 def read_schedules(folder: Path) -> Schedules:
     """What the configuration of a replaying run records: by seed of the run in `folder`, the stages that each method replays.
 
-    `replay-schedule` follows the line of descent of the winner of the run's first method, `replay-final` holds the
-    hyperparameters at its end, and `replay-random` those of random search's winner, where the run has one. Raises UserError for a
+    `replay-schedule` follows the line of descent of the first method's winner, `replay-final` holds the hyperparameters at the
+    end of that line, and `replay-random` those of random search's winner, if the run has random search. Raises UserError for a
     run that is not finished or has no winner.
     """
     run = RunFolder(folder)
@@ -85,7 +85,7 @@ def read_schedules(folder: Path) -> Schedules:
 
 
 def _members(run: RunFolder, config: RunConfig) -> Iterator[int]:
-    """All numbers that any method has given to a member."""
+    """The member numbers that any method has used."""
     for method in config.methods:
         for seed in config.seeds:
             yield from (trial.proposal.member for trial in history_of(run, config, method, seed).trials)
@@ -108,7 +108,7 @@ def _line(history: History, run: RunFolder, method: str, seed: int) -> list[Stag
 
 
 def setting_of(config: RunConfig) -> Settings:
-    """What must be the same for a schedule to mean the same: all but the budget, the seeds and the search."""
+    """The settings that must be equal for a schedule to keep its meaning: all but the budget, the seeds and the search method."""
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
     described = fields_of(task_type(config.task).options)
     of_training = {n: value for n, value in config.task_options.items() if described[n].metadata.get("trains", True)}
@@ -116,12 +116,12 @@ def setting_of(config: RunConfig) -> Settings:
 
 
 def replaying(replay: Schedules) -> list[str]:
-    """The methods that can replay it on each of its seeds."""
+    """The methods that have stages to replay on every one of its seeds."""
     return [name for name in (SCHEDULE, FINAL, RANDOM) if all(name in by_method for by_method in replay["seeds"].values())]
 
 
 def check_replay(config: RunConfig) -> None:
-    """Raises UserError where the configuration is not that of the run it replays, or its schedules cannot be trained with."""
+    """Raises UserError if the configuration replays a run that it does not fit, or schedules that are invalid."""
     replay = config.method_options.get("replay")
     if not replay:
         return
@@ -135,7 +135,7 @@ def check_replay(config: RunConfig) -> None:
 
 
 def _check_hypers(config: RunConfig, schedule: Iterable[Hypers]) -> None:
-    """Raises BadSetting for hyperparameters that the task does not take."""
+    """Raises UserError for hyperparameters that the task does not accept."""
     kind, values = task_type(config.task), dict[str, set[Hyper]]()
     recorded = {name: getattr(config, name) for name in fields_of(RunConfig)} | dict(config.task_options)
     for hypers in schedule:

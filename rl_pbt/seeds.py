@@ -1,4 +1,4 @@
-"""Keyed randomness: every stream is named by its purpose, never by the order of calls."""
+"""Keyed randomness: every random stream is identified by its purpose, never by the order of calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-# Environment seeds are 31-bit; the two highest of those bits name the split, so the three sets cannot meet.
+# Environment seeds have 31 bits, of which the two highest identify the split, so the three sets are disjoint.
 SPLITS = {"train": 0, "evaluate": 1, "test": 2}
 _SPLIT_SHIFT = 29
 
@@ -21,16 +21,16 @@ def _sequence(root: int, purpose: str, member: int | None, generation: int | Non
 
 
 def rng(root: int, *, purpose: str, member: int | None = None, generation: int | None = None) -> np.random.Generator:
-    """A generator for one purpose; the same words give the same stream in any process."""
+    """A generator for one purpose; the same arguments give the same stream in any process."""
     return np.random.default_rng(_sequence(root, purpose, member, generation))
 
 
 def seed(root: int, *, purpose: str, member: int | None = None, generation: int | None = None) -> int:
-    """A 63-bit seed for generators that are not NumPy's."""
+    """A 63-bit seed for generators other than NumPy's."""
     return int(_sequence(root, purpose, member, generation).generate_state(1, np.uint64)[0] >> 1)
 
 
 def environment_seed(root: int, *, split: str, member: int | None = None, generation: int | None = None) -> int:
-    """A 31-bit seed of one split ("train", "evaluate" or "test"); 4096 consecutive seeds from it stay in the split."""
+    """A 31-bit seed of one split ("train", "evaluate" or "test"); 4096 consecutive seeds from this one stay in the split."""
     drawn = seed(root, purpose=f"environment/{split}", member=member, generation=generation)
     return (SPLITS[split] << _SPLIT_SHIFT) + drawn % ((1 << _SPLIT_SHIFT) - 4096)

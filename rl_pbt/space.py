@@ -16,9 +16,9 @@ from rl_pbt.records import Hyper, Hypers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """How a plot shows a hyperparameter. A `log` axis is one only if all that it shows is above 0.
+    """How a plot shows a hyperparameter. A `log` axis is logarithmic only if all values on it are above 0.
 
-    `ticks` are names of places on it; without any, numbers will do. `flipped`: the largest place is at the bottom.
+    `ticks` are labels by position; without any, the axis shows numbers. `flipped`: the largest position is at the bottom.
     """
 
     label: str
@@ -28,7 +28,7 @@ class Axis:
 
 
 class Dimension(Protocol):
-    """One hyperparameter's prior, and its neighbourhood."""
+    """One hyperparameter's prior, and how it is perturbed."""
 
     def sample(self, rng: np.random.Generator) -> Hyper:
         """One draw from the prior."""
@@ -52,16 +52,16 @@ class Dimension(Protocol):
 
     @property
     def extremes(self) -> tuple[Hyper, ...]:
-        """Values that are legal if all are: both bounds, or every choice."""
+        """The values to check to know that all are legal: both bounds, or every choice."""
         ...
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The low and the high bound; none of what has choices."""
+        """The low and the high bound; empty for a choice."""
         ...
 
     def plotted(self, value: Hyper) -> float:
-        """Where an axis shows the value."""
+        """The position of the value on its axis."""
         ...
 
     def axis(self, name: str) -> Axis:
@@ -70,7 +70,7 @@ class Dimension(Protocol):
 
 
 def spread(dimension: Dimension, values: Iterable[Hyper]) -> float:
-    """How much of the dimension the values cover: standard deviation on its scale over its width, 0 to about 0.5."""
+    """How much of the dimension the values cover: their standard deviation as a share of its width, on its scale; 0 to 0.5."""
     return float(np.std([dimension.unit(value) for value in values]))
 
 
@@ -135,13 +135,13 @@ class Log(_Interval):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(_Interval):
-    """Uniform on [low, high]; perturbed by multiplication, as the paper does with every hyper."""
+    """Uniform on [low, high]; perturbed by multiplication, as the paper does with every hyperparameter."""
 
     def sample(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))
 
     def perturb(self, value: Hyper, factor: float) -> float:
-        # 0 is a fixed point of multiplication (which stops reproductions of the quadratic): move by a part of the range instead.
+        # 0 is a fixed point of multiplication (which stalls reproductions of the quadratic): move by a part of the range instead.
         value = float(value)
         moved = value * factor if value else (factor - 1.0) * (self.high - self.low)
         return self._clip(moved)
@@ -158,7 +158,7 @@ class Linear(_Interval):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(_Interval):
-    """Uniform on the whole numbers low..high; a perturbation moves by one at least, so small numbers are not stuck."""
+    """Uniform on the whole numbers low..high; a perturbation moves by at least one, so small numbers do not get stuck."""
 
     def __post_init__(self) -> None:
         _Interval.__post_init__(self)
@@ -187,9 +187,9 @@ class Integer(_Interval):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizon(_Interval):
-    """A discount, log-uniform and perturbed on the scale of 1-discount (the horizon is its inverse).
+    """A discount, log-uniform and perturbed on the scale of 1-discount, whose inverse is the horizon.
 
-    Multiplying a discount of 0.99 by 1.2 leaves [0, 1); here a perturbation makes the horizon longer or shorter by the factor.
+    Multiplying a discount of 0.99 by 1.2 would leave [0, 1). Instead, a perturbation multiplies the horizon by the factor.
     """
 
     def __post_init__(self) -> None:
@@ -216,7 +216,7 @@ class Horizon(_Interval):
         return 1.0 - float(value)
 
     def axis(self, name: str) -> Axis:
-        """Named as people write discounts, 0.9, 0.99 and 0.999: at the bounds, and between them where there is room."""
+        """Labelled as discounts are usually written, 0.9, 0.99, 0.999: at the bounds, and between them where there is room."""
         decades = [1.0 - 10.0**-nines for nines in range(1, 10)]
         between = [discount for discount in decades if 0.15 < self.unit(discount) < 0.85]
         ticks = {self.plotted(discount): f"{discount:.10g}" for discount in (self.low, *between, self.high)}
@@ -241,7 +241,7 @@ class Choice:
         return self.choices[min(max(index, 0), len(self.choices) - 1)]
 
     def unit(self, value: Hyper) -> float:
-        # A published value need not be one of the choices; then it is as near to each.
+        # A published value need not be one of the choices; then it lies in the middle.
         return self.choices.index(value) / (len(self.choices) - 1) if value in self.choices else 0.5
 
     def from_unit(self, u: float) -> Hyper:
@@ -266,7 +266,7 @@ class Choice:
 
 
 def _text_of(choice: Hyper) -> str:
-    """As `parse_dimension` reads it."""
+    """The text of a choice, as `parse_dimension` reads it."""
     if isinstance(choice, bool):
         return str(choice).lower()
     return f"{choice:g}" if isinstance(choice, float) else str(choice)
@@ -281,9 +281,9 @@ SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
 
 
 def parse_dimension(text: str) -> Dimension:
-    """`log:1e-5:1e-2`, `linear:0:1`, `int:1:8`, `horizon:0.9:0.999` or `choice:a:b:c`.
+    """The dimension of a text: `log:1e-5:1e-2`, `linear:0:1`, `int:1:8`, `horizon:0.9:0.999` or `choice:a:b:c`.
 
-    Raises UserError: one line that quotes the text.
+    Raises UserError, with a one-line message, for any other text.
     """
     scale, _, rest = text.partition(":")
     if lacks_scale(text):
@@ -306,23 +306,23 @@ def parse_dimension(text: str) -> Dimension:
 
 
 def lacks_scale(text: str) -> bool:
-    """Whether it is `1e-5:1e-2`, two bounds without the scale between them."""
+    """Whether it is two bounds without a scale, as in `1e-5:1e-2`."""
     words = text.split(":")
     return len(words) == 2 and not any(isinstance(_number_or_text(word), str | bool) for word in words)
 
 
 def with_scale(text: str, usual: str | None) -> str:
-    """`1e-5:1e-2` of a hyperparameter that is searched anyhow, by the text `usual`, has that one's scale."""
+    """Two bounds without a scale, `1e-5:1e-2`, get the scale of the text `usual`, the hyperparameter's usual range."""
     scale = (usual or "").partition(":")[0]
     return f"{scale}:{text}" if scale in SCALES and lacks_scale(text) else text
 
 
 def range_or_value(written: object) -> object:
-    """What a person wrote for a hyperparameter: the text of a range, which has colons, or one value, a number if it can be."""
+    """What a user wrote for a hyperparameter: the text of a range, which has colons, or one value, as a number if it is one."""
     return _number_or_text(written) if isinstance(written, str) and ":" not in written else written
 
 
-TRUTH = {"true": True, "false": False}  # a text would be true whatever it says
+TRUTH = {"true": True, "false": False}  # bool("false") would be True
 
 
 def _number_or_text(word: str) -> Hyper:
@@ -338,7 +338,7 @@ def _number_or_text(word: str) -> Hyper:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The dimensions by name, in alphabetical order wherever they were written: draws must not depend on that."""
+    """The dimensions by name, always in alphabetical order: draws must not depend on the order in which they were written."""
 
     dimensions: Mapping[str, Dimension]
 
@@ -356,5 +356,5 @@ class Space:
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Space:
-        """From the text of each dimension. Raises UserError, which quotes the one that cannot be."""
+        """The space of these texts, by name. Raises UserError for an invalid one, and if there are none."""
         return cls({name: parse_dimension(text) for name, text in texts.items()})

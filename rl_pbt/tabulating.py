@@ -1,7 +1,7 @@
-"""Tables of learning curves, made of runs: the ledgers of grid search give the curves, those of other methods check the model.
+"""Tables of learning curves made from runs: ledgers of grid search give the curves, those of other methods check the model.
 
-Any run of the same training in which hyperparameters change has measured what a table can only model: what a member scores an
-interval after a change. So a check trains nothing of its own, and is of the changes that a search makes.
+Any run of the same training in which hyperparameters change has measured what a table can only model: a member's score one
+interval after a change. So a check needs no training of its own, and covers the changes that searches really make.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GRID = "grid"
 
 
 def table_of(folder: Path, checks: Sequence[Path] = ()) -> Table:
-    """The table of a finished run of grid search, its model checked with other runs of the same training, if there are any.
+    """The table of a finished run of grid search; its model is checked with the runs in `checks`, of the same training.
 
     Raises UserError for runs that cannot be used.
     """
@@ -45,7 +45,7 @@ def table_of(folder: Path, checks: Sequence[Path] = ()) -> Table:
 
 
 def _finished(folder: Path) -> tuple[Manifest, dict[str, dict[int, History]]]:
-    """The manifest and, by method and seed, the ledgers of a run. Raises UserError where it is not finished."""
+    """The manifest of a run and, by method and seed, its ledgers. Raises UserError if it is not finished."""
     run = RunFolder(folder)
     manifest = manifest_of(run)
     if run.status != "finished":
@@ -55,12 +55,12 @@ def _finished(folder: Path) -> tuple[Manifest, dict[str, dict[int, History]]]:
 
 
 def _values(by_seed: Mapping[int, History], name: str) -> list[Hyper]:
-    """Those of a hyperparameter, each once, in the order of the grid."""
+    """The distinct values of a hyperparameter, in the order of the grid."""
     return list(dict.fromkeys(trial.proposal.hypers[name] for history in by_seed.values() for trial in history.trials))
 
 
 def _curves(history: History, seed: int, varied: Sequence[str]) -> Iterator[Curve]:
-    """Those of one seed, a member each."""
+    """The curves of one seed, one per member."""
     by_member: dict[int, list[Result]] = {}
     points: dict[int, Hypers] = {}
     for trial in history.trials:
@@ -80,14 +80,14 @@ def _curves(history: History, seed: int, varied: Sequence[str]) -> Iterator[Curv
 
 
 def _spread(scores: Sequence[float]) -> float:
-    """Their standard deviation; 0 of one."""
+    """Their sample standard deviation; 0 for a single score."""
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
 
 
 def _header(manifest: Manifest, by_seed: Mapping[int, History], varied: Sequence[str], curves: Sequence[Curve]) -> Header:
     config = manifest.config
     held = {name: _values(by_seed, name)[0] for name in config.search if name not in varied}
-    start = manifest.baseline or [min(curve.mean[0] for curve in curves if curve.mean)]  # the worst is nearest to no training
+    start = manifest.baseline or [min(curve.mean[0] for curve in curves if curve.mean)]  # the worst is closest to untrained
     return Header(
         title=task_type(config.task).title(config.task_options),
         words=asdict(words_of(config)),
@@ -104,7 +104,7 @@ def _header(manifest: Manifest, by_seed: Mapping[int, History], varied: Sequence
 
 
 def _range(config: RunConfig, by_seed: Mapping[int, History], name: str) -> str:
-    """What the grid covers of a range: all of one with bounds, and of choices those that it has."""
+    """The part of a range that the grid covers: all of a range with bounds; of a choice, the values that occur."""
     dimension, values = config.space.dimensions[name], _values(by_seed, name)
     if isinstance(dimension, Choice) and len(values) < len(dimension.choices):
         return Choice(choices=tuple(choice for choice in dimension.choices if choice in values)).describe()
@@ -112,7 +112,7 @@ def _range(config: RunConfig, by_seed: Mapping[int, History], name: str) -> str:
 
 
 def _source(manifest: Manifest, by_seed: Mapping[int, History]) -> dict[str, JSON]:
-    """What made it, and what that cost."""
+    """What made the table, and at what cost: `units`, and `cpu_s` in seconds."""
     costs = [history.cost for history in by_seed.values()]
     return {
         "command": manifest.command,
@@ -127,7 +127,7 @@ def _source(manifest: Manifest, by_seed: Mapping[int, History]) -> dict[str, JSO
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One interval of a real run: the mean scores before and after it, and the age at which it began."""
+    """One interval of a real run: mean scores before and after, age at its beginning and length in units, hyperparameters."""
 
     hypers: Hypers
     changed: bool
@@ -138,7 +138,7 @@ class Step:
 
 
 def _steps(folder: Path, config: RunConfig) -> Iterator[Step]:
-    """All intervals of all methods of a run, but for first ones. Raises UserError where it is of another training."""
+    """All intervals of a run except first ones, over all methods. Raises UserError if it is of another training."""
     manifest, histories = _finished(folder)
     ours, theirs = setting_of(config), setting_of(manifest.config)
     if differing := [name for name in ours if ours[name] != theirs.get(name)]:
@@ -165,7 +165,7 @@ def _steps_of(history: History) -> Iterator[Step]:
 
 
 def checked(table: Table, steps: Sequence[Step]) -> Table:
-    """With how well its model foretells the steps. Raises UserError where no hyperparameter changed."""
+    """The table, with how well its model predicts the steps. Raises UserError if no hyperparameter changed in any of them."""
     changed, steady = [step for step in steps if step.changed], [step for step in steps if not step.changed]
     if not changed:
         raise UserError("no hyperparameter changed in the runs that are to check the table: use a run of pbt, or of explore-only")
@@ -181,11 +181,11 @@ def checked(table: Table, steps: Sequence[Step]) -> Table:
 
 
 def error_of(curves: TableCurves, steps: Sequence[Step]) -> float:
-    """Root mean square difference of the score after each step from what the model makes of the one before it."""
+    """Root mean square error of the model's predictions of the score after each step, from the score before it."""
     foretold = (curves.foretold(step.hypers, score=step.before, near=step.age, units=step.units) for step in steps)
     return _root_mean_square([found - step.after for found, step in zip(foretold, steps, strict=True)])
 
 
 def _root_mean_square(differences: Sequence[float]) -> float:
-    """Of a mean that is foretold: where scores are skewed, the mean absolute difference would favour the median."""
+    """The model predicts a mean; if scores are skewed, the mean absolute difference would favour the median instead."""
     return float(np.sqrt(np.mean(np.square(differences))))

@@ -1,4 +1,4 @@
-"""Numbers and tables as people read them, on a terminal, a page or an axis."""
+"""Numbers and tables in a readable form, for a terminal, a page or an axis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rl_pbt.records import Hyper
 
 NOTHING = "–"  # in a cell that has no value
 LONGEST_VALUE = 200  # characters
-TRAINING_EPISODES = "training episodes"  # what the curves are made of of a method that is judged at the end alone
+TRAINING_EPISODES = "training episodes"  # what curves are made of for a method that is evaluated only at the end
 
 
 def readable(count: float) -> str:
@@ -22,7 +22,7 @@ def readable(count: float) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as a person here would type it: from the current folder, where it lies in that."""
+    """A path as a user would type it here: relative to the current folder if it lies in it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path != here and path.is_relative_to(here) else str(path)
 
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """(2, "seed") -> "2 seeds"; `nouns` is the plural where that is not the noun and an s."""
+    """(2, "seed") -> "2 seeds"; `nouns` is the plural if it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
@@ -50,13 +50,13 @@ def value_text(value: Hyper | None) -> str:
 
 
 def score_text(score: float, *, sign: bool = False) -> str:
-    """A fitness or a return: 500, 20.78, 12,346, and +3.1 with its `sign`."""
+    """A fitness or a return: 500, 20.78, 12,346; with its `sign`, +3.1."""
     form = ",.0f" if 1000 <= abs(score) < 1e9 else ".4g"
     return format(score, f"{'+' if sign else ''}{form}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, ending with a line break; a bar inside a cell is escaped."""
+    """A table in Markdown, ending with a line break; a vertical bar inside a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(map(_cell, cells)) + " |\n" for cells in lines)
 

@@ -1,4 +1,4 @@
-"""Helpers for a training of your own in torch: modules, optimisers and schedulers as states that a checkpoint can hold, and back.
+"""Helpers for your own training in torch: they turn modules, optimisers and schedulers into checkpoint states and back.
 
 def state(self):
     return {"net": state_of(self.net), "optimiser": state_of(self.optimiser), "updates": self.updates}
@@ -8,7 +8,7 @@ def load(self, state):
     load_state(self.optimiser, state["optimiser"])
     self.updates = state["updates"]
 
-def set_hypers(self, hypers):  # after load, which brings the parent's learning rate back
+def set_hypers(self, hypers):  # called after load, which restores the parent's learning rate
     set_learning_rate(self.optimiser, hypers["lr"])
 """
 
@@ -24,8 +24,8 @@ import torch
 from rl_pbt.errors import UserError
 from rl_pbt.records import Fields
 
-KIND_KEY = "torch_state"  # the key of a dict that stands for what NumPy and plain Python have no type for
-# Types of torch that NumPy lacks, and those that hold their bits.
+KIND_KEY = "torch_state"  # key that marks a dict as standing for a type that checkpoints lack
+# Element size in bytes -> the type that holds the bits of torch types that NumPy lacks.
 BIT_DTYPES = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 
 
@@ -33,42 +33,42 @@ class Stateful(Protocol):
     """A module, an optimiser, a learning-rate scheduler, a gradient scaler."""
 
     def state_dict(self) -> Mapping[str, object]:
-        """Its tensors and numbers by name."""
+        """Its tensors and numbers, by name."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> object:
-        """Take them over."""
+        """Restore what `state_dict` returned."""
         ...
 
 
 def state_of(thing: Stateful) -> dict[str, object]:
-    """Its `state_dict` as nested dicts, lists and tuples of arrays and numbers, for `state()` of a training of your own.
+    """The object's `state_dict` as nested dicts, lists and tuples of arrays and plain values, for `state()` of your own training.
 
-    Every tensor becomes an array that is a copy, in memory of the CPU; bfloat16 and other types that NumPy lacks keep their bits.
-    Raises UserError for what is neither, and for sparse and quantised tensors.
+    Every tensor is copied to an array in CPU memory; bfloat16 and other types that NumPy lacks keep their bits. Raises UserError
+    for sparse and quantised tensors, and for values of any other type.
     """
     name = type(thing).__name__
     return {key: _plain(value, f"{name}[{key!r}]") for key, value in thing.state_dict().items()}
 
 
 def load_state(thing: Stateful, state: Mapping[str, object]) -> None:
-    """Give it back what `state_of` took from one like it; types and devices of its tensors stay its own.
+    """Load into an object what `state_of` returned for one like it; its tensors keep their types and devices.
 
-    Training continues with the same bits. An optimiser's learning rate becomes the one it had then: set a new one afterwards.
-    `state` is not written to, then or later. Raises what `load_state_dict` raises for a state of something else.
+    Training continues bit for bit. An optimiser's learning rate becomes the saved one: set a new one afterwards. `state` is never
+    modified, now or later. Raises what `load_state_dict` raises if the state does not fit.
     """
     restored = {key: _restored(value) for key, value in state.items()}
     if isinstance(thing, torch.nn.Module):
         restored = OrderedDict(restored)
-        # The versions of its layers, which torch keeps beside the entries.
+        # The versions of its layers, which torch keeps apart from the entries.
         restored._metadata = getattr(thing.state_dict(), "_metadata", {})  # type: ignore[attr-defined]
     thing.load_state_dict(restored)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """The learning rate of all parameter groups from the next step on; moments stay.
+    """Set the learning rate of all parameter groups from the next step on; the optimiser's moments are kept.
 
-    A learning-rate scheduler would overwrite it at its next step: it computes from rates that it keeps.
+    A learning-rate scheduler would overwrite it at its next step, since it computes from rates of its own.
     """
     for group in optimiser.param_groups:
         if isinstance(group["lr"], torch.Tensor):

@@ -1,4 +1,4 @@
-"""What a command can do at once: refuse what cannot be, and only then let workers load, on another core, what trains."""
+"""What a command does first: reject impossible settings, and only then let workers load the training code on another core."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKERS_LOAD = "rl_pbt.tasks.rl.interval"
 
 
 def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, executor: str | None, how: Settings) -> bool:
-    """Raise UserError for what is wrong whatever else there is; whether agents on an environment are to be trained."""
+    """Raises UserError for what is wrong in any case. Returns whether agents on an environment will be trained."""
     check_workers(workers)
     executor_options(executor or "processes", how)
     budget = {"budget": settings["frames"]} if "frames" in settings else {}
@@ -36,7 +36,7 @@ def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, 
 
 
 def _check_agent(wanted: SortedOut) -> None:
-    """First its name, and then what loads gymnasium, which other tasks do not need; never torch."""
+    """Check the agent's name first, and then what needs gymnasium, which other tasks do not load; torch is never loaded."""
     names = RL_AGENTS if wanted.task == "rl" else SB3_AGENTS
     agent = wanted.given.get("agent", names[0])
     if str(agent).lower() not in names:
@@ -48,6 +48,6 @@ def _check_agent(wanted: SortedOut) -> None:
 
 
 def begin_loading(executor: str | None) -> None:
-    """Let the server of worker processes, where there will be some, import what they need while this process imports the same."""
+    """If there will be worker processes, let their server import what they need while this process imports the same."""
     if executor in (None, "processes") and (os.cpu_count() or 1) > 1:
         prepare(WORKERS_LOAD)

@@ -1,4 +1,4 @@
-"""The words of the command line into settings: every setting is a flag, described where it is declared."""
+"""From the words of the command line to settings: every setting is a flag, described where it is declared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS, task_type
 
-# The groups of the help, in their order; and which settings are in another one than those they are declared with.
+# The groups of the help, in order; ELSEWHERE has settings that are shown in another group than those they are declared with.
 WHAT, BUDGET, SEARCH, AGENT, OWN, TRANSLATION, MACHINE, OUTPUT = GROUPS = (
     "what to run",
     "budget",
@@ -32,7 +32,7 @@ WHAT, BUDGET, SEARCH, AGENT, OWN, TRANSLATION, MACHINE, OUTPUT = GROUPS = (
     "machine",
     "output",
 )
-OF_TASKS = {**dict.fromkeys(AGENTS_ON_ENVIRONMENTS, AGENT), "translation": TRANSLATION}  # others: a training of your own
+OF_TASKS = {**dict.fromkeys(AGENTS_ON_ENVIRONMENTS, AGENT), "translation": TRANSLATION}  # all others: OWN
 ELSEWHERE = {
     **dict.fromkeys(("env",), WHAT),
     **dict.fromkeys(("budget", "interval", "population", "eval_episodes", "test_episodes", "max_episode_frames"), BUDGET),
@@ -56,7 +56,7 @@ METAVARS = {
     "ray_address": "HOST:PORT",
 }
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
-# What is not a setting: where and how to run, which changes no result.
+# Flags that are not settings: where and how to run, which changes no result.
 OUTSIDE = ("config", "suite", "check", "out", "resume", "workers", "executor", "keep_population", "track", "dry_run", "program")
 
 
@@ -65,7 +65,7 @@ def _flag(setting: str) -> str:
 
 
 def build_parser(program: str) -> Parser:
-    """A flag for each setting of the search, of every task and of every method; all default to None: what was not said."""
+    """A parser with a flag for each setting of the search, of every task and of every method; None means not given."""
     bench, tune = ("python -m rl_pbt.bench", program) if program.endswith("tune") else (program, "rl-pbt tune")
     parser = Parser(
         program,
@@ -80,7 +80,7 @@ def build_parser(program: str) -> Parser:
     )
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     known: set[str] = set()
-    _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most say first
+    _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most need first
     _add_settings(groups, RunConfig, WHAT, known)
     for name in TASKS:
         _add_settings(groups, task_type(name).options, OF_TASKS.get(name, OWN), known)
@@ -97,7 +97,7 @@ def build_parser(program: str) -> Parser:
 
 
 def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
-    """What is a flag and nothing else."""
+    """Add the flags that are not settings."""
     what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
     suite = "several environments under one declaration, which flags cannot change: a name ('help' lists them), or a FILE.toml"
     what("--suite", metavar="NAME", help=suite)
@@ -113,7 +113,7 @@ def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
 
 
 def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str], only: Sequence[str] = ()) -> None:
-    """A flag for each setting, in the group that it is said to belong to, or else in the usual one of its class."""
+    """Add a flag for each setting of a class that is not `known` yet, in its group of ELSEWHERE or else in the `usual` one."""
     names = {alias: field for name in TASKS for alias, field in task_type(name).aliases.items()}
     for name, one in options.fields_of(cls).items():
         if name in known or (only and name not in only) or not one.metadata.get("flag", True):
@@ -127,7 +127,7 @@ def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[s
 
 
 def _form(name: str, kind: Any) -> dict[str, Any]:
-    """How argparse reads a setting of that type, and what its help calls a value."""
+    """Arguments for argparse: how to read a setting of that type, and what the help calls its value."""
     metavar = METAVARS.get(name)
     if get_origin(kind) is tuple:
         word = get_args(kind)[0]
@@ -147,12 +147,12 @@ def _metavar(kind: Any) -> str:
 
 
 def _entries_of(text: str) -> list[str]:
-    """`lr=7e-4,gamma=0.99` as two; the commas of one value, `hidden=64,64`, are its own."""
+    """Splits `lr=7e-4,gamma=0.99` in two, but not at the commas within one value, as in `hidden=64,64`."""
     return re.split(r",(?=[A-Za-z_]\w*=)", text)
 
 
 class _Flattened(argparse.Action):
-    """One list of what several words, each with commas or without, stand for."""
+    """Stores one flat list of the values of all words; a word may hold several, separated by commas."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, [value for word in values for value in word])
@@ -164,7 +164,7 @@ def _words(kind: Any) -> Callable[[str], list[Any]]:
 
 
 def _reader(kind: Any) -> Callable[[str], Any]:
-    """A function from a word to a value, whose complaint argparse repeats."""
+    """A function from a word to a value; argparse shows the message of the error that it raises."""
 
     def read(text: str) -> Any:
         try:
@@ -176,7 +176,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
 
 
 def _count(text: str) -> int:
-    """`200000`, `200k`, `1.5M`."""
+    """A whole number, written as `200000`, `200k` or `1.5M`."""
     number, unit = (text[:-1], UNITS[text[-1].lower()]) if text[-1:].lower() in UNITS else (text, 1.0)
     try:
         count = float(number) * unit
@@ -188,7 +188,7 @@ def _count(text: str) -> int:
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said, by the names of settings: of the TOML file, and over that of the flags."""
+    """The given settings by name: those of the TOML file, overridden by flags."""
     given = dict(read_toml(args.config)) if args.config else {}
     for name, value in vars(args).items():
         if value is None or name in OUTSIDE:
@@ -209,7 +209,7 @@ def _is_mapping(name: str) -> bool:
 
 
 def _entries(name: str, words: Iterable[str]) -> dict[str, Any]:
-    """`lr=7e-4` by name; numbers as numbers."""
+    """The values of words like `lr=7e-4`, by name; numbers become numbers. Raises BadSetting."""
     entries: dict[str, Any] = {}
     for word in words:
         entry, equals, text = word.partition("=")
@@ -220,7 +220,7 @@ def _entries(name: str, words: Iterable[str]) -> dict[str, Any]:
 
 
 def _as_json(text: str) -> object:
-    """`true`, `0.5` or `[1, 2]` as JSON has them, and anything else as the word that it is."""
+    """The value of `true`, `0.5` or `[1, 2]` as JSON; anything else stays text."""
     try:
         found: object = json.loads(text)
         return found
@@ -228,12 +228,12 @@ def _as_json(text: str) -> object:
         return text
 
 
-# How the values of some settings are read: those of an agent's options by the agent, which knows their types.
+# Readers for the values of some settings. An agent's options stay text: the agent knows their types.
 READERS: Mapping[str, Callable[[str], object]] = {"agent_options": str, "env_options": _as_json}
 
 
 def split_program(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words before and after `--`: what follows is a program to be trained."""
+    """The words before and after `--`; those after it are a program to train."""
     words = list(words)
     place = words.index("--") if "--" in words else len(words)
     return words[:place], words[place + 1 :]

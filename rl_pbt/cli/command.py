@@ -1,4 +1,4 @@
-"""`rl-pbt bench` and `rl-pbt tune`: words in, one run made or resumed, its end on the terminal."""
+"""`rl-pbt bench` and `rl-pbt tune`: make or resume a run, and print its outcome on the terminal."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from rl_pbt.text import shown
 if TYPE_CHECKING:
     from rl_pbt.report import Summary
 
-WIDTH = 100  # characters of a line of the methods' list
+WIDTH = 100  # characters per line of the list of methods
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser(program)
     return exit_status(lambda: train(words, program), lambda error: in_flags(error, parser, words))
 
 
 def train(words: Sequence[str], program: str) -> None:
-    """Make or resume the run that the words ask for. Raises UserError, and SystemExit where it was interrupted."""
+    """Make or resume the run that the words ask for. Raises UserError, and SystemExit if it is interrupted."""
     own, trained = split_program(words)
     args = build_parser(program).parse_args(own)
     args.program = trained
@@ -58,7 +58,7 @@ def train(words: Sequence[str], program: str) -> None:
         raise BadSetting("check", "compares the scores of a suite with what it expects: name one with --suite")
     if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
         if sys.stdout.isatty():
-            print("loading ...", flush=True)  # what comes next takes seconds
+            print("loading ...", flush=True)  # the imports that follow take seconds
         begin_loading(args.executor)
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
@@ -80,13 +80,13 @@ def train(words: Sequence[str], program: str) -> None:
         with owning(prepared) as owned:
             _carry_out(owned, program, words)
         return
-    from rl_pbt.report import write_report  # noqa: PLC0415 - it takes longer to load than all else
+    from rl_pbt.report import write_report  # noqa: PLC0415 - it takes longer to load than everything else
 
     _show(write_report(opened.folder), opened.folder, program)
 
 
 def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
-    """The run of this process, from its first line on the terminal to its last."""
+    """Run what this process owns, from the first line on the terminal to the last."""
     folder, config = owned.opened.folder, owned.opened.config
     again = shlex.join([*program.split(), "--resume", shown(folder.folder), *_code_in_words(config)])
     if owned.opened.manifest is None:
@@ -102,7 +102,7 @@ def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
 
 
 def _code_in_words(config: RunConfig) -> list[str]:
-    """What names the code of the user's that a run runs: without it, a folder alone runs none."""
+    """The words that name the user's code in a run; resuming needs them again, since a folder by itself runs no code."""
     code = task_type(config.task).code(config.task_options)
     program = code.get("program", ())
     flags = [word for setting, named in code.items() if setting != "program" for word in (f"--{setting}", *named)]
@@ -116,7 +116,7 @@ def _show(summary: Summary, folder: RunFolder, program: str) -> None:
 
 
 def methods_help() -> str:
-    """Every search method with its source, by kind."""
+    """The list of search methods with their sources, grouped by kind."""
     width = max(map(len, METHODS)) + 3
     lines: list[str] = []
     for kind in dict.fromkeys(entry.kind for entry in METHODS.values()):

@@ -1,4 +1,4 @@
-"""`rl-pbt compact RUN ...`: finished runs as small as their reports need them."""
+"""`rl-pbt compact RUN ...`: reduces finished runs to what their reports need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rl_pbt.text import shown
 
 
 def build_parser(program: str) -> Parser:
-    """Its one argument."""
+    """The parser of this command, with its one argument."""
     parser = Parser(
         program,
         "Compress the ledgers of finished runs and delete their checkpoints: they can be reported and replayed, and not played "
@@ -26,14 +26,14 @@ def build_parser(program: str) -> Parser:
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     return exit_status(lambda: _compact(build_parser(program).parse_args(words).runs))
 
 
 def _compact(folders: Sequence[Path]) -> None:
     runs = [RunFolder(folder) for folder in folders]
     for run in runs:
-        check_ended(run)  # all, before the first is touched
+        check_ended(run)  # check all of them before changing the first
     for run in runs:
         compact(run)
         print(f"compacted {shown(run.folder)}")

@@ -15,7 +15,7 @@ FORMATS = ("md", "latex", "csv")
 
 
 def build_parser(program: str) -> Parser:
-    """Its flags."""
+    """The parser of this command."""
     parser = Parser(
         program,
         "Overlay several runs, or folders of runs, and say what they show together.",
@@ -36,7 +36,7 @@ def build_parser(program: str) -> Parser:
 def _compare(args: argparse.Namespace) -> None:
     if args.format is not None and args.format not in FORMATS:
         raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
-    from rl_pbt.report.several import compare  # noqa: PLC0415 - statistics and plots take longer to load than all else
+    from rl_pbt.report.several import compare  # noqa: PLC0415 - statistics and plots take longer to load than everything else
     from rl_pbt.report.several_page import write_page  # noqa: PLC0415
     from rl_pbt.report.several_tables import TABLES, as_text, curves_as_csv  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser(program)
 
     def worded(error: UserError) -> str:

@@ -1,4 +1,4 @@
-"""`rl-pbt config RUN`: its configuration as TOML, on standard output."""
+"""`rl-pbt config RUN`: prints the configuration of a run as TOML."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rl_pbt.store.run import RunFolder
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Print it; the exit status."""
+    """Run the command, and return its exit status."""
     return exit_status(lambda: print(toml_of(manifest_of(RunFolder(build_parser(program).parse_args(words).run)).config), end=""))
 
 
 def build_parser(program: str) -> Parser:
-    """Its one argument."""
+    """The parser of this command, with its one argument."""
     parser = Parser(
         program,
         "Print the configuration of a run as TOML, with every setting, for another run.",

@@ -1,4 +1,4 @@
-"""What a run would cost: the plan in words, and a short measurement here."""
+"""What a run would cost: the plan in words, and a time estimate from a short measurement on this machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rl_pbt.tasks.base import IntervalJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
 from rl_pbt.text import duration, readable, value_text
 
-FIRST_QUANTA = 32  # that the first interval of a measurement lasts
-LONGER = 4  # times, each further one
-MOST_ROUNDS = 12  # of longer ones; a training that costs nothing would have no end of them
+FIRST_QUANTA = 32  # length of a measurement's first interval
+LONGER = 4  # each further interval is this many times longer
+MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would need ever more
 
 
 def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
-    """What would be run, what it costs, and about how long it takes here, by a short measurement."""
+    """The lines of the plan: what would be run, what it costs and, by a short measurement, about how long it takes here."""
     words = words_of(config)
     total = plan_of(config, task).total * len(config.methods) * len(config.seeds)
     lost = config.budget % task.quantum
@@ -49,13 +49,13 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
 
 
 def _would_find(config: RunConfig) -> str:
-    """What the seeds can show of each family of comparisons."""
-    from rl_pbt.report.chance import Chance  # noqa: PLC0415 - SciPy, which help does not need
+    """The smallest difference that this many seeds can show, for each family of comparisons."""
+    from rl_pbt.report.chance import Chance  # noqa: PLC0415 - it loads SciPy, which the help does not need
     from rl_pbt.report.comparison import contrasts  # noqa: PLC0415
 
     seeds, told = (len(config.seeds),), []
     for family, together in Counter(contrasts(config).values()).items():
-        # With a spread of 1, what could be found is in standard deviations.
+        # With a spread of 1, the detectable difference is in standard deviations.
         chance = Chance(p_value=None, corrected=None, together=together, seeds=seeds, spread=1.0, family=family)
         compared = "the primary contrast" if family == "primary" else _count(together, "comparison")
         if (found := chance.detectable) is None:
@@ -76,21 +76,21 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Of one worker: seconds to begin an interval, and units per second of the group from then on."""
+    """The pace of one worker: seconds to begin an interval, and from then on units per second of the whole group."""
 
     start_s: float
     units_per_s: float
 
 
 def _seconds(config: RunConfig, pace: Pace, workers: int) -> float:
-    """Of all methods and seeds; a method that does one thing after another has one worker."""
+    """Estimated seconds for all methods and seeds; a sequential method uses only one worker."""
     intervals = -(-config.population // config.group_size) * max(1, config.budget // config.interval)
     alone = config.population * config.budget / pace.units_per_s + intervals * pace.start_s
     return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else workers) for name in config.methods)
 
 
 def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, int]:
-    """Pace of one worker in intervals of one group, in training for about so many seconds, and the bytes of a checkpoint."""
+    """The pace of one worker, measured by training one group for about `seconds`; and the size of a checkpoint in bytes."""
     size = min(config.group_size, config.population)
     hypers = config.space.sample(seeds.rng(0, purpose="measure"))
     task = task.rehearsal()
@@ -106,14 +106,14 @@ def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, 
             return time.perf_counter() - started
 
         short = max(1, min(FIRST_QUANTA, config.interval // task.quantum)) * task.quantum
-        timed(short)  # the first one loads libraries and fills caches
+        timed(short)  # the first interval loads libraries and fills caches
         took, longer = timed(short), LONGER * short
-        # What begins an interval is in `took` too, and may be most of it: longer ones until training takes long enough.
+        # `took` includes beginning an interval, which may be most of it: make intervals longer until training takes long enough.
         for _ in range(MOST_ROUNDS if took < seconds else 1):
             if (more := timed(longer) - took) > seconds / 2:
                 break
             longer *= LONGER
-        each = max(more, 1e-9) / (longer - short)  # seconds of a unit of every member
+        each = max(more, 1e-9) / (longer - short)  # seconds for one unit of every member
         sizes = [path.stat().st_size for path in Path(folder).iterdir()]
     pace = Pace(start_s=max(0.0, took - short * each), units_per_s=size / each)
     return pace, max(sizes, default=0)

@@ -1,4 +1,4 @@
-"""Terminals and log files that know fewer characters than we print: of an old locale, of Windows, of a batch system."""
+"""Output to terminals and log files that lack some of our characters: with an old locale, on Windows, in a batch system."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OTHERS = {
 
 
 def print_anywhere() -> None:
-    """What this process prints is printed, with other characters where the stream does not have ours."""
+    """Make printing never fail in this process: characters that standard output cannot encode are replaced by similar ones."""
     codecs.register_error(ERRORS, _others)
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":  # what stderr lacks, Python writes as \\u2014
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":  # for stderr, Python itself writes \\u2014
         sys.stdout.reconfigure(errors=ERRORS)
 
 
 def _others(error: UnicodeError) -> tuple[str | bytes, int]:
-    """A handler of `codecs.register_error`."""
+    """A handler for `codecs.register_error`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(OTHERS.get(character, "?") for character in error.object[error.start : error.end]), error.end

@@ -1,4 +1,4 @@
-"""The end of a run on the terminal: what was found, how sure that is, and what can be done next."""
+"""The outcome of a run on the terminal: what was found, how certain it is, and what can be done next."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from rl_pbt.tasks.base import LONGEST_WORD
 from rl_pbt.tasks.registry import task_type
 from rl_pbt.text import NOTHING, counted, duration, readable, score_text, shown, value_text
 
-MOST_COMPARISONS = 1  # that are told here: the page has all
+MOST_COMPARISONS = 1  # comparisons shown here: the page has all of them
 COMMAND = re.compile(r"(bench|tune|report)$")
 
 
 def print_end(summary: Summary, run: RunFolder, program: str) -> None:
-    """On the terminal, or in plain lines of 80 characters where there is none; `program` is how this one was started."""
+    """Print the outcome on the terminal, or in plain lines of 80 characters; `program` is how this command was started."""
     print_end_on(Console(highlight=False), summary, run, program)
 
 
 def print_end_on(console: Console, summary: Summary, run: RunFolder, program: str) -> None:
-    """A heading, a table of the methods, the verdict, caveats, and the commands that come next.
+    """Print a heading, a table of the methods, the verdict, caveats, and commands for what to do next.
 
-    Commands are not wrapped: one that is cut in two cannot be copied.
+    Commands are not wrapped: one that is broken in two cannot be copied.
     """
     manifest = manifest_of(run)
     console.print(_found(summary, manifest))
@@ -68,7 +68,7 @@ def _heading(summary: Summary, manifest: Manifest) -> str:
 
 
 def _methods(summary: Summary, manifest: Manifest) -> Table:
-    """Test score, interval and interquartile mean of each method, and what its best tested winner ended with."""
+    """A table of each method's test score, interval, interquartile mean, and its best winner's last hyperparameters."""
     words = summary.words
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     over = {m.test_return.over(words) for m in summary.methods.values() if m.test_return is not None}
@@ -93,7 +93,7 @@ def _scores(method: MethodSummary) -> list[str]:
 
 
 def _best_winner(method: MethodSummary) -> Hypers:
-    """The hyperparameters of the winner, of several seeds of the one with the best test."""
+    """The hyperparameters of the method's winner; with several seeds, of the one with the best test score."""
     tested = [
         (sum(seed.test_returns) / len(seed.test_returns), seed.winner.hypers)
         for seed in method.seeds.values()
@@ -103,12 +103,12 @@ def _best_winner(method: MethodSummary) -> Hypers:
 
 
 def _hypers(hypers: Hypers) -> str:
-    """A line each, so that none is cut in two."""
+    """The hyperparameters, one per line, so that none is broken in two."""
     return "\n".join(f"{name} {value_text(value)}" for name, value in hypers.items())
 
 
 def _verdicts(summary: Summary) -> Iterator[Text]:
-    """The first comparison: its claim stands out from what is to be said of it."""
+    """The first comparison, with its claim highlighted."""
     for verdict, trained in verdicts(summary)[:MOST_COMPARISONS]:
         claim, *rest = re.split(r"(?<=\.) (?=[A-Z\d])", verdict, maxsplit=1)
         told = [words for words in (*rest, trained) if words]
@@ -118,7 +118,7 @@ def _verdicts(summary: Summary) -> Iterator[Text]:
 
 
 def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[tuple[str, str]]:
-    """What each is for, and the command."""
+    """(what it is for, command) for what can be done next."""
     folder, options = shown(run.folder), manifest.config.task_options
     commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", shown(run.curves)])}
     if "env" in options and any(method.test_return for method in summary.methods.values()):

@@ -1,4 +1,4 @@
-"""`rl-pbt export RUN FILE`: the winner's policy as a file that needs no rl_pbt."""
+"""`rl-pbt export RUN FILE`: writes the winner's policy to a file that needs no rl_pbt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rl_pbt.text import shown
 
 
 def build_parser(program: str) -> Parser:
-    """Its flags."""
+    """The parser of this command."""
     parser = Parser(
         program,
         "Write a winner's policy as a file that needs no rl_pbt.",
@@ -35,12 +35,12 @@ def build_parser(program: str) -> Parser:
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser(program)
 
     def export() -> None:
         args = parser.parse_args(words)
-        manifest_of(RunFolder(args.run))  # or it is not a run
+        manifest_of(RunFolder(args.run))  # raises if it is not a run
         from rl_pbt.api import load  # noqa: PLC0415 - it loads torch
 
         raise_again()

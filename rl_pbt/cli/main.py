@@ -1,7 +1,7 @@
 """Where every command starts: `rl-pbt bench|tune|report|play|compare|export|compact|table|config`.
 
-Light until it knows what is asked for: worker processes import the main module again, and what the command line needs,
-TensorBoard and plots above all, would double the time that a worker takes to start.
+It imports little until it knows which command is wanted: worker processes import the main module again, and what the command line
+needs, TensorBoard and plots above all, would double their start-up time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rl_pbt.cli.encoding import print_anywhere
 from rl_pbt.cli.starting import end_at_once, raise_again
 from rl_pbt.errors import near_names
 
-# Command -> the module whose `main(words, program)` it is, and what `--help` says of it.
+# Command -> the module whose `main(words, program)` runs it, and its line in `--help`.
 COMMANDS = {
     "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
     "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
@@ -29,11 +29,11 @@ COMMANDS = {
     "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
 }
 TRAINS = ("bench", "tune")
-LOADS_TORCH = (*TRAINS, "play", "export")  # when it knows for what; it says itself when Ctrl-C can raise again
+LOADS_TORCH = (*TRAINS, "play", "export")  # once it knows what for; it calls `raise_again` itself
 
 
 def main(words: Sequence[str] | None = None, program: str | None = None) -> None:
-    """Run the command that the `words` name, those of this process without any. Ends the process with its exit status."""
+    """Run the command that the `words` name, by default this process's arguments. Raises SystemExit with its exit status."""
     words = sys.argv[1:] if words is None else words
     _look_around()
     print_anywhere()
@@ -51,7 +51,7 @@ def main(words: Sequence[str] | None = None, program: str | None = None) -> None
 
 
 def _look_around() -> None:
-    """Modules of the current folder can be named, `--env envs:MyEnv-v0` for instance, however the command was started."""
+    """Make modules of the current folder importable, as in `--env envs:MyEnv-v0`, however the command was started."""
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -65,7 +65,7 @@ def _started(name: str, words: Sequence[str], program: str) -> int:
             raise_again()
         status: int = command(words, program)
     finally:
-        raise_again()  # for who called this from a process that goes on
+        raise_again()  # for a caller whose process goes on
     return status
 
 

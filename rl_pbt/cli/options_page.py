@@ -1,4 +1,4 @@
-"""docs/options.md, made of what `--help` says: `python -m rl_pbt.cli.options_page > docs/options.md`."""
+"""Makes docs/options.md from the text of `--help`: `python -m rl_pbt.cli.options_page > docs/options.md`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parser of every command: errors in one line that says the way out, and help that can be read."""
+"""The parser of every command: one-line errors that say what to do, and readable help."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERY = ("-h", "--help")
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Each flag with its value once: `--budget, --frames N`, `--seeds N ...`, `--[no-]any-age`."""
+    """Shows the value of a flag once: `--budget, --frames N`, `--seeds N ...`, `--[no-]any-age`."""
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -32,7 +32,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors are UserError, and so exit status 2; an unknown flag is answered with the nearest one that there is."""
+    """Raises UserError for every error, which gives exit status 2; for an unknown flag it suggests the nearest one."""
 
     def __init__(self, prog: str, description: str, *, usage: Sequence[str], examples: Iterable[str]) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         try:
             return super().parse_known_args(args, namespace)
         except UserError:
-            # A mistyped flag explains more than that a value is missing, which may only follow from it.
+            # A mistyped flag is a better explanation than a missing value, which may only be its consequence.
             for word in args or ():
                 if word.startswith("--") and word.partition("=")[0] not in self._flags() and word != "--":
                     raise UserError(self._unknown(word)) from None
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def in_flags(error: UserError, parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
-    """The message of an error, with a flag for the name of a setting: the one that was typed, where it has several."""
+    """The error's message, with the flag in place of the setting's name: the flag that was typed, if there are several."""
     if isinstance(error, BadSetting):
         for action in parser._actions:
             if action.dest == error.field and action.option_strings:

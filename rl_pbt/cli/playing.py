@@ -1,4 +1,4 @@
-"""`rl-pbt play RUN`: watch the winner of a run, in a window or as a video."""
+"""`rl-pbt play RUN`: shows the winner of a run playing, in a window or as a video."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser(program)
     return exit_status(lambda: _watch(parser.parse_args(words)), lambda error: in_flags(error, parser, words))
 
 
 def build_parser(program: str) -> Parser:
-    """Its flags."""
+    """The parser of this command."""
     parser = Parser(
         program,
         "Watch the winner of a run play whole test episodes, in a window or as a video.",
@@ -56,7 +56,7 @@ def build_parser(program: str) -> Parser:
 
 def _watch(args: argparse.Namespace) -> None:
     _check(args)
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # or pygame looks for a display, and complains
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # otherwise pygame looks for a display, and complains
     from rl_pbt.api import load
     from rl_pbt.play.episodes import staged, tested
 
@@ -79,7 +79,7 @@ def _watch(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises UserError for what cannot be, before anything large is loaded."""
+    """Raises UserError for impossible arguments, before anything large is loaded."""
     for name in ("episodes", "best_of"):
         if (number := getattr(args, name)) is not None and number < 1:
             raise BadSetting(name, f"must be 1 or more, but is {number}")
@@ -97,7 +97,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _shown(shots: Iterator[Shot], video: Path | None) -> str | None:
-    """Show them; what was saved, if anything was."""
+    """Show the pictures, or write them to `video`; a description of the file, if one was saved."""
     if video is None:
         from rl_pbt.play.window import show
 
@@ -110,7 +110,7 @@ def _shown(shots: Iterator[Shot], video: Path | None) -> str | None:
 
 
 def _best(stage: Stage, episodes: int) -> Episode:
-    """The first of the best ones, all of which are said."""
+    """Play that many episodes without drawing, print each, and return the best one (the first, in a tie)."""
     played = []
     for episode in stage.unseen(range(1, episodes + 1)):
         print(_in_words(episode), flush=True)
@@ -119,7 +119,7 @@ def _best(stage: Stage, episodes: int) -> Episode:
 
 
 def _told(stage: Stage, numbers: Sequence[int]) -> Iterator[Shot]:
-    """The pictures of these episodes, each of which is said when it has ended."""
+    """The pictures of these episodes; a line about each episode is printed when it has ended."""
     for number in numbers:
         yield from stage.shots([number])
         print(_in_words(stage.played[-1]), flush=True)
@@ -130,7 +130,7 @@ def _in_words(episode: Episode) -> str:
 
 
 def _shown_in_words(played: Sequence[Episode], best_of: int | None) -> str:
-    """`episode 1`, `episodes 1 to 3`, `episode 4, the best of 30 and not typical,`."""
+    """`episode 1`, `episodes 1 to 3`, `episode 4, the best of 30 and so not typical,`."""
     if best_of:
         return f"episode {played[0].number}, the best of {best_of} and so not typical,"
     return f"episode {played[0].number}" if len(played) == 1 else f"episodes {played[0].number} to {played[-1].number}"

@@ -1,4 +1,4 @@
-"""`rl-pbt report RUN`: its report, written again."""
+"""`rl-pbt report RUN`: writes the report of a run again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rl_pbt.store.run import RunFolder
 
 
 def main(words: Sequence[str], program: str = "rl-pbt report") -> int:
-    """Write the report of the run that the words name, and print its end; the exit status."""
+    """Write the report of the run that the words name, print its outcome, and return the exit status."""
     parser = build_parser(program)
     return exit_status(lambda: _report(parser, words, program), lambda error: in_flags(error, parser, words))
 
 
 def build_parser(program: str) -> Parser:
-    """Its flags."""
+    """The parser of this command."""
     parser = Parser(
         program,
         "Rebuild the report of a finished or interrupted run: its pages and plots, in its folder.",
@@ -37,7 +37,7 @@ def _report(parser: Parser, words: Sequence[str], program: str) -> None:
     args = parser.parse_args(words)
     run = RunFolder(args.run)
     check_contrasts(manifest_of(run).config.methods, None, args.against)
-    from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - plots take longer to load than all else
+    from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - plots take longer to load than everything else
     from rl_pbt.report import write_report  # noqa: PLC0415
 
     print_end(write_report(run, args.against), run, program)

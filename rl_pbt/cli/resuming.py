@@ -1,4 +1,4 @@
-"""Where a run that is resumed goes on, in words."""
+"""Where a resumed run continues, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rl_pbt.store.run import RunFolder
 
 
 def where_it_stands(run: RunFolder, config: RunConfig) -> str:
-    """As in "pbt, seed 0, generation 3/20; 12 % of the budget spent". Raises UserError where a ledger is damaged."""
+    """As in "pbt, seed 0, generation 3/20; 12 % of the budget spent". Raises UserError if a ledger is damaged."""
     histories = {
         (name, seed): history_of(run, config, name, seed)
         for seed in config.seeds
@@ -35,7 +35,7 @@ def _plan(config: RunConfig) -> Plan:
 
 
 def _place(history: History, config: RunConfig) -> str:
-    """The generation that is underway, for a method that waits for all members; how many intervals are done, otherwise."""
+    """The generation underway, for a method that waits for all members; otherwise the number of intervals done."""
     planned = _plan(config).generations
     if all(len(trials) == config.population for trials in history.rounds):
         done = len(history.rounds)

@@ -1,4 +1,4 @@
-"""Ctrl-C while packages are imported: nothing has begun, and torch does not bear an exception in its import."""
+"""Ctrl-C while packages are imported: nothing has begun yet, and torch does not tolerate an exception during its import."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import signal
 
 
 def end_at_once() -> None:
-    """Ctrl-C ends the process without a word from here on; where it is ignored, as in the background, it remains so."""
+    """From here on, Ctrl-C ends the process silently; if it is ignored, as in the background, it stays ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def raise_again() -> None:
-    """Ctrl-C raises KeyboardInterrupt again: something has begun that must be put away."""
+    """From here on, Ctrl-C raises KeyboardInterrupt again, because something has begun that must be cleaned up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""`rl-pbt bench --suite NAME`: all cells of a suite, one line each, and what they show together."""
+"""`rl-pbt bench --suite NAME`: runs all cells of a suite, with one line each, and prints what they show together."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from rl_pbt.suites.definition import Cell, Suite, find_suite, frozen_suites, rea
 from rl_pbt.suites.results import band_checks, page_of
 from rl_pbt.text import counted, listed, score_text, shown
 
-WIDTH = 100  # characters of a line of the list of suites
+WIDTH = 100  # characters per line of the list of suites
 
 
 def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, command: str) -> None:
-    """Begin or resume the suite that the arguments name; SystemExit with 1 where a cell failed, or is not within its bands."""
+    """Begin or resume the suite that the arguments name.
+
+    Raises UserError, and SystemExit(1) if a cell failed or, with `--check`, if a score is not within its band.
+    """
     if args.suite == "help":
         print(suites_help())
         return
@@ -50,7 +53,7 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
 
 
 def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
-    """Raises BadSetting for what a suite has declared, and for what only a single run can be told."""
+    """Raises BadSetting for settings that a suite declares itself, and for flags that only a single run has."""
     for setting in settings:
         raise BadSetting(setting, "is what a suite declares: to change it, copy its file and give that to --suite")
     for flag, value in (("config", args.config), ("resume", args.resume)):
@@ -61,7 +64,7 @@ def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def _carried_out(suite: Suite, folder: Path, cells: Mapping[str, Prepared], command: str) -> dict[str, str]:
-    """A line for each cell; those that failed, and why. SystemExit where the suite was interrupted."""
+    """Run the cells, and print a line for each. Returns the reasons of those that failed. Raises SystemExit if interrupted."""
     size = f"{counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')}"
     print(f"suite {suite.title}: {listed(suite.methods)} on {size}, in {shown(folder)}")
     failed: dict[str, str] = {}
@@ -84,14 +87,14 @@ def _plan(name: str, cell: Prepared) -> str:
 
 
 def _scores(cell: Cell, folder: Path) -> str:
-    """Each method's mean test score."""
+    """Each method's mean test score, in words."""
     histories = read_evidence(cell_folder(folder, cell)).histories
     means = {method: returns_of(by_seed) for method, by_seed in histories.items()}
     return ", ".join(f"{method} {score_text(mean_of(returns).value)}" for method, returns in means.items() if returns)
 
 
 def _misses(suite: Suite, folder: Path) -> list[str]:
-    """A line for each score that is not where the suite expects it."""
+    """A line for each score that is outside the band that the suite expects."""
     return [
         f"{one.cell}: {one.method} {score_text(one.score)} is not within {score_text(one.band[0])} to {score_text(one.band[1])}"
         for one in band_checks(suite, folder)
@@ -100,13 +103,13 @@ def _misses(suite: Suite, folder: Path) -> list[str]:
 
 
 def suites_help() -> str:
-    """Every suite that comes with the package."""
+    """The list of suites that come with the package."""
     lines: list[str] = []
     for name, path in frozen_suites().items():
         try:
             suite = read_suite(path)
             text = f"{suite.description} ({counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')})"
-        except UserError as error:  # of a package that is not installed, which is no reason to hide the others
+        except UserError as error:  # for example a package is not installed, which is no reason to hide the others
             text = f"cannot run here: {error}"
         lines += textwrap.wrap(text, WIDTH, initial_indent=f"  {name}".ljust(18), subsequent_indent=" " * 18)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`rl-pbt table SOURCE --out FILE`: learning curves of a grid, for `rl-pbt tune --task table`."""
+"""`rl-pbt table SOURCE --out FILE`: makes a table of a grid's learning curves, for `rl-pbt tune --task table`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rl_pbt.text import counted, score_text, shown
 
 
 def build_parser(program: str) -> Parser:
-    """Its flags."""
+    """The parser of this command."""
     parser = Parser(
         program,
         "Make a table of learning curves, on which methods are compared in seconds (rl-pbt tune --task table --table FILE).",
@@ -32,7 +32,7 @@ def build_parser(program: str) -> Parser:
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser(program)
 
     def make() -> None:
@@ -45,7 +45,7 @@ def main(words: Sequence[str], program: str) -> int:
 
 
 def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
-    from rl_pbt.tabulating import table_of  # noqa: PLC0415 - it loads what reads tables, which an error need not
+    from rl_pbt.tabulating import table_of  # noqa: PLC0415 - it loads the code for tables, which an error does not need
     from rl_pbt.tasks.table.hpo_rl_bench import read_folder  # noqa: PLC0415
 
     if RunFolder(source).begun or not source.is_dir():
@@ -56,7 +56,7 @@ def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
         table = read_folder(source)
     write_durably(out, table.to_bytes())
     header = table.header
-    title = plain_text(header.title)  # names of files may be somebody else's
+    title = plain_text(header.title)  # it may come from somebody else's file names
     print(f"{title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
     if (found := header.switches) is not None:
         unmoved = f"foretelling no change: {score_text(found.unmoved)}"

@@ -1,4 +1,4 @@
-"""Settings as TOML: read for `--config`, and written from a run, so that it can be made again or varied."""
+"""Settings as TOML: read for `--config`, and written from a run, so that it can be repeated or varied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rl_pbt.making import OWN
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The settings of a file. Raises UserError, with the line, where it is not TOML."""
+    """The settings of a file. Raises UserError if it cannot be read or is not TOML, naming the line."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -39,7 +39,7 @@ def _tables_last(flat: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _without_none(value: Any) -> Any:
-    """TOML has no such value; what is left out has its default."""
+    """The value without None, which TOML lacks; what is left out gets its default."""
     if isinstance(value, Mapping):
         return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
     return [_without_none(entry) for entry in value if entry is not None] if isinstance(value, list) else value

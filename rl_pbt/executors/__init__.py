@@ -19,7 +19,7 @@ __all__ = ["EXECUTORS", "Executor", "ExecutorOptions", "InlineExecutor", "Outcom
 @final
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What makes an executor for a task and so many workers, and the dataclass of what else can be said of it."""
+    """The function (task, workers, options) -> executor, and the dataclass of its options."""
 
     make: Callable[[Task, int, Any], Executor]
     options: type[ExecutorOptions] = ExecutorOptions

@@ -1,9 +1,9 @@
-"""How often a job is tried, and without whom: the same rule in every executor.
+"""How often a job is tried, and when it is tried without one of its proposals: the same rule in every executor.
 
-What ends a worker, `sys.exit`, a crash of native code, a hang, is tried once more, since it may have been the machine's fault.
-After that it is taken for the fault of the proposal that was at work, whose failure it becomes. A worker that is killed from
-outside, as when memory runs out, is nobody's fault: the job is run again as it is, and the run ends if that does not help, so
-that no machine's troubles are written into a result.
+A job that ends its worker (by `sys.exit`, a crash of native code, or a hang) is tried once more, since it may have been the
+machine's fault. The second time it is blamed on the proposal that was at work, which has then failed. A worker killed from
+outside, as when memory runs out, is no proposal's fault: the job is run again unchanged, and if that does not help the run
+ends, so that a machine's troubles are never recorded as a result.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from rl_pbt.tasks.base import Job
 
 T = TypeVar("T")
 
-KILLS = 3  # from outside, of the same job
+KILLS = 3  # from outside, on the same job, after which the run ends
 FROM_OUTSIDE = {-number for name in ("SIGKILL", "SIGTERM") if (number := getattr(signal, name, None)) is not None}
-NOBODY = -1  # no proposal in particular is at work, where a number must say so
+NOBODY = -1  # in place of a proposal's id: no particular proposal is at work
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Death:
-    """Why an attempt came to nothing: what became of the process, to follow its name, and who was at work, as far as is known."""
+    """Why an attempt failed: what happened to the process (text that follows its name), and the proposal at work, if known."""
 
     reason: str
     proposal: int | None
@@ -35,7 +35,7 @@ class Death:
 @final
 @dataclass(slots=True)
 class Attempts(Generic[T]):
-    """A job, as it is to be tried next. `subject` is what is trained, in words."""
+    """A job, as it is to be tried next. `subject` describes what is trained."""
 
     job: Job[T]
     subject: str
@@ -44,7 +44,7 @@ class Attempts(Generic[T]):
     given_up: set[int | None] = field(default_factory=set)
 
     def failed(self, death: Death) -> None:
-        """Think again, after a death. Raises UserError where it cannot be helped."""
+        """Decide how to go on after a death: change `job`, or leave it for a retry. Raises UserError if nothing helps."""
         if death.from_outside:
             self.kills += 1
             if self.kills >= KILLS:
@@ -62,7 +62,7 @@ class Attempts(Generic[T]):
 
 
 def death_of(exit_code: int | None, proposal: int | None) -> Death:
-    """Of a process that ended by itself or was killed, by the exit code that multiprocessing has of it."""
+    """The death of a process that ended by itself or was killed, from the exit code that multiprocessing reports."""
     if exit_code is None or exit_code >= 0:
         return Death(f"ended with status {exit_code}", proposal)
     name = next((one.name for one in signal.Signals if one == -exit_code), f"signal {-exit_code}")
@@ -72,6 +72,6 @@ def death_of(exit_code: int | None, proposal: int | None) -> Death:
 
 
 def death_by(error: BaseException, proposal: int | None) -> Death:
-    """Of an attempt that raised what is meant to end a process."""
+    """The death of an attempt that raised an exception meant to end its process, such as SystemExit."""
     said = f"({error.code!r})" if isinstance(error, SystemExit) else ""
     return Death(f"was ended by {type(error).__name__}{said}", proposal)

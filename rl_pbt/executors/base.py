@@ -16,41 +16,42 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Outcome(Protocol[T_co]):
-    """What a submitted job will have returned."""
+    """The future result of a submitted job."""
 
     def wait(self) -> T_co:
-        """Wait for the end of the job; to be called once.
+        """Wait for the end of the job, and return its result; call it once.
 
-        Raises UserError for what the user can put right, and KeyboardInterrupt for a signal that came meanwhile.
+        Raises UserError for what the user can fix; anything else that the job raised, as TaskError if it ran in another process;
+        and KeyboardInterrupt for a signal that arrived meanwhile.
         """
         ...
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere, each at least once and with the same outcome wherever and however often.
+    """Runs jobs somewhere, each at least once, with the same outcome wherever and however often it runs.
 
     Waiting for outcomes in the order of submission makes a run independent of the workers' speed. New work can be submitted while
-    old work is underway. A job that ends its worker, or that never comes to an end, is run once more, and then without the
-    proposal that was at work: see `attempts`.
+    other work is underway. A job that ends its worker, or never ends, is run once more, and then without the proposal that was at
+    work: see `attempts`.
     """
 
     @property
     def units_underway(self) -> int:
-        """Units trained for in intervals that have not ended, by all their members; read by another thread."""
+        """Units trained so far by all members in intervals that have not ended; may be read from another thread."""
         ...
 
     def submit(self, job: Job[T]) -> Outcome[T]:
-        """Run it as soon as there is room."""
+        """Run the job as soon as a worker is free."""
         ...
 
     def close(self) -> None:
-        """Let go of workers; what has not ended is dropped."""
+        """End the workers; jobs that have not ended are dropped."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorOptions:
-    """What can be said of any executor, which changes no result; one with more options has a dataclass that extends this one."""
+    """Options that every executor has, none of which changes a result. An executor with more options extends this dataclass."""
 
     timeout: float | None = option(
         None, help="seconds without a sign of life after which a member is given up (default: 600; your own training: never)"
@@ -62,40 +63,43 @@ class ExecutorOptions:
 
 
 class TaskError(RuntimeError):
-    """The task raised something that the user cannot put right; carries the traceback of where it was."""
+    """The task raised something that the user cannot fix; the message is the traceback of the worker."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """How a job came to its end: with what it returned, or with an error to raise where it is waited for."""
+    """How a job ended: with a return value, or with an error to raise where the job is waited for."""
 
     value: T | None = None
     error: Exception | None = None
 
     def result(self) -> T:
-        """What it returned. Raises its error."""
+        """The value that the job returned. Raises its error, if it has one."""
         if self.error is not None:
             raise self.error
-        return cast("T", self.value)  # None only where the job returned that
+        return cast("T", self.value)  # None only if the job returned None
 
 
 class Pending(Generic[T]):
-    """A submitted job and, once it has ended, its answer. `listen` waits a moment for news of any job."""
+    """A submitted job and, once it has ended, its answer. `listen` waits briefly for news of any job."""
 
     def __init__(self, listen: Callable[[], None]) -> None:
         self._listen = listen
         self.answer: Answer[T] | None = None
 
     def wait(self) -> T:
-        """As `Outcome`."""
+        """As in `Outcome`."""
         while self.answer is None:
             self._listen()
         return self.answer.result()
 
 
 def answered(work: Callable[[], T]) -> Answer[T]:
-    """The answer of work that is done elsewhere than where it is waited for; what ends a process passes."""
+    """Do the work, and wrap its return value or exception for the place that waits for it.
+
+    Exceptions that end a process, such as SystemExit and KeyboardInterrupt, propagate.
+    """
     try:
         return Answer(value=work())
     except (UserError, TaskError) as error:
@@ -105,6 +109,6 @@ def answered(work: Callable[[], T]) -> Answer[T]:
 
 
 def run_all(executor: Executor, jobs: Sequence[Job[T]]) -> list[T]:
-    """The outcomes of all of them, submitted at once, in their order."""
+    """Submit all jobs at once, and return their results in the same order."""
     outcomes = [executor.submit(job) for job in jobs]
     return [outcome.wait() for outcome in outcomes]

@@ -1,7 +1,7 @@
-"""Jobs whose checkpoints travel with them, to where the driver's disk cannot be seen, and back.
+"""Jobs whose checkpoints travel with them, for workers that cannot see the driver's disk.
 
-What a job loads is read before it leaves. What it saves comes back beside what it returns, and is written before anybody hears
-of its end: no result is recorded whose checkpoint is not durable where the run is.
+The checkpoints that a job loads are read before it is sent. Those that it saves come back with its return value, and are written
+before anybody learns that it has ended: no result is recorded whose checkpoint is not durable in the run's folder.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ T = TypeVar("T")
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """One call of `save`, or of `save_together`."""
+    """A recorded call of `save`, or of `save_together`."""
 
     states: Mapping[int, State]
     together: bool
 
     def again(self, checkpoints: Checkpoints) -> None:
-        """The same call of others; durable when this returns."""
+        """Repeat the call on these checkpoints; durable when this returns."""
         if self.together:
             checkpoints.save_together(self.states)
             return
@@ -40,19 +40,19 @@ class Saved:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exhibited:
-    """One call of `exhibit`."""
+    """A recorded call of `exhibit`."""
 
     proposal: int
     arrays: State
 
     def again(self, checkpoints: Checkpoints) -> None:
-        """The same call of others; durable when this returns."""
+        """Repeat the call on these checkpoints; durable when this returns."""
         checkpoints.exhibit(self.proposal, self.arrays)
 
 
 @final
 class Carried:
-    """`Checkpoints` in memory: those that came with a job, and those that it saved. What one holds is never another's array."""
+    """`Checkpoints` in memory: those that came with a job, and those that it saved. Arrays are always copied, never shared."""
 
     def __init__(self, states: Mapping[int, State]) -> None:
         self._states = dict(states)
@@ -85,7 +85,7 @@ class Carried:
 
 
 def _copied(state: State) -> State:
-    """For a task may go on training in the arrays that it saved, or that it loaded."""
+    """Copies, since a task may go on training in the arrays that it saved or loaded."""
     return {name: np.array(array, order="C") for name, array in state.items()}
 
 
@@ -101,7 +101,7 @@ class Delivery(Generic[T]):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrying(Generic[T]):
-    """A job with the checkpoints that it loads."""
+    """A job together with the checkpoints that it loads."""
 
     job: Job[T]
     states: Mapping[int, State]
@@ -120,13 +120,13 @@ class Carrying(Generic[T]):
 
 
 def carrying(job: Job[T]) -> Carrying[T]:
-    """The job, ready to leave. Raises UserError where a checkpoint is lost that it loads."""
+    """The job, ready to be sent. Raises LostCheckpoint if a checkpoint that it loads is lost."""
     keeper = _keeper(job)
     return Carrying(job=job, states={} if keeper is None else {id_: keeper.checkpoints.load(id_) for id_ in _loads(keeper)})
 
 
 def delivered(job: Job[T], delivery: Delivery[T]) -> T:
-    """What a job returned that had left as `carrying` it; the checkpoints that it saved are durable, where its own are kept."""
+    """The return value of a job that was sent by `carrying`; the checkpoints that it saved are durable when this returns."""
     keeper = _keeper(job)
     if keeper is not None:
         for one in delivery.saved:
@@ -135,7 +135,7 @@ def delivered(job: Job[T], delivery: Delivery[T]) -> T:
 
 
 def _keeper(job: object) -> IntervalJob | FinalTestJob | None:
-    """The job, if it is one with checkpoints."""
+    """The job, if it is of a kind that has checkpoints; otherwise None."""
     return job if isinstance(job, IntervalJob | FinalTestJob) else None
 
 

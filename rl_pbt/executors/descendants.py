@@ -1,7 +1,7 @@
-"""Processes that a worker's environments started, such as game engines: none outlives the worker, or the run.
+"""Processes that a worker's environments started, such as game engines: none of them outlives the worker or the run.
 
-A worker has a process group of its own, and an entry in its environment that every program it starts inherits: engines that
-leave the group, as daemons do, are found by it. The latter only where there is `/proc`, as on Linux.
+A worker has its own process group, and an environment variable that every program it starts inherits. Engines that leave the
+group, as daemons do, are found by that variable, but only where there is a `/proc`, as on Linux.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-MARK = "RL_PBT_WORKER"  # the entry's name
+MARK = "RL_PBT_WORKER"  # the environment variable
 
 
 def begin(mark: str) -> None:
-    """This process is a worker from now on, and what it starts belongs to it."""
+    """Make this process a worker: from now on, everything it starts belongs to it."""
     os.environ[MARK] = mark
     if sys.platform != "win32":
         os.setpgid(0, 0)
 
 
 def new_mark() -> str:
-    """One that no other worker has."""
+    """A mark that no other worker has."""
     return uuid.uuid4().hex
 
 
 def end(worker: int, mark: str) -> None:
-    """Kill the group of a worker, dead or alive, and whatever bears its mark; of this process's own group, itself last."""
+    """Kill a worker's process group, whether it is alive or dead, and every process that has its mark.
+
+    Called by the worker itself, it ends this process last.
+    """
     if sys.platform == "win32":
         return
     for pid in _marked(mark):
@@ -44,7 +47,7 @@ def _marked(mark: str) -> list[int]:
     entry = f"{MARK}={mark}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended, or is another user's
+        with suppress(OSError):  # it has ended, or belongs to another user
             if entry in (process / "environ").read_bytes().split(b"\0"):
                 found.append(int(process.name))
     return found

@@ -1,4 +1,4 @@
-"""Everything in this process, each job when somebody waits for it."""
+"""Runs everything in this process, each job when it is waited for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ NO_OPTIONS = ExecutorOptions()
 
 @final
 class InlineExecutor:
-    """The simplest executor: no other process, nothing to clean up. A crash of native code ends the run, which can be resumed."""
+    """The simplest executor: no other processes, nothing to clean up.
+
+    A crash of native code ends the run, which can be resumed.
+    """
 
     def __init__(self, task: Task, options: ExecutorOptions = NO_OPTIONS) -> None:
         self.task = task
@@ -38,11 +41,11 @@ class InlineExecutor:
         return _Deferred(self, job)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 class _Ended(KeyboardInterrupt):
-    """An attempt is over; of a kind that no task keeps to itself."""
+    """An attempt is over. A KeyboardInterrupt, so that no task catches it."""
 
     def __init__(self, death: Death) -> None:
         super().__init__(death.reason)
@@ -52,7 +55,7 @@ class _Ended(KeyboardInterrupt):
 @final
 @dataclass(frozen=True, slots=True)
 class _Deferred(Generic[T]):
-    """A job that runs when it is waited for, which is where a signal may stop it."""
+    """A job that runs when it is waited for; only there may a signal stop it."""
 
     executor: InlineExecutor
     job: Job[T]
@@ -66,7 +69,7 @@ class _Deferred(Generic[T]):
                 attempts.failed(ended.death)
 
     def _attempt(self, job: Job[T]) -> T:
-        """Raises _Ended for what would end a worker process."""
+        """Run the job. Raises _Ended for anything that would have ended a worker process."""
         task, board = self.executor.task, self.executor.board
         where = f"this process ({os.getpid()})"
         try:
@@ -82,7 +85,10 @@ class _Deferred(Generic[T]):
 
 @contextmanager
 def _watched(watch: Watch) -> Iterator[None]:
-    """Within, look now and then; what waits in native code does not notice. Only in the main thread, and not on Windows."""
+    """Within, check regularly for signs of life; a hang in native code goes unnoticed.
+
+    Works only in the main thread, and not on Windows; elsewhere it does nothing.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -102,7 +108,7 @@ def _watched(watch: Watch) -> Iterator[None]:
 
 @contextmanager
 def _no_exit(board: Board) -> Iterator[None]:
-    """Within, `os._exit` does not end this process, with a status of the environment's choice; it does end its children."""
+    """Within, `os._exit` called by an environment does not end this process; in forked children it works as usual."""
     really, here = os._exit, os.getpid()
 
     def exit_(status: int) -> NoReturn:

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP, acted on only where a run can stop cleanly.
 
-Python raises KeyboardInterrupt between any two instructions: inside a garbage collector's callback it is printed and lost,
-while a worker process starts it leaves half a child, while things are closed it leaves them open. So a run notes a signal
-whenever it comes and raises only where it waits for work.
+Python raises KeyboardInterrupt between any two instructions. Inside a garbage collector's callback it is printed and lost;
+while a worker process starts, it leaves a half-made child; while things are being closed, it leaves them open. So a run only
+notes a signal when it arrives, and raises where it waits for work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# SIGTERM too, since a shell starts background jobs with SIGINT ignored; and SIGHUP, of a terminal that is closed.
+# SIGTERM too, since a shell starts background jobs with SIGINT ignored; and SIGHUP, for a terminal that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 _noted = False
@@ -26,13 +26,16 @@ def _note(*_: object) -> None:
 
 
 def _outlives_its_terminal(number: int) -> bool:
-    """Whether that is what nohup asked for."""
+    """Whether the signal is SIGHUP and ignored, as nohup arranges."""
     return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait for the next `heard`, or for the end. Only the main thread may enter."""
+    """Within, signals are held back until the next `heard`, or until the end. Only the main thread may enter.
+
+    Raises KeyboardInterrupt at the end if a signal arrived within.
+    """
     global _noted  # noqa: PLW0603
     _noted = False
     before = {number: signal.signal(number, _note) for number in SIGNALS if not _outlives_its_terminal(number)}
@@ -47,7 +50,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Within, a signal that `held` noted, or one that comes, raises KeyboardInterrupt at once."""
+    """Within, a signal raises KeyboardInterrupt at once; so does one that `held` has noted before."""
     global _listening  # noqa: PLW0603
     _listening = True
     try:

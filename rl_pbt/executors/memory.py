@@ -1,4 +1,4 @@
-"""Memory that is freed and asked for again, as tensors are in every update, stays with a worker process."""
+"""Keeping freed memory in a worker process, since it is soon asked for again: tensors are freed and allocated in every update."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ctypes
 import sys
 from contextlib import suppress
 
-# Of glibc's malloc.h.
+# From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST_KEPT = 32 * 2**20  # bytes of one array; glibc takes no more
+LARGEST_KEPT = 32 * 2**20  # bytes, of one array; the largest value that glibc accepts
 MOST_KEPT = 2**30  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Let the C library give nothing back to the system that will be wanted in a moment; does nothing but with glibc.
+    """Keep the C library from returning memory to the system that will be needed again in a moment; only on Linux with glibc.
 
-    It would give arrays of 128 kB back at once and be given empty pages for the next: a tenth of the time of a small network.
+    By default it returns arrays of 128 kB and more at once, and gets empty pages for the next: a tenth of a small network's time.
     """
     if not sys.platform.startswith("linux"):
         return

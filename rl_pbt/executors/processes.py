@@ -1,7 +1,7 @@
-"""Worker processes on this machine. A worker that dies is replaced and its job run again: an interval is a pure function.
+"""Worker processes on this machine. A worker that dies is replaced, and its job is run again: an interval is a pure function.
 
-On Linux workers are forked from a server that has imported what they need and has done nothing else; a fresh interpreter
-would take seconds to import torch. Elsewhere system libraries do not survive a fork, and workers are fresh interpreters.
+On Linux, workers are forked from a server process that has imported what they need and done nothing else; a fresh interpreter
+would take seconds to import torch. On other systems, whose libraries do not survive a fork, workers are fresh interpreters.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from rl_pbt.executors.watching import FIELDS, TICK_S, Board, Watch, watch
 from rl_pbt.tasks.base import Job, Task
 
 T = TypeVar("T")
-AnyPending: TypeAlias = "_Pending[Any]"  # one of jobs with different outcomes
+AnyPending: TypeAlias = "_Pending[Any]"  # of a job with any type of result
 
-LONGEST_SOCKET_FOLDER = 60  # characters; the path of a socket may have about a hundred
+LONGEST_SOCKET_FOLDER = 60  # characters; a socket's path may have about a hundred
 NO_OPTIONS = ExecutorOptions()
 if sys.platform == "linux":
     _CONTEXT = multiprocessing.get_context("forkserver")
@@ -43,21 +43,21 @@ else:
 
 
 def _leave_with_parent(mark: str) -> None:
-    """End this worker when the parent is gone: an orphan would keep writing into a folder that a resumed run owns."""
+    """End this worker when its parent is gone: an orphan would keep writing into a folder that a resumed run owns."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()  # not the server, from which workers are forked: it lives as long as they do
+    parent.join()  # this is the run's process, not the server that workers are forked from: that one lives as long as they do
     descendants.end(os.getpid(), mark)
     os._exit(1)
 
 
 @contextmanager
 def _children_deaf_to_interrupts() -> Iterator[None]:
-    """A Ctrl-C at the terminal reaches the children too, from their first instruction; it is the parent's to handle."""
+    """Within, SIGINT is blocked for child processes that start: Ctrl-C reaches them too, but only the parent should handle it."""
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # otherwise it is started with the first child, and unblocks signals when it has
+    resource_tracker.ensure_running()  # otherwise it starts with the first child, and then unblocks signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -67,7 +67,7 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _short_paths_of_sockets() -> Iterator[None]:
-    """Within, temporary folders are where the path of a socket can be, which must be short; the server remembers its own."""
+    """Within, temporary folders have paths short enough for a socket in them; the server remembers its own path."""
     before = tempfile.tempdir
     if len(tempfile.gettempdir()) > LONGEST_SOCKET_FOLDER:
         tempfile.tempdir = "/tmp"
@@ -78,7 +78,10 @@ def _short_paths_of_sockets() -> Iterator[None]:
 
 
 def prepare(module: str) -> None:
-    """Let the server import `module` meanwhile; workers that are started later have it. Does nothing the second time."""
+    """Start importing `module` in the server process, in the background, for workers that start later.
+
+    Does nothing the second time, nor on systems other than Linux.
+    """
     if sys.platform == "linux":
         _CONTEXT.set_forkserver_preload([module])
         with _children_deaf_to_interrupts(), _short_paths_of_sockets():
@@ -86,18 +89,18 @@ def prepare(module: str) -> None:
 
 
 def _serve(connection: Connection, numbers: Any, mark: str) -> None:
-    """What a worker does until it is let go."""
+    """What a worker process does until it is closed: answer one job after another."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descendants.begin(mark)
     keep_freed_memory()
-    # If a child of this worker inherited the pipe, the parent would never see its end when the worker dies.
+    # If a child of this worker inherited the pipe, the parent would not see it close when the worker dies.
     os.set_inheritable(connection.fileno(), False)
     threading.Thread(target=_leave_with_parent, args=(mark,), daemon=True).start()
     board = Board(numbers)
-    with suppress(EOFError, OSError):  # let go, or the parent is gone
+    with suppress(EOFError, OSError):  # closed, or the parent is gone
         while True:
             connection.send_bytes(_attempt(connection, board))
-    descendants.end(os.getpid(), mark)  # a parent that is gone cannot
+    descendants.end(os.getpid(), mark)  # a parent that is gone cannot do it
 
 
 def _run(task_and_job: bytes, board: Board) -> Any:
@@ -106,7 +109,7 @@ def _run(task_and_job: bytes, board: Board) -> Any:
 
 
 def _attempt(connection: Connection, board: Board) -> bytes:
-    """The answer to the next job, or its death, pickled here, where what cannot be pickled can be said."""
+    """The answer to the next job, or its death, pickled; a value that cannot be pickled becomes a TaskError."""
     job_in_bytes = connection.recv_bytes()
     answer: Answer[Any] | Death
     try:
@@ -114,7 +117,7 @@ def _attempt(connection: Connection, board: Board) -> bytes:
         return pickle.dumps(answer)
     except Exception:
         answer = Answer(error=TaskError(traceback.format_exc()))
-    except BaseException as error:  # SystemExit, and what event loops raise: this process need not end for it
+    except BaseException as error:  # SystemExit, and what event loops raise: no reason to end this process
         answer = death_by(error, board.proposal)
     return pickle.dumps(answer)
 
@@ -129,14 +132,14 @@ class _Pending(Pending[T]):
 
 
 class _Worker:
-    """One process and what it is working on."""
+    """One process, and the job that it is working on."""
 
     def __init__(self, task: Task, timeout: float | None) -> None:
         self._task = task
         self._timeout = timeout
         self._mark = descendants.new_mark()
         self.connection, theirs = _CONTEXT.Pipe()
-        numbers = _CONTEXT.RawArray(c_longlong, FIELDS)  # no lock, since it has one writer at a time
+        numbers = _CONTEXT.RawArray(c_longlong, FIELDS)  # no lock: there is one writer at a time
         self.board = Board(numbers)
         self.process = _CONTEXT.Process(target=_serve, args=(theirs, numbers, self._mark), daemon=True)
         with _children_deaf_to_interrupts(), _short_paths_of_sockets():
@@ -150,11 +153,11 @@ class _Worker:
         self.job = pending
         where = f"worker process {self.process.pid}"
         self.watch = watch(self._task, pending.attempts.job, self.board, where, self._timeout)
-        with suppress(OSError):  # it died while idle: the sentinel says so, and the job is given to its replacement
+        with suppress(OSError):  # it died while idle: `listen` will notice, and give the job to its replacement
             self.connection.send_bytes(pickle.dumps((self._task, pending.attempts.job)))
 
     def answer(self) -> Answer[Any] | Death:
-        """Its answer or, where it ended without one, its death."""
+        """The worker's answer or, if it ended without one, its death."""
         try:
             found: Answer[Any] | Death = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
@@ -167,13 +170,13 @@ class _Worker:
         self.connection.close()
         assert self.process.pid is not None
         descendants.end(self.process.pid, self._mark)
-        self.process.kill()  # where it had not come so far as to have a group
+        self.process.kill()  # in case it does not have its process group yet
         self.process.join()
 
 
 @final
 class ProcessExecutor:
-    """`workers` processes, started when first needed and kept."""
+    """Up to `workers` processes, started when first needed, and kept."""
 
     def __init__(self, task: Task, workers: int, options: ExecutorOptions = NO_OPTIONS) -> None:
         prepare(type(task).__module__)
@@ -181,7 +184,7 @@ class ProcessExecutor:
         self._size = workers
         self._options = options
         self._workers: list[_Worker] = []
-        self._waiting: deque[AnyPending] = deque()  # for a worker
+        self._waiting: deque[AnyPending] = deque()  # for a free worker
 
     def submit(self, job: Job[T]) -> Outcome[T]:
         pending = _Pending(self, Attempts(job, self._task.subject))
@@ -202,20 +205,20 @@ class ProcessExecutor:
 
     @property
     def pids(self) -> list[int]:
-        """The live workers' process ids."""
+        """The process ids of the workers."""
         return [worker.process.pid or 0 for worker in self._workers]
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._task, self._options.timeout)
 
     def _give(self) -> None:
-        """Work to every idle worker, while there is some."""
+        """Give a waiting job to every idle worker, as long as there are any."""
         for worker in self._workers:
             if worker.job is None and self._waiting:
                 worker.give(self._waiting.popleft())
 
     def listen(self) -> None:
-        """Wait a moment until a worker answers, dies or is found to be silent, take note of each, and give out more work."""
+        """Wait briefly until a worker answers or dies; take note of that and of silent workers, and give out more work."""
         busy = [worker for worker in self._workers if worker.job is not None]
         with heard():
             ready = set(wait([worker.connection for worker in busy] + [worker.process.sentinel for worker in busy], TICK_S))
@@ -228,7 +231,7 @@ class ProcessExecutor:
         self._give()
 
     def _hear(self, worker: _Worker, answer: Answer[Any] | Death) -> None:
-        """Take a worker's answer or, where the attempt came to nothing, replace it and think about the job again."""
+        """Take a worker's answer or, if the attempt failed, replace the worker and decide how to go on with the job."""
         pending, worker.job = worker.job, None
         assert pending is not None
         if isinstance(answer, Answer):

@@ -1,7 +1,7 @@
-"""Workers on many machines: actors of Ray, each of which has one worker process.
+"""Workers on many machines: Ray actors, each of which has one worker process.
 
-A job goes to an actor that has nothing to do, and its answer comes back. An actor that is lost, with its machine or without, is
-replaced as soon as there is room, and its job is run again elsewhere: an interval is a pure function. Actors end with the driver.
+A job is sent to an idle actor, which sends back its answer. An actor that is lost, alone or with its machine, is replaced as soon
+as there is room, and its job is run again elsewhere: an interval is a pure function. Actors end with the driver.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from rl_pbt.executors.watching import NOTICE_S, TICK_S
 from rl_pbt.tasks.base import Job, Task
 
 T = TypeVar("T")
-AnyPending: TypeAlias = "_Pending[Any]"  # one of jobs with different outcomes
+AnyPending: TypeAlias = "_Pending[Any]"  # of a job with any type of result
 
-LOSSES = 10  # of workers, with the same job, or in a row before one could begin: machines that are lent are taken away often
-NEWS_S = 1.0  # between two looks at what an actor is doing
+LOSSES = 10  # workers lost on one job, or in a row at their start, until we give up: machines on loan are often taken away
+NEWS_S = 1.0  # seconds between two requests for an actor's news
 
 
 @final
 class _Pending(Pending[T]):
-    """A submitted job, and how many workers were lost with it."""
+    """A submitted job, and the number of workers that were lost while running it."""
 
     def __init__(self, executor: RayExecutor, job: Job[T]) -> None:
         super().__init__(executor.listen)
@@ -40,7 +40,7 @@ class _Pending(Pending[T]):
 
 
 class _Worker:
-    """One actor. `reference` is Ray's, to the end of what it does, which is to begin, or a job; None while it does nothing."""
+    """One actor. `reference` is Ray's reference to the result of its start or of its job; None while it is idle."""
 
     def __init__(self, ray: Any, actor: Any, driver: Any) -> None:
         self._ray = ray
@@ -51,7 +51,7 @@ class _Worker:
         self.units = 0
         self._news: Any = None
         self._asked_s = 0.0
-        self._heard = 0  # characters of what it had to tell
+        self._heard = 0  # characters of its messages shown so far
 
     @property
     def idle(self) -> bool:
@@ -63,7 +63,7 @@ class _Worker:
         self._asked_s = time.monotonic()
 
     def answer(self) -> Answer[Any]:
-        """What it has come to. Raises RayError where it, or its answer, is lost."""
+        """The answer to its start or its job. Raises RayError if the actor or the answer is lost."""
         found = self._ray.get(self.reference)
         self.reference, self._news, self.units = None, None, 0
         if self.begun:
@@ -72,13 +72,13 @@ class _Worker:
         return answer
 
     def listen(self) -> None:
-        """Take what news there are of the job that is underway, and ask for more now and then."""
+        """Take any news of the job underway, and ask for more every NEWS_S seconds."""
         if self._news is not None and self._ray.wait([self._news], timeout=0)[0]:
             try:
                 self.units, told = self._ray.get(self._news)
                 self._tell(told)
             except self._ray.exceptions.RayError:
-                pass  # the answer itself will say so
+                pass  # the answer itself will raise it again
             self._news = None
         if self._news is None and time.monotonic() - self._asked_s >= NEWS_S:
             self._news, self._asked_s = self.actor.news.remote(), time.monotonic()
@@ -94,7 +94,7 @@ class _Worker:
 
 @final
 class RayExecutor:
-    """So many actors, each of them given a job when it has none; they are asked for at once, and work as they come."""
+    """`workers` actors, each given a job whenever it is idle. All are requested at once, and start to work as they come up."""
 
     def __init__(self, task: Task, workers: int, options: RayOptions) -> None:
         self._driver = pickle.dumps(this_process(task, options))
@@ -102,10 +102,10 @@ class RayExecutor:
         self._ray = self._cluster.ray
         self._carries = {"ray": True, "shared": False, "auto": not self._cluster.is_this_machine}[options.ray_checkpoints]
         self._place = this_place()
-        self._differences: set[str] = set()  # of places, that were told
-        self._waiting: deque[AnyPending] = deque()  # for a worker
+        self._differences: set[str] = set()  # between machines, that the user was told of
+        self._waiting: deque[AnyPending] = deque()  # for a free worker
         self._false_starts = 0  # in a row
-        self._without_s = time.monotonic()  # since when there is no worker that has begun
+        self._without_s = time.monotonic()  # since when no worker has been up
         self._told_without = False
         self._workers = [self._new_worker() for _ in range(workers)]
 
@@ -128,7 +128,7 @@ class RayExecutor:
         return sum(worker.units for worker in self._workers)
 
     def listen(self) -> None:
-        """Wait a moment until a worker begins, answers or is lost, take note of each, and give out more work."""
+        """Wait briefly until a worker begins, answers or is lost, take note of each, and give out more work."""
         busy = {worker.reference: worker for worker in self._workers if worker.reference is not None}
         with heard():
             self._ray.wait(list(busy), timeout=TICK_S)
@@ -144,7 +144,7 @@ class RayExecutor:
         return _Worker(self._ray, self._cluster.actor(Host), self._driver)
 
     def _give(self) -> None:
-        """Work to every idle worker, while there is some."""
+        """Give a waiting job to every idle worker, as long as there are any."""
         for worker in self._workers:
             while worker.idle and self._waiting:
                 pending = self._waiting.popleft()
@@ -158,7 +158,7 @@ class RayExecutor:
         return pickle.dumps(carrying(job) if self._carries else job)
 
     def _hear(self, worker: _Worker) -> None:
-        """Take a worker's answer or, where it is lost, replace it and let its job wait again."""
+        """Take a worker's answer or, if it is lost, replace the worker and put its job back in the queue."""
         try:
             with heard():
                 answer = worker.answer()
@@ -197,7 +197,7 @@ class RayExecutor:
             self._waiting.appendleft(worker.job)
 
     def _look_for_workers(self) -> None:
-        """Tell a person where there has been no worker for a while."""
+        """Warn the user if there has been no worker for a while."""
         if any(worker.begun for worker in self._workers):
             self._without_s, self._told_without = time.monotonic(), False
         elif time.monotonic() - self._without_s >= NOTICE_S and not self._told_without:
@@ -206,6 +206,6 @@ class RayExecutor:
 
 
 def _in_short(error: Exception) -> str:
-    """What Ray says first, and last, of a worker that is lost; in between it guesses."""
+    """The first and the last line of Ray's message about a lost worker; the lines between are guesses."""
     lines = str(error).strip().splitlines()
     return " ".join(line.strip() for line in dict.fromkeys([*lines[:1], *lines[-1:]]))

@@ -1,4 +1,4 @@
-"""Ray, started on this machine or joined where it runs: without a word, without statistics, and with nothing left behind."""
+"""Ray, started on this machine or joined where it runs: silent, without usage statistics, and with nothing left behind."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from rl_pbt.executors.base import ExecutorOptions
 from rl_pbt.executors.ray_folder import RayFolder
 from rl_pbt.options import option
 
-OBJECT_STORE_BYTES = 256 * 2**20  # of shared memory, for jobs and answers underway; what is more goes through the disk
+OBJECT_STORE_BYTES = 256 * 2**20  # of shared memory, for jobs and answers in transit; the excess goes to disk
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # lines that would be passed on to the terminal, as of a worker that died
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # devices that no worker asks for are left as they are
-    "RAY_worker_niceness": "0",  # as worker processes without Ray
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # lines that Ray would forward to the terminal, such as those about a worker that died
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leave devices alone that no worker asks for
+    "RAY_worker_niceness": "0",  # the same as for worker processes without Ray
 }
-PATIENCE_S = 10.0  # with a cluster that does not answer
-CONCURRENCY = 2  # calls of an actor at a time: a job, and news of it
-ERRORS = (OSError, RuntimeError, ValueError)  # that Ray raises where it does not start
+PATIENCE_S = 10.0  # seconds to wait for a cluster that does not answer
+CONCURRENCY = 2  # simultaneous calls of an actor: a job, and news of it
+ERRORS = (OSError, RuntimeError, ValueError)  # what Ray raises if it does not start
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayOptions(ExecutorOptions):
-    """Where Ray is, and what a worker takes of it. Raises BadSetting, and UserError where Ray is not installed."""
+    """Where Ray is, and what a worker takes of it. Raises BadSetting, and UserError if Ray is not installed."""
 
     ray_address: str | None = option(
         None, help="Ray cluster to join, HOST:PORT, or auto for the one of this machine (default: Ray is started for this run)"
@@ -53,7 +53,7 @@ class RayOptions(ExecutorOptions):
     )
 
     def __post_init__(self) -> None:
-        ExecutorOptions.__post_init__(self)  # super() does not know a class that slots have made anew
+        ExecutorOptions.__post_init__(self)  # super() fails: slots=True creates the class a second time
         for name, asked in (("cpus_per_worker", self.cpus_per_worker), ("gpus_per_worker", self.gpus_per_worker)):
             if not asked >= 0 or (asked > 1 and asked % 1 != 0):
                 raise BadSetting(name, f"must be a part of one, or a whole number, but is {asked:g}")
@@ -66,7 +66,7 @@ class RayOptions(ExecutorOptions):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Ray, as one executor uses it: `ours` where it was started or joined for that alone; started, it has a `folder`."""
+    """Ray, as one executor uses it: `ours` if it was started or joined for this executor; `folder` if it was started."""
 
     ray: Any
     options: RayOptions
@@ -75,17 +75,17 @@ class Cluster:
 
     @property
     def is_this_machine(self) -> bool:
-        """Whether nothing of it can be elsewhere."""
+        """Whether the whole cluster is on this machine."""
         return self.folder is not None
 
     def actor(self, cls: type) -> Any:
-        """A new actor of that class, which comes to life as soon as there is room, and ends with this process at the latest."""
+        """A new actor of that class, which starts as soon as there is room, and ends with this process at the latest."""
         cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
         made = self.ray.remote(cls).options(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_concurrency=CONCURRENCY)
         return made.remote()
 
     def room(self) -> str:
-        """What a worker asks for, and what there is, in words."""
+        """What a worker asks for, and what the cluster has, in words."""
         asked = {"CPU": self.options.cpus_per_worker, "GPU": self.options.gpus_per_worker}
         there, free = self.ray.cluster_resources(), self.ray.available_resources()
         return f"each asks for {_in_words(asked)}; the Ray cluster has {_in_words(there)}, free are {_in_words(free)}"
@@ -99,14 +99,14 @@ class Cluster:
 
 
 def _in_words(resources: Mapping[str, float]) -> str:
-    """Of Ray's resources, those that a worker can ask for."""
+    """The resources that a worker can ask for, in words."""
     return ", ".join(f"{resources.get(name, 0):g} {name}s" for name in ("CPU", "GPU"))
 
 
 def cluster(options: RayOptions, workers: int) -> Cluster:
-    """The one that this process has joined already, or else the one at the address, or a new one with room for so many workers.
+    """The cluster that this process has joined already, or else the one at the address, or a new one with room for the workers.
 
-    Raises UserError.
+    Raises UserError if it cannot be joined or started.
     """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         return Cluster(ray=ray, options=options, ours=False)
@@ -114,7 +114,7 @@ def cluster(options: RayOptions, workers: int) -> Cluster:
 
 
 def _imported() -> Any:
-    """Late, since who has no use for it need not have it."""
+    """Ray, imported late: it is optional."""
     return import_module("ray")
 
 
@@ -135,7 +135,7 @@ def _joined(options: RayOptions) -> Cluster:
 
 
 def _started(options: RayOptions, workers: int) -> Cluster:
-    """On this machine, whose cores workers share if there are more of them, as worker processes do without Ray."""
+    """Start Ray on this machine; if there are more workers than cores, they share them, like worker processes without Ray."""
     folder = RayFolder()
     try:
         with _quietly(_token()):
@@ -161,16 +161,16 @@ def _started(options: RayOptions, workers: int) -> Cluster:
 
 @cache
 def _token() -> Mapping[str, str]:
-    """What keeps others out, since Ray listens to the network; one for this process, for Ray asks once, when it is imported.
+    """Environment variables with a secret that keeps others out, since Ray listens on the network.
 
-    Nothing where that has been.
+    There is one secret per process, because Ray reads it once, on import; empty if Ray was imported before.
     """
     return {} if "ray" in sys.modules else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @contextmanager
 def _quietly(environment: Mapping[str, str]) -> Iterator[None]:
-    """Within, Ray starts without statistics or warnings, with these entries in its environment, and takes no signal over."""
+    """Within, Ray starts with these environment variables, without statistics or warnings, and takes over no signal handlers."""
     environment = {**QUIET, **environment}
     before = {name: os.environ.get(name) for name in environment}
     main = threading.current_thread() is threading.main_thread()

@@ -1,7 +1,7 @@
-"""What runs in an actor of Ray's: it does jobs as anywhere, in a worker process of its own, which a job may crash or block.
+"""The code of a Ray actor: it runs jobs in a worker process of its own, which a job may crash or block.
 
-So what becomes of a job that misbehaves is decided by the same code as on one machine, and the actor lives on. Nothing here
-imports Ray, and nothing loads what a task needs: that is for the worker process to import, once.
+So a job that misbehaves is handled by the same code as on one machine, and the actor survives. Nothing here imports Ray, nor
+anything that a task needs: the worker process imports that, once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from rl_pbt.tasks.base import Task
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """What a worker must have of the process whose work it does: what multiprocessing gives a child of its parent, and the task.
+    """What a worker needs from the driver's process: what multiprocessing passes from parent to child, and the pickled task.
 
-    `main` is the file of its main module, and `main_name` its name where it is run as a module.
+    `main` is the file of the driver's main module, and `main_name` that module's name if it was run with `python -m`.
     """
 
     main: str | None
@@ -45,7 +45,7 @@ class Driver:
 
 
 def this_process(task: Task, options: ExecutorOptions) -> Driver:
-    """The driver is this one."""
+    """The `Driver` that describes this process."""
     main = sys.modules["__main__"]
     return Driver(
         main=getattr(main, "__file__", None),
@@ -64,13 +64,13 @@ def this_process(task: Task, options: ExecutorOptions) -> Driver:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a worker is, and what there is that last digits may depend on."""
+    """A worker's machine, and the versions there that the last digits may depend on."""
 
     host: str
     versions: Mapping[str, object]
 
     def differences(self, other: Place) -> list[str]:
-        """What this one has otherwise than the other, in words."""
+        """How this machine differs from the other, in words."""
         names = sorted(self.versions.keys() | other.versions.keys())
         pairs = [(name, self.versions.get(name, "absent"), other.versions.get(name, "absent")) for name in names]
         return [f"{name} {mine} instead of {theirs}" for name, mine, theirs in pairs if mine != theirs]
@@ -83,7 +83,7 @@ def this_place() -> Place:
 
 @final
 class _Packed:
-    """A task that this process does not load; sent to another one, it arrives as what it is."""
+    """A task that this process does not unpickle; sent to another process, it arrives as the task itself."""
 
     def __init__(self, driver: Driver) -> None:
         self._content = driver.task
@@ -96,37 +96,37 @@ class _Packed:
 
 @final
 class Host:
-    """The actor. What goes in and out is pickled, by the rules of multiprocessing, which find code by its name, and not by Ray's.
+    """The actor. Arguments and results are pickled by multiprocessing's rules, which find code by name, and not by Ray's.
 
-    `begin` is called once; then `run`, for one job at a time, and `news` beside it.
+    `begin` is called once; then `run`, for one job at a time, and `news` at the same time.
     """
 
     def __init__(self) -> None:
         self._told = io.StringIO()
 
     def begin(self, driver: bytes) -> bytes:
-        """An Answer: this place, where the driver's jobs can be run now."""
+        """Get ready to run the driver's jobs. Returns a pickled Answer with this Place."""
         return pickle.dumps(answered(lambda: self._begin(pickle.loads(driver))))
 
     def _begin(self, driver: Driver) -> Place:
         _stand_in_for(driver)
-        sys.stderr = self._told  # what a person must hear is sent to where a person is
+        sys.stderr = self._told  # messages for the user are sent to the driver
         prepare(driver.task_module)
         self._executor = ProcessExecutor(cast("Task", _Packed(driver)), 1, ExecutorOptions(timeout=driver.timeout))
         return this_place()
 
     def run(self, job: bytes) -> tuple[bytes, str]:
-        """An Answer of the job, and what there was to tell so far."""
+        """Run a pickled job. Returns its pickled Answer, and all messages for the user so far."""
         answer = answered(lambda: self._executor.submit(pickle.loads(job)).wait())
         return pickle.dumps(answer), self._told.getvalue()
 
     def news(self) -> tuple[int, str]:
-        """Units trained for in the job that is underway, and what there was to tell so far."""
+        """Units trained so far in the job underway, and all messages for the user so far."""
         return self._executor.units_underway, self._told.getvalue()
 
 
 def _stand_in_for(driver: Driver) -> None:
-    """Be to the worker process what the driver would be as its parent, with what there is here of the driver's files."""
+    """Make this process look like the driver to its worker process, as far as the driver's files exist here."""
     main = ModuleType("__main__")
     if driver.main_name is not None:
         main.__spec__ = ModuleSpec(driver.main_name, None)

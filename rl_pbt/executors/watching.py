@@ -1,5 +1,5 @@
-"""Whether a job is still alive: it tells each step that it makes. Where it tells nothing for long, a person hears of it, and then
-the attempt is given up.
+"""Whether a job is still alive: it reports each of its steps. After a long silence the user is warned; after a longer one, the
+attempt is given up.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from rl_pbt.tasks.base import Job, Task
 from rl_pbt.text import duration
 
 TICK_S = 0.5  # between two looks
-STARTING_S = 120.0  # until the first sign, at least: packages that are imported give none
-NOTICE_S = 15.0  # without a sign, until somebody is told, where a task gives signs often
-NOTICE_RARELY_S = 600.0  # the same, where one call of the user's may take its time
-UNITS, SIGNS, PROPOSAL, FIELDS = 0, 1, 2, 3  # places of a board
+STARTING_S = 120.0  # the least timeout before the first sign of life: importing packages gives none
+NOTICE_S = 15.0  # of silence before the user is warned, for tasks that give signs often
+NOTICE_RARELY_S = 600.0  # the same for tasks in which one call of the user's code may take long
+UNITS, SIGNS, PROPOSAL, FIELDS = 0, 1, 2, 3  # the numbers on a board, and how many there are
 
 
 class Numbers(Protocol):
@@ -29,13 +29,13 @@ class Numbers(Protocol):
 
 @final
 class Board:
-    """What a job tells, in whole numbers that another process may read: units, how many signs of life, and who is at work."""
+    """What a job reports, as whole numbers that another process may read: units, signs of life, and the proposal at work."""
 
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
 
     def advance(self, units: int, proposal: int | None = None, /) -> None:
-        """`tasks.base.Advance`."""
+        """Report units and a sign of life, as `tasks.base.Advance`."""
         numbers = self.numbers
         numbers[UNITS] += units
         numbers[SIGNS] += 1
@@ -47,18 +47,18 @@ class Board:
 
     @property
     def proposal(self) -> int | None:
-        """Who is at work, if that is known."""
+        """The proposal at work, if that is known."""
         return None if self.numbers[PROPOSAL] == NOBODY else self.numbers[PROPOSAL]
 
     def clear(self) -> None:
-        """A new job begins."""
+        """Reset the board for a new job."""
         self.numbers[UNITS], self.numbers[SIGNS], self.numbers[PROPOSAL] = 0, 0, NOBODY
 
 
 @final
 @dataclass(slots=True)
 class Watch:
-    """Looks at the board of one attempt now and then. `timeout` and `notice` are in seconds without a sign."""
+    """Looks at the board of one attempt from time to time. `timeout` and `notice` are in seconds without a sign of life."""
 
     board: Board
     job: Job[Any]
@@ -71,7 +71,7 @@ class Watch:
     noticed: bool = False
 
     def look(self) -> Death | None:
-        """Why it should be ended now, if it should; who watches a terminal is told before."""
+        """The reason to end the attempt now, if there is one; before that, the user is warned on standard error."""
         now = time.monotonic()
         if (signs := self.board.numbers[SIGNS]) != self.seen:
             self.seen, self.since, self.noticed = signs, now, False
@@ -91,7 +91,7 @@ class Watch:
 
 
 def watch(task: Task, job: Job[Any], board: Board, where: str, timeout: float | None) -> Watch:
-    """Over an attempt that begins now; without a `timeout`, the task's own."""
+    """A watch over an attempt that begins now; `timeout` in seconds, by default the task's own."""
     timeout = timeout if timeout is not None else task.patience_s
     notice = NOTICE_RARELY_S if task.patience_s is None else NOTICE_S
     return Watch(

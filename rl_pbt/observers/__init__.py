@@ -1,6 +1,7 @@
-"""Who watches a search: `terminal` (progress for a person), `curves` (for TensorBoard and for trackers). They change nothing.
+"""Observers of a search: `terminal` (progress for a person), `curves` (for TensorBoard and trackers). They change nothing.
 
-A tracker, to which curves are sent beside TensorBoard's files, is a sink of `curves` in a file of its own, and a line here.
+A tracker is a service that gets the curves in addition to TensorBoard's files: a sink of `curves` in its own file, and a line
+here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rl_pbt.store.run import RunFolder
 
 
 class Maker(Protocol):
-    """What begins to track one method and seed of a run. Raises UserError."""
+    """A function that begins to track one method and seed of a run. Raises UserError."""
 
     def __call__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> Sink: ...
 
@@ -27,7 +28,7 @@ class Maker(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """What makes it, the package that it needs, and what installs that."""
+    """The function that makes the sink, the package that it needs, and the command that installs it."""
 
     make: Maker
     package: str
@@ -41,7 +42,7 @@ TRACKERS: dict[str, Tracker] = {
 
 
 def check_tracker(name: str | None) -> None:
-    """Raises UserError for one that is unknown, or whose package is not installed."""
+    """Raises UserError for a tracker that is unknown, or whose package is not installed; None is fine."""
     if name is None:
         return
     if name not in TRACKERS:

@@ -1,4 +1,4 @@
-"""What the controller tells those who watch a search."""
+"""What the controller tells the observers of a search."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from rl_pbt.records import FinalTest, Proposal, Result
 
 
 class Observer(Protocol):
-    """Who watches a search: TensorBoard, the live table. Replayed events come too, so a watcher needs no memory on disk."""
+    """Watches a search, as TensorBoard and the live table do. Replayed events come too, so an observer needs no state on disk."""
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
-        """The method asked for these, all at once, knowing all results that were told before."""
+        """The method asked for these, all at once, knowing all results told before."""
         ...
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """One of them has its result; `replayed` where the ledger had it already."""
+        """One of them has its result; `replayed` if it was in the ledger already."""
         ...
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """The member that led when the population had spent so many units was tested, after the end."""
+        """The member that led when the population had spent that many units was tested, after the search."""
         ...
 
     def tested(self, test: FinalTest) -> None:
-        """The winner was tested: the last event, which a search without a winner does not have."""
+        """The winner was tested: the last event; a search without a winner does not have it."""
         ...
 
 
 class Watcher(Observer, Protocol):
-    """An observer of all searches of a run, one after another, which a person looks at."""
+    """An observer of all searches of a run, one after another, that shows them to a person."""
 
     def begin(self, method: str, seed: int) -> None:
         """A new search starts."""
         ...
 
     def say(self, line: str) -> None:
-        """Tell of what happens beside the searches."""
+        """Show a line about something besides the searches."""
         ...
 
     def close(self) -> None:
@@ -45,5 +45,5 @@ class Watcher(Observer, Protocol):
         ...
 
 
-# What makes one of an outline, of where it writes, and of what tells the units underway.
+# Makes a watcher from an outline, the stream that it writes to, and a function that returns the units underway.
 MakeWatcher: TypeAlias = Callable[[Outline, TextIO, Callable[[], int]], Watcher]

@@ -1,4 +1,4 @@
-"""One line for a whole run, where a run is one of many: how far it is, and what its methods were tested at so far."""
+"""One line for a whole run that is one of many: its progress, and the test scores of its methods so far."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rl_pbt.text import score_text
 
 @final
 class CellLine:
-    """An observer of all searches of a run that changes one line of a terminal, and elsewhere says nothing.
+    """An observer of all searches of a run that updates one line of a terminal, which begins with `title`.
 
-    `title` begins the line.
+    Where the output is not a terminal, it shows no progress.
     """
 
     def __init__(self, title: str, outline: Outline, stream: TextIO, underway: Callable[[], int] = lambda: 0) -> None:
         self._console = Console(file=stream, highlight=False, force_jupyter=False)
         self._title = title
         self._run = RunStanding(outline, underway)
-        self._lock = threading.RLock()  # the line is drawn by a thread of its own
+        self._lock = threading.RLock()  # another thread draws the line
         self._live: Live | None = None
 
     def begin(self, method: str, seed: int) -> None:
@@ -44,7 +44,7 @@ class CellLine:
 
     @property
     def line(self) -> str:
-        """What the line says now."""
+        """The current text of the line."""
         run, outline = self._run, self._run.outline
         share = min(100.0, 100 * run.spent / outline.total)
         tested = ((method, run.tested(method)) for method in outline.methods)
@@ -53,7 +53,7 @@ class CellLine:
         return "  ".join([f"{self._title}  {share:.0f}%", where, time_told(run), *scores])
 
     def say(self, line: str) -> None:
-        """Print a line, above this one."""
+        """Print a message above the line."""
         self._console.print(line, soft_wrap=True, markup=False)
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
@@ -67,7 +67,7 @@ class CellLine:
             self._run.finish(proposal, result, replayed=replayed)
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """Nothing to say: it is for the curves."""
+        """Not shown: it is for the curves."""
 
     def tested(self, test: FinalTest) -> None:
         """The winner of a search is known."""
@@ -75,7 +75,7 @@ class CellLine:
             self._run.search.test = test
 
     def close(self) -> None:
-        """Leave the terminal as it is."""
+        """Stop updating the terminal."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -1,10 +1,10 @@
-"""What is drawn of a search, whoever draws it: TensorBoard's files, a service.
+"""The curves of a search, independent of where they are drawn: TensorBoard's files or a service.
 
-The population is drawn against all units that it has spent, evaluation included, so that methods lie over one another at equal
-compute; `charts/` has what to compare them by. The winner's line of descent is drawn against its own training age (`winner/`).
-Members, which are drawn apart, have the units that their slot has trained for, which never fall, as the training age of one that
-copies a younger donor would. Of members that were not judged, the mean return of their training episodes stands where fitness
-does, and a note says so.
+The population is drawn against all units that it has spent, evaluation included, so that methods can be compared at equal
+compute; `charts/` has the curves for that. The winner's line of descent is drawn against its own training age (`winner/`).
+Members are drawn separately, against the units that their slot has trained for: these never decrease, as the training age of a
+member would that copies a younger donor. For members that were not evaluated, the mean return of their training episodes takes
+the place of fitness, and a note says so.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, value_text
 
 BEST, MEDIAN = "charts/best_fitness", "charts/median_fitness"
-MOST_TOLD = 64  # copies of one moment, each a text
+MOST_TOLD = 64  # copies noted at one moment, each a text
 WINNERS_FITNESS = "winner/fitness"
-OF_POPULATION = ("charts", "diversity", "population")  # groups of tags of a population, beside those of its winner
+OF_POPULATION = ("charts", "diversity", "population")  # groups of a population's tags, besides those of its winner
 
 
 class Sink(Protocol):
     """Where the curves of one method and seed are drawn."""
 
     def population(self, values: Mapping[str, float], units: int) -> None:
-        """Points of the whole population, by tag, when it had spent so many units."""
+        """Points of the whole population, by tag, when it had spent `units`."""
         ...
 
     def winner(self, values: Mapping[str, float], units: int) -> None:
-        """Points of the winner's line of descent, by tag, when that had been trained for so many units."""
+        """Points of the winner's line of descent, by tag, when it had trained for `units`."""
         ...
 
     def member(self, member: int, values: Mapping[str, float], units: int) -> None:
-        """Points of one member, by tag, when its slot had been trained for so many units."""
+        """Points of one member, by tag, when its slot had trained for `units`."""
         ...
 
     def note(self, tag: str, text: str, units: int, *, member: int | None = None) -> None:
-        """What happened to the population, or to one member of it."""
+        """A text about the population or, with `member`, about one member."""
         ...
 
     def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
-        """The winner's first and last hyperparameters, and its scores under the tags of the curves that they end."""
+        """The winner's first and last hyperparameters, and its scores under the tags of the curves whose last points they are."""
         ...
 
     def close(self) -> None:
@@ -55,27 +55,27 @@ class Sink(Protocol):
 
 
 def test_tag(words: Words) -> str:
-    """The curve of held-out tests."""
+    """The tag of the curve of held-out tests."""
     return f"charts/test_{_in_tag(words.score)}"
 
 
 def range_tags(name: str) -> tuple[str, str, str]:
-    """The curves of one hyperparameter in the population: its smallest, median and largest value."""
+    """The tags of one hyperparameter's curves in the population: smallest, median and largest value."""
     low, middle, high = (f"population/{name}_{which}" for which in ("min", "median", "max"))
     return low, middle, high
 
 
 def ranged(space: Space) -> list[str]:
-    """The hyperparameters that have such curves: those that are numbers."""
+    """The hyperparameters that have such curves: those with a numeric range."""
     return [name for name, dimension in space.dimensions.items() if dimension.bounds]
 
 
 @final
 class Curves:
-    """An observer of one method and seed. Close it when all is told.
+    """An observer of one method and seed. Close it when the search is over.
 
-    Tags of the training's own metrics stay as they are; where the unit is a frame, the speed is called `time/fps` as
-    Stable-Baselines3 does.
+    Tags of the training's own metrics stay as they are. If the unit is a frame, the speed is called `time/fps`, as in
+    Stable-Baselines3.
     """
 
     def __init__(self, space: Space, *, words: Words, sinks: Sequence[Sink]) -> None:
@@ -86,13 +86,13 @@ class Curves:
         self._lineage = Lineage()  # of the finished proposals
         self._results: dict[int, Result] = {}
         self._standing: dict[int, Proposal] = {}  # each member's newest finished proposal
-        self._units: dict[int, int] = {}  # that each member's slot has trained for
+        self._units: dict[int, int] = {}  # by member: units that its slot has trained for
         self._spent = 0  # units, by the whole population
         self._unseen = 0  # results since the population was last drawn
-        self._noted = False  # that nobody was judged
+        self._noted = False  # whether the note about missing evaluations was written
 
     def proposed(self, proposals: Sequence[Proposal]) -> None:
-        """Draw the population as it stood, and write down who copies whom."""
+        """Draw the population as it stands, and note who copies whom."""
         self._population()
         copying = [(proposal, donor) for proposal in proposals if (donor := self._lineage.donor(proposal)) is not None]
         for proposal, donor in copying[:MOST_TOLD]:
@@ -110,7 +110,7 @@ class Curves:
         return f"member {proposal.member} copies member {donor.member}: {', '.join(moved)}"
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A point on each curve of the member; final re-evaluations have none."""
+        """Draw a point on each of the member's curves; final re-evaluations have none."""
         self._spent += result.cost.units
         if not proposal.trains:
             return
@@ -128,7 +128,7 @@ class Curves:
                 sink.note("failure", result.failure, units, member=proposal.member)
 
     def _population(self) -> None:
-        """The members as they stand, whenever the method asks for more."""
+        """Draw the members as they stand, if there are new results; called whenever the method asks for more."""
         if not self._unseen:
             return
         self._unseen = 0
@@ -148,20 +148,20 @@ class Curves:
             sink.population(values, self._spent)
 
     def _note_what_it_is(self, results: Sequence[Result]) -> None:
-        """Once, where what is drawn as fitness is another thing."""
+        """Note once that what is drawn as fitness is the return of training episodes, if it is."""
         if not self._noted and any(result.unjudged for result in results):
             self._noted = True
             for sink in self._sinks:
                 sink.note("fitness", f"of {TRAINING_EPISODES}: members are judged at the end alone", self._spent)
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """A point of the anytime curve, which the test of the winner ends."""
+        """Draw a point of the anytime curve, whose last point is the winner's test."""
         if test.returns:
             for sink in self._sinks:
                 sink.population({self._test_tag: fmean(test.returns)}, units)
 
     def tested(self, test: FinalTest) -> None:
-        """Draw the winner's line of descent, and say what it began and ended with."""
+        """Draw the winner's line of descent, with its first and last hyperparameters."""
         assert test.proposal is not None, "a winner is tested here, and no baseline"
         self._population()
         line = self._lineage.line(test.proposal)
@@ -185,12 +185,12 @@ class Curves:
 
 
 def _in_tag(noun: str) -> str:
-    """Letters that TensorBoard takes in a tag."""
+    """The noun with the characters that TensorBoard allows in a tag."""
     return re.sub(r"[^\w.-]+", "_", noun)
 
 
 def _hyper_values(group: str, hypers: Hypers) -> dict[str, float]:
-    """Those that are numbers, by tag."""
+    """The numeric hyperparameters, by tag."""
     return {f"{group}/{name}": value for name, value in hypers.items() if not isinstance(value, str)}
 
 

@@ -1,7 +1,7 @@
-"""MLflow: a run there for each method and seed, tagged with the folder of the run. Members stay in TensorBoard.
+"""MLflow: one MLflow run for each method and seed, tagged with the name of the run folder. Members are only in TensorBoard.
 
-A run that is resumed goes on with its own there, if the server knows it: what it has is not sent twice, and parameters, which
-MLflow never changes, stay as they were. `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are heeded.
+A resumed run continues its MLflow runs if the server still has them: points that are there are not sent twice, and parameters,
+which MLflow does not allow to change, stay as they were. `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are respected.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rl_pbt.store.run import RunFolder, search_name
 
 @final
 class MLflow:
-    """A sink for the curves of one method and seed of a run. Raises UserError where there is no server to take it."""
+    """A sink for the curves of one method and seed of a run. Raises UserError if no server accepts them."""
 
     def __init__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> None:
         self._mlflow = import_module("mlflow")
-        self._points: dict[str, set[int]] = {}  # where each curve had one before
+        self._points: dict[str, set[int]] = {}  # by curve: units of the points that were there before
         try:
             self._continued = self._continues(known_number(run, method, seed, "mlflow"))
             if not self._continued:
@@ -34,12 +34,12 @@ class MLflow:
             raise UserError(f"mlflow: {plain_text(str(error))}: check MLFLOW_TRACKING_URI, then resume") from None
 
     def _continues(self, number: str | None) -> bool:
-        """Begin again with that run, and whether it could be."""
+        """Continue that MLflow run; whether it was possible."""
         if number is None:
             return False
         try:
             self._mlflow.start_run(run_id=number)
-        except self._mlflow.exceptions.MlflowException:  # it was deleted, or is of another server or experiment
+        except self._mlflow.exceptions.MlflowException:  # it was deleted, or belongs to another server or experiment
             return False
         return True
 
@@ -52,7 +52,7 @@ class MLflow:
             self._mlflow.log_metrics(new, step=units)
 
     def _had(self, tag: str) -> set[int]:
-        """Where a curve had a point before the run was resumed."""
+        """The units at which a curve had a point before the run was resumed."""
         if self._continued and tag not in self._points:
             history = self._mlflow.MlflowClient().get_metric_history(self._number, tag)
             self._points[tag] = {point.step for point in history}
@@ -73,7 +73,7 @@ class MLflow:
         """Not shown."""
 
     def outcome(self, hypers: Hypers, scores: Mapping[str, float]) -> None:
-        """Columns of the table of runs; the scores end curves that are there."""
+        """Columns of the table of runs; the scores are the last points of curves that are there already."""
         self._log_params(hypers)
 
     def close(self) -> None:

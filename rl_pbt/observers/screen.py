@@ -1,4 +1,4 @@
-"""What a terminal shows while a run goes on, in as many lines and columns as it has: heading, bars and members."""
+"""What a terminal shows during a run, fitted to its lines and columns: heading, bars and members."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDEST_BAR, NARROWEST_BAR = 24, 6
 
 @final
 class Screen:
-    """A run as it stands, for rich: it takes no more lines than the terminal has but one, so that nothing scrolls."""
+    """A run as it stands, for rich. It leaves at least one line of the terminal free, so that nothing scrolls."""
 
     def __init__(self, run: RunStanding) -> None:
         self._run = run
@@ -50,7 +50,7 @@ def _heading(run: RunStanding, width: int) -> Text:
 
 
 def _bars(run: RunStanding, width: int, most: int) -> Table:
-    """One line a method: of more than there is room for, those around the one that goes on."""
+    """One line per method; if there is not enough room, those around the current one."""
     methods = list(run.outline.methods)
     shown = methods
     if len(methods) > most:
@@ -95,7 +95,7 @@ def _told_of(run: RunStanding, method: str) -> Text:
 
 
 def _place(search: SearchStanding, generations: int) -> list[str]:
-    """How far a search is, and how well its members do."""
+    """How far a search has come, and how well its members do."""
     if search.is_judging_again:
         place = "final re-evaluation"
     elif (generation := search.generation) is not None:
@@ -119,7 +119,7 @@ def _total(run: RunStanding, width: int) -> Table:
 
 
 def time_told(run: RunStanding) -> str:
-    """How long it took, and about how long it will take."""
+    """The time elapsed, and an estimate of the time left."""
     elapsed, left = f"{duration(run.elapsed_s)} elapsed", run.left_s
     if left is None:
         return elapsed
@@ -127,7 +127,7 @@ def time_told(run: RunStanding) -> str:
 
 
 def _members(search: SearchStanding, width: int, height: int, *, ascii_only: bool) -> Group:
-    """The members, side by side where they do not fit under one another; of more than fit, the best."""
+    """The members, in several columns if one is too short; if not all of them fit, the best."""
     rows = search.rows()
     headings = _headings_that_fit(list(rows[0].proposal.hypers), width)
     beside = max(1, (width + GAP) // (_table_width(headings) + GAP))
@@ -147,7 +147,7 @@ def _members(search: SearchStanding, width: int, height: int, *, ascii_only: boo
 
 
 def _best_of(rows: Sequence[MemberRow], room: int) -> list[MemberRow]:
-    """By member; of more than there is room for, those with the highest fitness."""
+    """The rows by member number; if there is not enough room, only those with the highest fitness."""
 
     def least_wanted(row: MemberRow) -> tuple[bool, float]:
         return (row.fitness is None, 0.0 if row.fitness is None else -row.fitness)
@@ -155,8 +155,8 @@ def _best_of(rows: Sequence[MemberRow], room: int) -> list[MemberRow]:
     return sorted(sorted(rows, key=least_wanted)[:room], key=lambda row: row.proposal.member)
 
 
-FIXED = {"#": 6, "from": 4, "fitness": 9, "change": 9}  # headings with the least width of each
-DROPPED_LAST = ("from", "change")  # on a very narrow terminal, the last first
+FIXED = {"#": 6, "from": 4, "fitness": 9, "change": 9}  # headings, with the least width of each
+DROPPED_LAST = ("from", "change")  # only on a very narrow terminal, from the last on
 
 
 def _width_of(heading: str) -> int:
@@ -168,7 +168,7 @@ def _table_width(headings: Sequence[str]) -> int:
 
 
 def _headings_that_fit(hypers: list[str], width: int) -> list[str]:
-    """Hyperparameters go first, the last of them before the others."""
+    """The headings that fit. Hyperparameters are dropped first, from the last one on."""
     headings, expendable = [*FIXED, *hypers], [*DROPPED_LAST, *hypers]
     while expendable and _table_width(headings) > width:
         headings.remove(expendable.pop())
@@ -211,7 +211,7 @@ def _change_cell(row: MemberRow) -> Text:
 
 
 def _hyper_cells(row: MemberRow) -> dict[str, Text]:
-    """Current values; those that changed stand out."""
+    """Current values; those that changed are highlighted."""
     return {
         name: Text(value_text(value), style="bold yellow" if name in row.changed else "")
         for name, value in row.proposal.hypers.items()

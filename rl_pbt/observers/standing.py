@@ -1,4 +1,4 @@
-"""How a run stands, worked out from its events: what a terminal shows. Nothing here prints."""
+"""The state of a run, worked out from its events, for a terminal to show. Nothing here prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rl_pbt.records import FinalTest, Proposal, Result
 from rl_pbt.store.lineage import Lineage
 from rl_pbt.tasks.base import Words
 
-UNSPENT_SHARE = 0.002  # of the budget, that the methods may leave over
+UNSPENT_SHARE = 0.002  # of the budget, that methods may leave unspent
 
 
 @final
@@ -38,11 +38,11 @@ class Outline:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRow:
-    """One member as it stands. `fitness` is the last score (`Result.score`) that is known of its weights: where they were just
-    copied, the donor's.
+    """One member as it stands.
 
-    `change` is what the interval that led to it gained; `changed` are the hyperparameters that differ from the member's interval
-    before.
+    `fitness` is the last known score (`Result.score`) of its weights: the donor's, if they were just copied. `change` is how much
+    the score changed in the interval that led to it. `changed` are the hyperparameters that differ from those of the member's
+    previous interval.
     """
 
     proposal: Proposal  # the newest
@@ -50,7 +50,7 @@ class MemberRow:
     donor: int | None  # the other member that was copied for it
     fitness: float | None
     failed: bool
-    is_copied: bool  # that fitness is the donor's
+    is_copied: bool  # whether the fitness is the donor's
     change: float | None
     changed: frozenset[str]
 
@@ -69,7 +69,7 @@ class SearchStanding:
         self.spent = 0  # units
         self.test: FinalTest | None = None
         self.lineage = Lineage()
-        self._judged: dict[int, Proposal] = {}  # by member: its newest that has a result
+        self._judged: dict[int, Proposal] = {}  # by member: its newest proposal with a result
         self._results: dict[int, Result] = {}  # by proposal
         self._before: dict[int, Proposal] = {}  # by member: the one before its newest
 
@@ -93,13 +93,13 @@ class SearchStanding:
         self.trained += proposal.trains
 
     def donor(self, proposal: Proposal) -> int | None:
-        """The other member that was copied for it."""
+        """The other member that was copied for this proposal; None if none was."""
         donor = self.lineage.donor(proposal)
         return None if donor is None else donor.member
 
     @property
     def generation(self) -> int | None:
-        """The one underway, counted from 1; None where the method does not wait for all members, and so has none."""
+        """The generation underway, counted from 1; None if the method does not wait for all members, and so has none."""
         in_step = 1 < len(self.asked_last) == len(self.newest)
         return 1 + max(proposal.generation for proposal in self._asked_last()) if in_step else None
 
@@ -108,32 +108,32 @@ class SearchStanding:
 
     @property
     def is_judging_again(self) -> bool:
-        """Whether what is underway, or was last, is a final re-evaluation."""
+        """Whether the work underway, or the last work, is a final re-evaluation."""
         return bool(self.asked_last) and not any(proposal.trains for proposal in self._asked_last())
 
     @property
     def fitness(self) -> dict[int, float]:
-        """The newest fitness of each member that has one and has not failed since, or what stands for it (`Result.score`)."""
+        """By member, the newest fitness, or the score in its place (`Result.score`); without members that have failed since."""
         told = ((member, self._results[proposal.id].score) for member, proposal in self._judged.items())
         return {member: fitness for member, fitness in told if fitness is not None}
 
     @property
     def by_training(self) -> bool:
-        """Whether that is of training episodes, because nobody has been judged."""
+        """Whether `fitness` is of training episodes, because members have not been evaluated."""
         return any(self._results[proposal.id].unjudged for proposal in self._judged.values())
 
     @property
     def best(self) -> float | None:
-        """The highest of those."""
+        """The highest `fitness` of any member."""
         return max(self.fitness.values(), default=None)
 
     @property
     def median(self) -> float | None:
-        """Of those."""
+        """The median `fitness` of the members."""
         return median(self.fitness.values()) if self.fitness else None
 
     def fitness_of(self, proposal: Proposal) -> float | None:
-        """None where it failed, was not judged, or is underway."""
+        """The proposal's fitness; None if it failed, was not evaluated, or is underway."""
         return self._results[proposal.id].fitness if proposal.id in self._results else None
 
     def rows(self) -> list[MemberRow]:
@@ -156,14 +156,14 @@ class SearchStanding:
         )
 
     def _change(self, judged: Proposal) -> float | None:
-        """What its interval gained, where that and what it began from were judged in the same way."""
+        """How much the score changed in its interval, if it and its parent were evaluated in the same way."""
         after, before = self._results[judged.id], None if judged.parent is None else self._results.get(judged.parent)
         if before is None or after.unjudged != before.unjudged or after.score is None or before.score is None:
             return None
         return after.score - before.score
 
     def _known(self, member: int, proposal: Proposal) -> Proposal | None:
-        """What its fitness is to be read from: itself, what it began from, or what stood there before."""
+        """The proposal whose result gives the fitness: itself, its parent, or the member's last one with a result."""
         if proposal.id in self._results:
             return proposal
         if proposal.parent is not None and proposal.parent in self._results:
@@ -173,19 +173,19 @@ class SearchStanding:
 
 @final
 class RunStanding:
-    """All searches of a run so far, one after another; `underway` tells the units of intervals that have not ended."""
+    """All searches of a run so far, one after another; `underway` returns the units of intervals that have not ended."""
 
     def __init__(self, outline: Outline, underway: Callable[[], int]) -> None:
         self.outline = outline
         self.searches: list[SearchStanding] = []
         self._underway = underway
         self.started = time.monotonic()
-        self._spent_here = 0  # without what a resumed run found in its ledgers
+        self._spent_here = 0  # by this process: without what a resumed run found in its ledgers
         self._first_units: tuple[float, int] | None = None  # when units were first seen underway, and how many
 
     @property
     def search(self) -> SearchStanding:
-        """The one that goes on."""
+        """The current search."""
         return self.searches[-1]
 
     def begin(self, method: str, seed: int) -> None:
@@ -193,37 +193,37 @@ class RunStanding:
         self.searches.append(SearchStanding(method, seed))
 
     def finish(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A result of the search that goes on; `replayed` where the ledger had it."""
+        """A result of the current search; `replayed` if it was in the ledger already."""
         self.search.finish(proposal, result)
         self._spent_here += 0 if replayed else result.cost.units
 
     def of(self, method: str) -> list[SearchStanding]:
-        """Its searches so far, a seed each."""
+        """The method's searches so far, one per seed."""
         return [search for search in self.searches if search.method == method]
 
     def spent_by(self, method: str) -> int:
-        """Units, those underway included."""
+        """Units that the method has spent, those underway included."""
         underway = self._underway() if self.searches and self.search.method == method else 0
         return sum(search.spent for search in self.of(method)) + underway
 
     def tested(self, method: str) -> float | None:
-        """The mean of the tests of its winners so far, each the mean of its episodes."""
+        """The mean test score of the method's winners so far, each a mean over episodes; None if there is none."""
         means = [fmean(search.test.returns) for search in self.of(method) if search.test is not None and search.test.returns]
         return fmean(means) if means else None
 
     @property
     def spent(self) -> int:
-        """Units of all methods, those underway included."""
+        """Units that all methods have spent, those underway included."""
         return sum(search.spent for search in self.searches) + self._underway()
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since this process began with it."""
+        """Seconds since this process began with the run."""
         return time.monotonic() - self.started
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that it will take at the pace so far; None where that is not known yet, 0 where only a test is left."""
+        """Seconds that the rest will take at the pace so far; None if that is not known yet, 0 if only a test is left."""
         pace = self.pace()
         if pace is None:
             return None
@@ -231,7 +231,7 @@ class RunStanding:
         return 0.0 if left < UNSPENT_SHARE * self.outline.total else left / pace
 
     def pace(self) -> float | None:
-        """Units a second. In the first interval, since its first units: what the members train on took a while to make."""
+        """Units per second; None if unknown. In the first interval it counts from the first units: setting up takes a while."""
         now, underway = time.monotonic(), self._underway()
         if self._spent_here:
             return (self._spent_here + underway) / (now - self.started)

@@ -1,9 +1,10 @@
-"""TensorBoard's files: in RUN/tensorboard a run for each method and seed, in RUN/tensorboard_members one for each member.
+"""TensorBoard's files: RUN/tensorboard has a TensorBoard run for each method and seed, RUN/tensorboard_members one for each
+member.
 
-They lie apart because a page of all members hides the curves that the methods are compared by. Nothing is read back from these
-files: a resumed run deletes them and writes them again from the ledger.
+They are separate because a page of all members would hide the curves that compare the methods. Nothing is read back from these
+files: a resumed run deletes them, and writes them again from the ledger.
 
-The writer comes with torch, which is loaded for the first result: a training without torch need not wait for it to start.
+The writer comes with torch, which is loaded only for the first result: a training without torch need not wait for it to start.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from rl_pbt.tasks.base import Words
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-PNG, SIZE_ENDS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 24  # how such a file begins, and where its width and height end
-# The page of hyperparameters sorts its columns, and shows five of them before any is asked for.
+PNG, SIZE_ENDS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 24  # how a PNG file begins, and the offset at which its width and height end
+# The page of hyperparameters sorts its columns, and shows only the first five by default.
 SHOWN_FIRST = frozenset({"method", "seed"})
-MOST_MEMBERS = 64  # that have a run: each is a file and a thread, and a page of more shows nothing
-RGBA = 4  # as TensorBoard calls it
+MOST_MEMBERS = 64  # that get a run: each is a file and a thread, and a page of more is unreadable
+RGBA = 4  # TensorBoard's code for it
 
 
 @final
 class TensorBoard:
     """A sink for the curves of one method and seed of a run.
 
-    `about` is what the page of hyperparameters says of it, beside those of its winner. Raises UserError where a link would lead
-    out of the run's folder.
+    `about` is shown on the page of hyperparameters, besides those of its winner. Raises UserError if a link would lead out of the
+    run's folder.
     """
 
     def __init__(self, run: RunFolder, method: str, seed: int, space: Space, *, words: Words, about: Hypers) -> None:
@@ -53,7 +54,7 @@ class TensorBoard:
         self._writers: dict[Path, SummaryWriter] = {}
 
     def population(self, values: Mapping[str, float], units: int) -> None:
-        """Points of the run that bears the method's name."""
+        """Points in the TensorBoard run of the method and seed."""
         _scalars(self._writer(self._population_folder), values, units)
 
     def winner(self, values: Mapping[str, float], units: int) -> None:
@@ -61,12 +62,12 @@ class TensorBoard:
         self.population(values, units)
 
     def member(self, member: int, values: Mapping[str, float], units: int) -> None:
-        """Points in the member's own run; of very many members the first ones have one."""
+        """Points in the member's own run, which only the first MOST_MEMBERS members have."""
         if member < MOST_MEMBERS:
             _scalars(self._writer(self._member_folder(member)), values, units)
 
     def note(self, tag: str, text: str, units: int, *, member: int | None = None) -> None:
-        """A text of the population or of a member."""
+        """A text about the population or a member."""
         folder = self._population_folder if member is None or member >= MOST_MEMBERS else self._member_folder(member)
         self._writer(folder).add_text(tag, text, units)
 
@@ -75,7 +76,7 @@ class TensorBoard:
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 - loads torch
 
         about = {f"{'about' if name in SHOWN_FIRST else 'run'}/{name}": value for name, value in self._about.items()}
-        # The page takes the values of scores from the curves of the same run.
+        # The page takes the scores' values from the curves of the same run.
         for summary in hparams({**about, **hypers}, dict(scores)):  # type: ignore[no-untyped-call]
             self._writer(self._population_folder)._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
@@ -96,7 +97,7 @@ class TensorBoard:
 
 
 def add_pictures(run: RunFolder, method: str, seed: int, pictures: Mapping[str, bytes]) -> None:
-    """PNG files, by name, beside the curves of one method and seed."""
+    """Add PNG files, by name, to the curves of one method and seed."""
     from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415 - as the writer
 
     drawn = {name: png for name, png in pictures.items() if png.startswith(PNG) and len(png) > SIZE_ENDS}
@@ -118,7 +119,7 @@ def _opened(run: Path, folder: Path) -> SummaryWriter:
 
 
 def _layout(space: Space, words: Words) -> dict[str, dict[str, list[object]]]:
-    """The page of custom scalars, the same for all methods: its charts show them over one another."""
+    """The page of custom scalars, the same for all methods, so that its charts overlay them."""
     compared = {"best fitness": BEST, "median fitness": MEDIAN, f"test {words.score}, held out": test_tag(words)}
     ranges: dict[str, list[object]] = {}
     for name in ranged(space):
@@ -129,7 +130,7 @@ def _layout(space: Space, words: Words) -> dict[str, dict[str, list[object]]]:
 
 
 def _delete_events(folder: Path) -> None:
-    """What TensorBoard wrote, and the folders that are empty without it; links are not followed, and other files stay."""
+    """Delete TensorBoard's files, and folders that are then empty; links are not followed, and other files stay."""
     for root, folders, names in os.walk(folder, topdown=False):
         for name in names:
             if name.startswith("events.out.tfevents."):

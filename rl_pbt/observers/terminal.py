@@ -1,4 +1,4 @@
-"""What a person sees during a run: a screen that changes on a terminal, plain lines elsewhere."""
+"""What a person sees during a run: a live screen on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.records import FinalTest, Proposal, Result
 from rl_pbt.text import TRAINING_EPISODES, counted, readable, score_text
 
-FIRST_STATUS_S = 15.0  # from the start to the first line that says how far it is
+FIRST_STATUS_S = 15.0  # seconds from the start to the first progress line
 STATUS_EVERY_S = 300.0
 
 
@@ -24,18 +24,18 @@ STATUS_EVERY_S = 300.0
 class Progress:
     """An observer of all searches of a run, one after another.
 
-    `underway` tells the units of intervals that have not ended, so that the time left is known from the first seconds.
+    `underway` returns the units of intervals that have not ended, so that the time left is known from the first seconds on.
     """
 
     def __init__(self, outline: Outline, stream: TextIO, underway: Callable[[], int] = lambda: 0) -> None:
         self._console = Console(file=stream, highlight=False, force_jupyter=False)
         self._words = outline.words
         self._run = RunStanding(outline, underway)
-        self._lock = threading.RLock()  # the screen is drawn by a thread of its own
+        self._lock = threading.RLock()  # another thread draws the screen
         self._closed = threading.Event()
         self._told = 0  # results since the last line
-        self._width = 0  # proposals of the first time that was asked
-        self._judged_again: set[int] = set()  # members, in the line of a re-evaluation that was last
+        self._width = 0  # number of proposals that the method asked for first
+        self._judged_again: set[int] = set()  # members in the last line of a re-evaluation
         self._live: Live | None = None
         self._status: threading.Thread | None = None
 
@@ -56,12 +56,12 @@ class Progress:
             self._status.start()
 
     def _screen(self) -> RenderableType:
-        """Drawn here, where nothing changes meanwhile, and not when rich gets to it."""
+        """The screen, rendered here, under the lock, and not later by rich, when the state may change meanwhile."""
         with self._lock:
             return SegmentLines(self._console.render_lines(Screen(self._run), pad=False), new_lines=True)
 
     def _say_at_times(self) -> None:
-        """Between the lines of whole generations, which may be far apart: soon after the start, then now and then."""
+        """Print progress between the lines of generations, which may be far apart: soon after the start, then at intervals."""
         due = self._run.started + FIRST_STATUS_S
         while not self._closed.wait(FIRST_STATUS_S / 15):
             self._run.pace()
@@ -84,9 +84,9 @@ class Progress:
         self._width = self._width or len(proposals)
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A member has its fitness; without a screen, a line for as many results as the method asked for at first.
+        """A member has its result. Without a screen, print a line for every so many results as the method asked for first.
 
-        Of final re-evaluations, which may be dozens, the first of the same members.
+        Of final re-evaluations, which may be dozens, a line is printed only for the first one of the same members.
         """
         with self._lock:
             self._run.finish(proposal, result, replayed=replayed)
@@ -100,10 +100,10 @@ class Progress:
             self._told, self._judged_again = 0, again
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """Nothing to say: it is for the curves."""
+        """Not shown: it is for the curves."""
 
     def tested(self, test: FinalTest) -> None:
-        """A line with the winner's mean test score, and what is left out of it."""
+        """Print a line with the winner's mean test score, and the episodes that are left out of it."""
         assert test.proposal is not None, "a winner is tested here, and no baseline"
         search = self._run.search
         with self._lock:
@@ -117,7 +117,7 @@ class Progress:
         self.say(f"{self._title}: {', '.join(told)}")
 
     def close(self) -> None:
-        """Leave the terminal as it is."""
+        """Stop updating the terminal."""
         self._closed.set()
         if self._live is not None:
             self._live.stop()

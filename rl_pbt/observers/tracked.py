@@ -1,4 +1,4 @@
-"""Under which number a service keeps the curves of one method and seed, so that a run that is resumed is continued there, too."""
+"""The id under which a service keeps the curves of one method and seed, so that a resumed run is continued there, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMBER = re.compile(r"[0-9A-Za-z_-]{1,128}\Z")  # the folder may come from someb
 
 
 def known_number(run: RunFolder, method: str, seed: int, tracker: str) -> str | None:
-    """The one that `keep_number` was told; None where the service has not heard of it. Raises UserError for a damaged file."""
+    """The id that `keep_number` saved; None if there is none. Raises UserError for a damaged file."""
     path = check_inside(run.folder, *run.method_folder(method, seed).relative_to(run.folder).parts, FILE)
     if not path.exists():
         return None
@@ -24,7 +24,7 @@ def known_number(run: RunFolder, method: str, seed: int, tracker: str) -> str | 
 
 
 def keep_number(run: RunFolder, method: str, seed: int, tracker: str, number: str) -> None:
-    """Durable when this returns."""
+    """Save the id; durable when this returns."""
     path = run.method_folder(method, seed) / FILE
     before = read_json(path) if path.exists() else {}
     if before.get(tracker) != number:

@@ -1,9 +1,9 @@
-"""Weights & Biases: a run there for each method and seed, in one group, so that its charts show methods over one another.
+"""Weights & Biases: one W&B run for each method and seed, in one group, so that its charts overlay the methods.
 
-Curves are logged as they come, and not read from TensorBoard's files: synchronised, each of those has its folder in front of its
-tags, and no two methods would share a chart. Members stay in TensorBoard: their curves are of interest beside each other alone.
-A run that is resumed goes on with its own there: what it has is not sent twice. Offline nothing says what it has, so all is
-written again, under the same number. `WANDB_MODE=offline`, `WANDB_PROJECT` and the like are heeded.
+Curves are logged directly, not synchronised from TensorBoard's files: that would put each file's folder in front of its tags, so
+no two methods would share a chart. Members are only in TensorBoard, since their curves are of interest only next to each other. A
+resumed run continues its W&B runs: points that are there are not sent twice. Offline, there is no way to know which are there, so
+everything is written again under the same id. `WANDB_MODE=offline`, `WANDB_PROJECT` and the like are respected.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rl_pbt.records import JSON, Hypers
 from rl_pbt.store.files import check_inside
 from rl_pbt.store.run import RunFolder, search_name
 
-PROJECT = "rl_pbt"  # where no other is named
+PROJECT = "rl_pbt"  # unless another one is named
 UNITS, WINNERS_UNITS = "units", "winner/units"  # what curves are drawn against
 
 
 @final
 class WandB:
-    """A sink for the curves of one method and seed of a run. Raises UserError where the service does not take it."""
+    """A sink for the curves of one method and seed of a run. Raises UserError if the service does not accept them."""
 
     def __init__(self, run: RunFolder, method: str, seed: int, *, config: Mapping[str, JSON], about: Hypers) -> None:
         wandb = import_module("wandb")
@@ -61,7 +61,7 @@ class WandB:
         self._log(WINNERS_UNITS, units, values)
 
     def _log(self, axis: str, units: int, values: Mapping[str, float]) -> None:
-        """Unless it was logged before the run was resumed."""
+        """Log the values, unless they were logged before the run was resumed."""
         if not (values.keys() <= self._had.keys() and units <= self._had.get(axis, -1)):
             self._run.log({axis: units, **values})
 
@@ -77,5 +77,5 @@ class WandB:
         self._run.summary.update(dict(scores))
 
     def close(self) -> None:
-        """Wait until all is on disk, or sent."""
+        """Wait until everything is on disk, or sent."""
         self._run.finish()

@@ -1,4 +1,4 @@
-"""The winner of a run at play: `python -m rl_pbt.play RUN`, the same as `rl-pbt play RUN`.
+"""Watching the winner of a run play: `python -m rl_pbt.play RUN`, the same as `rl-pbt play RUN`.
 
-`episodes` (what is played), `pictures` (enlarged, and written on), `film` (GIF and mp4), `window`.
+`episodes` (what is played), `pictures` (enlarged and captioned), `film` (GIF and mp4), `window`.
 """

@@ -1,4 +1,4 @@
-"""Whole episodes of a method's winner, on the seeds of its final test: nothing was selected on them."""
+"""Whole episodes of a method's winner, on the seeds of its final test, which nothing was selected on."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ DRAWING = "drawing itself"
 
 
 class Player(Protocol):
-    """What a task gives as the winner of a run on an environment."""
+    """The winner of a run on an environment, as its task returns it."""
 
     def reset(self, seed: int) -> None:
-        """Begin an episode, with this seed for what it draws."""
+        """Begin an episode; the seed is for the player's own random draws."""
         ...
 
     def act(self, observation: object) -> object:
-        """What it does now."""
+        """The action for this observation."""
         ...
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """One that was played to its end; `number` counts from 1 on. It holds no pictures, however many are played."""
+    """An episode that was played to its end; `number` counts from 1. It holds no pictures, so any number can be kept."""
 
     number: int
     earned: float
@@ -46,11 +46,11 @@ class Episode:
 
 @contextmanager
 def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
-    """The winner of a method on a seed, and one copy of its environment. Raises UserError where there is nothing to watch."""
+    """The winner of a method on a seed, with one copy of its environment. Raises UserError if there is nothing to watch."""
     options = run.config.task_options
     if "env" not in options:
         raise UserError("this run trained no agent on an environment: there is nothing to watch")
-    winner: Player = run.winner(method, seed)  # first: it does not import what only the run's folder names
+    winner: Player = run.winner(method, seed)  # first, since it refuses code that only the run's folder names
     spec = resolved(options)
     with environment_errors_in_one_line(spec, DRAWING):
         watched = watch(spec)
@@ -63,9 +63,9 @@ def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
 
 @final
 class Stage:
-    """`played` are the episodes that were shown, in that order.
+    """A winner in its environment. `played` are the episodes that were shown, in order.
 
-    An episode is the same whenever it is played, as far as the environment heeds its seed.
+    An episode is the same every time it is played, as far as the environment respects its seed.
     """
 
     def __init__(self, spec: EnvSpec, watched: Watched, winner: Player, seed: int) -> None:
@@ -76,7 +76,7 @@ class Stage:
         self.played: list[Episode] = []
 
     def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
-        """Every picture of these episodes."""
+        """Play these episodes, and yield every picture of them."""
         for number in numbers:
             so_far = (0.0, 0)
             with environment_errors_in_one_line(self._spec, DRAWING):
@@ -86,14 +86,14 @@ class Stage:
             self.played.append(Episode(number=number, earned=so_far[0], steps=so_far[1]))
 
     def unseen(self, numbers: Iterable[int]) -> Iterator[Episode]:
-        """These episodes, without drawing them."""
+        """Play these episodes without drawing them."""
         for number in numbers:
             with environment_errors_in_one_line(self._spec, "playing"):
                 *_, (earned, steps) = self._steps(number)
             yield Episode(number=number, earned=earned, steps=steps)
 
     def _steps(self, number: int) -> Iterator[tuple[float, int]]:
-        """What was earned, and in how many steps, before the first step and after each."""
+        """(return so far, steps so far), before the first step and after each."""
         observations = self._watched.reset(seeds.environment_seed(self._seed, split="test") + number - 1)
         self._winner.reset(seeds.seed(self._seed, purpose=f"play episode {number - 1}"))
         earned, steps, ended = 0.0, 0, False
@@ -106,6 +106,6 @@ class Stage:
 
 
 def tested(run: Run, method: str, seed: int) -> tuple[float, int] | None:
-    """The mean over the episodes of a winner's final test, and how many; None where none has a score."""
+    """The mean return over the episodes of a winner's final test, and their number; None if none has a score."""
     test = read_history(RunFolder(run.folder), method, seed).test
     return (float(np.mean(test.returns)), len(test.returns)) if test is not None and test.returns else None

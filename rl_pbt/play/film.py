@@ -1,4 +1,4 @@
-"""Pictures to a file: a GIF by Pillow, an mp4 by the ffmpeg that the package imageio-ffmpeg brings."""
+"""Writing pictures to a file: a GIF with Pillow, an mp4 with the ffmpeg that comes with the package imageio-ffmpeg."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from rl_pbt.errors import UserError, plain_text
 from rl_pbt.play.pictures import Picture, Shot
 
 GIF, VIDEOS = ".gif", (".mp4", ".mkv", ".mov")
-GIF_PER_S = 25  # pictures, at most: browsers show hardly more, and each makes the file larger
-GIF_PICTURES = 2500  # at most, since Pillow holds them all
+GIF_PER_S = 25  # pictures per second, at most: browsers hardly show more, and each makes the file larger
+GIF_PICTURES = 2500  # at most, since Pillow holds all of them in memory
 COLOURS = 256
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """What was written: the pictures that were shown to it, and how long they last."""
+    """What was written: the number of pictures it was given, and how long they last."""
 
     pictures: int
     seconds: float
 
 
 def check_name(path: Path) -> None:
-    """Raises UserError for a file that would be neither a GIF nor a video."""
+    """Raises UserError for a file name that is neither a GIF's nor a video's, and for a folder."""
     if path.suffix.lower() not in (GIF, *VIDEOS):
         raise UserError(f"cannot write {path}: name a file that ends in .mp4 or .gif")
     if path.is_dir():
@@ -41,7 +41,7 @@ def check_name(path: Path) -> None:
 
 
 def write_film(shots: Iterable[Shot], path: Path) -> Film:
-    """All shots, of which there is one at least, in their natural time. The file is there when it is whole. Raises UserError."""
+    """Write all shots (at least one) at their natural speed. The file appears only when it is complete. Raises UserError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shots = iter(shots)
     first = next(shots)
@@ -56,7 +56,7 @@ def write_film(shots: Iterable[Shot], path: Path) -> Film:
 
 @final
 class _Counted:
-    """Finished pictures, and how many there were."""
+    """Yields finished pictures, and counts them."""
 
     def __init__(self, shots: Iterator[Shot]) -> None:
         self._shots = shots
@@ -70,7 +70,7 @@ class _Counted:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A name beside `path`, that takes its place at the end; nothing is left there where it does not come to that."""
+    """A temporary file beside `path` that replaces it at the end; after an error, nothing is left of it."""
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix.lower()}")
     try:
         yield unfinished
@@ -81,10 +81,10 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def _write_gif(pictures: Iterable[Picture], per_s: float, path: Path) -> None:
-    """With fewer pictures where they are many a second. Times are rounded so that they never run away from the natural ones."""
+    """Write a GIF, leaving out pictures if there are too many per second. Rounding errors of the times do not add up."""
     step = max(1, ceil(per_s / GIF_PER_S))
     shown: list[Image.Image] = []
-    ends: list[int] = []  # hundredths of a second, which is what a GIF can say
+    ends: list[int] = []  # hundredths of a second, the resolution of a GIF
     number = 0
     pictures = iter(pictures)
     while few := list(islice(pictures, step)):
@@ -106,7 +106,7 @@ def _write_video(pictures: Iterable[Picture], per_s: float, path: Path) -> None:
     ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert ffmpeg.stdin is not None
     try:
-        with suppress(BrokenPipeError):  # it has ended, and said why
+        with suppress(BrokenPipeError):  # ffmpeg has ended; its output says why
             for picture in chain([first], pictures):
                 ffmpeg.stdin.write(picture.tobytes())
         _, said = ffmpeg.communicate()
@@ -120,9 +120,9 @@ def _write_video(pictures: Iterable[Picture], per_s: float, path: Path) -> None:
 
 
 def _ffmpeg() -> str:
-    """Its path. Raises UserError where there is none for this machine."""
+    """The path of ffmpeg. Raises UserError if there is none for this machine."""
     try:
-        import imageio_ffmpeg  # noqa: PLC0415 - a GIF does without
+        import imageio_ffmpeg  # noqa: PLC0415 - a GIF does not need it
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Pictures as people watch them: large enough, with even sides, and with what they show written on them."""
+"""Pictures made watchable: large enough, with even sides, and captioned."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 Picture: TypeAlias = npt.NDArray[np.uint8]  # [H, W, 3]
 SMALLEST, LARGEST = 480, 750  # pixels of the longer side
-DARK = (0, 0, 0, 170)  # behind the words; lets the picture through
-MARGIN = 0.4  # around the words, of the size of a letter
-LETTERS = 28  # of this size fit below one another along the longer side
+DARK = (0, 0, 0, 170)  # RGBA behind the words; translucent
+MARGIN = 0.4  # around the words, as a share of the font size
+LETTERS = 28  # lines of text that fit along the longer side; sets the font size
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """One picture of an episode, what was earned by then, and how many pictures are to be shown a second."""
+    """One picture of an episode, the return up to then, and how many pictures to show per second."""
 
     picture: Picture
     episode: int  # from 1 on
@@ -28,15 +28,15 @@ class Shot:
     per_s: float
 
     def finished(self) -> Picture:
-        """As people see it."""
+        """The picture [H', W', 3], enlarged and captioned."""
         return captioned(enlarged(self.picture), f"episode {self.episode} · return {self.earned:g}")
 
 
 def enlarged(picture: Picture) -> Picture:
-    """The longer side from `SMALLEST` to `LARGEST` pixels, and even sides, which mp4 needs.
+    """Scale a picture to a longer side of `SMALLEST` to `LARGEST` pixels, with even sides, which mp4 needs.
 
-    Each pixel is a square of pixels where a whole factor will do. Proportions are those of the pixels: an emulator's are not
-    stretched to those of a television.
+    If a whole factor will do, each pixel becomes a square of pixels. The aspect ratio is that of the pixels: an emulator's
+    picture is not stretched to that of a television.
     """
     side = max(picture.shape[:2])
     factor = LARGEST // side
@@ -49,7 +49,7 @@ def enlarged(picture: Picture) -> Picture:
 
 
 def captioned(picture: Picture, words: str) -> Picture:
-    """The words in the upper left corner, light on dark, whatever is below them."""
+    """The picture with the words in its upper left corner, light on dark, readable on any picture."""
     size = max(picture.shape[:2]) / LETTERS
     image = Image.fromarray(picture)
     strip = _strip(words, size)
@@ -59,11 +59,11 @@ def captioned(picture: Picture, words: str) -> Picture:
 
 @lru_cache(maxsize=64)
 def _strip(words: str, size: float) -> Image.Image:
-    """Transparent but for the words and what is behind them."""
+    """An RGBA strip with the words on their translucent background."""
     font = ImageFont.load_default(size=size)
     _, _, width, height = font.getbbox(words)
     margin = round(MARGIN * size)
     strip = Image.new("RGBA", (round(width) + 2 * margin, round(height) + 2 * margin), DARK)
-    # Drawn apart: paste mixes by opacity, so what is written must be opaque, and what is behind it not.
+    # Drawn separately: paste blends by opacity, so the words must be opaque, and their background translucent.
     ImageDraw.Draw(strip).text((margin, margin), words, font=font, fill=(255, 255, 255, 255))
     return strip

@@ -1,4 +1,4 @@
-"""A window that plays in natural time."""
+"""A window that plays at natural speed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_display() -> None:
 
 
 def show(shots: Iterable[Shot]) -> None:
-    """Until it ends, or the window is closed."""
+    """Show the pictures until they end, or the window is closed."""
     figure = pyplot.figure("rl_pbt", layout="tight")
     axes = figure.add_subplot()
     axes.set_axis_off()

@@ -36,11 +36,13 @@ Options = TypeVar("Options")
 class Entry(Generic[Options]):
     """How to make a method, the dataclass of its options, its line in lists of methods, and its source.
 
-    `kind` is the heading of that line. Names of options are one list shared by all methods: where two have the same, it means the
-    same. A `sequential` method has one proposal underway at a time. One that `replays` needs a finished run and is chosen by
-    `replay:RUN`. One that is `compared` stands beside the others in benchmarks of methods. One that `extends` can continue with a
-    larger budget when it has ended; others have made choices for the whole budget. Where the schedule of a hyperparameter was
-    `made_by_hand` and not found, figures draw it beside those that were.
+    `kind` is the heading above that line. An option name means the same in every method that has it.
+
+    * `sequential`: the method has only one proposal underway at a time.
+    * `replays`: it needs a finished run, and is chosen by `replay:RUN`.
+    * `compared`: it takes part in benchmarks of methods.
+    * `extends`: it can continue with a larger budget after its end; the others have made choices for the whole budget.
+    * `made_by_hand`: its hyperparameter schedule was designed, not found; figures draw it for comparison with found ones.
     """
 
     make: Callable[[Problem, Options], Method]
@@ -177,7 +179,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="grid search: every combination of a few points of each range, a member each; 'rl-pbt table' reads it",
         reference="the rival of Bergstra & Bengio 2012",
         kind=WITHOUT,
-        compared=False,  # so many members are no grid of three ranges that anybody would search
+        compared=False,  # with a population this small, nobody would search three ranges on a grid
         extends=True,
     ),
     "hand-tuned": Entry(
@@ -210,7 +212,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="the default hyperparameters with a learning rate that rises and falls as the Transformer's",
         reference="Vaswani 2017, sec. 5.3",
         kind=WITHOUT,
-        compared=False,  # a schedule of one field: Transformers
+        compared=False,  # a schedule used in one field only: Transformers
         made_by_hand=True,
     ),
     "bayes": Entry(

@@ -1,10 +1,10 @@
-"""Random search and hand tuning with a learning rate whose schedule was made by hand: what that is worth without any search.
+"""Random search and hand tuning with a hand-made learning-rate schedule: what such a schedule is worth without searching for one.
 
-IMPALA's learning rate falls linearly to 0 over the training (Espeholt 2018, arXiv 1802.01561, Table G.1). A lead of PBT may be
-that of any decay, since its perturbations and its selection can lower the rate too; these baselines tell the two apart. The rate
-changes between intervals alone, as every hyperparameter here, and is that of the middle of each: of n intervals the first has
-1 - 1/(2n) of the rate and the last 1/(2n), which may lie below the range that is searched. An agent that anneals its rate by
-itself would lower it twice. Where a training has several rates, as a GAN has two, all of them can fall.
+IMPALA's learning rate falls linearly to 0 over the training (Espeholt 2018, arXiv 1802.01561, Table G.1). PBT may lead merely
+because its perturbations and its selection can lower the rate too, as any decay would; these baselines tell the two apart. Like
+every hyperparameter here, the rate changes only between intervals, and has its value at the middle of each: of n intervals the
+first has 1 - 1/(2n) of the rate and the last 1/(2n), which may lie below the searched range. An agent that anneals its own rate
+would lower it twice. If a training has several rates (a GAN has two), all of them can fall.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ def annealed_option() -> str:
 
 
 def names_of(annealed: str) -> tuple[str, ...]:
-    """The hyperparameters that the option names: it is text, as in the manifests of runs from when it could name but one."""
+    """The hyperparameters that the option names. It is text, as in the manifests of older runs, when it could name only one."""
     return tuple(name.strip() for name in annealed.split(","))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnealedOptions:
-    """What falls."""
+    """Which hyperparameter falls."""
 
     annealed: str = annealed_option()
 
 
 class Scheduled(Independent):
-    """Every member holds its draw or, where they are given, the `published` hyperparameters, but for those with a schedule.
+    """Every member holds its draw or, if given, the `published` hyperparameters, except those that follow a schedule.
 
-    Raises BadSetting where one of these is none that is searched, or no real number.
+    Raises BadSetting if one of the latter is not searched, or not on a linear or log scale.
     """
 
     def __init__(self, problem: Problem, annealed: str, published: Hypers | None = None) -> None:
@@ -55,7 +55,7 @@ class Scheduled(Independent):
 
     @abstractmethod
     def share(self) -> float:
-        """What they are multiplied by in the generation that is next."""
+        """The factor that multiplies them in the next generation."""
 
     def hypers_of(self, member: int) -> Hypers:
         held = self.initial_hypers(member) if self._published is None else self._published
@@ -64,7 +64,7 @@ class Scheduled(Independent):
 
 @final
 class Annealed(Scheduled):
-    """They fall linearly to 0."""
+    """The annealed hyperparameters fall linearly to 0."""
 
     def __init__(self, problem: Problem, options: AnnealedOptions, published: Hypers | None = None) -> None:
         super().__init__(problem, options.annealed, published)

@@ -1,4 +1,4 @@
-"""ASHA: successive halving without a barrier (Li et al. 2020, arXiv 1810.05934, Algorithm 2); `halving` has what it stands on."""
+"""ASHA: successive halving without a barrier (Li et al. 2020, arXiv 1810.05934, Algorithm 2), based on `halving`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rl_pbt.search.halving import Halving
 
 @final
 class ASHA(Halving):
-    """As many trials train at a time as the population has members, and none waits for another."""
+    """As many trials train at a time as the population has members; none waits for another."""
 
     def work(self) -> list[Proposal]:
         asked: list[Proposal] = []
@@ -23,7 +23,7 @@ class ASHA(Halving):
         return self.train(trial, rung, self.step(trial, rung)) if self.fits(trial, rung) else self.remainder()
 
     def choose(self) -> tuple[int, int]:
-        """A trial and the rung that it is to train to (Li 2020, Algorithm 2, get_job)."""
+        """The next trial to train, and the rung that it trains to (Li 2020, Algorithm 2, get_job)."""
         for above in range(len(self.rungs) - 1, 0, -1):
             if (trial := self.rungs[above - 1].promotable()) is not None:
                 return trial, above

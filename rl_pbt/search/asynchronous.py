@@ -18,7 +18,7 @@ from rl_pbt.search.problem import Problem
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsynchronousOptions:
-    """Those of `pbt`, and whose checkpoints a member looks at."""
+    """The options of `pbt`, and whose checkpoints a member may copy."""
 
     fraction: float = fraction_option()
     copy_margin: float = copy_margin_option()
@@ -42,17 +42,17 @@ class AsynchronousOptions:
 class AsynchronousPBT(Bookkeeping):
     """A member decides as soon as it is ready, without waiting for the others.
 
-    It compares itself with each of the others by the newest checkpoint that has trained for no longer than its own: being
-    older is no advantage. With `any_age` it takes the newest. Members take turns in a fixed order, so more of them than
-    workers are treated alike.
+    It compares itself with each other member by that member's newest checkpoint that has trained for no longer than its own, so
+    being older is no advantage; with `any_age`, by the newest of all. Members take turns in a fixed order, so they are treated
+    alike even if there are more of them than workers.
     """
 
     def __init__(self, problem: Problem, options: AsynchronousOptions) -> None:
         super().__init__(problem)
         self.evolution = options.evolution()
         self._any_age = options.any_age
-        self._trails: dict[int, deque[tuple[Proposal, Result]]] = {}  # results that somebody may have to look at
-        self._units: dict[int, int] = {}  # by generation: whoever is first in it decides for all
+        self._trails: dict[int, deque[tuple[Proposal, Result]]] = {}  # by member: results that some member may still look at
+        self._units: dict[int, int] = {}  # by generation: the first member to reach it sets them for all
 
     def tell(self, result: Result) -> None:
         proposal = self.underway.get(result.proposal)
@@ -62,7 +62,7 @@ class AsynchronousPBT(Bookkeeping):
             self._forget()
 
     def _forget(self) -> None:
-        """What not even the youngest needs, since it may look at something newer."""
+        """Forget results that not even the youngest member needs, since it may look at newer ones."""
         youngest = min(result.lineage_units for result in self.results.values())
         for trail in self._trails.values():
             while len(trail) > 1 and trail[1][1].lineage_units <= youngest:
@@ -77,7 +77,7 @@ class AsynchronousPBT(Bookkeeping):
         units = self._allowance(self.intervals_trained(ready[0])) if ready else 0
         if not units:
             return []
-        donors = {member: self._donor(member) for member in ready}  # of all before any: they decide on the same standing
+        donors = {member: self._donor(member) for member in ready}  # chosen before any is proposed: all see the same results
         return [self.propose(m, self.evolution.start(self, m, donor), units=units) for m, donor in donors.items()]
 
     def _allowance(self, generation: int) -> int:
@@ -86,7 +86,7 @@ class AsynchronousPBT(Bookkeeping):
         return self._units[generation]
 
     def _donor(self, member: int) -> Proposal | None:
-        """The proposal that the member copies."""
+        """The proposal that the member copies; None if it copies nothing."""
         seen = {other: past for other in sorted(self._trails) if (past := self._seen_by(member, other)) is not None}
         results = {other: result for other, (_, result) in seen.items()}
         rng = self.rng("exploit", member=member, generation=self.next_generation(member))
@@ -94,7 +94,7 @@ class AsynchronousPBT(Bookkeeping):
         return seen[chosen[member]][0] if member in chosen else None
 
     def _seen_by(self, member: int, other: int) -> tuple[Proposal, Result] | None:
-        """What the member looks at of another: its own newest, of a failure everybody's newest."""
+        """What a member looks at of another (or of itself). A member that failed looks at everybody's newest."""
         own = self.results[member]
         anything = other == member or self._any_age or own.failure is not None
         past = [(p, r) for p, r in self._trails[other] if anything or r.lineage_units <= own.lineage_units]

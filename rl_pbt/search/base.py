@@ -17,37 +17,37 @@ from rl_pbt.search.problem import Problem
 
 
 class Method(Protocol):
-    """A checked conversation: `ask` for work, `tell` the result of each proposal, by id, once."""
+    """A checked conversation: `ask` for work, and `tell` the result of each proposal, by id, exactly once."""
 
     @abstractmethod
     def ask(self) -> list[Proposal]:
-        """Proposals that can be worked on from now on.
+        """New proposals, which can all be worked on now.
 
-        Empty while other work is underway: nothing yet. Empty with nothing underway: the budget is spent.
+        An empty list means "nothing yet" while other work is underway, and "the budget is spent" if nothing is.
         """
         ...
 
     @abstractmethod
     def tell(self, result: Result) -> None:
-        """Raises KeyError, with the id, for a proposal that is unknown or told already."""
+        """Take the result of a proposal. Raises KeyError, with the id, if it is unknown or was told already."""
         ...
 
     @abstractmethod
     def needed(self) -> set[int]:
-        """Ids of the finished proposals whose checkpoints may still be a parent or the winner."""
+        """Ids of the finished proposals whose checkpoints may still become a parent or the winner."""
         ...
 
     @abstractmethod
     def extend(self, plan: Plan) -> None:
-        """Go on, after the end, with a larger budget, of which all that was spent so far is a part.
+        """Continue after the end with a larger budget, which includes everything spent so far.
 
-        Only where the registry says that the method `extends`: others have made choices for the whole budget they knew.
+        Called only if the registry says that the method `extends`: others have made choices for the whole budget they knew.
         """
         ...
 
     @abstractmethod
     def winner(self) -> int | None:
-        """Id of the finished proposal to test: highest fitness among the members as they are now. None: all failed."""
+        """Id of the finished proposal to test: the highest fitness among the members as they are now. None if all failed."""
         ...
 
 
@@ -56,7 +56,7 @@ class Method(Protocol):
 class Start:
     """What a proposal starts from: the checkpoint of proposal `parent`, or fresh weights without one, and `hypers`.
 
-    `hypers_from` is the proposal that they were copied from, explored since or not, where that is another member's.
+    `hypers_from` is the proposal that they were copied from, explored since or not, if that is another member's.
     """
 
     hypers: Hypers
@@ -65,9 +65,9 @@ class Start:
 
 
 class Bookkeeping(Method, ABC):
-    """Where each member is, what is underway, what was spent; at the end, what is left re-evaluates the best members.
+    """Tracks members, work underway and spending; at the end, the rest of the budget re-evaluates the best members.
 
-    A method says in `work` what it wants done. A member's generation counts its proposals.
+    A method implements `work` to say what it wants done. A member's generation counts its proposals.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -79,18 +79,18 @@ class Bookkeeping(Method, ABC):
         self.results: dict[int, Result] = {}  # by member, of that proposal
         self.underway: dict[int, Proposal] = {}  # by id
         self._begun: dict[int, int] = {}  # by member: the generation of its newest proposal
-        self._evaluated: dict[int, tuple[int, int]] = {}  # by member: units and episodes of its last trained proposal
+        self._evaluated: dict[int, tuple[int, int]] = {}  # by member: units and episodes of its last training's evaluation
         self._next_id = 0
         self._reevaluations = 0  # rounds so far
-        self._reevaluations_before = 0  # of earlier budgets
-        self._not_again: set[int] = set()  # members that failed when they were judged again
-        self._judging_generations = 0  # generations, by number, in which nobody trained
+        self._reevaluations_before = 0  # rounds of earlier budgets
+        self._not_again: set[int] = set()  # members whose re-evaluation failed
+        self._judging_generations = 0  # number of generations in which nobody trained
 
     @abstractmethod
     def work(self) -> list[Proposal]:
-        """What the method asks for next: who trains, from where, with which hyperparameters.
+        """What the method asks for next: which members train, from which checkpoints, with which hyperparameters.
 
-        Empty where it must wait for work underway and, with none underway, at the end.
+        Empty if it must wait for work underway and, with none underway, at the end.
         """
 
     def ask(self) -> list[Proposal]:
@@ -115,9 +115,10 @@ class Bookkeeping(Method, ABC):
                 self._not_again.add(proposal.member)
 
     def propose(self, member: int, start: Start, *, units: int, episodes: int | None = None) -> Proposal:
-        """Enter the member's next proposal: `units` units of training or, with 0, `episodes` more of evaluation.
+        """Make the member's next proposal, and mark it as underway: `units` units of training or, with 0, an evaluation.
 
-        With both `units` and 0 `episodes`, nobody needs to know how good it will be.
+        With `units` 0, `episodes` is the number of further evaluation episodes (None: as many as usual). With `units` above 0,
+        `episodes` 0 means that its fitness is not needed.
         """
         proposal = Proposal(
             id=self._next_id,
@@ -136,23 +137,23 @@ class Bookkeeping(Method, ABC):
         return proposal
 
     def begin(self, member: int, units: int) -> Proposal:
-        """The member's first proposal: fresh weights, initial hypers."""
+        """The member's first proposal: fresh weights and initial hyperparameters."""
         return self.propose(member, Start(hypers=self.initial_hypers(member)), units=units)
 
     def resume(self, member: int, units: int) -> Proposal:
-        """The member trains on with its own weights and hypers."""
+        """The member trains on with its own weights and hyperparameters."""
         return self.propose(member, self.as_it_is(member), units=units)
 
     def as_it_is(self, member: int) -> Start:
-        """The member's own newest checkpoint and hypers."""
+        """The member's own newest checkpoint and hyperparameters."""
         return Start(parent=self.last[member].id, hypers=self.last[member].hypers)
 
     def next_generation(self, member: int) -> int:
-        """The generation that the member's next proposal will have, from 0 on."""
+        """The generation of the member's next proposal, counted from 0."""
         return self._begun.get(member, -1) + 1
 
     def intervals_trained(self, member: int) -> int:
-        """How many generations of the plan are behind the member: without those that only judged again."""
+        """How many generations of the plan the member has trained for, not counting those that only re-evaluated."""
         return self.next_generation(member) - self._judging_generations
 
     def extend(self, plan: Plan) -> None:
@@ -166,7 +167,7 @@ class Bookkeeping(Method, ABC):
         self._reevaluations = 0
 
     def initial_hypers(self, member: int) -> Hypers:
-        """A draw from the prior: the same for every method with this root seed, so that comparisons are paired."""
+        """The member's draw from the prior: the same for every method with this root seed, so that comparisons are paired."""
         return self.space.sample(self.rng("initial hypers", member=member))
 
     def rng(self, purpose: str, *, member: int | None = None, generation: int | None = None) -> np.random.Generator:
@@ -175,7 +176,7 @@ class Bookkeeping(Method, ABC):
 
     @property
     def fitness(self) -> dict[int, float]:
-        """By member, of its newest result; failures rank below everything. Raises ValueError where one was not judged."""
+        """By member: fitness of its newest result; failures rank below everything. Raises ValueError if one was not evaluated."""
         return {member: result.rank_key for member, result in self.results.items()}
 
     def healthy(self) -> list[int]:
@@ -192,13 +193,13 @@ class Bookkeeping(Method, ABC):
         return self.last[ranking(self.fitness, self.rng("winner"))[-1]].id
 
     def _reevaluate(self) -> list[Proposal]:
-        """What is left of the budget goes to judging the best again, fewer each time, so that a lucky winner is exposed.
+        """Spend the rest of the budget on evaluating the best members again, fewer each round, so that a lucky winner is exposed.
 
-        Each time they meet the same evaluation seeds, which no generation has met.
+        Within a round all of them get the same evaluation seeds, which no generation has used before.
         """
         self._reevaluations += 1
         limit = max(2, self.plan.population // 2**self._reevaluations)
-        # "play-off" names a random stream: another name would break ties in another way.
+        # "play-off" names a random stream: another name would break ties differently.
         number = self._reevaluations_before + self._reevaluations
         best_first = ranking(self.fitness, self.rng("play-off", generation=number))[::-1]
         healthy = set(self.healthy()) - self._not_again
@@ -206,14 +207,14 @@ class Bookkeeping(Method, ABC):
         share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in contenders}, self.account.left)
         if self._reevaluations <= self.plan.free_rounds:
             share = dict.fromkeys(contenders)  # as many episodes as usual
-        # Members that had fewer generations than others skip some: the generation names the evaluation seeds.
+        # The generation determines the evaluation seeds, so members that had fewer generations than others skip some numbers.
         newest = max(self._begun.values(), default=0)
         self._begun.update(dict.fromkeys(share, newest))
         return [self.propose(member, self.as_it_is(member), units=0, episodes=episodes) for member, episodes in share.items()]
 
 
 class Generational(Bookkeeping):
-    """A population whose members all end a generation before any begins the next. Its members are numbered from `first` on."""
+    """A population in which all members finish a generation before any begins the next. Members are numbered from `first` on."""
 
     def __init__(self, problem: Problem, *, first: int = 0) -> None:
         super().__init__(problem)
@@ -231,22 +232,22 @@ class Generational(Bookkeeping):
 
     @abstractmethod
     def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
-        """The next generation, after the first: a proposal of `units` units for each of the members."""
+        """The next generation (not the first): one proposal of `units` units for each of the members."""
 
     def continuing(self) -> list[int]:
-        """Members of the next generation: all, unless a method gives up those that failed."""
+        """The members of the next generation: all of them, unless a method drops those that failed."""
         return sorted(self.results)
 
     @property
     def generation(self) -> int:
-        """The one that is next."""
+        """The number of the next generation."""
         return max(self._begun.values(), default=-1) + 1
 
     def allowance(self, members: int) -> int:
-        """Training units of each of the `members` that this generation and all to come will have."""
+        """Units that each of the `members` trains for in this generation, and in all later ones if costs stay the same."""
         return self.account.allowance(members, self.generations_left)
 
     @property
     def generations_left(self) -> int:
-        """Of the plan."""
+        """Generations of the plan that are still to come."""
         return self.plan.generations - (self.generation - self._judging_generations)

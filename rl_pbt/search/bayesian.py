@@ -1,14 +1,14 @@
 """Sequential Bayesian optimisation by Optuna (Akiba et al. 2019, arXiv 1907.10902): full training runs, one after another.
 
-Each trial is a member and trains once, with as much of the budget as any other; the first few are the members that every other
-method starts with, and each after that is proposed by a model of those before. `bayes` models fitness by a Gaussian process and
-maximises the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hyperparameters lie by
-tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both are as the installed Optuna has them by
-default, except for the trials before there is a model: a quarter of the population, where Optuna has ten, which would be all of a
-small one. From version 5 on Optuna's TPE models hyperparameters jointly by default, so that `tpe` proposes others than with
-version 4.
+Each trial is a member that trains once, with an equal share of the budget. The first few are the members that every other method
+starts with; each later one is proposed by a model of those before. `bayes` models fitness with a Gaussian process and maximises
+the logarithm of the expected improvement (Optuna's GPSampler); `tpe` models where good and bad hyperparameters lie with
+tree-structured Parzen estimators (Bergstra et al. 2011; Optuna's TPESampler). Both use the installed Optuna's defaults, except
+for the number of trials before there is a model: a quarter of the population (at least two), instead of Optuna's ten, which would
+be all of a small one. Since version 5, Optuna's TPE models hyperparameters jointly by default, so `tpe` then proposes different
+ones than with version 4.
 
-A trial that failed counts as the worst seen so far, so that the model turns away from where it was.
+A trial that failed counts as the worst seen so far, so that the model avoids its neighbourhood.
 
 Optuna is an optional extra, loaded when such a method is made.
 """
@@ -34,7 +34,7 @@ INSTALL = "pip install -e '.[search]'"
 
 
 def load_optuna(wanted: str = "bayes and tpe need") -> ModuleType:
-    """The package, `wanted` by whom. Raises UserError, with what installs it, where it is absent."""
+    """The package. Raises UserError, which begins with `wanted` and says how to install it, if it is absent."""
     try:
         return importlib.import_module("optuna")
     except ImportError as error:
@@ -42,12 +42,12 @@ def load_optuna(wanted: str = "bayes and tpe need") -> ModuleType:
 
 
 def startup_trials(population: int) -> int:
-    """How many trials are drawn from the prior before there is a model."""
+    """The number of trials that are drawn from the prior before there is a model."""
     return max(2, population // 4)
 
 
 def distribution_of(dimension: Dimension, distributions: ModuleType) -> object:
-    """Of Optuna's `distributions`, the one that is the dimension's prior. A horizon is searched as 1 - discount."""
+    """The one of Optuna's `distributions` that equals the dimension's prior. A horizon is searched as 1 - discount."""
     match dimension:
         case Log():
             return distributions.FloatDistribution(dimension.low, dimension.high, log=True)
@@ -64,14 +64,14 @@ def distribution_of(dimension: Dimension, distributions: ModuleType) -> object:
 
 
 def to_optuna(dimension: Dimension, hyper: Hyper) -> Hyper:
-    """The value that stands for the hyperparameter there, inside the bounds: 1 - discount is rounded."""
+    """Optuna's value for a hyperparameter, clipped to the bounds because 1 - discount is rounded."""
     if not isinstance(dimension, Horizon):
         return hyper
     return min(max(1.0 - float(hyper), 1.0 - dimension.high), 1.0 - dimension.low)
 
 
 def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
-    """The hyperparameter that the value stands for, inside the bounds."""
+    """The hyperparameter for a value of Optuna's, clipped to the bounds."""
     if isinstance(dimension, Choice | Integer):
         return value
     number = 1.0 - float(value) if isinstance(dimension, Horizon) else float(value)
@@ -81,10 +81,9 @@ def from_optuna(dimension: Dimension, value: Hyper) -> Hyper:
 
 @final
 class Study:
-    """An Optuna study in memory: hyperparameters and their fitness go in, hyperparameters come out; the same input gives the
-    same output.
+    """An Optuna study in memory: takes hyperparameters with their fitness, and suggests new ones. It is deterministic.
 
-    Raises UserError where Optuna is not installed.
+    Raises UserError if Optuna is not installed.
     """
 
     def __init__(self, space: Space, sampler: Sampler, *, startup: int, seed: int) -> None:
@@ -107,7 +106,7 @@ class Study:
         return {name: from_optuna(dimension, trial.params[name]) for name, dimension in self._dimensions.items()}
 
     def observe(self, hypers: Hypers, fitness: float | None) -> None:
-        """Fitness of the last suggestion, or of `hypers` if none is open; None for a failure."""
+        """Take the fitness of the last suggestion, or of `hypers` if no suggestion is open; None for a failure."""
         value = self._worst if fitness is None else fitness
         if value is not None:
             self._worst = value if self._worst is None else min(value, self._worst)
@@ -125,14 +124,14 @@ class Study:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Optuna says nothing, and PyTorch, with which it fits a Gaussian process, adds up on one thread: in one order."""
+        """Within, Optuna is silent, and PyTorch, which fits its Gaussian process, uses one thread: a fixed summation order."""
         torch, logging = importlib.import_module("torch"), self._optuna.logging
         threads, verbosity = torch.get_num_threads(), logging.get_verbosity()
         torch.set_num_threads(1)
         logging.set_verbosity(logging.ERROR)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the Gaussian process is experimental, and of equal values
+                warnings.simplefilter("ignore")  # that the Gaussian process is experimental, and about equal values
                 yield
         finally:
             logging.set_verbosity(verbosity)

@@ -1,4 +1,4 @@
-"""How many units each proposal may train for, so that methods stop at the same budget, evaluation included.
+"""How many units each proposal may train for, so that all methods end at the same budget, evaluation included.
 
 A *unit* is what the task counts: an environment frame, an update, a sentence.
 """
@@ -13,18 +13,18 @@ from typing import final
 from rl_pbt.errors import BadSetting
 from rl_pbt.records import Cost, Proposal, Result
 
-# Kept back: what an evaluation costs is known when it is over, and the last one may be longer than those before.
+# Share of the budget kept back: an evaluation's cost is known only afterwards, and the last one may cost more than those before.
 RESERVE_SHARE = 0.002
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A budget cut into generations. All numbers but `population` are in units; a member trains for multiples of `quantum`.
+    """A budget divided into generations. All numbers but `population` are in units; members train for multiples of `quantum`.
 
-    With `free_evaluation` judging costs no units, and nothing but a number of rounds limits the final re-evaluation.
-    There are two generations at least: what an evaluation costs is known after the first, and only then can the budget be kept.
-    Raises BadSetting for a plan that cannot be.
+    With `free_evaluation`, evaluation costs no units, and the final re-evaluation is limited only by a number of rounds. There
+    are at least two generations: an evaluation's cost is known only after the first, and without it the budget could not be kept.
+    Raises BadSetting for an impossible plan.
     """
 
     population: int
@@ -49,31 +49,31 @@ class Plan:
 
     @property
     def generations(self) -> int:
-        """How many there are if each lasts an interval."""
+        """The number of generations if each lasts one interval; at least 2."""
         return max(2, self.budget_per_member // self.interval)
 
     @property
     def shortest(self) -> float:
-        """Half a generation, in units: to train for less is not worth an evaluation."""
+        """Half a generation, in units: training for less is not worth an evaluation."""
         return min(self.interval, self.budget_per_member / 2) / 2
 
     @property
     def total(self) -> int:
-        """The budget of the whole population, in units: the part of a quantum that a member cannot train for is not in it."""
+        """The budget of the whole population, in units, rounded down to whole quanta per member."""
         return self.population * (self.budget_per_member // self.quantum * self.quantum)
 
     @property
     def free_rounds(self) -> int:
-        """Rounds of the final re-evaluation where it costs nothing: the population is halved until two are left."""
+        """Rounds of the final re-evaluation if it costs nothing (else 0): the population is halved until two are left."""
         return max(1, self.population.bit_length() - 2) if self.free_evaluation else 0
 
 
 @final
 class Account:
-    """What one method spent of its plan, and what it has committed itself to; everything in units.
+    """What one method has spent of its plan and what it has committed to spend, in units.
 
-    An evaluation is expected to cost what the last ones did, as many as the population has members, or what it would have cost
-    where nobody was judged. One more evaluation of the whole population is kept back for the final re-evaluation.
+    An evaluation is expected to cost the mean of the latest ones, as many as the population has members; for a result that was
+    not evaluated, its foreseen cost counts. One more evaluation of the whole population is kept back for the final re-evaluation.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -84,46 +84,46 @@ class Account:
 
     @property
     def evaluation(self) -> float:
-        """What judging one proposal is expected to cost."""
+        """The expected cost of evaluating one proposal."""
         return sum(self._evaluations) / len(self._evaluations) if self._evaluations else 0.0
 
     @property
     def left(self) -> float:
-        """What is neither spent nor committed nor the reserve."""
+        """What is neither spent nor committed nor held in reserve."""
         committed = sum(p.units + (self.evaluation if p.judges else 0) for p in self._committed.values())
         reserve = RESERVE_SHARE * self.plan.total if self.evaluation else 0
         return self.plan.total - reserve - self.spent.units - committed
 
     def commit(self, proposal: Proposal) -> None:
-        """The proposal is underway: its training is as good as spent."""
+        """The proposal is underway: its training, and its expected evaluation, count as spent."""
         self._committed[proposal.id] = proposal
 
     def charge(self, proposal: Proposal, result: Result) -> None:
-        """The proposal is finished, at this cost."""
+        """The proposal is finished, at the cost of this result."""
         del self._committed[proposal.id]
         self.spent = self.spent + result.cost
         if proposal.trains:
             self._evaluations.append(result.foreseen_units if result.unjudged else result.cost.eval_units)
 
     def allowance(self, members: int, proposals: int) -> int:
-        """Training units for the next proposal of each of the `members`, each of whom will make at most `proposals` more.
+        """Training units for the next proposal of each of the `members`, each of which will make at most `proposals` more.
 
-        What is left is shared equally by all of them, so that members are ranked at equal age. Where evaluation has turned out so
-        costly that less than half an interval would remain, there are fewer proposals, not shorter ones; 0 where there can be
-        none.
+        What is left is shared equally by all these proposals, so that members are ranked at equal age. If evaluation turns out so
+        costly that a proposal would have less than half an interval, there are fewer proposals, not shorter ones; 0 if there can
+        be none at all.
         """
         for fewer in range(proposals, 1, -1):
             units = self._share(members * fewer, self.evaluation)
             if units >= self.plan.shortest:
                 return units
-        # The last ones count on judging at its costliest: nothing can make up for them.
+        # The last proposals assume the highest evaluation cost seen: nothing later could make up for an overrun.
         units = self._share(members, max(self._evaluations, default=0))
         return units if units >= self.plan.shortest or not self.evaluation else 0
 
     def allowance_until_judged(self, members: int, proposals: int) -> tuple[int, bool]:
-        """The same where only the last proposal of each member is judged, and whether that is this one.
+        """The same if only the last proposal of each member is evaluated; and whether the next proposal is the last.
 
-        There are fewer of them only where they would be shorter than a quantum; 0 where nothing is left but to judge.
+        There are fewer proposals only if they would be shorter than a quantum; 0 if the rest only pays for evaluation.
         """
         for fewer in range(proposals, 1, -1):
             if units := self._share(members * fewer, self.evaluation, judged=members):
@@ -131,21 +131,23 @@ class Account:
         return self._share(members, max(self._evaluations, default=0), judged=members), True
 
     def room(self, units: int) -> int:
-        """As many of `units`, in whole quanta, as one more proposal may train for now."""
+        """How many of `units`, in whole quanta, one more proposal may train for now."""
         return min(units // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
 
     def _share(self, proposals: int, evaluation: float, judged: int | None = None) -> int:
-        """Training units of each proposal, in whole quanta, if all of them, or so many, are judged and the population once more
-        at the end.
+        """Training units of each proposal, in whole quanta.
+
+        `judged` of the proposals (None: all) are evaluated, and the whole population once more at the end.
         """
         available = self.left - evaluation * ((proposals if judged is None else judged) + self.plan.population)
         return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 
 def affordable(evaluated: Mapping[int, tuple[int, int]], units: float) -> dict[int, int]:
-    """How many episodes more each member may play for `units` in all, first come first served.
+    """How many more episodes each member may be evaluated on, for `units` in total; first come, first served.
 
-    `evaluated` says what each member's last evaluation cost: units and episodes. Nobody plays more episodes than that.
+    `evaluated` is the units and the episodes of each member's last evaluation. No member gets more episodes than that; those for
+    whom not even one episode is left are not in the answer.
     """
     share: dict[int, int] = {}
     for member, (cost, episodes) in evaluated.items():

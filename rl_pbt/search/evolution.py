@@ -1,11 +1,11 @@
-"""PBT's decision (Jaderberg et al. 2017, arXiv 1711.09846, Algorithm 1), as a component that its drivers hold.
+"""PBT's decision (Jaderberg et al. 2017, arXiv 1711.09846, Algorithm 1), as a component shared by the methods that use it.
 
 At every ready point a member may exploit, that is copy the weights and the hyperparameters of a better one, and then explore,
-that is move the hyperparameters it copied; everyone else trains on, untouched. The paper's variants and its ablations (sec. 5)
-are made of the same parts. `PBT` lets all members decide together, `AsynchronousPBT` each when it is ready.
+that is change the hyperparameters it copied; every other member trains on, unchanged. The paper's variants and its ablations
+(sec. 5) are built from the same parts. `PBT` lets all members decide together, `AsynchronousPBT` each when it is ready.
 
-Deviations from the paper: those of `exploit` and `explore`; and a member that failed and finds nobody to copy weights from starts
-afresh.
+Deviations from the paper: those of `exploit` and `explore`; and a failed member that has nobody to copy starts with fresh weights
+and a new draw of hyperparameters.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def burn_in_option() -> int:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evolution:
-    """What happens at a ready point. A copy takes `weights`, `hypers` or both. Its hyperparameters are explored or, with
-    `everyone`, those of all.
+    """What happens at a ready point. A copy takes `weights`, `hypers` or both.
 
-    Before the `burn_in`, in units of each member's training, nobody copies but a failure, which cannot train on.
+    Copied hyperparameters are explored; with `everyone`, those of every member are. Until a member has trained for `burn_in`
+    units, it neither copies nor explores, unless it failed, since then it cannot train on. Raises BadSetting for a negative one.
     """
 
     exploit: Exploit | None = None
@@ -50,7 +50,7 @@ class Evolution:
             raise BadSetting("burn_in", f"must be 0 or more units, but is {self.burn_in}")
 
     def donors(self, population: Generational, members: Sequence[int], results: Results | None = None) -> dict[int, Proposal]:
-        """Loser -> the proposal that it copies, decided together from how the population stands, or from these `results`."""
+        """Loser -> the proposal that it copies; all decide together, on the population's newest results or on these `results`."""
         seen = population.results if results is None else results
         chosen = self.choose(population, seen, members, population.rng("exploit", generation=population.generation))
         return {loser: population.last[donor] for loser, donor in chosen.items()}
@@ -58,7 +58,7 @@ class Evolution:
     def choose(
         self, population: Bookkeeping, results: Results, deciding: Sequence[int], rng: np.random.Generator
     ) -> dict[int, int]:
-        """Loser -> donor, where those who decide see these results."""
+        """Loser -> donor, among the members that are `deciding`, given these results."""
         if self.exploit is None:
             return {}
         chosen = self.exploit(results, deciding, rng)
@@ -72,7 +72,7 @@ class Evolution:
         return population.intervals_trained(member) * population.plan.interval >= self.burn_in
 
     def start(self, population: Bookkeeping, member: int, donor: Proposal | None) -> Start:
-        """What the member's next proposal starts from, where it copies from `donor` or from nobody."""
+        """What the member's next proposal starts from, if it copies `donor` or, with None, nobody."""
         own, failed = population.last[member], population.results[member].failure is not None
         parent = None if failed else own.id
         hypers, hypers_from = own.hypers, None
@@ -88,7 +88,7 @@ class Evolution:
         return Start(parent=parent, hypers=hypers, hypers_from=hypers_from)
 
     def explored(self, population: Bookkeeping, member: int, hypers: Hypers) -> Hypers:
-        """These hyperparameters, changed by the rule for the member's next proposal."""
+        """These hyperparameters, changed by the explore rule, for the member's next proposal."""
         if self.explore is None:
             return hypers
         rng = population.rng("explore", member=member, generation=population.next_generation(member))

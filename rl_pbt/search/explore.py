@@ -1,8 +1,8 @@
-"""Explore: how hyperparameters that were copied are changed, as plain functions of a space, hyperparameters and a generator.
+"""Explore: how copied hyperparameters are changed, as plain functions of a space, hyperparameters and a random generator.
 
-Perturb and resample are of Jaderberg 2017, sec. 4.1.2. Deviations: the default factors are 1.2 and 1/1.2 (Espeholt 2018, App. F),
-not 1.2 and 0.8, whose product is below 1: a hidden decay of every hyperparameter, 0.36x in the median after 50 perturbations. A
-perturbed hyperparameter stays inside its bounds, and a discount moves on the scale of 1-discount.
+Perturb and resample are from Jaderberg 2017, sec. 4.1.2. Deviations: the default factors are 1.2 and 1/1.2 (Espeholt 2018,
+App. F), not 1.2 and 0.8, whose product is below 1: that is a hidden decay of every hyperparameter, to 0.36x in the median after
+50 perturbations. A perturbed hyperparameter stays inside its bounds, and a discount moves on the scale of 1-discount.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rl_pbt.options import option
 from rl_pbt.records import Hypers
 from rl_pbt.space import Dimension, Space
 
-MOST_MOVES = 10_000  # that `reach` tries: a factor that is not at a bound by then hardly moves anything
+MOST_MOVES = 10_000  # that `reach` tries: a factor that has not reached a bound by then hardly moves anything
 UNBIASED_FACTORS = (1.2, 1 / 1.2)
 
 
@@ -34,7 +34,7 @@ def resample_probability_option() -> float:
 
 
 class Explore(Protocol):
-    """A rule by which hyperparameters move. Each hyperparameter draws for itself."""
+    """A rule that changes hyperparameters, each with random draws of its own."""
 
     @abstractmethod
     def __call__(self, space: Space, hypers: Hypers, rng: np.random.Generator) -> Hypers: ...
@@ -43,7 +43,7 @@ class Explore(Protocol):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturb:
-    """Each hyperparameter moves by one of the factors, with `probability` (1 in Jaderberg 2017; 1/3 in Espeholt 2018)."""
+    """Each hyperparameter is perturbed by one of the factors, with `probability` (1 in Jaderberg 2017; 1/3 in Espeholt 2018)."""
 
     factors: tuple[float, ...] = UNBIASED_FACTORS
     probability: float = 1.0
@@ -64,7 +64,7 @@ class Perturb:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbOrResample:
-    """Each hyperparameter is resampled from the prior with `probability`, otherwise perturbed; 1 is the paper's resample."""
+    """Each hyperparameter is resampled from the prior with `probability`, otherwise perturbed; 1 is the paper's "resample"."""
 
     probability: float
     perturb: Perturb = Perturb()
@@ -82,18 +82,18 @@ class PerturbOrResample:
 
 
 def explore_by(factors: tuple[float, ...], resample_probability: float) -> Explore:
-    """Perturb, resample, or one of the two for each hyper."""
+    """Perturb, resample, or for each hyperparameter one of the two."""
     perturb = Perturb(factors=factors)
     return PerturbOrResample(probability=resample_probability, perturb=perturb) if resample_probability else perturb
 
 
 def reach(dimension: Dimension, factors: Sequence[float], times: int) -> float:
-    """The share of its range, on its own scale, that so many perturbations can move a hyperparameter: one way, from an end."""
+    """The largest share of its range, on its own scale, that `times` perturbations can move a hyperparameter, from one end."""
     return max(_moved(dimension, end, factor, times) for end in (0.0, 1.0) for factor in (min(factors), max(factors)))
 
 
 def _moved(dimension: Dimension, start: float, factor: float, times: int) -> float:
-    """From `start` of the range, always by the same factor."""
+    """The share moved from `start` (0 to 1), always by the same factor."""
     value = dimension.from_unit(start)
     for _ in range(min(times, MOST_MOVES)):
         before, value = value, dimension.perturb(value, factor)

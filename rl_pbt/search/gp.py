@@ -1,8 +1,8 @@
-"""The time-varying Gaussian process of PB2 (Parker-Holder 2020), by scikit-learn, and the maximum of its upper bound.
+"""The time-varying Gaussian process of PB2 (Parker-Holder 2020), in scikit-learn, and the maximum of its upper confidence bound.
 
     k((t, x), (t', x')) = s^2 exp(-|x - x'|^2 / l) (1 - epsilon)^(|t - t'| / 2)  + noise
 
-A row is [t, x...], on the unit scale. Importing this module needs scikit-learn; whoever needs it imports it late.
+A row is [t, x...], on the unit scale. Importing this module needs scikit-learn, so it is imported only when it is used.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from threadpoolctl import threadpool_limits
 
 from rl_pbt.arrays import Floats
 
-CANDIDATES = 256  # random points of which the best begin an ascent
+CANDIDATES = 256  # random points, the best of which start an ascent
 ASCENTS = 2
-DIFFERENCE_STEP = 1e-5  # of the finite differences that an ascent goes by
-FIT_TOLERANCES = {"ftol": 1e-6, "gtol": 1e-4}  # of both maxima: a chosen hyperparameter is rounded in the end
-JITTER = 1e-8  # on the diagonal, beside the noise
-TARGET_CLIP = 2.0  # standard deviations, beyond which a target counts no more
+DIFFERENCE_STEP = 1e-5  # of the finite differences that an ascent uses
+FIT_TOLERANCES = {"ftol": 1e-6, "gtol": 1e-4}  # of both maximisations: a chosen hyperparameter is rounded in the end
+JITTER = 1e-8  # added to the diagonal, besides the noise
+TARGET_CLIP = 2.0  # standard deviations at which targets are clipped
 
 
 @final
 class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-learn ships no types
-    """(1 - epsilon)^(|t - t'| / 2), t being the first column: what was seen long ago says less."""
+    """(1 - epsilon)^(|t - t'| / 2), where t is the first column: observations from long ago say less."""
 
     def __init__(self, epsilon: float = 0.1, epsilon_bounds: tuple[float, float] = (1e-3, 0.5)) -> None:
         self.epsilon = epsilon
@@ -39,7 +39,7 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
 
     @property
     def hyperparameter_epsilon(self) -> Hyperparameter:
-        """By its name, scikit-learn knows that epsilon is to be fitted."""
+        """Tells scikit-learn, by the name of this attribute, to fit epsilon."""
         return Hyperparameter("epsilon", "numeric", self.epsilon_bounds)
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats | tuple[Floats, Floats]:
@@ -47,11 +47,11 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
         values: Floats = (1 - self.epsilon) ** apart
         if not eval_gradient:
             return values
-        # By log epsilon, which is what scikit-learn fits.
+        # With respect to log epsilon, which is what scikit-learn fits.
         return values, (-self.epsilon / (1 - self.epsilon) * apart * values)[:, :, None]
 
     def diag(self, X: Floats) -> Floats:
-        """1: each row is as old as itself."""
+        """All 1: there is no time between a row and itself."""
         return np.ones(len(X))
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class TimeDecay(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # scikit-
 
 @final
 class TimelessRBF(RBF):  # type: ignore[misc]
-    """exp(-|x - x'|^2 / 2 scale^2), x being all columns but the first."""
+    """exp(-|x - x'|^2 / (2 scale^2)), where x is all columns but the first."""
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats | tuple[Floats, Floats]:
         values: Floats | tuple[Floats, Floats] = super().__call__(X[:, 1:], None if Y is None else Y[:, 1:], eval_gradient)
@@ -68,14 +68,14 @@ class TimelessRBF(RBF):  # type: ignore[misc]
 
 
 def signal_kernel() -> Kernel:
-    """The kernel before it is fitted, with the authors' l = 1, also at most; scikit-learn's scale is sqrt(l / 2)."""
+    """The kernel before it is fitted, with the authors' l = 1, also its upper bound; scikit-learn's scale is sqrt(l / 2)."""
     shape = TimelessRBF(length_scale=math.sqrt(0.5), length_scale_bounds=(0.05, math.sqrt(0.5)))
     return ConstantKernel(1.0, (1e-2, 1e2)) * shape * TimeDecay()
 
 
 @final
 class Process:
-    """What rows and their targets say about other rows."""
+    """The Gaussian process fitted to rows and their targets."""
 
     def __init__(self, rows: Floats, targets: Floats) -> None:
         """`rows` [N, D] on the unit scale; `targets` [N], standardised and clipped here."""
@@ -87,23 +87,23 @@ class Process:
         self.noise = noise.noise_level + JITTER
 
     def mean(self, rows: Floats) -> Floats:
-        """What is expected of each row, in standard deviations of the targets."""
+        """The expected target [M] of each row [M, D], in standard deviations of the targets."""
         predicted: Floats = self._model.predict(rows)
         return predicted
 
     def upper_bound(self, pending: Floats, kappa: float) -> UpperBound:
-        """mean + `kappa` standard deviations, where the `pending` rows are about to be seen."""
+        """mean + `kappa` standard deviations, given that the `pending` rows [K, D] are about to be observed."""
         return UpperBound(self, self._uncertainty(pending), kappa)
 
     def _uncertainty(self, pending: Floats) -> GaussianProcessRegressor:
-        """The same process, that has seen the `pending` rows too: their targets do not matter to its variance."""
+        """The same process, conditioned on the `pending` rows too: its variance does not depend on their targets."""
         rows = np.vstack([self._rows, pending])
         return _fitted(self.signal, rows, np.zeros(len(rows)), alpha=self.noise, optimizer=None)
 
 
 @final
 class UpperBound:
-    """mean + kappa * standard deviation, of the function without its noise."""
+    """mean + kappa * standard deviation, of the function without noise."""
 
     def __init__(self, process: Process, uncertainty: GaussianProcessRegressor, kappa: float) -> None:
         self._process = process
@@ -117,7 +117,7 @@ class UpperBound:
         return bound
 
     def argmax(self, context: Floats, free: int, rng: np.random.Generator) -> Floats:
-        """The best last `free` columns, in [0, 1], for rows that begin with `context`."""
+        """The values [free] of the last `free` columns, in [0, 1], that maximise the bound for rows that begin with `context`."""
         points = rng.random((CANDIDATES, free))
         best_first = np.argsort(-self._at(context, points), kind="stable")
         ascents = [self._ascend(context, points[index]) for index in best_first[:ASCENTS]]
@@ -139,13 +139,13 @@ class UpperBound:
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Sums of several threads differ in their last bits with how many there are."""
+    """Within, BLAS uses one thread: with several, the last bits of sums depend on how many there are."""
     limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
     return limits
 
 
 def standardised(targets: Floats) -> Floats:
-    """Mean 0, deviation 1, outliers clipped; all 0 where they do not vary."""
+    """The targets with mean 0 and standard deviation 1, outliers clipped; all 0 if they do not vary."""
     deviation = targets.std()
     return np.clip((targets - targets.mean()) / deviation, -TARGET_CLIP, TARGET_CLIP) if deviation > 0 else np.zeros(len(targets))
 
@@ -161,5 +161,5 @@ def _likeliest(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bo
 
 
 def _silence() -> warnings.catch_warnings[None]:
-    """scikit-learn warns where a fit ends at a bound or a variance is rounded below 0; both are as they should be."""
+    """scikit-learn warns if a fit ends at a bound or a variance is rounded below 0; both are expected here."""
     return warnings.catch_warnings(action="ignore")

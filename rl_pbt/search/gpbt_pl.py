@@ -1,17 +1,19 @@
-"""GPBT-PL: Population Based Training whose losers learn from a winner (Bai & Cheng 2024, arXiv 2404.08233).
+"""GPBT-PL: Population Based Training in which losers learn from a winner (Bai & Cheng 2024, arXiv 2404.08233).
 
-A quarter of the population is slow and a quarter fast, and each slow one meets a fast one at random. It copies the weights of the
-fast one. Each of its hyperparameters is resampled one time in four, with the velocity of the fast one; otherwise it moves from
-where *it* is towards the fast one's, with a velocity that is remembered: the update of a competitive swarm.
+A quarter of the population is slow and a quarter fast; each slow member meets a random fast one and copies its weights. Each
+of its hyperparameters is resampled with probability 1/4, and then takes over the fast member's velocity; otherwise it moves
+from its *own* value towards the fast member's, with a velocity that is remembered: the update of a competitive swarm optimiser.
 
     v <- r1 v + r2 (h_fast - h_slow)
     h_slow <- clip(h_slow + v)            r1, r2 uniform on [0, 1), drawn for each hyperparameter
 
-The rule is that of the authors' code (EMI-Group/gpbt-pl), and both quarters are its defaults: one takes the place of a truncation
-fraction, the other is no option because options have one default for all methods (the code's script for IMPALA sets it to 0).
+The rule follows the authors' code (EMI-Group/gpbt-pl), and both quarters are its defaults. The losing share replaces a truncation
+fraction; the resampling probability is not an option because an option has one default for all methods (the code's script for
+IMPALA sets it to 0).
+
 Deviations: hyperparameters move on the unit scale of their dimension (a learning rate in its logarithm), as in EvoRL's variant,
-where the code moves raw values; a whole number or a choice moves to the nearest, where the code cuts off what is behind the point
-and takes a neighbour of the fast one's choice; and a member that has nobody to learn from is as in `pbt`.
+while the code moves raw values; a whole number or a choice moves to the nearest value, while the code truncates whole numbers and
+takes a neighbour of the fast member's choice; and a member that has nobody to learn from behaves as in `pbt`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ RESAMPLE_PROBABILITY = 0.25
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GPBTPLOptions:
-    """Who is slow and who fast and how often they resample are the authors' settings; when they begin to learn is ours."""
+    """When members begin to learn is our option; who is slow or fast, and how often they resample, are the authors' settings."""
 
     burn_in: int = burn_in_option()
 
@@ -41,13 +43,13 @@ class GPBTPLOptions:
         self.evolution()  # it checks itself
 
     def evolution(self) -> Evolution:
-        """Who learns from whom."""
+        """The rule for who learns from whom."""
         return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
 class GPBTPL(Generational):
-    """Remembers a velocity for each member and hyperparameter, on the unit scale; 0 at first."""
+    """Keeps a velocity for each member and hyperparameter, on the unit scale; 0 at first."""
 
     def __init__(self, problem: Problem, options: GPBTPLOptions) -> None:
         super().__init__(problem)

@@ -1,7 +1,7 @@
-"""Grid search: every combination of a few points of each range, which are equally far apart on its scale, a member each.
+"""Grid search: one member for each combination of a few points of each range, equally spaced on its scale.
 
-What everybody did before Bergstra & Bengio 2012 and many still do; and what a table of learning curves is made of, so every
-member is judged after every interval. A range with one point has its middle.
+It was the usual method before Bergstra & Bengio 2012, and is still common. Tables of learning curves are made from it, so every
+member is evaluated after every interval. The single point of a range with only one is its middle.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from rl_pbt.space import Dimension, Space
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridOptions:
-    """`grid_points` are as many as the population has members; ranges that it does not name have one. Empty: of all ranges, as
-    evenly as that number allows.
+    """`grid_points`: the number of points by range; 1 for ranges that it does not name. Their product is the population.
+
+    If it is empty, the points are spread over all ranges as evenly as the population allows. Raises BadSetting for less than 1.
     """
 
     grid_points: Mapping[str, int] = option(
@@ -39,7 +40,7 @@ class GridOptions:
 
 @final
 class Grid(Generational):
-    """Every member holds its point; one that failed stays failed. Raises BadSetting for another number of points than members."""
+    """Every member holds its point; one that failed stays failed. Raises BadSetting unless there is one point per member."""
 
     def __init__(self, problem: Problem, options: GridOptions) -> None:
         super().__init__(problem)
@@ -60,7 +61,7 @@ class Grid(Generational):
 
 
 def points_of(space: Space, counts: Mapping[str, int]) -> list[Hypers]:
-    """All points, in the order of the ranges' names. Raises BadSetting for a range that has fewer values."""
+    """All points, in the order of the ranges' names. Raises BadSetting for an unknown range, or one with fewer values."""
     for name in counts:
         if name not in space.dimensions:
             raise BadSetting("grid_points", f"cannot cut {name}, which is not searched: {near_names(name, space.dimensions)}")
@@ -72,12 +73,15 @@ def points_of(space: Space, counts: Mapping[str, int]) -> list[Hypers]:
 
 
 def values_of(dimension: Dimension, count: int) -> list[Hyper]:
-    """So many values, from the lowest to the highest; of one, that in the middle."""
+    """`count` equally spaced values, from the lowest to the highest; if it is 1, the middle one."""
     return [dimension.from_unit(place / (count - 1) if count > 1 else 0.5) for place in range(count)]
 
 
 def even_counts(space: Space, population: int) -> dict[str, int]:
-    """Points of each range, whose product is the population: its prime factors, each to the range that has the fewest so far."""
+    """Points of each range, with the population as their product: its prime factors, each to the range with the fewest so far.
+
+    Raises BadSetting if the ranges have too few values for that.
+    """
     counts = dict.fromkeys(space.dimensions, 1)
     for factor in sorted(_prime_factors(population), reverse=True):
         room = {name: count for name, count in counts.items() if _has_values(space.dimensions[name], count * factor)}

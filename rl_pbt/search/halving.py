@@ -1,15 +1,18 @@
-"""Successive halving: many trials train a little, the best third trains on three times as long, and so on.
+"""Successive halving: many trials train a little, the best third trains three times as long, and so on.
 
-ASHA (Li et al. 2020, arXiv 1810.05934, Algorithm 2) decides whenever a worker is free; Hyperband (Li et al. 2017, arXiv
-1603.06560, Algorithm 1) halves brackets of trials, in each of which more or fewer trials begin with less or more training.
+ASHA (Li et al. 2020, arXiv 1810.05934, Algorithm 2) decides whenever a worker is free. Hyperband (Li et al. 2017, arXiv
+1603.06560, Algorithm 1) halves brackets of trials; brackets differ in how many trials begin, and with how much training.
 
-A trial is a member number; it trains from rung to rung, from its own checkpoint. The last rung ends where any other method's
-member ends (R of the papers), the first after R/3^s, with s as large as leaves an interval at least.
+A trial is a member number; it trains from rung to rung, from its own checkpoint. The last rung ends where a member of any other
+method ends (R in the papers), and the first after R/3^s, with the largest s for which that is at least one interval.
 
-Deviations from the papers. Their budgets have no end. Ours has, and when what is left is not enough for what the rule wants,
-the most promising of the waiting trials trains on, for what is left at most. Nor do the papers pay for judging: until
-its price is known no more trials begin than the population has members. The papers return the best result of any rung; here the
-winner is among the trials that reached the highest rung, since a result after little training is not of what is compared.
+Deviations from the papers:
+
+* Their budgets have no end. Ours does; when the rest is not enough for what the rule wants, the most promising waiting trial
+  trains on, for as much as is left at most.
+* The papers do not charge for evaluation. Here, no more trials begin than the population has members until its cost is known.
+* The papers return the best result of any rung. Here the winner is among the trials that reached the highest rung, since other
+  methods are compared after full training.
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ from rl_pbt.search.base import Bookkeeping
 from rl_pbt.search.budget import Plan
 from rl_pbt.search.problem import Problem
 
-ETA = 3  # Hyperband's authors recommend 3 or 4; trainings here are few intervals long, and 3 leaves more rungs
+ETA = 3  # Hyperband's authors recommend 3 or 4; training here is only a few intervals long, and 3 leaves more rungs
 
 
 def resources(plan: Plan) -> list[int]:
-    """Units that a trial has trained for at the end of each rung. Raises BadSetting where there is nothing to halve."""
+    """Units that a trial has trained for at the end of each rung. Raises BadSetting if there would be only one rung."""
     rungs = 1
     while plan.interval * ETA**rungs <= plan.budget_per_member:
         rungs += 1
@@ -42,35 +45,35 @@ def resources(plan: Plan) -> list[int]:
 
 @final
 class Rung:
-    """The trials that were judged after so many units, and which of them wait to be continued; failures never do."""
+    """The trials that were evaluated after `units` of training, and which of them wait to be continued; failures never do."""
 
     def __init__(self, units: int) -> None:
         self.units = units
-        self.judging = 0  # units, at most, that judging a trial here took
+        self.judging = 0  # the most units that evaluating a trial here took
         self._standing: list[tuple[float, float, int]] = []  # best first
         self._waiting: set[int] = set()
 
     def enter(self, trial: int, result: Result, draw: float) -> None:
-        """`draw` orders trials of equal fitness."""
+        """Add a trial and its result; `draw` orders trials of equal fitness."""
         self.judging = max(self.judging, result.cost.eval_units)
         insort(self._standing, (-result.rank_key, draw, trial))
         if result.failure is None:
             self._waiting.add(trial)
 
     def leave(self, trial: int) -> None:
-        """The trial is continued, or has been."""
+        """The trial no longer waits: it is being continued, or has been."""
         self._waiting.discard(trial)
 
     def waiting(self) -> list[int]:
-        """Trials that wait, best first."""
+        """The waiting trials, best first."""
         return [trial for _, _, trial in self._standing if trial in self._waiting]
 
     def best_waiting(self) -> int | None:
-        """The best that waits."""
+        """The best waiting trial."""
         return self._first_of(len(self._standing))
 
     def promotable(self) -> int | None:
-        """The best that waits among the top third of all that ever were here."""
+        """The best waiting trial among the top third of all trials that ever finished this rung."""
         return self._first_of(len(self._standing) // ETA)
 
     def _first_of(self, best: int) -> int | None:
@@ -78,14 +81,14 @@ class Rung:
 
 
 class Halving(Bookkeeping):
-    """Trials, and the rungs that they train to. A job takes a trial to the end of a rung, or is cut short by the budget."""
+    """Trials, and the rungs that they train to. A job trains a trial to the end of a rung, unless the budget cuts it short."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.rungs = [Rung(units) for units in resources(problem.plan)]
-        self.trained: dict[int, int] = {}  # units, by trial
-        self._goals: dict[int, int] = {}  # of each job underway, by id: the rung that it trains to
-        self._towards = [0] * len(self.rungs)  # how many of them train to each rung
+        self.trained: dict[int, int] = {}  # by trial: units
+        self._goals: dict[int, int] = {}  # by id of the jobs underway: the rung that it trains to
+        self._towards = [0] * len(self.rungs)  # number of jobs underway to each rung
         self._units_underway = 0
 
     def tell(self, result: Result) -> None:
@@ -107,20 +110,20 @@ class Halving(Bookkeeping):
         return len(self._begun)
 
     def step(self, trial: int, rung: int) -> int:
-        """Units from where the trial is to the end of the rung."""
+        """Units that the trial still has to train to reach the end of the rung."""
         return self.rungs[rung].units - self.trained.get(trial, 0)
 
     def room(self, trial: int, rung: int) -> int:
-        """As many units of that step as there is budget for, should all that is underway cost as much to judge as it can."""
+        """How many units of that step the budget allows if everything underway is as expensive to evaluate as it can be."""
         judging = sum(jobs * self.judging(goal) for goal, jobs in enumerate(self._towards)) + self.judging(rung)
         left = self.plan.total - self.account.spent.units - self._units_underway - judging
         return self.account.room(min(self.step(trial, rung), max(0, left)))
 
     def judging(self, rung: int) -> int:
-        """Units, at most, that judging a trial at that rung takes.
+        """The most units that evaluating a trial at that rung is assumed to take.
 
-        The mean over all is too little: a trial that has learned for longer may play for longer. So at each rung where nobody was
-        judged yet it is taken to cost three times as much as at the one below.
+        The mean over all rungs would be too low: a trial that has trained longer may play longer episodes. So at a rung where no
+        trial has been evaluated yet, the cost is assumed to be three times that of the rung below.
         """
         most = 0
         for lower in self.rungs[: rung + 1]:
@@ -128,11 +131,11 @@ class Halving(Bookkeeping):
         return most
 
     def fits(self, trial: int, rung: int) -> bool:
-        """Whether there is budget for the whole step."""
+        """Whether the budget allows the whole step."""
         return self.room(trial, rung) == self.step(trial, rung)
 
     def train(self, trial: int, rung: int, units: int) -> Proposal:
-        """Towards the end of the rung."""
+        """A proposal that trains the trial for `units` units towards the end of the rung."""
         for lower in self.rungs[:rung]:
             lower.leave(trial)
         proposal = self.resume(trial, units) if trial in self.last else self.begin(trial, units)
@@ -142,9 +145,9 @@ class Halving(Bookkeeping):
         return proposal
 
     def remainder(self) -> Proposal | None:
-        """The best trial that waits at the highest rung, otherwise a new one, trains on for what is left at most.
+        """Train the best waiting trial of the highest rung, otherwise a new one, for as much as is left at most.
 
-        None where that is less than an interval, which the final re-evaluation makes better use of; there is none if judging is
+        None if nothing is left, or less than an interval: the final re-evaluation makes better use of that, unless evaluation is
         free.
         """
         trial, rung = self._most_promising()
@@ -160,7 +163,7 @@ class Halving(Bookkeeping):
 
     @property
     def fitness(self) -> dict[int, float]:
-        """Of the trials among which the winner is sought: those that have not failed and reached the highest rung."""
+        """By trial, the fitness of the candidates for winner: those that have not failed and reached the highest rung."""
         reached = {trial: sum(rung.units <= self.trained[trial] for rung in self.rungs) for trial in self.healthy()}
         highest = max(reached.values(), default=0)
         return {trial: self.results[trial].rank_key for trial, rungs in reached.items() if rungs == highest}

@@ -1,4 +1,4 @@
-"""Hyperband: brackets of successive halving (Li et al. 2017, arXiv 1603.06560, Algorithm 1); `halving` has what they stand on."""
+"""Hyperband: brackets of successive halving (Li et al. 2017, arXiv 1603.06560, Algorithm 1), based on `halving`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def bracket_sizes(rungs: int) -> list[list[int]]:
 
 
 def halved(trials: int, times: int) -> list[int]:
-    """How many of the trials reach each rung; of few, one always does."""
+    """How many of the trials reach each of `times` + 1 rungs: a third from one to the next, but always at least one."""
     return [max(1, trials // ETA**i) for i in range(times + 1)]
 
 
 @final
 class Hyperband(Halving):
-    """Bracket after bracket, from the one with the most trials to the one without halving, and round again.
+    """Runs bracket after bracket, from the one with the most trials to the one without halving, and then from the start again.
 
-    A bracket begins with fewer trials where its whole size would overrun the budget.
+    A bracket begins with fewer trials if its full size would exceed the budget.
     """
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self._brackets = 0  # begun so far
-        self._trials: set[int] = set()  # of the bracket, those that are not eliminated
-        self._to_come: list[int] = []  # trials at each of its rungs that have not begun
+        self._trials: set[int] = set()  # of the current bracket, those not eliminated yet
+        self._to_come: list[int] = []  # number of trials at each of its rungs that has not begun
 
     def work(self) -> list[Proposal]:
         if self.underway:
@@ -43,15 +43,15 @@ class Hyperband(Halving):
         return asked or self._remainders()
 
     def _remainders(self) -> list[Proposal]:
-        """As many as there is budget for."""
+        """As many remainders as the budget allows."""
         asked: list[Proposal] = []
         while (proposal := self.remainder()) is not None:
             asked.append(proposal)
         return asked
 
     def _next_rung(self) -> list[tuple[int, int]]:
-        """Who trains to which rung: of this bracket or, where that has ended, of the next."""
-        if not self.results:  # what judging costs is not known yet: as many as any other method dares
+        """Which trials train to which rung next, in this bracket or, if it has ended, in the next one."""
+        if not self.results:  # the cost of evaluation is not known yet: begin as many as any other method does
             return [(trial, 0) for trial in range(min(self.plan.population, bracket_sizes(len(self.rungs))[0][0]))]
         return self._promoted() or self._newcomers() or self._promoted()
 
@@ -65,7 +65,7 @@ class Hyperband(Halving):
         return [(trial, above) for trial in trials]
 
     def _newcomers(self) -> list[tuple[int, int]]:
-        """The next bracket begins. Of the first one some trials have ended its first rung."""
+        """Begin the next bracket. In the first one, some trials have already finished the first rung."""
         begun = set() if self._brackets else set(self.results)
         sizes = self._next_bracket(len(begun))
         trials = range(self.new_trial, self.new_trial + sum(sizes[:1]) - len(begun))
@@ -74,7 +74,7 @@ class Hyperband(Halving):
         return [(trial, len(self.rungs) - len(sizes)) for trial in trials]
 
     def _next_bracket(self, begun: int) -> list[int]:
-        """Trials at each of its rungs; empty where what is left does not pay for the least of brackets."""
+        """The number of trials at each rung of the next bracket; empty if the rest does not pay for even the smallest one."""
         sizes = bracket_sizes(len(self.rungs))[self._brackets % len(self.rungs)]
         self._brackets += 1
         fewer = (halved(trials, len(sizes) - 1) for trials in range(sizes[0], max(begun, 1) - 1, -1))
@@ -85,7 +85,7 @@ class Hyperband(Halving):
         return self.account.left - self.plan.population * self.account.evaluation
 
     def _price(self, sizes: list[int], begun: int) -> int:
-        """Units of training and judging of a bracket, the first rung of `begun` trials being paid."""
+        """Units that training and evaluating a bracket costs; the first rung of `begun` trials has been paid for."""
         first = len(self.rungs) - len(sizes)
         price, begin = 0, 0
         for rung, trials in enumerate(sizes, start=first):

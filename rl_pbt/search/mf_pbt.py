@@ -1,21 +1,21 @@
 """MF-PBT: sub-populations that evolve at different frequencies (Doulazmi et al. 2025, arXiv 2506.03225, RLC 2025).
 
-Selection at every interval favours what pays off soon. Here only the first sub-population evolves that often; each of the others
-lets its members train for longer between its decisions. When a sub-population evolves, of its members, best first,
+Selection at every interval favours what pays off soon. Here only the first sub-population evolves that often; in each of the
+others members train for longer between decisions. When a sub-population evolves, its members are ranked, best first:
 
-* the first quarter and the second train on untouched;
-* the third quarter meets migrants, the best members of the other sub-populations, each at most once. A migrant that is better
-  gives its weights, and if its sub-population is slower, its hyperparameters too; one of a faster sub-population may owe its
-  success to greedy hyperparameters, so those are taken from the own sub-population's best. Nothing is perturbed;
-* the last quarter copies the first, weights and hyperparameters, the best of the one the best of the other, and so on; its
-  hyperparameters are explored.
+* The first and the second quarter train on unchanged.
+* The third quarter meets migrants, the best members of the other sub-populations, each at most once. A migrant that is better
+  gives its weights and, if its sub-population is slower, its hyperparameters too. A migrant from a faster sub-population may owe
+  its success to greedy hyperparameters, so then those of the own sub-population's best are taken. Nothing is perturbed.
+* The last quarter copies the weights and hyperparameters of the first: its best member from the best, and so on. The
+  hyperparameters are then explored.
 
-The rule is that of the authors' code (WaelDLZ/MF-PBT). It runs 32 members in four sub-populations, with decisions every 1, 10, 25
-and 50 of 1000 rounds. Ours are derived from the plan: as many sub-populations as the population allows, four at most, each of
-four members or a multiple; and periods in a geometric series from 1 to about the square root of the generations, so that the
-slowest waits for about as many generations as it has decisions (32 of 1000). Other deviations: hyperparameters are explored as in
-`pbt` (the authors perturb by 0.8 and 1.25); whoever is copied is strictly better; and a failure is replaced when it happens, from
-its own sub-population's first quarter, otherwise from the best of the others.
+The rule follows the authors' code (WaelDLZ/MF-PBT). It runs 32 members in four sub-populations, with decisions every 1, 10, 25
+and 50 of 1000 rounds. Ours are derived from the plan: as many sub-populations as the population allows, at most four, each with
+four members or a multiple of that; and periods in a geometric series from 1 to about the square root of the generations, so
+that the slowest period is about as many generations as it makes decisions (32 of 1000). Other deviations: hyperparameters are
+explored as in `pbt` (the authors perturb by 0.8 and 1.25); a donor must be strictly better; and a failed member is replaced as
+soon as it fails, by one of its own sub-population's first quarter or, if that has failed, by the best of the others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_POPULATIONS = 4  # as in the paper
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """Whose weights and whose hyperparameters a member takes, and whether those are explored then."""
+    """Whose weights and whose hyperparameters a member takes, and whether the hyperparameters are then explored."""
 
     weights: int
     hypers: int
@@ -57,7 +57,7 @@ class SubPopulation:
 
 
 def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
-    """Fastest first. Raises BadSetting where the plan has too few members or generations for two of them."""
+    """The sub-populations, fastest first. Raises BadSetting if the plan has too few members or generations for at least two."""
     population, decisions = plan.population, plan.generations - 1
     counts = [count for count in range(MOST_POPULATIONS, 1, -1) if population % (QUARTERS * count) == 0]
     if not counts:
@@ -68,7 +68,7 @@ def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
             size = population // count
             members = [tuple(range(start, start + size)) for start in range(0, population, size)]
             return tuple(SubPopulation(members=m, period=p) for m, p in zip(members, series, strict=True))
-    # Periods differ, so the slowest of `count` is `count` at least, and must come round once.
+    # Periods differ, so the slowest of `count` is at least `count`, and must elapse at least once.
     shortest = counts[-1] + 1
     raise BadSetting(
         "interval",
@@ -77,7 +77,7 @@ def sub_populations(plan: Plan) -> tuple[SubPopulation, ...]:
 
 
 def periods(count: int, decisions: int) -> list[int]:
-    """A geometric series from 1 to the square root of how often one could decide, in whole numbers that differ."""
+    """`count` periods: a geometric series from 1 to the square root of the number of decisions, as distinct whole numbers."""
     series = [1]
     for index in range(1, count):
         series.append(max(series[-1] + 1, round(decisions ** (0.5 * index / (count - 1)))))
@@ -90,7 +90,7 @@ def evolve(
     order: Sequence[int],
     fitness: Mapping[int, float | None],
 ) -> dict[int, Copy]:
-    """Member -> what it copies. `order` is all members, best first; a failure has no fitness."""
+    """Member -> what it copies, if anything. `order` is all members, best first; the fitness of a failed one is None."""
     period = {member: population.period for population in populations for member in population.members}
     copies: dict[int, Copy] = {}
     for population in populations:
@@ -105,7 +105,7 @@ def evolve(
 def _exploits(
     own: Sequence[int], strangers: Sequence[int], fitness: Mapping[int, float | None], *, everyone: bool
 ) -> dict[int, Copy]:
-    """The last quarter, where not only failures do, copies the first; where that has failed, the best of the others."""
+    """The last quarter (with `everyone`) and all failures copy the first quarter; if that has failed, the best of the others."""
     size = len(own) // QUARTERS
     donors = [member for member in own[:size] if fitness[member] is not None] or strangers[:size]
     losers = [m for place, m in enumerate(own) if fitness[m] is None or (everyone and place >= len(own) - size)]
@@ -135,7 +135,7 @@ def _better(fitness: Mapping[int, float | None], one: int, other: int) -> bool:
 
 @final
 class MFPBT(Generational):
-    """Members are ranked within their sub-population, which is a run of consecutive members, and against the others."""
+    """Members are ranked within their sub-population, a range of consecutive member numbers, and against the others."""
 
     def __init__(self, problem: Problem, options: ExploringOptions) -> None:
         super().__init__(problem)
@@ -147,7 +147,7 @@ class MFPBT(Generational):
         return [self.propose(member, self._start(member, copies.get(member)), units=units) for member in members]
 
     def _copies(self) -> dict[int, Copy]:
-        """Member -> what it copies, decided together from how the population stands."""
+        """Member -> what it copies; all decide together, on the population's newest results."""
         deciding = [
             population
             for population in self.populations

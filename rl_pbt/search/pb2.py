@@ -1,26 +1,27 @@
 """PB2: Population-Based Bandits (Parker-Holder, Nguyen & Roberts 2020, arXiv 2002.02518).
 
-PBT in which a model chooses the hyperparameters of whoever has copied. It learns from every interval of every member how fast the
-return rose, given when it was, what the return was before, and the hyperparameters; then it takes the hyperparameters with the
-highest upper confidence bound for a member that is where the copied one is now. Configurations that others are about to train
-with, those chosen in the same generation included, lower the uncertainty beforehand, so that losers do not all try the same.
+PBT in which a model chooses the hyperparameters of each member that copies. From every interval of every member, the model learns
+how fast the return rose, given the time, the return before, and the hyperparameters. It then picks the hyperparameters with the
+highest upper confidence bound for a member in the state of the copied one. Configurations that other members are about to train
+with, including those chosen in the same generation, lower the uncertainty beforehand, so that losers do not all try the same.
 
-A choice of a few values has no place in the model: it is resampled one time in two, otherwise inherited (PB2-Rand, Parker-Holder
-2021, arXiv 2106.15883). Whole numbers are rounded.
+A choice of a few values is not modelled: it is resampled with probability 1/2, otherwise inherited (PB2-Rand, Parker-Holder 2021,
+arXiv 2106.15883). Whole numbers are rounded.
 
-The acquisition is mean + sqrt(beta) * standard deviation, with beta = 0.2 + max(0, ln(0.4 n)), n being the rows. The authors'
-code differs in both: it takes the variance for the standard deviation, which is in other units than the mean, so that sqrt(beta)
-would mean something else with every scale of the targets; and its beta is a product, 0.2 ln(0.4 n), negative for two rows in Ray
-and not below 0 in their later code (procgen_autorl). The sum is that of others' ports (MF-PBT's, for one) and explores more: at
-80 rows sqrt(beta) is 1.91 and not 0.83. Which of the two the paper means was not checked, and what the difference does not
-measured. Other deviations:
+The acquisition is mean + sqrt(beta) * standard deviation, with beta = 0.2 + max(0, ln(0.4 n)) for n rows. The authors' code
+differs in both. It uses the variance in place of the standard deviation; the variance has other units than the mean, so that
+sqrt(beta) would mean something else for every scale of the targets. And its beta is a product, 0.2 ln(0.4 n), negative for two
+rows in Ray and clipped at 0 in their later code (procgen_autorl). The sum is what other ports use (MF-PBT's, for one), and
+explores more: at 80 rows sqrt(beta) is 1.91 and not 0.83. Which of the two the paper means was not checked, and the effect of
+the difference was not measured. Other deviations:
 
-* A row begins where its interval begins, in time and return, since that is what is known of the member to choose for. An interval
-  is measured against the checkpoint it started from, so a copy's jump in return is no row; the first interval has none.
+* A row has the time and the return at the beginning of its interval, since that is what is known of the member to choose for. An
+  interval is measured against the checkpoint that it started from, so a copy's jump in return is not counted; the first interval
+  gives no row.
 * The model sees the newest 100 rows, as in the port by IPBT's authors (Chebykin 2025, arXiv 2511.09190), and is fitted in a
-  quarter of the time of 200; the code searches for the best window from 190 on. Both processes have one kernel, fitted once a
-  generation, where the code fits another to pseudo-targets.
-* The quarter that loses is the paper's, and takes the place of a truncation fraction.
+  quarter of the time that 200 would take; the authors' code searches for the best window from 190 rows on. Mean and uncertainty
+  share one kernel, fitted once per generation, while the code fits another one to pseudo-targets.
+* The losing quarter is the paper's, and replaces a truncation fraction.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ if TYPE_CHECKING:
 
 LOSING_SHARE = 0.25
 WINDOW_ROWS = 100  # rows
-LEAST_ROWS = 2  # one alone has no deviation to be standardised by
+LEAST_ROWS = 2  # a single target has no deviation to standardise by
 RESAMPLE_PROBABILITY = 0.5  # of the choices
-HYPER_DECIMALS = 3  # of a chosen hyperparameter on its unit scale: another machine's last bits must not make another run
+HYPER_DECIMALS = 3  # of a chosen value on its unit scale: last bits, which differ between machines, must not change a run
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PB2Options:
-    """Who copies whom is the paper's setting; from when on is ours."""
+    """When members begin to copy is our option; who copies whom is the paper's setting."""
 
     burn_in: int = burn_in_option()
 
@@ -65,14 +66,14 @@ class PB2Options:
         self.evolution()  # it checks itself
 
     def evolution(self) -> Evolution:
-        """Who copies whom."""
+        """The rule for who copies whom."""
         return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """An interval of a member: when and from which return it began, with which hyperparameters, and how fast the return rose.
+    """One interval of a member: its generation, the return at its start, the hyperparameters, and how fast the return rose.
 
     `rate` is in return per unit of training; `hypers` are between 0 and 1, on the scale of their dimensions.
     """
@@ -84,22 +85,22 @@ class Observation:
 
     @property
     def row(self) -> tuple[float, ...]:
-        """What the model sees of it."""
+        """The model's input for it."""
         return self.generation, self.before, *self.hypers
 
 
 def exploration(rows: int) -> float:
-    """sqrt(beta) where the model has so many rows."""
+    """sqrt(beta) for a model of that many rows."""
     return math.sqrt(0.2 + max(0.0, math.log(0.4 * rows)))
 
 
 @final
 class Model:
-    """The process of one generation. What to choose depends on who else is about to train."""
+    """The Gaussian process of one generation. Its choices depend on the intervals that are about to train."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         rows = np.array([observation.row for observation in observations])
-        # Hyperparameters are on their unit scale already; time and return come onto one here.
+        # Hyperparameters are on a unit scale already; time and return are scaled to it here.
         self._low = np.zeros(rows.shape[1])
         self._width = np.ones(rows.shape[1])
         self._low[:2] = rows[:, :2].min(axis=0)
@@ -110,7 +111,7 @@ class Model:
         self._process: Process = gaussian_processes().Process((rows - self._low) / self._width, rates)
 
     def choose(self, generation: int, before: float, pending: Sequence[Observation], rng: np.random.Generator) -> Floats:
-        """Hyperparameters on the unit scale, for a member that has come to `before` at the beginning of `generation`."""
+        """Hyperparameters on the unit scale, for a member whose return is `before` at the beginning of `generation`."""
         free = len(self._low) - 2
         running = np.array([observation.row for observation in pending]).reshape(-1, len(self._low))
         bound = self._process.upper_bound((running - self._low) / self._width, self._kappa)
@@ -120,7 +121,7 @@ class Model:
 
 @final
 class PB2(Generational):
-    """A generation's copies are proposed after those that continue, so that all that is underway is pending when one chooses."""
+    """In a generation, members that continue are proposed before those that copy, so the model knows of them when it chooses."""
 
     def __init__(self, problem: Problem, options: PB2Options) -> None:
         gaussian_processes()
@@ -158,7 +159,7 @@ class PB2(Generational):
         return Start(parent=donor.id, hypers=hypers, hypers_from=donor.id)
 
     def _chosen(self, donor: Proposal, model: Model | None, rng: np.random.Generator) -> Hypers:
-        """By the model or, where there is none yet, from the prior."""
+        """Hyperparameters chosen by the model or, if there is none yet, drawn from the prior."""
         hypers = {
             name: dimension.sample(rng) if name in self._modelled or rng.random() < RESAMPLE_PROBABILITY else donor.hypers[name]
             for name, dimension in self.space.dimensions.items()
@@ -171,14 +172,14 @@ class PB2(Generational):
         return hypers
 
     def _pending(self, proposal: Proposal) -> Observation:
-        """What is known of an interval before it is over."""
+        """What is known of an interval before it ends."""
         assert proposal.parent is not None
         hypers = tuple(self.space.dimensions[name].unit(proposal.hypers[name]) for name in self._modelled)
         return Observation(generation=proposal.generation, before=self._standing[proposal.parent], hypers=hypers)
 
 
 def gaussian_processes() -> ModuleType:
-    """The module `gp`, late: scikit-learn is an extra, and takes a second to load."""
+    """The module `gp`, imported late: scikit-learn is optional, and takes a second to load. Raises UserError without it."""
     try:
         return import_module("rl_pbt.search.gp")
     except ImportError:

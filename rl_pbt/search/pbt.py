@@ -1,7 +1,7 @@
-"""Population Based Training (Jaderberg et al. 2017, arXiv 1711.09846), synchronous, and what is made of the same parts.
+"""Population Based Training (Jaderberg et al. 2017, arXiv 1711.09846), synchronous, and variants built from the same parts.
 
-`evolution` says what happens at a ready point, `exploit` and `explore` are the rules. Here are the driver, and each variant's
-options with what they make of it.
+`evolution` says what happens at a ready point; `exploit` and `explore` are its rules. This module has the driver, and the options
+of each variant with the rules that they select.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from rl_pbt.search.problem import Problem
 class PBT(Generational):
     """All members are ranked at equal age and decide together.
 
-    They see the newest result of each, with the last `episodes` returns of its line of descent where the newest has fewer.
+    The ranking uses each member's newest result, filled up to the last `episodes` returns of its line of descent if it has fewer.
     """
 
     def __init__(self, problem: Problem, evolution: Evolution, *, episodes: int = 0) -> None:
         super().__init__(problem)
         self.evolution = evolution
         self._episodes = episodes
-        self._before: dict[int | None, Result] = {}  # by id: what was seen of the checkpoints that the newest came from
+        self._before: dict[int | None, Result] = {}  # by id: the filled-up results of the previous generation
 
     def generate(self, members: Sequence[int], units: int) -> list[Proposal]:
         before = {member: self._before.get(proposal.parent) for member, proposal in self.last.items()}
@@ -50,7 +50,7 @@ class PBT(Generational):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruncationOptions:
-    """Of variants in which the worst copy the best and what was copied is explored."""
+    """Options of variants in which the worst copy the best, and what was copied is explored."""
 
     fraction: float = fraction_option()
     copy_margin: float = copy_margin_option()
@@ -72,7 +72,7 @@ class TruncationOptions:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyingOptions:
-    """Of variants in which the worst copy the best and nothing is explored."""
+    """Options of variants in which the worst copy the best, and nothing is explored."""
 
     fraction: float = fraction_option()
     copy_margin: float = copy_margin_option()
@@ -89,7 +89,7 @@ class CopyingOptions:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExploringOptions:
-    """Of variants that explore and have no setting for whom they copy."""
+    """Options of variants that explore, and have no setting for who copies whom."""
 
     factors: tuple[float, ...] = factors_option()
     resample_probability: float = resample_probability_option()
@@ -99,14 +99,14 @@ class ExploringOptions:
         self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
-        """Explore; the variant adds whom to copy."""
+        """Explore; the variant adds the rule for copying."""
         return Evolution(explore=explore_by(self.factors, self.resample_probability), burn_in=self.burn_in)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpalaOptions:
-    """Of PBT as IMPALA had it, which never resamples."""
+    """Options of PBT as in IMPALA, which never resamples."""
 
     factors: tuple[float, ...] = factors_option()
     burn_in: int = burn_in_option()
@@ -115,7 +115,7 @@ class ImpalaOptions:
         self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
-        """Espeholt 2018, App. F: everyone explores, each hyperparameter with a probability of a third."""
+        """Espeholt 2018, App. F: every member explores, each hyperparameter with probability 1/3."""
         explore = Perturb(factors=self.factors, probability=1 / 3)
         return Evolution(exploit=RandomRival(), explore=explore, everyone=True, burn_in=self.burn_in)
 
@@ -142,20 +142,20 @@ def impala(problem: Problem, options: ImpalaOptions) -> PBT:
 
 
 def weights_only(problem: Problem, options: CopyingOptions) -> PBT:
-    """`weights-only`: who copies keeps its own hypers."""
+    """`weights-only`: a member that copies keeps its own hyperparameters."""
     return PBT(problem, replace(options.evolution(), hypers=False))
 
 
 def hypers_only(problem: Problem, options: TruncationOptions) -> PBT:
-    """`hypers-only`: who copies keeps its own weights."""
+    """`hypers-only`: a member that copies keeps its own weights."""
     return PBT(problem, replace(options.evolution(), weights=False))
 
 
 def explore_only(problem: Problem, options: ExploringOptions) -> PBT:
-    """`explore-only`: nobody copies."""
+    """`explore-only`: no member copies."""
     return PBT(problem, replace(options.evolution(), everyone=True))
 
 
 def exploit_only(problem: Problem, options: CopyingOptions) -> PBT:
-    """`exploit-only`: what is copied stays as it is."""
+    """`exploit-only`: what is copied is not changed."""
     return PBT(problem, options.evolution())

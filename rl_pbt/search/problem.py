@@ -1,4 +1,4 @@
-"""What a search method is made from: the problem, which is the same for all methods, and options of its own."""
+"""What a search method is made from: the problem, which is the same for all methods, and its own options."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from rl_pbt.space import Space
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """The hyperparameters to search, the budget to do it with, and the seed of every draw.
+    """The hyperparameters to search, the budget for it, and the seed of every draw.
 
-    `published` are values that hand tuning found; some of those that are searched may be missing, and others be there.
+    `published` are hand-tuned values: some searched hyperparameters may be missing, and others that are not searched may be
+    there.
     """
 
     space: Space
@@ -28,4 +29,4 @@ class Problem:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoOptions:
-    """Of a method that has nothing to choose."""
+    """The options of a method that has none."""

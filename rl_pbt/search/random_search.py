@@ -1,12 +1,13 @@
-"""Random search, and what hand tuning found: members that hold their hyperparameters and copy nothing.
+"""Random search and hand tuning: members that hold their hyperparameters and copy nothing.
 
-Random search is the baseline of Jaderberg 2017: as many members as the population, hyperparameters drawn once from the prior and
-held, the best one taken (Bergstra & Bengio 2012). Hand tuning is the same with the published hyperparameters for every member,
-which may lie outside the space: its members differ in nothing but their random streams, as several seeds of the default would.
+Random search is the baseline of Jaderberg 2017: as many members as in the other methods' populations, with hyperparameters drawn
+once from the prior and held, and the best member taken (Bergstra & Bengio 2012). Hand tuning is the same with the published
+hyperparameters for every member, which may lie outside the space: its members differ only in their random streams, like several
+seeds of the default.
 
-Nothing depends on how good a member is before the end, so it is judged once, when it has trained for the last time, and in the
-final re-evaluation: what evaluations would cost in between is left to train. They go on where they are free. A member that failed
-stays failed; the units it would have used go to the others, so that the budget is spent.
+Nothing depends on a member's fitness before the end, so it is evaluated only after its last training and in the final
+re-evaluation; what evaluations in between would cost is spent on training. If evaluation is free, it happens after every
+interval. A member that failed stays failed; the units it would have used go to the others, so that the budget is spent.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from rl_pbt.search.problem import Problem
 
 
 class Independent(Generational):
-    """Every member that has not failed trains on from its own last checkpoint; no fitness changes its hyperparameters."""
+    """Every member that has not failed trains on from its own last checkpoint; fitness never changes its hyperparameters."""
 
     @abstractmethod
     def hypers_of(self, member: int) -> Hypers:
-        """What the member trains with in the generation that is next."""
+        """The member's hyperparameters in the next generation."""
 
     def work(self) -> list[Proposal]:
         if self.underway or self.generations_left == 0:
@@ -40,7 +41,7 @@ class Independent(Generational):
             units, judged = self.account.allowance_until_judged(len(members), self.generations_left)
         if units:
             return self.generate(members, units, episodes=None if judged else 0)
-        # Evaluation turned out to take all that is left: nobody trains once more to be judged.
+        # Evaluation turned out to take all that is left: evaluate without training once more.
         return [self.propose(member, self.as_it_is(member), units=0) for member in members if self.results[member].unjudged]
 
     def generate(self, members: Sequence[int], units: int, *, episodes: int | None = None) -> list[Proposal]:
@@ -51,13 +52,13 @@ class Independent(Generational):
 
     @property
     def middle(self) -> float:
-        """Of the generation that is next, as a share of all training: above 0 and below 1."""
+        """The middle of the next generation, as a share of all training: above 0 and below 1."""
         return (self.plan.generations - self.generations_left + 0.5) / self.plan.generations
 
 
 @final
 class RandomSearch(Independent):
-    """Every member holds the draw that it begins with in all methods."""
+    """Every member holds its initial draw, the same as in the other methods."""
 
     def hypers_of(self, member: int) -> Hypers:
         return self.initial_hypers(member)
@@ -65,7 +66,7 @@ class RandomSearch(Independent):
 
 @final
 class HandTuned(Independent):
-    """Every member has the published hyperparameters. Raises BadSetting where one that is searched has none."""
+    """Every member has the published hyperparameters. Raises BadSetting if a searched one has no published value."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -76,7 +77,7 @@ class HandTuned(Independent):
 
 
 def published_of(problem: Problem, name: str) -> Hypers:
-    """The published value of each searched hyperparameter. Raises BadSetting, naming the method, where one is missing."""
+    """The published value of each searched hyperparameter. Raises BadSetting, naming the method `name`, if one is missing."""
     missing = [one for one in problem.space.dimensions if one not in problem.published]
     if missing:
         raise BadSetting("hypers", f"must have a value of each searched hyperparameter for {name}: add {', '.join(missing)}")

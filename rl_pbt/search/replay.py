@@ -1,8 +1,9 @@
 """Replay: fresh weights trained along a schedule of hyperparameters that an earlier search found (Jaderberg 2017, sec. 5).
 
-It tells what the schedule is worth without the copying of weights that found it. The whole population follows the one schedule,
-so its members differ in their random streams alone. They are numbered on from the earlier population: a member's number names
-its streams, and with the same root seed they would otherwise begin from the very weights that the schedule was found with.
+This shows what the schedule is worth without the copying of weights by which it was found. The whole population follows the one
+schedule, so its members differ only in their random streams. Their numbers continue after those of the earlier population: a
+member's number determines its streams, and with the same root seed they would otherwise start from the very weights that the
+schedule was found with.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ class StageRecord(TypedDict):
 
 @final
 class Schedules(TypedDict):
-    """What an earlier `run` found: by seed, in text, and by the method that replays them, the stages.
+    """What an earlier `run` found: the stages, by seed (as text) and by the method that replays them.
 
-    `method` found them, `members` is one more than the highest number of a member, `setting` what both runs must have alike.
+    `method` is the one that found them, `members` one more than its run's highest member number, and `setting` what both runs
+    must have in common.
     """
 
     run: str
@@ -43,7 +45,7 @@ class Schedules(TypedDict):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """`replay` has the entries of `Schedules`; it is empty where there is nothing to replay."""
+    """`replay` has the entries of `Schedules`; it is empty if there is nothing to replay."""
 
     replay: Settings = option(factory=dict, help="schedules of hyperparameters that an earlier run found", flag=False)
 
@@ -51,19 +53,20 @@ class ReplayOptions:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Hyperparameters, and how many units were trained with them."""
+    """Hyperparameters, and the number of units that were trained with them."""
 
     units: int
     hypers: Hypers
 
 
 def stages_for(replay: Settings, name: str, root_seed: int) -> list[Stage]:
-    """What the method of that name replays: of the same seed where the replayed run has it, otherwise its seeds in turn.
+    """The stages that the method `name` replays: those of the same seed if the replayed run has it, otherwise of its seeds in
+    turn.
 
-    Raises UserError where there is nothing to replay.
+    Raises UserError if there is nothing to replay.
     """
     seeds = replay.get("seeds", {})
-    in_turn = sorted(seeds, key=int)  # not as they stand: a manifest lists them otherwise
+    in_turn = sorted(seeds, key=int)  # numerically: a manifest has them in another order
     same = str(root_seed)
     stages_by_method = seeds[same if same in seeds else in_turn[root_seed % len(in_turn)]] if seeds else {}
     if name not in stages_by_method:
@@ -73,7 +76,7 @@ def stages_for(replay: Settings, name: str, root_seed: int) -> list[Stage]:
 
 @final
 class Replay(Independent):
-    """Generation by generation along the stages of its schedule, each of which takes the part of the training that it had."""
+    """Follows the stages of its schedule, each of which takes the same share of the training as in the earlier run."""
 
     def __init__(self, problem: Problem, name: str, options: ReplayOptions) -> None:
         self._stages = stages_for(options.replay, name, problem.root_seed)
@@ -81,7 +84,7 @@ class Replay(Independent):
         super().__init__(problem, first=options.replay["members"])
 
     def hypers_of(self, member: int) -> Hypers:
-        """Those of the stage in which the middle of the generation lies."""
+        """The hyperparameters of the stage in which the middle of the next generation lies."""
         place = self.middle * self._units
         ends = accumulate(stage.units for stage in self._stages)
         stage = next(stage for stage, end in zip(self._stages, ends, strict=True) if place < end)

@@ -1,10 +1,10 @@
-"""Hand tuning with the schedule of the Transformer: a rate that rises linearly, and then falls with the root of the time.
+"""Hand tuning with the Transformer's schedule: a rate that rises linearly, and then falls with the inverse square root of time.
 
     rate = peak * min(t / warmup, sqrt(warmup / t))
 
-(Vaswani 2017, arXiv 1706.03762, sec. 5.3, where the peak is 1 / sqrt(width * warmup).) It was made by hand; a schedule that PBT
-finds is compared with it. Departures: the peak is the published rate, and the rate changes between intervals alone, as every
-hyperparameter here: t is the middle of an interval, as a share of all training.
+(Vaswani 2017, arXiv 1706.03762, sec. 5.3, where the peak is 1 / sqrt(width * warmup).) It was designed by hand; schedules that
+PBT finds are compared with it. Deviations: the peak is the published rate; and like every hyperparameter here, the rate changes
+only between intervals, so t is the middle of an interval, as a share of all training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rl_pbt.search.problem import Problem
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmUpOptions:
-    """What is warmed up, and for how long. Raises BadSetting for a share that is none."""
+    """What is warmed up, and for how long. Raises BadSetting for a share outside (0, 1]."""
 
     annealed: str = annealed_option()
     warmup: float = option(0.1, help="share of the training in which the rate of default-warmup rises, before it falls")
@@ -34,7 +34,7 @@ class WarmUpOptions:
 
 @final
 class WarmedUp(Scheduled):
-    """Made with the published hyperparameters, of which the rate is the peak."""
+    """Every member has the published hyperparameters; the published rate is the peak."""
 
     def __init__(self, problem: Problem, options: WarmUpOptions, published: Hypers) -> None:
         super().__init__(problem, options.annealed, published)

@@ -1,1 +1,1 @@
-"""A run on disk: `run` (ledger, checkpoints), `manifest`, `events`, `journal` (the ledger as the loop sees it), `history`."""
+"""A run on disk: `run` (its folder), `manifest`, `ledger`, `events`, `journal` (the ledger as the loop sees it), `history`."""

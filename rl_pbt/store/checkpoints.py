@@ -1,6 +1,7 @@
-"""The checkpoints of one method and seed, in a folder: safetensors files, which hold numbers with names and no code.
+"""The checkpoints of one method and seed, in a folder: safetensors files, which hold named arrays and no code.
 
-In a folder beside it are exhibits: what a report may show of proposals, in such files too, which stay as long as the run.
+A second folder beside it holds exhibits: arrays that a report may show of proposals, in files of the same kind, kept as long
+as the run.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from rl_pbt.errors import LostCheckpoint, UserError
 from rl_pbt.store.files import write_durably
 
 SUFFIX = ".safetensors"
-HEAD = 10_000  # bytes of a file beside its arrays, at most
-# One proposal, or many that were saved together; or what an interrupted `write_durably` left of it. Nothing else is deleted.
+HEAD = 10_000  # bytes of a file besides its arrays, at most
+# A file of one proposal or of many that were saved together, or what an interrupted `write_durably` left. Only these are deleted.
 OURS = re.compile(r"(?P<dot>\.)?(?P<first>\d{6,18})(-(?P<last>\d{6,18}))?\.safetensors(?(dot)\.\d+\.tmp)")
 
 
 @final
 class FolderCheckpoints:
-    """Safetensors files: one a proposal, or one for many small ones that were saved together.
+    """Safetensors files: one per proposal, or one for many small ones that were saved together (a pack).
 
-    Without a folder for `exhibits` they are not kept.
+    Without a folder for `exhibits`, exhibits are not kept.
     """
 
     def __init__(self, folder: Path, exhibits: Path | None = None) -> None:
         self.folder = folder
         self.exhibits = exhibits
-        self._packs: dict[Path, dict[int, dict[str, Array]]] = {}  # what was read of files of many
+        self._packs: dict[Path, dict[int, dict[str, Array]]] = {}  # by file: the contents of packs that were read
 
     def __getstate__(self) -> dict[str, object]:
-        # Sent with each job: without what is on the disk anyway.
+        # This object is sent with each job, so leave out what is on disk anyway.
         return {"folder": self.folder, "exhibits": self.exhibits, "_packs": {}}
 
     def path(self, proposal: int) -> Path:
-        """The file of a proposal that was saved alone."""
+        """The file of a proposal that was saved by itself."""
         return self.folder / f"{proposal:06d}{SUFFIX}"
 
     def save(self, proposal: int, state: State) -> None:
-        """Durable when this returns."""
+        """Save a checkpoint; durable when this returns."""
         write_durably(self.path(proposal), save({name: np.asarray(array, order="C") for name, array in state.items()}))
 
     def save_together(self, states: Mapping[int, State]) -> None:
-        """Durable when this returns, at the price of one file: for checkpoints that are small and many."""
+        """Save many small checkpoints in one file, for the price of one; durable when this returns."""
         arrays = {
             f"{proposal}/{name}": np.asarray(array, order="C")
             for proposal, state in states.items()
@@ -61,14 +62,14 @@ class FolderCheckpoints:
             write_durably(self.folder / f"{min(states):06d}-{max(states):06d}{SUFFIX}", save(arrays))
 
     def exhibit(self, proposal: int, arrays: State) -> None:
-        """Durable when this returns."""
+        """Keep arrays that a report may show; durable when this returns."""
         if self.exhibits is not None:
             content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
             write_durably(self.exhibits / f"{proposal:06d}{SUFFIX}", content)
 
     def exhibited(self, proposal: int) -> State | None:
-        """What `exhibit` kept; None where nothing is there that can be read, which is no reason to do without a report."""
-        if self.exhibits is None or self.exhibits.is_symlink():  # a link leads to somebody else's
+        """What `exhibit` kept; None if it is missing or unreadable, which is no reason to fail a report."""
+        if self.exhibits is None or self.exhibits.is_symlink():  # a link may lead to somebody else's files
             return None
         path = self.exhibits / f"{proposal:06d}{SUFFIX}"
         try:
@@ -79,7 +80,10 @@ class FolderCheckpoints:
             return None
 
     def load(self, proposal: int) -> State:
-        """Raises LostCheckpoint where the file is absent or damaged: never a fresh start in silence."""
+        """Load a checkpoint. Raises LostCheckpoint if its file is missing or damaged (never a silent fresh start).
+
+        Raises UserError if the disk cannot be read.
+        """
         path = self.path(proposal)
         if not path.exists() and (state := self._from_pack(proposal)) is not None:
             return state
@@ -102,7 +106,7 @@ class FolderCheckpoints:
         return None
 
     def _files(self) -> list[Path]:
-        """Those of ours; what somebody else has put there is none of our business."""
+        """Our own files in the folder; anything else there is left alone."""
         if not self.folder.is_dir():
             return []
         return sorted(path for path in self.folder.iterdir() if OURS.fullmatch(path.name) and not path.is_dir())
@@ -110,7 +114,7 @@ class FolderCheckpoints:
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
         """Delete every file, and every leftover of an interrupted write, that holds none of these proposals.
 
-        Those that are being written are kept too, with their temporary files. Of exhibits the leftovers alone are deleted.
+        Those that are being written are kept too, with their temporary files. Of exhibits, only leftovers are deleted.
         """
         writing = sorted(being_written)
         kept = sorted({*proposals, *writing})
@@ -123,13 +127,13 @@ class FolderCheckpoints:
                 path.unlink(missing_ok=True)
 
     def _left_of_exhibits(self) -> list[Path]:
-        """What interrupted writes of exhibits have left."""
-        if self.exhibits is None or self.exhibits.is_symlink():  # a link leads to somebody else's
+        """Leftovers of interrupted writes of exhibits."""
+        if self.exhibits is None or self.exhibits.is_symlink():  # a link may lead to somebody else's files
             return []
         return [path for path in self.exhibits.glob(".*") if OURS.fullmatch(path.name) and not path.is_dir()]
 
     def leave_only(self, proposals: Iterable[int]) -> None:
-        """`keep_only`, and nothing beside them in the same files."""
+        """Like `keep_only`, but also removes whatever else shares a file with these proposals."""
         proposals = list(proposals)
         for proposal in proposals:
             if not self.path(proposal).exists():
@@ -141,16 +145,16 @@ class FolderCheckpoints:
 
 
 def _read_arrays(path: Path, proposal: int) -> State:
-    """Of a file that is read for a proposal. Raises LostCheckpoint where it is absent or damaged."""
+    """The arrays of a proposal's file. Raises LostCheckpoint if it is missing or damaged, and UserError for a disk error."""
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would never end, and a link leads to somebody else's
+        if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would never end, and a link may lead elsewhere
             raise LostCheckpoint(proposal, f"checkpoint {path} is not an ordinary file")
         return dict(load_file(path))
     except FileNotFoundError:
         raise LostCheckpoint(proposal, f"checkpoint {path} is missing") from None
-    except OSError as error:  # of the disk, and not of the file
+    except OSError as error:  # the disk's fault, not the file's
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last three, of unknown types
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last three for unknown dtypes
         raise LostCheckpoint(proposal, f"checkpoint {path} is damaged ({error})") from None
 
 

@@ -1,4 +1,4 @@
-"""A finished run as it is kept or sent: what its report is made of, and nothing that only training needed."""
+"""Compacting a finished run to keep or to send: what its report is made of stays, and what only training needed goes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rl_pbt.store.run import RunFolder
 
 
 def compact(run: RunFolder) -> None:
-    """Compress the ledgers of a finished run, and delete its checkpoints: it can be reported and replayed, and not continued.
+    """Compress the ledgers of a finished run, and delete its checkpoints: it can be reported and replayed, but not continued.
 
-    A run that was compacted before stays as it is; one that was interrupted meanwhile is compacted to its end. Pages, plots and
-    curves stay. Raises UserError for a run that has not ended, or is in use, or whose ledgers are damaged.
+    A run that is compacted already stays as it is; a compaction that was interrupted is completed. Pages, plots and curves are
+    kept. Raises UserError for a run that has not ended, is in use, or has damaged ledgers.
     """
     manifest = check_ended(run)
     with owned(run.folder):
@@ -24,7 +24,7 @@ def compact(run: RunFolder) -> None:
                 run.check_inside(method, seed)
                 ledger = run.recorded(method, seed)
                 if ledger.path.exists():
-                    ledger.read()  # or it raises: what is damaged stays as it is
+                    ledger.read()  # raises if it is damaged, which leaves it as it is
                     packed = gzip.compress(ledger.path.read_bytes(), mtime=0)
                     write_durably(check_inside(run.folder, *ledger.compressed.relative_to(run.folder).parts), packed)
                     ledger.path.unlink()
@@ -32,7 +32,7 @@ def compact(run: RunFolder) -> None:
 
 
 def check_ended(run: RunFolder) -> Manifest:
-    """Its manifest. Raises UserError for a folder that is no run, and for a run that has not ended."""
+    """The run's manifest. Raises UserError for a folder that is not a run, and for a run that has not finished."""
     manifest = run.manifest()
     if manifest.status != "finished":
         raise UserError(f"{run.folder} has not ended ({run.status}): what would be deleted is needed to resume it")

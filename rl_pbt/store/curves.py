@@ -1,4 +1,4 @@
-"""What the members of one method and seed had reached by what the population, or a line of descent, had spent."""
+"""Curves of one method and seed: scores against the units that the population, or a line of descent, had spent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rl_pbt.store.history import History
 
 
 def units_spent(history: History) -> list[int]:
-    """Units that the whole population had spent, evaluation included, at the end of each round."""
+    """Units that the whole population had spent, evaluation included, by the end of each round."""
     return list(accumulate(sum(trial.result.cost.units for trial in trials) for trials in history.rounds))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The scores (`Result.score`) of the members as they stand when `units` have been spent: the best, and the quartiles."""
+    """The scores (`Result.score`) of the current members when `units` have been spent: the best, and the quartiles."""
 
     units: int
     best: float
@@ -31,9 +31,9 @@ class Standing:
 
 
 def standings(history: History) -> list[Standing]:
-    """How the population stands after each round; none where all have failed."""
+    """The state of the population after each round; no entry while all members are failed."""
     standing: dict[int, float] = {}  # member -> its newest score
-    fitness: list[float] = []  # the same, in order
+    fitness: list[float] = []  # the same scores, sorted
     told = []
     for units, trials in zip(units_spent(history), history.rounds, strict=True):
         for trial in trials:
@@ -49,7 +49,7 @@ def standings(history: History) -> list[Standing]:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Between two values in proportion, as numpy does: this is called for each round, and does not sort again."""
+    """The quantile, linearly interpolated as in NumPy but without sorting again: this is called for each round."""
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
@@ -57,18 +57,18 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def best_fitness_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, best score of the members as they stand) after each round; none where all have failed."""
+    """(units spent, best score of the current members) after each round; no point while all members are failed."""
     return [(stand.units, stand.best) for stand in standings(history)]
 
 
 def anytime_curve(history: History) -> list[tuple[int, float]]:
-    """(units spent, mean test score of the member that led then), the winner's after all that was spent."""
+    """(units spent, mean test score of the member that led then); the last point is the winner's, after all units."""
     points = [(one.units, one.test.returns) for one in history.incumbents]
     points += [] if history.test is None else [(history.cost.units, history.test.returns)]
     return [(units, math.fsum(returns) / len(returns)) for units, returns in points if returns]
 
 
 def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:
-    """(lineage units, score) along the line of descent: one agent's own life, stitched through its donors."""
+    """(lineage units, score) along the line of descent: one agent's life, stitched together through its donors."""
     results = [history.by_id[ancestor].result for ancestor in line_of_descent(history, proposal)]
     return [(result.lineage_units, score) for result in results if (score := result.score) is not None]

@@ -1,4 +1,4 @@
-"""Who descends from whom in the ledger of one method and seed: lines, copies, and who was left at the end."""
+"""Who descends from whom in the ledger of one method and seed: lines of descent, copies, and the survivors at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def line_of_descent(history: History, proposal: int) -> list[int]:
 
 
 def winning_line(history: History) -> list[Trial]:
-    """The trials on the winner's line of descent, founder first; none where there is no winner."""
+    """The trials on the winner's line of descent, founder first; empty if there is no winner."""
     return [] if history.chosen is None else [history.by_id[ancestor] for ancestor in line_of_descent(history, history.chosen)]
 
 
@@ -25,13 +25,13 @@ def lifetime(history: History, trial: Trial) -> tuple[int, int]:
 
 
 def copies(history: History) -> set[int]:
-    """Ids of the trials whose weights or hyperparameters are of another member."""
+    """Ids of the trials whose weights or hyperparameters came from another member."""
     donor = history.lineage.donor
     return {trial.proposal.id for trial in history.trials if donor(trial.proposal) is not None}
 
 
 def has_schedules(history: History) -> bool:
-    """Whether anybody's hyperparameters changed while it trained; without that there is nothing to draw over time."""
+    """Whether any hyperparameters changed along a line of descent; otherwise there is nothing to draw over time."""
     by_id = history.by_id
     return any(
         t.proposal.parent is not None and by_id[t.proposal.parent].proposal.hypers != t.proposal.hypers for t in history.trials
@@ -39,9 +39,9 @@ def has_schedules(history: History) -> bool:
 
 
 def survivors(history: History) -> list[int]:
-    """Ids of the newest proposals of the members that trained for as long as any did, failures left out; and the winner's.
+    """Ids of the newest proposals of the members that trained longest, without failures, and of the winner.
 
-    To a tenth: the trainings of a method that does one after another differ a little.
+    "Longest" is within a tenth of the maximum: a method that trains one after another does not train all equally long.
     """
     newest = {trial.proposal.member: trial for trial in history.trials}
     trained: Counter[int] = Counter()
@@ -54,7 +54,7 @@ def survivors(history: History) -> list[int]:
 
 
 def surviving(history: History) -> set[int]:
-    """Ids of all proposals that have a survivor among their descendants, or are one."""
+    """Ids of all proposals that are survivors, or have one among their descendants."""
     found = set(survivors(history))
     for trial in reversed(history.trials):  # parents come before their children in a ledger
         if trial.proposal.id in found and trial.proposal.parent is not None:
@@ -63,5 +63,5 @@ def surviving(history: History) -> set[int]:
 
 
 def founders(history: History) -> int:
-    """How many proposals without a parent have a survivor among their descendants, or are one."""
+    """The number of proposals without a parent that are survivors, or have one among their descendants."""
     return len({history.lineage.founder(survivor) for survivor in survivors(history)})

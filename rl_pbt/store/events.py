@@ -1,7 +1,8 @@
-"""The events of a ledger, the one place where they turn to JSON and back.
+"""The events of a ledger, and the one place where they are converted to JSON and back.
 
-A ledger begins with a line that names its version. Version 2 had no checksums, and version 1 no such line: it called a unit a
-frame and a result's proposal its id. Both are read here, so that old runs can still be reported, and written nowhere.
+A ledger begins with a line that names its version. Version 2 had no checksums. Version 1 had no such line either, and called a
+unit a frame and a result's proposal its id. Both can still be read, so that old runs can be reported, but are no longer
+written.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Header:
 
     @classmethod
     def from_json(cls, fields: object) -> Header:
-        """Raises ValueError for a line that is none, or of a later version."""
+        """The header of a parsed line. Raises ValueError if it is not a header, or of another version."""
         if not isinstance(fields, dict) or fields.get("event") != "ledger" or not isinstance(fields.get("config"), str):
             raise ValueError("the first line does not begin a ledger")
         if fields.get("version") != VERSION:
@@ -53,7 +54,7 @@ class Proposed:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A proposal has its result, at `time`, in seconds since 1970."""
+    """A proposal got its result at `time`, in seconds since 1970."""
 
     result: Result
     time: float
@@ -66,7 +67,7 @@ class Finished:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The method has named its winner; None where every member failed."""
+    """The method has chosen its winner; None if every member failed."""
 
     proposal: int | None
 
@@ -90,7 +91,7 @@ class FinalTested:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncumbentTested:
-    """The member that led when the population had spent so many `units` was tested, when the search was over."""
+    """The member that led when the population had spent `units` was tested, after the search."""
 
     test: FinalTest
     units: int
@@ -113,7 +114,7 @@ class Ended:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """The search, which had ended, goes on with a larger `budget`, of which all that was spent before is a part."""
+    """The ended search goes on with a larger `budget`, in units per member, which includes everything spent before."""
 
     budget: int
 
@@ -137,7 +138,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 
 
 def version_of(line: bytes) -> int:
-    """Of the ledger that begins with that line; this version where it cannot be told."""
+    """The version of the ledger that begins with that line; the current one if it cannot be told."""
     try:
         fields = parsed(line)
     except ValueError:
@@ -152,7 +153,7 @@ def _is_event(line: object) -> TypeGuard[Fields]:
 
 
 def from_json(line: object, version: int = VERSION) -> Event:
-    """The event of a line. Raises UserError, or KeyError, TypeError, ValueError, for what is none of that version."""
+    """The event of a parsed line. Raises UserError, KeyError, TypeError or ValueError if it is no event of that version."""
     if not _is_event(line):
         raise ValueError(f"no event: {str(line)[:100]}")
     fields = _from_version_1(line) if version == 1 else line
@@ -177,7 +178,7 @@ def from_json(line: object, version: int = VERSION) -> Event:
 
 
 def _from_version_1(fields: Fields) -> Fields:
-    """The same event in today's words."""
+    """The same event with today's field names."""
     match fields["event"]:
         case "proposed":
             return {**fields, "proposal": _renamed(fields["proposal"], frames="units")}

@@ -1,7 +1,7 @@
 """Files of a run folder: durable when written, checked when read, and never outside the folder.
 
-A run folder may come from somebody else, and archives carry symbolic links: what we write or delete lies in real folders, all the
-way down from the run folder, or nowhere.
+A run folder may come from somebody else, and archives can contain symbolic links. So nothing is written or deleted through a link
+below the run folder.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 from rl_pbt.errors import UserError
 from rl_pbt.records import JSON, Fields
 
-# Characters beyond 16 bits are written as two halves, of which one alone can be read, and never be written again.
+# Characters beyond 16 bits are escaped as two surrogates. A single one can be read from JSON, but not encoded again.
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-DEEPEST = 50  # lists and objects one inside the other
-NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # where the system knows it
+DEEPEST = 50  # nested lists and objects
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # if the system has it
 
 
 @contextmanager
 def disk_errors_in_one_line(path: Path) -> Iterator[None]:
-    """Raise UserError for what the disk refuses."""
+    """Within, an OSError becomes a UserError about writing `path`."""
     try:
         yield
     except OSError as error:
@@ -35,7 +35,7 @@ def disk_errors_in_one_line(path: Path) -> Iterator[None]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write to a temporary name, fsync, rename: readers see the old file or the new one, never a part."""
+    """Write to a temporary name, fsync, rename: readers see the old file or the new one, never a part. Raises UserError."""
     with disk_errors_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -51,7 +51,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable (POSIX; Windows has no such call)."""
+    """Make a rename in `folder` durable (on POSIX; Windows has no such call)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -61,12 +61,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, JSON]) -> None:
-    """A JSON file, durable when this returns."""
+    """Write a JSON file; durable when this returns. Raises ValueError for NaN and infinities."""
     write_durably(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Fields:
-    """Raises UserError where the file is absent or not a JSON object."""
+    """The JSON object in a file. Raises UserError if the file is missing or is not one."""
     try:
         value = parsed(path.read_bytes())
     except OSError as error:
@@ -79,7 +79,7 @@ def read_json(path: Path) -> Fields:
 
 
 def parsed(text: bytes) -> object:
-    """The value of strict JSON: no NaN, no infinity, no name twice, no half of a character, no depth without end.
+    """The value of strict JSON: without NaN, infinities, duplicate names or lone surrogates, and not nested too deeply.
 
     Raises ValueError for anything else.
     """
@@ -90,7 +90,7 @@ def parsed(text: bytes) -> object:
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
         raise ValueError("nested too deeply")
     if HALF.search(text):
-        json.dumps(value, ensure_ascii=False).encode()  # or it raises
+        json.dumps(value, ensure_ascii=False).encode()  # raises for a lone surrogate
     return value
 
 
@@ -120,10 +120,7 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def check_inside(folder: Path, *names: str) -> Path:
-    """`folder` / names, of which no part below the folder is a symbolic link. Raises UserError where one is.
-
-    What does not exist yet is fine.
-    """
+    """The path `folder` / names. Raises UserError if any part below the folder is a symbolic link; it need not exist yet."""
     path = folder
     for name in names:
         path = path / name

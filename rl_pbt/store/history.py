@@ -1,4 +1,4 @@
-"""What the ledger says of one method and seed: its trials, and what became of them."""
+"""What the ledger of one method and seed says: its trials, and their outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rl_pbt.store.run import RunFolder
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A proposal without a result, asked for when so many trainings had one."""
+    """A proposal without a result yet, asked for when `asked_after` trainings had one."""
 
     proposal: Proposal
     asked_after: int
@@ -26,7 +26,7 @@ class Pending:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
-    """The test of the member that led when the population had spent so many `units`."""
+    """The test of the member that led when the population had spent `units`."""
 
     units: int
     test: FinalTest
@@ -35,10 +35,11 @@ class Incumbent:
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What a ledger says of one method and seed. `chosen` is None before the end, or where every member failed.
-    Of a search whose budget was extended, it is that of the last budget.
+    """What a ledger says of one method and seed.
 
-    `trials` trained, in the order of their results; `judged_again` are the final re-evaluations of the best of them.
+    `trials` are those that trained, in the order of their results; `judged_again` are the final re-evaluations of the best of
+    them. `chosen` is the winner's proposal, after an extension that of the last budget; None before the end, or if every member
+    failed.
     """
 
     trials: tuple[Trial, ...] = ()
@@ -51,7 +52,7 @@ class History:
 
     @cached_property
     def cost(self) -> Cost:
-        """Training and evaluation; testing is not charged, as nothing is learned from it."""
+        """The cost of training and evaluation; testing is not charged, as nothing is learned from it."""
         return sum((trial.result.cost for trial in self.trials + self.judged_again), Cost())
 
     @cached_property
@@ -69,12 +70,15 @@ class History:
 
     @property
     def by_training(self) -> bool:
-        """Whether its curves are made of training episodes: it was judged at their ends alone."""
+        """Whether its curves show returns of training episodes, because members were evaluated only at the end."""
         return any(trial.result.unjudged and trial.result.score is not None for trial in self.trials)
 
     @property
     def rounds(self) -> list[tuple[Trial, ...]]:
-        """Trials cut wherever the method asked for more: generations, where it waited for all. One underway is left out."""
+        """The trials, split wherever the method asked for more: generations, if it waits for all members.
+
+        A round that is still underway is left out.
+        """
         cuts = sorted({trial.asked_after for trial in self.trials} | {0, len(self.trials)})
         rounds = [self.trials[start:end] for start, end in pairwise(cuts)]
         underway = any(one.proposal.trains and one.asked_after <= cuts[-2] for one in self.pending) if rounds else False
@@ -82,14 +86,15 @@ class History:
 
 
 def judged(history: History, proposal: int) -> Result:
-    """The result that the winner was chosen by: with the episodes of the final re-evaluation."""
+    """The result by which the winner was chosen: with the episodes of the final re-evaluation."""
     again = [trial.result for trial in history.judged_again if trial.proposal.parent == proposal]
     return reduce(pooled, again, history.by_id[proposal].result)
 
 
 def read_history(run: RunFolder, method: str, seed: int) -> History:
-    """What the ledger holds so far; empty where the method has not begun. Raises UserError, naming file and line, also
-    where it is the ledger of another run than the manifest.
+    """What the ledger holds so far; empty if the method has not begun.
+
+    Raises UserError, naming file and line, for damage, and if the ledger belongs to another run than the manifest.
     """
     ledger = run.recorded(method, seed)
     reader = Reader()
@@ -104,18 +109,18 @@ def read_history(run: RunFolder, method: str, seed: int) -> History:
 @final
 @dataclass(slots=True)
 class Reader:
-    """What the events so far amount to: each of them is one that a search could have written there."""
+    """Builds a history from events, and checks that a search could have written each of them at its place."""
 
-    proposed: dict[int, tuple[Proposal, int]] = field(default_factory=dict)  # with how many trainings were known
+    proposed: dict[int, tuple[Proposal, int]] = field(default_factory=dict)  # with the number of trainings that had a result then
     trials: dict[int, Trial] = field(default_factory=dict)
-    trained: int = 0  # of the trials
+    trained: int = 0  # number of trials that trained
     chosen: int | None = None
     incumbents: list[Incumbent] = field(default_factory=list)
     test: FinalTest | None = None
     ended: bool = False
 
     def take(self, event: Event) -> None:
-        """Raises ValueError for an event that cannot follow those before."""
+        """Add an event. Raises ValueError if it cannot follow those before it."""
         if self.ended != isinstance(event, Extended):
             raise ValueError("what has ended goes on" if self.ended else "what has not ended is extended")
         match event:
@@ -148,11 +153,11 @@ class Reader:
         self.trained += proposal.trains
 
     def _has_trained(self, proposal: int) -> bool:
-        """Whether it has the result of a training."""
+        """Whether the proposal trained, and has its result."""
         return proposal in self.trials and self.trials[proposal].proposal.trains
 
     def _check_sources(self, proposal: Proposal) -> None:
-        """It is new, and descends from what was there before it, so that nothing is its own ancestor."""
+        """Raises ValueError unless the proposal is new and its sources came before it, so that nothing is its own ancestor."""
         if proposal.id in self.proposed:
             raise ValueError(f"proposal {proposal.id} stands twice")
         for name, source in (("parent", proposal.parent), ("donor", proposal.hypers_from)):
@@ -177,7 +182,7 @@ class Reader:
             raise ValueError(f"a test of proposal {test.proposal} is not due")
 
     def history(self) -> History:
-        """Of the events so far."""
+        """The history of the events so far."""
         done = self.trials.values()
         return History(
             trials=tuple(trial for trial in done if trial.proposal.trains),

@@ -1,7 +1,7 @@
 """The ledger as the loop sees it: recorded events first, then new ones.
 
-There is one path for a fresh run and a resumed one. While the ledger holds events that the loop has not come to, the journal
-answers from them, and checks that what is asked for now equals what was asked for then; from there on it appends.
+Fresh and resumed runs take the same path. While the ledger holds events that the loop has not reached, the journal answers from
+them, and checks that what is asked for now equals what was asked for then; from there on it appends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rl_pbt.store.ledger import Ledger
 
 @final
 class Journal:
-    """Replays one ledger, then continues it."""
+    """Replays one ledger, then continues it. Raises UserError for a damaged one, or one of another version or run."""
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
@@ -44,11 +44,11 @@ class Journal:
 
     @property
     def replaying(self) -> bool:
-        """Whether the ledger still holds events that the loop has not come to."""
+        """Whether the ledger still holds events that the loop has not reached."""
         return bool(self._recorded or self._results or self._tests)
 
     def record(self, events: Sequence[Proposed | Chosen | Ended | Extended]) -> None:
-        """Append, or check against what was recorded at this point. Raises UserError where they differ."""
+        """Append the events, or check them against those recorded at this point. Raises UserError if they differ."""
         fresh = []
         for event in events:
             if not self._recorded:
@@ -62,7 +62,7 @@ class Journal:
             self._ledger.append(fresh)
 
     def known_result(self, proposal: int) -> Result | None:
-        """The recorded result of a proposal, handed out once."""
+        """The recorded result of a proposal, which is returned only once; None if there is none."""
         return self._results.pop(proposal, None)
 
     def holds(self, proposals: Iterable[int]) -> bool:
@@ -70,13 +70,14 @@ class Journal:
         return all(proposal in self._results for proposal in proposals)
 
     def record_results(self, results: Sequence[Result]) -> None:
-        """Durable when this returns."""
+        """Append results; durable when this returns."""
         self._ledger.append([Finished(result=result, time=self._clock()) for result in results])
 
     def test(self, proposal: int, units: int | None, run: Callable[[], FinalTest]) -> FinalTest:
-        """The recorded test of this proposal, or a new one, recorded: the final one or, where it led after so many `units`, that.
+        """The recorded test of this proposal, or else a new one from `run`, which is then recorded.
 
-        Raises UserError where another test was recorded at this point.
+        It is the final test or, with `units`, the test of the proposal that led when `units` had been spent. Raises UserError if
+        another test was recorded at this point.
         """
         if not self._tests:
             test = run()
@@ -92,5 +93,5 @@ class Journal:
 
     @property
     def tests_held(self) -> int:
-        """How many recorded tests the loop has not come to."""
+        """How many recorded tests the loop has not reached."""
         return len(self._tests)

@@ -1,10 +1,10 @@
-"""The ledger of one method and seed: append-only lines of JSON, the truth about a search.
+"""The ledger of one method and seed: append-only lines of JSON, the authoritative record of a search.
 
-What is appended at once is a *batch*. Its last line ends in a checksum, a CRC-32 of all bytes of the file before it: so damage,
-and lines that were lost, exchanged or doubled, are found, as SQLite finds them in its write-ahead log. A batch without its end
-was torn off by a kill, and one with NUL bytes at the end of the file by a loss of power: neither was ever acknowledged, and both
-are dropped. Ledgers of versions 1 and 2 have no checksums; they can be reported and not continued. So can one that was
-compressed, which is read where the plain one is missing.
+Lines that are appended together are a *batch*. Its last line ends in a checksum, a CRC-32 of all bytes of the file before it.
+So damage is found, and lines that were lost, swapped or duplicated, as SQLite finds them in its write-ahead log. A batch
+without its end was cut off by a kill, and one with NUL bytes at the end of the file by a power loss: neither was ever
+acknowledged, and both are dropped. Ledgers of versions 1 and 2 have no checksums; they can be reported but not continued. The
+same holds for a compressed ledger, which is read if the plain one is missing.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from rl_pbt.records import JSON
 from rl_pbt.store.events import VERSION, Event, Header, from_json, version_of
 from rl_pbt.store.files import NO_LINKS, disk_errors_in_one_line, parsed, sync_folder
 
-BEGINNING = b'{"config":"'  # of the first line
-LARGEST = 1 << 31  # bytes of a ledger that was compressed: a small file of somebody else's may hold more than any memory
+BEGINNING = b'{"config":"'  # how the first line begins
+LARGEST = 1 << 31  # bytes of a compressed ledger's content: a small file from somebody else may expand beyond any memory
 CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n\Z')
 
 
 @final
 @dataclass(slots=True, kw_only=True)
 class _Content:
-    """What a file holds: its events with the numbers of their lines, and the size and checksum of its whole batches."""
+    """What a file holds: its events with their line numbers, and the size in bytes and the checksum of its complete batches."""
 
     version: int = VERSION
-    header: Header | None = None  # None where the file is empty or of an earlier version
+    header: Header | None = None  # None if the file is empty or of an earlier version
     events: list[tuple[int, Event]] = field(default_factory=list)
     size: int = 0
     crc: int = 0
@@ -55,24 +55,24 @@ class Ledger:
 
     @property
     def compressed(self) -> Path:
-        """Where it is when a finished run was compacted."""
+        """Where it is after a finished run was compacted."""
         return self.path.with_name(f"{self.path.name}.gz")
 
     def read(self) -> list[Event]:
-        """All events of whole batches. Raises UserError, naming file and line, for damage, and for a ledger of another run."""
+        """All events of complete batches. Raises UserError, naming file and line, for damage, and for a ledger of another run."""
         return [event for _, event in self.numbered()]
 
     def numbered(self) -> list[tuple[int, Event]]:
-        """`read`, each event with the number of its line."""
+        """Like `read`, with the line number of each event."""
         found = self._read(self._bytes())
         if found.header is not None and found.header.config and self._header.config:
             self._check_whose(found.header)
         return found.events
 
     def repair(self) -> list[Event]:
-        """`read`, and cut a torn batch off the file, so that the next append starts a line.
+        """Like `read`, but also cuts an incomplete batch off the file, so that the next append starts a line.
 
-        Raises UserError for a ledger of another version, which can be reported but not continued, or of another run.
+        Raises UserError, too, for a ledger that is compressed or of another version, which can be reported but not continued.
         """
         if not self.path.exists() and self.compressed.exists():
             raise UserError(f"{self.path} was compressed when the run had ended: it can be reported, and not continued")
@@ -88,7 +88,7 @@ class Ledger:
         return [event for _, event in found.events]
 
     def check_beginning(self) -> None:
-        """Raises UserError as `repair` does for a ledger of another version or of another run, by its first line alone."""
+        """Raises UserError for a ledger of another version or run, as `repair` does, but reads only its first line."""
         line, ended, _ = self._bytes().partition(b"\n")
         if not ended:
             return
@@ -96,7 +96,7 @@ class Ledger:
         try:
             header = Header.from_json(parsed(line)) if version == VERSION else None
         except (ValueError, UserError):
-            return  # damage, or what a loss of power left: `repair` will see
+            return  # damage, or the result of a power loss: `repair` will tell
         self._check_continues(version, header)
 
     def _check_continues(self, version: int, header: Header | None) -> None:
@@ -112,14 +112,14 @@ class Ledger:
             raise UserError(f"{self.path} belongs to a run of another configuration: restore the folder from a copy")
 
     def append(self, events: Iterable[Event]) -> None:
-        """One batch, durable when this returns. Raises UserError where somebody else has changed the file."""
+        """Append one batch; durable when this returns. Raises UserError if another process has changed the file."""
         if self._known is None:
             self.repair()
         assert self._known is not None
         begins = not self._known.size
         lines = [_line(event.to_json()) for event in events]
         batch, crc = _closed([_line(self._header.to_json()), *lines] if begins else lines, self._known.crc)
-        if begins:  # later on, a folder that is gone is a mistake: half a run would not mend it
+        if begins:  # later on, a missing folder is an error: writing half a ledger would not fix it
             with disk_errors_in_one_line(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._opened(os.O_WRONLY | os.O_APPEND | (os.O_CREAT if begins else 0)) as file:
@@ -139,7 +139,7 @@ class Ledger:
             yield file
 
     def _bytes(self) -> bytes:
-        """Of the file or, where it is missing, of what it was compressed to; none where neither is there."""
+        """The content of the file or, if it is missing, of its compressed version; empty if there is neither."""
         if (content := _content_of(self.path)) is not None:
             return content
         if (packed := _content_of(self.compressed)) is None:
@@ -154,10 +154,10 @@ class Ledger:
         return content
 
     def _read(self, content: bytes) -> _Content:
-        lines = [line + b"\n" for line in content.split(b"\n")[:-1]]  # what follows the last line break was torn off
+        lines = [line + b"\n" for line in content.split(b"\n")[:-1]]  # anything after the last line break is incomplete
         version = version_of(lines[0]) if lines else VERSION
         if version == VERSION:
-            if not (content.startswith((BEGINNING, b"\0")) or BEGINNING.startswith(content)):  # not torn, but somebody else's
+            if not (content.startswith((BEGINNING, b"\0")) or BEGINNING.startswith(content)):  # not cut off, but no ledger
                 raise self._damaged(1, 1, "no ledger begins like that")
             return self._checked(lines)
         headers = version - 1  # version 1 had none
@@ -170,7 +170,7 @@ class Ledger:
             last = first + len(batch) - 1
             fits, crc = _checksum(batch, found.crc)
             if not fits and last == len(lines) and any(b"\0" in line for line in batch):
-                break  # a loss of power: the disk had written the end of the batch before its beginning
+                break  # a power loss: the disk had written the end of the batch before its beginning
             if not fits:
                 raise self._damaged(first, last, "the checksum is another")
             events = batch
@@ -203,7 +203,7 @@ class Ledger:
 
 
 def _content_of(path: Path) -> bytes | None:
-    """None where there is no such file. Raises UserError where it is none of ours, or cannot be read."""
+    """The content of a file; None if it does not exist. Raises UserError if it is not an ordinary file, or cannot be read."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | NO_LINKS), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may have no end
@@ -220,7 +220,7 @@ def _line(fields: Mapping[str, JSON]) -> bytes:
 
 
 def _closed(lines: Sequence[bytes], crc: int) -> tuple[bytes, int]:
-    """The lines as a batch, after bytes of that checksum; and the checksum of all."""
+    """The lines as a batch to follow bytes with checksum `crc`; and the checksum of everything, the batch included."""
     open_ = b"".join(lines).removesuffix(b"}\n")
     crc = crc32(open_, crc)
     ending = b',"crc":"%08x"}\n' % crc
@@ -228,7 +228,7 @@ def _closed(lines: Sequence[bytes], crc: int) -> tuple[bytes, int]:
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines of each batch that has its end."""
+    """The lines of each complete batch."""
     batch: list[bytes] = []
     for line in lines:
         batch.append(line)
@@ -238,7 +238,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _checksum(batch: Sequence[bytes], crc: int) -> tuple[bool, int]:
-    """Whether a batch after bytes of that checksum has the checksum that it says; and the checksum of all."""
+    """Whether a batch that follows bytes with checksum `crc` states the right one; and the checksum of everything."""
     ending = CHECKSUM.search(batch[-1])
     assert ending is not None
     for line in batch[:-1]:

@@ -1,4 +1,4 @@
-"""What a run was: its command, its whole configuration, and the sessions that made it, each with where and with what."""
+"""What a run was: its command, its whole configuration, and the sessions that made it, each with its machine and versions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rl_pbt.records import JSON, LONGEST_S, Fields, is_score
 from rl_pbt.store.version_1 import config_of_version_1
 
 VERSION = 3
-MOST_DIFFERENCES, LONGEST_DIFFERENCE = 30, 200  # that are told, and characters of each
+MOST_DIFFERENCES, LONGEST_DIFFERENCE = 30, 200  # the number shown, and characters of each
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One start of a run, and what it ran with. `began` is in seconds since 1970; `elapsed_s` is None until it ends, so for
-    ever where it was killed.
+    """One start of a run, and what it ran with.
 
-    `commit` is None where the suite was not run from its own checkout. `sources` are digests of the user's own files, by path.
-    `restored_units` were trained for again, since checkpoints were lost.
+    `began` is in seconds since 1970. `elapsed_s` is None until the session ends, and stays None if it is killed. `commit` is None
+    if the suite was not run from its own checkout. `sources` are digests of the user's own files, by the name that the command
+    gave them. `restored_units` were retrained because checkpoints were lost. Raises BadSetting for impossible numbers.
     """
 
     began: float = 0.0
@@ -42,9 +42,9 @@ class Session:
             raise BadSetting("sessions", "have an elapsed_s or restored_units that cannot be")
 
     def differences(self, before: Session) -> list[str]:
-        """What differs from an earlier session and may change the last digits of what is computed, or all of it.
+        """What differs from an earlier session, and may change the results, in their last digits or entirely; one text each.
 
-        A package that was not installed then had no part in it, and one that is not installed now has none.
+        Packages that are installed in only one of the two sessions are ignored: they had no part in both.
         """
         packages = before.versions.keys() & self.versions.keys()
         versions_then, versions_now = ({name: one.versions[name] for name in packages} for one in (before, self))
@@ -81,10 +81,10 @@ class Session:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What is recorded of a run beside its ledgers.
+    """What is recorded of a run besides its ledgers.
 
-    `reason` says why it `failed`. `baseline` holds the scores of the task's baseline, none where it has none, and is None before
-    they were measured. `extended_from` are the budgets that the run had before the one of its configuration.
+    `reason` is set if `status` is "failed". `baseline` has the scores of the task's baseline; it is None until they are measured,
+    and empty if the task has no baseline. `extended_from` are the earlier budgets of an extended run, in units per member.
     """
 
     command: str
@@ -101,12 +101,12 @@ class Manifest:
 
     @property
     def last(self) -> Session:
-        """The last session; an empty one where none is known."""
+        """The last session; an empty one if there is none."""
         return self.sessions[-1] if self.sessions else Session()
 
     @property
     def elapsed_s(self) -> float | None:
-        """Seconds of all sessions, but for those that were killed; None before the first has ended."""
+        """Total seconds of all sessions, except those that were killed; None before the first has ended."""
         known = [session.elapsed_s for session in self.sessions if session.elapsed_s is not None]
         return sum(known) if known else None
 
@@ -125,7 +125,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, fields: Fields) -> Manifest:
-        """Of this version and of earlier ones. Raises UserError, or one of KeyError, TypeError, ValueError and AttributeError."""
+        """The manifest of parsed JSON, of this or an earlier version.
+
+        Raises UserError, KeyError, TypeError, ValueError or AttributeError for anything else.
+        """
         version = fields.get("version", 1)
         if type(version) is not int or version not in range(1, VERSION + 1):
             raise ValueError(f"version {version!r}")
@@ -144,5 +147,5 @@ class Manifest:
 
 
 def _only_session(fields: Fields) -> Fields:
-    """Of a manifest that knew no sessions."""
+    """The fields of the one session of an old manifest, which had no list of them."""
     return {name: fields[name] for name in ("versions", "commit", "hardware", "workers", "elapsed_s") if name in fields}

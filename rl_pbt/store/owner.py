@@ -1,9 +1,9 @@
-"""One owner at a time of a folder: a lock that the kernel frees when its holder ends, however that ends.
+"""One owner of a folder at a time: a lock that the kernel frees when its holder ends, however it ends.
 
-It is a POSIX record lock, which belongs to a process and not to what it forks. The locks of the usual libraries (flock) are
-inherited: a program that an environment started would keep the run locked after we were killed. Such a lock does not keep the
-threads of one process apart, and closing the file frees it: so this process keeps a list of what it holds, and never opens that
-again.
+It is a POSIX record lock, which belongs to a process and is not inherited by its children. The locks of the usual libraries
+(flock) are inherited: a program started by an environment would keep the run locked after we were killed. A record lock does
+not separate the threads of one process, and closing any descriptor of the file frees it. So this process keeps a list of the
+locks it holds, and never opens those files again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from rl_pbt.errors import UserError
 
 RUN_LOCK = ".lock"
 REPORT_LOCK = ".report.lock"
-REPORT_PATIENCE_S = 60.0  # for a report that another process is writing
-_LOCKED_BYTE = 1 << 30  # far behind the note, which others may read meanwhile
+REPORT_PATIENCE_S = 60.0  # how long to wait while another process writes a report
+_LOCKED_BYTE = 1 << 30  # far beyond the note, so that others can read the note
 _LONGEST_NOTE = 1000  # bytes
 
 _held: set[tuple[int, int]] = set()  # the files that this process has locked, by device and inode
@@ -37,7 +37,7 @@ _guard = threading.Lock()
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The process that holds a lock; None for what its note does not say."""
+    """The process that holds a lock; fields are None if its note does not give them."""
 
     pid: int | None = None
     host: str | None = None
@@ -48,7 +48,10 @@ class Holder:
 
 @contextmanager
 def owned(folder: Path, name: str = RUN_LOCK, *, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock of an existing folder; wait for it so long at most. Raises UserError, which names who holds it."""
+    """Within, hold the lock of an existing folder, after waiting at most `patience_s` for it.
+
+    Raises UserError, which names the holder, if another holds it, and if the lock file cannot be written.
+    """
     deadline = time.monotonic() + patience_s
     while (descriptor := _locked(folder / name)) is None:
         if time.monotonic() >= deadline:
@@ -65,14 +68,14 @@ def owned(folder: Path, name: str = RUN_LOCK, *, patience_s: float = 0.0) -> Ite
 
 
 def holder(folder: Path, name: str = RUN_LOCK) -> Holder | None:
-    """Who holds the lock of a folder; None where it is free."""
+    """The holder of a folder's lock; None if it is free."""
     with _guard:
         try:
             if _identity(folder / name) in _held:
                 return Holder(pid=os.getpid(), host=socket.gethostname())
             descriptor = _opened(folder / name, os.O_RDWR)
         except OSError:
-            return None  # there is none, or we may not write where its holder does: who may, will find out
+            return None  # there is no lock file, or we may not write it: a process that may will find out
         try:
             return None if _try_to_lock(descriptor) else _note(descriptor)
         finally:
@@ -80,7 +83,7 @@ def holder(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def _locked(path: Path) -> int | None:
-    """A descriptor that holds the lock; None where it is held already."""
+    """A descriptor that holds the lock; None if it is held already."""
     with _guard:
         try:
             if path.exists() and _identity(path) in _held:
@@ -96,7 +99,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _opened(path: Path, flags: int) -> int:
-    """Links are not followed: a folder may come from somebody else."""
+    """Open a file without following links: a folder may come from somebody else."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
@@ -107,7 +110,7 @@ def _identity(file: int | Path) -> tuple[int, int]:
 
 def _write_note(descriptor: int) -> None:
     note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
-    with suppress(OSError):  # a full disk is no reason not to go on: the note only helps a reader
+    with suppress(OSError):  # a full disk is no reason to stop: the note only informs others
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, note)
@@ -142,6 +145,6 @@ else:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
-            # Some file systems of clusters know no locks; a run is still better than none.
+            # Some cluster file systems have no locks; running without one is better than not at all.
             warnings.warn(f"files cannot be locked here ({error.strerror}): start no second run in this folder", stacklevel=3)
         return True

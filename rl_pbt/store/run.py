@@ -1,7 +1,7 @@
-"""A run on disk: the manifest, one ledger and one checkpoint folder for each method and seed.
+"""A run on disk: the manifest, and one ledger and one checkpoint folder for each method and seed.
 
-The ledger is the truth: the checkpoint that a line speaks of is durable before the line is. Checkpoints are safetensors files:
-numbers with names, so opening a run that someone sent you cannot run their code.
+The ledger is authoritative: a checkpoint is durable before the line that mentions it. Checkpoints are safetensors files, named
+arrays without code, so opening a run that someone sent you cannot run their code.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
 
 
 def digest(config: Fields) -> str:
-    """A fingerprint of a configuration, as a manifest has it, without its budget, which can be extended."""
+    """A fingerprint of a manifest's configuration, without the budget, which can be extended."""
     fields = {name: value for name, value in config.items() if name != "budget"}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def search_name(method: str, seed: int) -> str:
-    """What the curves of one method and seed are called: short, for legends."""
+    """The name of the curves of one method and seed: short, for legends."""
     return f"{method}-s{seed}"
 
 
@@ -51,7 +51,7 @@ class RunFolder:
 
     @property
     def status(self) -> RunStatus:
-        """What the manifest says or, of a run that was ended before it could say so, "killed". Raises UserError as `manifest`."""
+        """The manifest's status, or "killed" if a run ended without recording how. Raises UserError as `manifest` does."""
         said = self.manifest().status
         return "killed" if said == "running" and holder(self.folder) is None else said
 
@@ -62,15 +62,15 @@ class RunFolder:
 
     @property
     def is_compacted(self) -> bool:
-        """Whether it is as `compacting.compact` leaves a run: it can be reported, and neither continued nor played."""
+        """Whether the run was compacted by `compacting.compact`: it can be reported, but neither continued nor played."""
         return any(not path.with_suffix("").exists() for path in self.folder.glob(f"*/seed-*/{LEDGER}.gz"))
 
     def method_folder(self, method: str, seed: int) -> Path:
-        """What belongs to one method and seed."""
+        """The folder of one method and seed."""
         return self.folder / method / f"seed-{seed}"
 
     def check_inside(self, method: str, seed: int) -> None:
-        """Raises UserError where something that a search would write is a symbolic link, which may lead out of this folder."""
+        """Raises UserError if anything that a search would write is a symbolic link, which may lead out of this folder."""
         here = self.method_folder(method, seed)
         curves = (self.tensorboard(method, seed), self.tensorboard_members(method, seed), self.old_tensorboard(method, seed))
         for path in (here / LEDGER, here / CHECKPOINTS, here / EXHIBITS, *curves):
@@ -78,28 +78,28 @@ class RunFolder:
 
     @property
     def curves(self) -> Path:
-        """What TensorBoard is pointed at: all methods and seeds, without their members."""
+        """The folder to point TensorBoard at: all methods and seeds, without their members."""
         return self.folder / TENSORBOARD
 
     def tensorboard(self, method: str, seed: int) -> Path:
-        """The curves of one population, in a folder whose name is that of the run that TensorBoard shows."""
+        """The folder of one population's curves; TensorBoard shows its name as the name of the run."""
         return self.curves / search_name(method, seed)
 
     def tensorboard_members(self, method: str, seed: int) -> Path:
-        """The curves of its members, a folder each."""
+        """The folder of its members' curves, with one folder per member."""
         return self.folder / TENSORBOARD_MEMBERS / search_name(method, seed)
 
     def old_tensorboard(self, method: str, seed: int) -> Path:
-        """Where all of them were before."""
+        """The folder where older versions kept all of these curves."""
         return self.method_folder(method, seed) / TENSORBOARD
 
     def ledger(self, method: str, seed: int, config: RunConfig | None = None) -> Ledger:
-        """The events of one method and seed; with the configuration of the run, one that can be continued."""
+        """The ledger of one method and seed; `config`, the run's configuration, is needed to continue it."""
         header = Header() if config is None else Header(config=digest(config.to_json()))
         return Ledger(self.method_folder(method, seed) / LEDGER, header)
 
     def recorded(self, method: str, seed: int) -> Ledger:
-        """The same to read, held to the configuration of the manifest, if there is one, as whichever version wrote it."""
+        """The same ledger for reading, checked against the manifest's configuration, if there is one, whatever its version."""
         config = read_json(self.manifest_path).get("config") if self.begun else None
         header = Header(config=digest(config)) if isinstance(config, dict) else Header()
         return Ledger(self.method_folder(method, seed) / LEDGER, header)
@@ -110,7 +110,7 @@ class RunFolder:
         return FolderCheckpoints(here / CHECKPOINTS, here / EXHIBITS)
 
     def manifest(self) -> Manifest:
-        """Raises UserError where there is none, or one that is damaged."""
+        """The manifest. Raises UserError if there is none, or a damaged one."""
         if not self.begun:
             raise UserError(f"{self.folder} is not a run: it has no manifest.json")
         try:
@@ -119,5 +119,5 @@ class RunFolder:
             raise UserError(f"{self.manifest_path} is damaged or of another version: {error} is missing or wrong") from None
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Durable when this returns."""
+        """Write the manifest; durable when this returns."""
         write_json(self.manifest_path, manifest.to_json())

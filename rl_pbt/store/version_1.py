@@ -1,4 +1,4 @@
-"""Runs of version 0.1, whose configuration knew environments alone: read in today's words, so that they can be reported."""
+"""Runs of version 0.1, whose configuration knew only environments: converted to today's form, so that they can be reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ METHOD_FIELDS = ("fraction", "factors", "resample_probability", "burn_in", "any_
 
 
 def config_of_version_1(fields: Fields) -> Fields:
-    """The same configuration as `RunConfig` has it. Raises KeyError for a field that is missing."""
+    """The same configuration in the form of `RunConfig`. Raises KeyError for a missing field."""
     methods = {name: fields[name] for name in METHOD_FIELDS if name in fields}
     if fields.get("replay"):
         methods["replay"] = _replay(fields["replay"])

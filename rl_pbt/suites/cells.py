@@ -1,4 +1,4 @@
-"""The cells of a suite, one after another: each a run of its own, begun, resumed, or left as it ended."""
+"""The cells of a suite, one after another: each is a run of its own, which is begun, resumed, or left alone if finished."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from rl_pbt.store.owner import RUN_LOCK, owned
 from rl_pbt.store.run import RunFolder
 from rl_pbt.suites.definition import Cell, Suite
 
-DECLARATION = "suite.toml"  # the file that a folder of results is of, as it was when the first frame was trained
+DECLARATION = "suite.toml"  # in a folder of results: a copy of the suite's file, made before the first frame
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """What changes no result: worker processes, executor with its options, and a service to which curves are sent."""
+    """What changes no result: worker processes, the executor with its options, and a service that the curves are sent to."""
 
     workers: int | None
     executor: str
@@ -34,18 +34,19 @@ class How:
 
 
 def usual_folder(suite: Suite) -> Path:
-    """Always the same, so that the same command goes on where it was stopped."""
+    """The default folder of a suite: always the same, so that the same command continues where it was stopped."""
     return Path("results") / "suites" / f"{suite.name}-v{suite.version}"
 
 
 def cell_folder(folder: Path, cell: Cell) -> RunFolder:
-    """Where a cell of the suite in `folder` is."""
+    """The run folder of a cell of the suite in `folder`."""
     return RunFolder(folder.absolute() / cell.name)
 
 
 def prepared_cells(suite: Suite, folder: Path, how: How) -> dict[str, Prepared]:
-    """Every cell, by name, begun or not; nothing is written. Raises UserError where the folder is of another suite, or where a
-    cell could not run.
+    """Every cell by name, begun or not; nothing is written.
+
+    Raises UserError if the folder belongs to something else or to another suite, or if a cell could not run.
     """
     path = check_inside(folder, DECLARATION)
     if not path.exists() and folder.is_dir() and any(entry.name != RUN_LOCK for entry in folder.iterdir()):
@@ -72,9 +73,9 @@ def carry_out(
     stream: TextIO,
     told: Callable[[Cell, str | None], None],
 ) -> None:
-    """Every cell that has not ended, in order; `told` of each that has, and of why another has not.
+    """Run every cell that has not finished, in order, and call `told` for each cell, with the reason if it failed.
 
-    A cell that fails leaves the others alone. Raises UserError where another process has the suite.
+    A cell that fails does not stop the others. Raises UserError if another process owns the suite.
     """
     with disk_errors_in_one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,7 @@ def carry_out(
 
 
 def _carried_out(cell: Prepared, *, command: str, stream: TextIO, watch: MakeWatcher) -> str | None:
-    """Why it has not ended; None where it has."""
+    """Run a cell if it has not finished. Returns why it failed; None if it finished."""
     if cell.finished:
         return None
     try:

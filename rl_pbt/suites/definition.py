@@ -1,4 +1,4 @@
-"""What a suite is: a TOML file that names methods, seeds, and every setting of each of its cells.
+"""The definition of a suite: a TOML file that names methods, seeds, and every setting of each of its cells.
 
     version = 1
     description = "..."
@@ -15,7 +15,7 @@
     scale = { zero = -500.0, one = -83.4, source = "..." }
     bands = { pbt = [-110.0, -80.0] }
 
-A suite that was published is never edited: a change is a new version, or a file of another name.
+A published suite is never edited: a change makes a new version, or a file with another name.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from rl_pbt.report.suite.scores import Scale
 FROZEN = Path(__file__).parent / "frozen"
 NEEDED = frozenset({"version", "description", "methods", "primary", "seeds", "cells"})
 KNOWN = NEEDED | {"settings"}
-OF_ALL = frozenset({"methods", "seeds"})  # cells are one design: what is compared with what, how often
-OF_THE_SUITE = OF_ALL | {"primary", "against"}  # and no cell makes claims of its own
+OF_ALL = frozenset({"methods", "seeds"})  # the same in all cells: they are one experimental design
+OF_THE_SUITE = OF_ALL | {"primary", "against"}  # not allowed in a cell: no cell makes claims of its own
 LEAST_SEEDS = 3
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # of a cell, which is a folder's name too
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # of a cell; it is also a folder name
 
 Band: TypeAlias = tuple[float, float]
 
@@ -50,9 +50,9 @@ Band: TypeAlias = tuple[float, float]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One run of a suite: what was written of it, the configuration that this is, and what its scores are measured against.
+    """One run of a suite: its settings as written, the resulting configuration, and the scale for its scores.
 
-    `bands` are the mean test scores that are expected of methods, where that is known.
+    `bands` are the expected ranges of mean test scores, by method, as far as they are known.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Cell:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A suite whose every cell could begin; `text` is the file as it was read."""
+    """A suite in which every cell has a valid configuration; `text` is the file as it was read."""
 
     name: str
     version: int
@@ -78,7 +78,7 @@ class Suite:
 
     @property
     def digest(self) -> str:
-        """Of the file: what tells two versions apart, whatever they call themselves."""
+        """A digest of the file, which tells two versions apart whatever they call themselves."""
         return hashlib.sha256(self.text).hexdigest()[:16]
 
     @property
@@ -93,7 +93,7 @@ def frozen_suites() -> dict[str, Path]:
 
 
 def find_suite(word: str) -> Suite:
-    """A suite by name, or by the path of a `.toml` file. Raises UserError, one line, for one that could not run whole."""
+    """A suite by name, or by the path of a `.toml` file. Raises UserError for one that could not run completely."""
     if word.endswith(".toml"):
         return read_suite(Path(word))
     known = frozen_suites()
@@ -103,7 +103,7 @@ def find_suite(word: str) -> Suite:
 
 
 def read_suite(path: Path) -> Suite:
-    """Raises UserError, one line that names the cell and the setting, for what could not run."""
+    """Read and check a suite. Raises UserError, which names the cell and the setting, if it could not run completely."""
     try:
         text = path.read_bytes()
         fields = tomllib.loads(text.decode("utf-8"))

@@ -1,4 +1,4 @@
-"""What the cells of a suite found: its page, and whether scores are where the suite expects them."""
+"""What the cells of a suite found: its page, and whether scores are within the bands that the suite expects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rl_pbt.suites.definition import Band, Cell, Suite
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandCheck:
-    """A mean test score, and the band that it should lie in."""
+    """A mean test score, and the band in which it should lie."""
 
     cell: str
     method: str
@@ -28,19 +28,19 @@ class BandCheck:
 
     @property
     def within(self) -> bool:
-        """Whether it does."""
+        """Whether the score lies in the band."""
         return self.band[0] <= self.score <= self.band[1]
 
 
 def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
-    """What all cells show together but those that `failed`, or cannot be compared. Raises UserError where that is nothing."""
+    """What the cells show together, without those that `failed` or cannot be compared. Raises UserError if none is left."""
     failed = dict(failed)
     cells = []
     for cell in suite.cells:
         if cell.name not in failed:
             try:
                 measured = MeasuredCell(name=cell.name, evidence=_evidence(folder, cell), scale=cell.scale)
-                scores_of([measured])  # or it raises
+                scores_of([measured])  # raises if the cell cannot be compared
                 cells.append(measured)
             except UserError as error:
                 failed[cell.name] = str(error)
@@ -52,7 +52,7 @@ def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
 
 
 def band_checks(suite: Suite, folder: Path) -> Iterator[BandCheck]:
-    """Every score of which the suite says where it should be."""
+    """Every mean test score for which the suite declares a band."""
     for cell in suite.cells:
         if cell.bands:
             histories = _evidence(folder, cell).histories
