@@ -11,8 +11,8 @@ Made by `python -m rl_pbt.cli.options_page` from the text of `python -m rl_pbt.b
 
 * **Settings of a run** are also keywords of `rl_pbt.bench` and `rl_pbt.tune`, with underscores for hyphens, and keys of a
   TOML file.
-* **How it is carried out** (`--workers`, `--executor`, `--resume`, `--out`, `--track`, `--keep-population`) is said by keywords
-  too, but not in a TOML file.
+* **How a run is carried out** (`--workers`, `--executor`, `--resume`, `--out`, `--track`, `--keep-population`): keywords too,
+  but not keys of a TOML file.
 * **`--config`, `--dry-run`, `--suite`, `--check` and `--version`** exist on the command line only.
 
 Defaults of an environment are those of its family; `--dry-run` prints them.
