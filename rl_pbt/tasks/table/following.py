@@ -22,8 +22,7 @@ FAILED = "failed, as the recorded training did"
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """What a checkpoint holds: the recorded `seed` that a member follows, the `place` of the space where it trained, where it
-    stands.
+    """What a checkpoint holds: the recorded `seed` that a member follows, its `place` in the space, and where it stands.
 
     `score` is its true mean score, `sd` the standard deviation of its episodes, `cost` the units of one; `member` left it.
     """
