@@ -2,14 +2,17 @@
 
     python -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 [--seeds N] [BENCH FLAGS]
 
-Three kinds of runs of `rl_pbt.bench`, one after the other, each resumed where it was stopped: `methods`, all of them;
-`population-P`, PBT and random search with other numbers of members, each of which has the same frames; and `replay`, which
-trains fresh weights along the schedule of the first one's winner. `--primary FIRST:SECOND` is declared by the runs that have both
-methods. Their summaries are gathered in comparison.json, comparison.md
+Three kinds of runs of `rl_pbt.bench` are made one after the other, and each resumes where it was stopped:
+
+* `methods`: all methods;
+* `population-P`: PBT and random search with other numbers of members, each of which has the same frames;
+* `replay`: fresh weights trained along the schedule of the winner of the first one.
+
+`--primary FIRST:SECOND` is declared by the runs that have both methods. Summaries are gathered in comparison.json, comparison.md
 and up to two plots. Methods that the report refuses to compare with the first one are shown, but not ranked.
 
-Once the last has run, `--trim` compresses their ledgers, and deletes all else that is not to be kept of them: checkpoints,
-TensorBoard files, pages and plots. A run that was trimmed is not run again, and other flags than it was made with are refused.
+Once the last run has ended, `--trim` compresses the ledgers and deletes all else but manifests and summaries: checkpoints,
+TensorBoard files, pages and plots. A trimmed run is not run again, and flags other than those it was made with are refused.
 """
 
 from __future__ import annotations
@@ -36,14 +39,14 @@ from rl_pbt.store.compacting import compact
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table, value_text
 
-POPULATIONS = (4, 8, 16, 32)  # that PBT and random search are compared with
-MAIN_POPULATION = 8  # that all methods are compared with
+POPULATIONS = (4, 8, 16, 32)  # numbers of members for PBT and random search
+MAIN_POPULATION = 8  # number of members for all methods
 METHODS_AT_ONCE = [name for name, entry in METHODS.items() if entry.compared]
 KEPT = ("manifest.json", "summary.json", "ledger.jsonl.gz")  # of a run that is trimmed
 
 
 class Found(TypedDict):
-    """One method in one run: totals over the seeds and, of what no number of machines can do at once, the seed with the most."""
+    """One method in one run: totals over the seeds, but the most of any seed for what is in sequence and for the peak."""
 
     test_return: EstimateJSON | None
     iqm: EstimateJSON | None
@@ -96,7 +99,7 @@ def runs(out: Path, flags: Sequence[str], primary: str | None = None) -> dict[st
 
 
 def run(folder: Path, flags: Sequence[str]) -> None:
-    """Raises UserError where the folder holds a trimmed run of other flags; the bench itself refuses those of any other."""
+    """Run the bench, unless the folder holds a trimmed run. Raises UserError if that was made with other flags."""
     if (folder / "manifest.json").exists() and not any(folder.rglob("ledger.jsonl")):
         made_with = RunFolder(folder).manifest().command
         if _without_folders(shlex.split(made_with)[3:]) != _without_folders(flags):
@@ -108,7 +111,7 @@ def run(folder: Path, flags: Sequence[str]) -> None:
 
 
 def _without_folders(flags: Sequence[str]) -> list[str]:
-    """What a run is a function of: wherever it was made, and what it replays, may have been moved since."""
+    """The flags that determine a run's results: the run, and what it replays, may have been moved since."""
     kept = [PREFIX if flag.startswith(PREFIX) else flag for flag in flags]
     if "--out" in kept:
         del kept[kept.index("--out") : kept.index("--out") + 2]
@@ -132,7 +135,7 @@ def gather(out: Path) -> dict[str, RunFound]:
 
 
 def _method(fields: Fields) -> Found:
-    """Of a method's part of `summary.json`."""
+    """What is used here of a method's part of `summary.json`."""
     seeds = fields["seeds"].values()
     return {
         "test_return": fields["test_return"],
@@ -148,7 +151,7 @@ def _method(fields: Fields) -> Found:
 
 
 def _frames(fields: Fields, which: str) -> int:
-    """What a summary calls `which`_units, and one of version 1 `which`_frames: the unit is the frame here."""
+    """The count that a summary calls `which`_units, or in version 1 `which`_frames: the unit is the frame here."""
     count: int = fields[f"{which}_units"] if f"{which}_units" in fields else fields[f"{which}_frames"]
     return count
 
@@ -180,7 +183,7 @@ def _tables(run_found: RunFound) -> str:
 
 
 def _declared(run_found: RunFound) -> Iterator[str]:
-    """What came of the primary contrast, in a sentence."""
+    """The result of the primary contrast, in a sentence."""
     for one in run_found["comparisons"]:
         if one.get("family") == "primary":
             first, second = one["methods"]
@@ -256,7 +259,7 @@ def populations_figure(env: str, found: Mapping[str, RunFound]) -> Figure:
 
 
 def _figures(env: str, found: Mapping[str, RunFound]) -> dict[str, Figure]:
-    """By file name, those that what was found is enough for."""
+    """Figures by file name, as far as there are runs for them."""
     figures = {"methods.png": methods_figure(env, found)} if "methods" in found else {}
     if sum(name != "replay" for name in found) > 1:
         figures["populations.png"] = populations_figure(env, found)
@@ -270,7 +273,7 @@ def _finish(figure: Figure, title: str) -> None:
 
 
 def write(out: Path, env: str) -> None:
-    """comparison.json, comparison.md and the figures, of the runs that are there."""
+    """Write comparison.json, comparison.md and the figures, from the runs that are there."""
     found = gather(out)
     (out / "comparison.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     (out / "comparison.md").write_text(page(env, found), encoding="utf-8")
@@ -279,7 +282,7 @@ def write(out: Path, env: str) -> None:
 
 
 def trim(out: Path) -> None:
-    """Leave of each run what its page shows."""
+    """Compress the ledger of each run, and delete everything else except KEPT."""
     for manifest in out.glob("*/manifest.json"):
         if any(manifest.parent.rglob("ledger.jsonl")):
             compact(RunFolder(manifest.parent))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.controller [--members N ...] [--out FILE.json]
 
-Ledger and checkpoints are written as durably as ever. Each run is stopped in its last generation, resumed, and reported with its
-plots. Each size has one process of its own, with one thread; its peak memory is the operating system's figure.
+Ledger and checkpoints are written as durably as in any run. Each run is stopped in its last generation, resumed, and reported
+with its plots. Each size is measured in a process of its own, with one thread; peak memory is the operating system's figure.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Stopper:
         """Nothing stops here."""
 
     def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """Raises Stopped at the last of them."""
+        """Raises Stopped at the last of these results."""
         self._left -= 1
         if self._left == 0:
             raise Stopped
@@ -72,7 +72,7 @@ def configuration(members: int) -> RunConfig:
 
 
 def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) -> float:
-    """Begin or resume the run, and stop it after `stop_after` results; the seconds that it took."""
+    """Begin or resume the run, and stop it after `stop_after` results. Returns the seconds that it took."""
     started = time.perf_counter()
     task = make_task(config, workers=1)
     with contextlib.suppress(Stopped):
@@ -92,7 +92,7 @@ def search(folder: RunFolder, config: RunConfig, stop_after: int | None = None) 
 
 
 def report(folder: RunFolder, config: RunConfig) -> float:
-    """The seconds that the report of the run takes, with its plots."""
+    """Write the report of the run, with its plots. Returns the seconds that it took."""
     from rl_pbt.report import write_report
 
     folder.write_manifest(Manifest(command="python -m benchmarks.controller", config=config, status="finished"))
@@ -102,7 +102,7 @@ def report(folder: RunFolder, config: RunConfig) -> float:
 
 
 class Size(TypedDict):
-    """What was measured of one size of the population; an entry may be older than the report's figures."""
+    """What was measured of one size of the population; an older entry may lack the report's figures."""
 
     members: int
     generations: int
@@ -115,7 +115,7 @@ class Size(TypedDict):
 
 
 def measure(members: int) -> Size:
-    """Of one size; to be run in a process of its own."""
+    """Measure one size; to be called in a process of its own."""
     config = configuration(members)
     proposals = members * GENERATIONS
     stopped_after = proposals - members // 2
@@ -142,7 +142,7 @@ def measure(members: int) -> Size:
 
 
 def _peak_mib() -> float:
-    """The most memory that this process has had so far (Linux counts in KiB)."""
+    """Peak memory of this process so far, in MiB (Linux counts in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -4,7 +4,7 @@
 
 Environments, ranges, budgets and scales are those of cells of the suites `control` and `minatar`. Every population trains on
 seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. No claim is made
-here: six seeds can find large differences alone, and there are many variants. FILE.json keeps rows of earlier commits.
+here: six seeds can show only large differences, and there are many variants. FILE.json keeps rows of earlier commits.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ OWN: Mapping[str, Settings] = {
     "training fitness": {"fitness": "training"},
 }
 INTERVALS = {f"{count} intervals": count for count in (5, 10, 40, 100)}
-MEMBERS = {f"{members} members": members for members in (4, 16, 32)}  # of as many frames together
-BURN_IN = "burn-in of a quarter"  # nobody copies before
+MEMBERS = {f"{members} members": members for members in (4, 16, 32)}  # with the same frames for all together
+BURN_IN = "burn-in of a quarter"  # before it, no member copies
 MULTI_FREQUENCY = "mf-pbt, 16 members"
 TWICE = "twice the episodes"
 VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, TWICE, MULTI_FREQUENCY)
 
 
 class Explored(TypedDict):
-    """What came of one variant in one environment, by seed."""
+    """The results of one variant in one environment, by seed."""
 
     mean_test_returns: list[float]
     normalised: list[float]
@@ -69,7 +69,7 @@ def cell_of(env: str) -> Cell:
 
 
 def settings_of(env: str, variant: str) -> dict[str, Any]:
-    """Every setting of a variant: those of the cell, with as many frames for all members together."""
+    """All settings of a variant: those of the cell, with the same frames for all members together."""
     settings: dict[str, Any] = {**cell_of(env).settings, "methods": ["pbt"], "seeds": SEEDS, "anytime_tests": 0}
     members = 16 if variant == MULTI_FREQUENCY else MEMBERS.get(variant, settings["population"])
     frames = settings["frames"] * settings["population"] // members
@@ -83,12 +83,12 @@ def settings_of(env: str, variant: str) -> dict[str, Any]:
 
 
 def asked_of(env: str, variant: str) -> dict[str, Any]:
-    """The settings as a file of results has them: what differs from them is made again."""
+    """The settings as a file of results records them; an entry with other settings is made again."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in settings_of(env, variant).items()}
 
 
 def explore(env: str, variant: str) -> Explored:
-    """Run it, in a folder that is thrown away."""
+    """Run a variant in a temporary folder."""
     cell = cell_of(env)
     with tempfile.TemporaryDirectory() as folder:
         made = rl_pbt.bench(out=Path(folder) / "run", quiet=True, **settings_of(env, variant))
@@ -132,7 +132,7 @@ def _row(variant: str, one: Explored, base: Explored | None) -> list[str]:
 
 
 def _over_all(results: Mapping[str, Mapping[str, Explored]]) -> list[list[str]]:
-    """Of each seed the mean over the environments that have the variant and the base."""
+    """A row for each variant, from each seed's mean over the environments that have both the variant and the base."""
     rows = []
     for variant in VARIANTS:
         if envs := [env for env in CELLS if {variant, BASE} <= set(results.get(env, {}))]:

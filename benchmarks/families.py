@@ -2,10 +2,10 @@
 
     python -m benchmarks.families [--env ID ...] [--repeats N] [--seconds S] [--out FILE.json]
 
-Agents are timed on one worker, training alone: four members with the family's defaults, without evaluation, and without what it
-takes to make their environments. One worker takes one core; `impala, overlapped` is what IMPALA does where there is a second one
-for it, as in a run with fewer workers than cores: with images to observe, it acts and learns at the same time, which A2C must
-not. Atari's environments step side by side then, as they would for A2C (`benchmarks.overlap` tells the two apart).
+Agents are timed on one worker: four members train with the family's defaults. Evaluation and the making of environments are not
+included. A worker uses one core. `impala, overlapped` is IMPALA with a second core, as in a run with fewer workers than cores:
+with images as observations it acts and learns at the same time, which A2C must not. Atari's environments step side by side then,
+as they would for A2C (`benchmarks.overlap` tells the two effects apart).
 
 Environments are timed alone, 32 copies on one thread with random actions, on each backend that has them. Candidates take turns,
 each in a process of its own; medians are reported. What is not installed is reported and left out.
@@ -24,7 +24,7 @@ from benchmarks.measuring import Measurement, alone, parser, run, spread
 from rl_pbt.errors import UserError
 from rl_pbt.text import NOTHING, table
 
-MEMBERS = 4  # that an agent is timed with
+MEMBERS = 4  # with which an agent is timed
 COPIES = 32  # of an environment that is timed alone
 BACKENDS = ("gymnasium", "envpool")  # that are compared
 OVERLAPPED = "impala, overlapped"
@@ -33,7 +33,7 @@ Timed: TypeAlias = Mapping[str, float] | str  # a `measuring.Spread` in JSON, or
 
 
 def agent_speed(question: tuple[str, str, float]) -> float | str:
-    """Agent steps per second of an environment and one of TIMED, measured for about that many seconds; or why there is none.
+    """Agent steps per second of an environment and one of TIMED, measured for about that many seconds; or why there are none.
 
     The question is (environment, candidate, seconds).
     """
@@ -54,7 +54,7 @@ def agent_speed(question: tuple[str, str, float]) -> float | str:
 
 
 def environment_speed(question: tuple[str, str, float]) -> float | str:
-    """Steps per second of an environment on a backend, measured for that many seconds; or why there is none.
+    """Steps per second of an environment on a backend, measured for that many seconds; or why there are none.
 
     The question is (environment, backend, seconds).
     """
@@ -113,12 +113,12 @@ def page(results: Mapping[str, Mapping[str, Mapping[str, Timed]]]) -> str:
 
 
 def median_text(one: Timed) -> str:
-    """The median of a spread; a dash for the reason why there is none."""
+    """The median of a spread; a dash if there is a reason instead."""
     return NOTHING if isinstance(one, str) else f"{one['median']:,.0f}"
 
 
 def ratio_text(one: Timed, other: Timed) -> str:
-    """How many times the median of the other; a dash where one of them is the reason why there is none."""
+    """The ratio of the medians of two spreads; a dash if there is a reason instead of one of them."""
     return NOTHING if isinstance(one, str) or isinstance(other, str) else f"{one['median'] / other['median']:.2f}x"
 
 

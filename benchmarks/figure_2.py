@@ -2,7 +2,7 @@
 
     python -m benchmarks.figure_2 [--seeds N ...] [--out FOLDER]
 
-Each arm and seed is a search with a ledger, recorded and resumable like any other; the figure is made of the ledgers.
+Each arm and seed is a search with a ledger, recorded and resumable like any other; the figure is drawn from the ledgers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rl_pbt.tasks.quadratic import SEARCH, START, QuadraticTask, objective
 
 INITIAL: tuple[Hypers, ...] = ({"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0})  # of each worker
 PLAN = Plan(population=2, budget_per_member=200, interval=1)
-READY = 10  # the paper's interval is not known to us; this is the commonest of its public reproductions
+READY = 10  # we do not know the paper's interval; this is the most common one in public reproductions
 ARMS = {
     "pbt": Arm(exploit=True, explore=AddNoise(), ready=READY),
     "exploit-only": Arm(exploit=True, explore=None, ready=READY),
@@ -53,12 +53,12 @@ class Point:
 
 
 def problem(seed: int) -> Problem:
-    """The paper's, on one seed."""
+    """The paper's problem, on one seed."""
     return Problem(space=Space.parse(SEARCH), plan=PLAN, root_seed=seed)
 
 
 def run_arm(folder: RunFolder, name: str, seed: int) -> History:
-    """One arm with one seed, from its ledger as far as there is one."""
+    """Run one arm with one seed, or resume it from its ledger if there is one."""
     Search(
         title=name,
         population=PLAN.population,
@@ -92,7 +92,7 @@ def final(history: History) -> float:
 
 
 def figure(histories: Mapping[str, History]) -> Figure:
-    """The objective over time, and the paths of both workers through the plane of theta; an arm each, of one seed."""
+    """The objective over time, and the paths of both workers through the plane of theta; one plane per arm, for one seed."""
     drawn = Figure(figsize=(13, 3.4), layout="constrained")
     curves, *planes = drawn.subplots(1, 1 + len(histories))
     for plane, (name, history) in zip(planes, histories.items(), strict=True):

@@ -3,10 +3,10 @@
     python -m benchmarks.first_run [--candidate NAME ...] [--seeds N] [--out FILE.json]
 
 A good first run has ten generations or more, winners that are better than a random policy, and copies to look at. The candidates
-were written down before the first of them ran, and so was the rule: all run on two seeds; the three whose winners, PBT's and
-random search's together, have the highest mean test return then run on five, and the highest of these is chosen, among those of
-ten generations or more whose run takes at most ten minutes on two cores. Seeds are rows of their own, so that several nights can
-be put together: FILE.json keeps rows of earlier commits.
+were written down before the first of them ran, and so was the rule. All run on two seeds. The three whose winners, PBT's and
+random search's together, have the highest mean test return then run on five. Of those that have ten generations or more, and
+whose run takes at most ten minutes on two cores, the one with the highest mean is chosen. Each seed is a row of its own, so that
+the work of several nights can be put together: FILE.json keeps rows of earlier commits.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ METHODS = ("pbt", "random")
 
 
 class Tried(TypedDict):
-    """One seed of a candidate: test returns of both winners, and of a random policy; what PBT did; seconds of both methods'
-    workers, on the processor, so that other work beside them does not count."""
+    """One seed of a candidate: test returns of both winners, and of a random policy; what PBT did; CPU seconds of both methods'
+    workers, which other work on the machine does not change.
+    """
 
     returns: dict[str, list[float]]
     random_policy: list[float]
@@ -55,7 +56,7 @@ class Tried(TypedDict):
 
 
 def attempt(candidate: str, seed: int) -> Tried:
-    """Run it, in a folder that is thrown away."""
+    """Run a candidate on one seed, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         made = rl_pbt.bench(
             ENV, methods=list(METHODS), seeds=[seed], out=Path(folder) / "run", quiet=True, **CANDIDATES[candidate]

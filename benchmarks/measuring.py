@@ -1,7 +1,7 @@
 """What the benchmarks share: a process of its own for each measurement, medians, where figures come from, and files of results.
 
-A file of results holds an entry for each environment, or for each agent on it, with its own `provenance`: what was made by
-different commits, or on different days, stays side by side. Beside FILE.json lies the page that is made of it, FILE.md.
+A file of results holds an entry for each environment, or for each agent on it, with its own `provenance`: entries made by
+different commits, or on different days, can stay side by side. The page that is made from FILE.json is FILE.md, beside it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of the repeats of one measurement, one at least."""
+    """The spread of the repeats of one measurement, at least one."""
     return Spread(median=statistics.median(values), min=min(values), max=max(values))
 
 
@@ -55,12 +55,12 @@ def estimate_cells(estimate: EstimateJSON | None) -> list[str]:
 
 
 def of_seeds(means: Iterable[float]) -> list[list[float]]:
-    """Each seed's mean as its only return. Files of results hold these alone: estimates are made of them when a page is."""
+    """Each seed's mean as its only return. Files of results hold only the means; estimates are computed when a page is made."""
     return [[mean] for mean in means]
 
 
 def alone(measure: Callable[[Question], Answer], question: Question) -> Answer:
-    """The measurement in a fresh process, so that none inherits another's threads or caches."""
+    """Measure in a fresh process, so that no measurement inherits another's threads or caches."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, question).result()
 
@@ -69,8 +69,8 @@ def alone(measure: Callable[[Question], Answer], question: Question) -> Answer:
 class Measurement:
     """One entry of a file of results.
 
-    `place` is where it stands there: the environment, and within it the agent where there are several. `asked` is what was
-    chosen on the command line, which the entry records; `make` finds the rest of it.
+    `place` is where it stands there: the environment, and within it the agent if there are several. `asked` is what was chosen on
+    the command line, which the entry records; `make` measures the rest of it.
     """
 
     place: tuple[str, ...]
@@ -79,7 +79,7 @@ class Measurement:
 
 
 def parser(script: str, description: str | None) -> argparse.ArgumentParser:
-    """Of a script, by its name and its docstring, with the option that all of them have."""
+    """A parser for a script, from its name and its docstring, with the option that all scripts have."""
     first_line = (description or "").partition("\n")[0]
     made = argparse.ArgumentParser(prog=f"python -m benchmarks.{script}", description=first_line)
     made.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures there as well, after each measurement")
@@ -92,8 +92,8 @@ def run(
     """Make the entries that the file `out` lacks, write it and its page after each, and print the page of all results.
 
     An entry that this commit made from the same `asked` is not made again: a script that was killed resumes where it stopped.
-    With `of_any_commit` nor is one that another commit made: it took hours. All others in the file stay. What cannot be made
-    here, because a package is missing for instance, is reported and left out.
+    With `of_any_commit` this holds for entries of other commits too: they took hours. All other entries in the file stay. What
+    cannot be made here, for instance because a package is missing, is reported and left out.
     """
     results = read(out)
     for one in measurements:
@@ -122,7 +122,7 @@ def provenance() -> Fields:
 
 
 def read(path: Path | None) -> Results:
-    """The results that a file holds; empty where it does not exist."""
+    """The results that a file holds; empty if it does not exist."""
     if path is None or not path.exists():
         return {}
     results: Results = json.loads(path.read_text(encoding="utf-8"))["results"]
@@ -138,14 +138,14 @@ def _write(path: Path | None, results: Results, page: str) -> None:
 
 
 def _entry(results: Results, place: Sequence[str]) -> Entry:
-    """What stands at a place; empty where nothing does."""
+    """The entry at a place; empty if there is none."""
     for key in place:
         results = results.get(key, {})
     return results
 
 
 def _with(results: Results, place: Sequence[str], entry: Entry) -> Results:
-    """The results with the entry at its place, in which nothing else has moved."""
+    """The results with the entry at its place, and otherwise unchanged."""
     if not place:
         return entry
     key, *rest = place
@@ -153,7 +153,7 @@ def _with(results: Results, place: Sequence[str], entry: Entry) -> Results:
 
 
 def _is_made(entry: Entry, asked: Entry, *, of_any_commit: bool) -> bool:
-    """Whether an entry is what would be made again; never, unless any will do, where the commit does not identify the code."""
+    """Whether an entry need not be made again; never if the commit does not identify the code, unless any commit will do."""
     made_by = commit()
     known = made_by is not None and not made_by.endswith("-dirty")
     wanted = asked if of_any_commit else {"commit": made_by, **asked}

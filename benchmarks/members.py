@@ -2,9 +2,9 @@
 
     python -m benchmarks.members [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
-Both have the same constructor arguments and frames, rl-baselines3-zoo's with its schedules held at their first values, and are
-tested by their likeliest actions. The member lives through ten intervals, each a new SB3 object with new environments that takes
-over what the last one had learned: if anything of it were lost on the way, it would fall behind.
+Both have the same frames and constructor arguments, those of rl-baselines3-zoo with schedules held at their first values, and are
+tested by their likeliest actions. The member lives through ten intervals. Each is a new SB3 object with new environments, which
+takes over what the last one had learned: if anything of it were lost on the way, the member would fall behind.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ PPO_ARGUMENTS = ("n_steps", "use_sde")  # fixed settings that are PPO's own argu
 
 
 def configuration(env: str) -> RunConfig:
-    """Of the member; SB3 alone takes its arguments from there."""
+    """The member's configuration, from which SB3 alone takes its arguments too."""
     return configure({"env": env, "agent": "sb3:ppo"})
 
 
 def whole(env: str, frames: int) -> int:
-    """The frames, rounded down so that every interval is of whole rollouts: both train for exactly these."""
+    """The frames, rounded down so that every interval consists of whole rollouts: both train for exactly these."""
     round_of_all = make_task(configuration(env), WORKERS).quantum * INTERVALS
     return max(1, frames // round_of_all) * round_of_all
 
@@ -95,7 +95,7 @@ def alone_return(env: str, frames: int, seed: int) -> float:
 
 
 class Trained(TypedDict):
-    """One of the two on one environment."""
+    """The results of one of the two on one environment."""
 
     mean_test_returns: list[float]
     wall_s: float

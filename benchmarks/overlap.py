@@ -5,13 +5,13 @@
 Four members train on one worker with the family's defaults, on one core and on two. What may run side by side:
 
 * in turn: nothing; environments step one member after the other, and updates wait for the unroll;
-* begun: environments of all members are begun together (ale_py's `send`) and then waited for (`recv`);
+* begun: steps of all members' environments are begun together (ale_py's `send`) and then waited for (`recv`);
 * thread: updates are computed in a thread, environments step in turn;
 * thread, begun: both.
 
-Ways take turns within one process, an interval each, so that a machine that drifts drifts for all of them. Reported are medians
-of the rates, and of the ratios within a round. A fifth way, updates between `send` and `recv`, was measured by commit ad19d03. It
-was slower than both together, and is not part of the suite.
+The ways take turns within one process, one interval each, so that a drift of the machine affects all of them. Medians of the
+rates, and of the ratios within a round, are reported. A fifth way, updates between `send` and `recv`, was measured by commit
+ad19d03. It was slower than both together, and is not part of the suite.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ CORES = (1, 2)  # that the worker may use
 
 
 def speeds(question: tuple[str, int, int, int]) -> dict[str, list[float]]:
-    """Agent steps per second of each of WAYS in an environment on `cores` cores, a rate for each repeated interval.
+    """Agent steps per second of each of WAYS in an environment on `cores` cores, one rate for each repeated interval.
 
-    The question is (environment, cores, unrolls, repeats). To be asked in a process of its own, which keeps to those cores.
+    The question is (environment, cores, unrolls, repeats). To be called in a process of its own, which keeps to those cores.
     """
     env, cores, unrolls, repeats = question
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
@@ -72,7 +72,7 @@ def speeds(question: tuple[str, int, int, int]) -> dict[str, list[float]]:
 
 
 def _seconds_an_unroll(task: RLTask, job: IntervalJob) -> float:
-    """From the first unroll to the last: environments take seconds to be made and seeded, whichever way they step."""
+    """Seconds per unroll, without the first: making and seeding environments takes seconds, whichever way they step."""
     collected: list[float] = []
     task.interval(job, lambda units, _=None, /: collected.append(time.perf_counter()) if units else None)
     return (collected[-1] - collected[0]) / (len(collected) - 1)
@@ -88,7 +88,7 @@ class Rate(TypedDict):
 
 
 def compare(env: str, *, unrolls: int, repeats: int) -> dict[str, dict[str, Rate]]:
-    """Rates of all ways in an environment, and of each the median over the rounds of its ratio to everything in turn."""
+    """Rates of all ways in an environment, and for each the spread over the rounds of its ratio to everything in turn."""
     found: dict[str, dict[str, Rate]] = {}
     for cores in CORES:
         rates = alone(speeds, (env, cores, unrolls, repeats))

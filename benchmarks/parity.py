@@ -2,9 +2,9 @@
 
     python -m benchmarks.parity [--agent NAME] [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
-Both train on eight environments and are tested by sampling from the policy; PPO's rollouts hold 2,048 steps, as SB3's of one
-environment. Ours trains all seeds as members of one population. Deviations that remain: CartPole is Gymnasium's NumPy vector
-environment for ours, and the step in which an environment resets itself counts as a frame, one an episode.
+Both train on eight environments and are tested by sampling from the policy. PPO's rollouts hold 2,048 steps in all, as SB3's on
+one environment do by default. Ours trains all seeds as members of one population. Two deviations remain: for ours, CartPole is
+Gymnasium's NumPy vector environment, and the step in which an environment resets itself counts as a frame, one per episode.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ THRESHOLD = "Gymnasium's reward threshold"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """An agent: how ours is set up, the class of SB3's and its arguments beside the defaults, and what both are tried on."""
+    """An agent: how ours is set up, SB3's class and its arguments beside the defaults, and what both are tried on."""
 
     settings: Settings
     sb3: str
@@ -41,7 +41,7 @@ class Sides:
 
 
 def sb3_settings(agent: str, **options: object) -> Settings:
-    """SB3's own, whatever the environment's defaults are: the agent's are SB3's."""
+    """Our agent with SB3's own settings, whatever the environment's defaults are: the agent's defaults are SB3's."""
     plain = {"envs_per_member": ENVS, "normalise_observations": False, "normalise_returns": False, "hidden": [64, 64]}
     hypers = agents.AGENTS[agent].hypers
     return {"agent_options": {**plain, **options}, "search": {name: hyper.default for name, hyper in hypers.items()}}
@@ -76,7 +76,7 @@ WORKERS = 2  # processes, for ours and then for SB3's
 
 
 def sb3_test_return(agent: str, env: str, frames: int, seed: int) -> float:
-    """Mean return of test episodes of SB3's agent."""
+    """Mean test return of SB3's agent."""
     import stable_baselines3
     import torch
     from stable_baselines3.common.env_util import make_vec_env

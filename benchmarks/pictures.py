@@ -20,7 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def draw(folder: Path) -> list[Path]:
-    """Learning curves of all seeds, and the family tree of PBT's first; their files."""
+    """Draw the learning curves of all seeds, and the family tree of PBT's first seed. Returns their files."""
     evidence = read_evidence(RunFolder(RUN))
     config = evidence.config
     by_method = {method: list(by_seed.values()) for method, by_seed in evidence.histories.items()}

@@ -2,8 +2,8 @@
 
     python -m benchmarks.precision [--env ID ...] [--seeds N] [--share S] [--out FILE.json]
 
-A member has the same first weights and the same seeds in both precisions. They take turns on the same cores, so the ratio of
-their times is told by one run; a processor without instructions for bfloat16 is refused, since it would measure an emulation.
+A member has the same initial weights and the same seeds in both precisions. They take turns on the same cores, so one run gives
+the ratio of their times. A processor without instructions for bfloat16 is refused, since it would measure an emulation.
 """
 
 from __future__ import annotations

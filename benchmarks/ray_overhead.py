@@ -1,10 +1,10 @@
-"""What Ray costs on one machine: the same run with `--executor processes` and with `--executor ray`, by the clock on the wall.
+"""What Ray costs on one machine: the same run with `--executor processes` and with `--executor ray`, in wall-clock time.
 
     python -m benchmarks.ray_overhead [--env ID ...] [--frames N] [--repeats N] [--out FILE.json]
 
-Whole commands are timed, from the first import to the report: Ray's start and end are part of it. Everything else is at its
-default, and so is the budget where none is given. The two take turns, the first of a round being the other one each time, so
-that a machine that drifts drifts for both. Reported are medians, and of the ratios within a round.
+Whole commands are timed, from the first import to the report, so that Ray's start and end are part of it. Everything else is at
+its default, and so is the budget if none is given. The two take turns, and each round begins with the other one, so that a drift
+of the machine affects both. Medians of the times, and of the ratios within a round, are reported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.text import table
 
 EXECUTORS = ("processes", "ray")
-ENVS = ("CartPole-v1", "Acrobot-v1", "Pacman")  # a minute, a few, and more than ten
+ENVS = ("CartPole-v1", "Acrobot-v1", "Pacman")  # runs of a minute, a few minutes, and more than ten
 
 
 class Overhead(TypedDict):
@@ -36,7 +36,7 @@ class Overhead(TypedDict):
 
 
 def compare(env: str, *, frames: int | None, repeats: int) -> Overhead:
-    """Of runs in an environment. Raises UserError where one fails, as without Ray."""
+    """Time runs in an environment. Raises UserError if one fails, for instance because Ray is not installed."""
     found: dict[str, list[float]] = {name: [] for name in EXECUTORS}
     for number in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def compare(env: str, *, frames: int | None, repeats: int) -> Overhead:
 
 
 def seconds_of(env: str, frames: int | None, executor: str, out: Path) -> float:
-    """Of one command."""
+    """The seconds that one command takes. Raises UserError if it fails."""
     words = ["--env", env, "--executor", executor, "--out", str(out), *([] if frames is None else ["--frames", str(frames)])]
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "rl_pbt.bench", *words], capture_output=True, text=True, check=False)
@@ -59,7 +59,7 @@ def seconds_of(env: str, frames: int | None, executor: str, out: Path) -> float:
 
 
 def ledgers(folder: Path) -> list[Any]:
-    """Lines of all ledgers of a run, without times."""
+    """The lines of all ledgers of a run, without times."""
     return [_timeless(json.loads(line)) for path in folder.rglob("ledger.jsonl") for line in path.read_text().splitlines()]
 
 

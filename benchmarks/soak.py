@@ -2,9 +2,9 @@
 
     python -m benchmarks.soak [--minutes N] [--out FILE.json]
 
-A round is an agent on CartPole with two workers, and the quadratic in the process itself; now and then the environment of a run
-crashes its workers. Counted are the process's memory, descriptors and threads, its children, what it left in shared memory and
-in a temporary folder of its own. Linux only: it reads /proc.
+In a round, an agent trains on CartPole with two workers, and the quadratic runs in the process itself. In every fifth round there
+is one more run, whose environment crashes its workers. Counted are the process's memory, file descriptors, threads and children,
+and what it left in shared memory and in a temporary folder of its own. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Growth(TypedDict):
 
 
 def grown(values: Sequence[float]) -> Growth:
-    """Of the counts after each round, 8 at least."""
+    """The growth of a count that was taken after each round, 8 times at least."""
     warm = values[int(WARM_UP * len(values)) :]
     quarter = max(1, len(warm) // 4)
     return {"first": statistics.median(warm[:quarter]), "last": statistics.median(warm[-quarter:]), "most": max(warm)}

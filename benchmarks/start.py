@@ -1,10 +1,10 @@
-"""How long a command takes to begin: seconds of the processor for `--help` and for a mistyped name, and until training begins.
+"""How long a command takes to begin: CPU seconds for `--help` and for a mistyped name, and seconds until training begins.
 
     python -m benchmarks.start [--repeats N] [--out FILE.json]
 
-Whole commands are started, each as a process of its own, after one that is not counted and leaves compiled modules, as the first
-command of an installation does. When an interval began is not recorded: it is when its results were, less the seconds that its
-group of members took, which both are in the ledger.
+Whole commands are started, each as a process of its own. One that is not counted comes first and leaves compiled modules, as the
+first command of an installation does. When an interval began is not recorded. It is computed as the time of its results minus the
+seconds that its group of members took, both of which are in the ledger.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rl_pbt.store.events import Finished
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table
 
-REFUSED = 2  # exit status of a command that cannot be
+REFUSED = 2  # exit status of a command with an invalid setting
 RUN = ("--env", "CartPole-v1", "--methods", "pbt", "--frames", "20k", "--interval", "10k")
 
 
@@ -40,7 +40,7 @@ Variables: TypeAlias = Mapping[str, str]  # the environment of a process
 
 
 def cpu_seconds(variables: Variables, words: Sequence[str], status: int) -> float:
-    """Of the processor, from the start of a command to its end. Raises SystemExit where it ends in another way."""
+    """CPU seconds from the start of a command to its end. Raises SystemExit if it ends with another status."""
     before = getrusage(RUSAGE_CHILDREN)
     done = subprocess.run(_command(words), env=variables, check=False, capture_output=True)
     after = getrusage(RUSAGE_CHILDREN)
@@ -50,7 +50,7 @@ def cpu_seconds(variables: Variables, words: Sequence[str], status: int) -> floa
 
 
 def seconds_to_training(variables: Variables) -> float:
-    """On the clock, from the start of a command to that of its first interval."""
+    """Wall-clock seconds from the start of a command to the start of its first interval."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         started = time.time()
@@ -74,7 +74,7 @@ WHAT: Mapping[str, Callable[[Variables], float]] = {
 
 
 def begin(what: str, repeats: int) -> Begun:
-    """Measured so many times, after once that is not counted."""
+    """Measure so many times, after once that is not counted."""
     with tempfile.TemporaryDirectory() as compiled:
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         variables["PYTHONPYCACHEPREFIX"] = compiled
@@ -87,7 +87,7 @@ def _command(words: Sequence[str]) -> list[str]:
 
 
 def page(results: Mapping[str, Begun]) -> str:
-    """A row for each of what begins."""
+    """A row for each thing that begins."""
     rows = [[what, *(f"{value:.2f} s" for value in one["seconds"].values())] for what, one in results.items()]
     return table(("what", "median", "least", "greatest"), rows)
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.throughput [--quick] [--out FILE.json]
 
-Candidates take turns, so that a machine that drifts drifts for all of them; medians are reported. Each measurement runs
-in a process of its own. SB3 is timed from the start of `learn()`; ours from the first proposal to the end of the run,
-with evaluation, final test, checkpoints and ledger inside. `train` counts training steps alone, as SB3 does; `all` also
-those of evaluation and of the final test.
+Candidates take turns, so that a drift of the machine affects all of them; medians are reported. Each measurement runs in a
+process of its own. SB3 is timed from the start of `learn()`; ours from the first proposal to the end of the run, including
+evaluation, final test, checkpoints and ledger. `train` counts training steps alone, as SB3 does; `all` also counts those of
+evaluation and of the final test.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Of its row; A2C, which is in most of them, goes without saying."""
+        """The name of its row; A2C, the agent of most rows, goes without saying."""
         return self.env if self.agent == "a2c" else f"{self.env}, {self.agent}"
 
 
-# The first two are the command line's defaults; of the others the frames are fewer, and as many intervals.
+# Pacman has the frames and the interval that are the command line's defaults; all others have fewer frames.
 SETTINGS = (
     Setting(
         env="CartPole-v1",
@@ -101,16 +101,17 @@ class Accounting:
 
 
 def steps_per_second(frames: int, frame_skip: int, wall_s: float) -> float:
-    """Agent steps per second: one agent step is `frame_skip` frames."""
+    """Agent steps per second; an agent step is `frame_skip` frames. Raises ValueError for a skip below 1, and for no time."""
     if frame_skip < 1 or wall_s <= 0:
         raise ValueError(f"a rate needs a frame skip of 1 at least and time above 0, but has {frame_skip} and {wall_s}")
     return frames / frame_skip / wall_s
 
 
 def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
-    """The share of the workers' time that is neither environments nor networks.
+    """The share of the workers' time that is spent neither in environments nor in networks.
 
-    Controller, ledger, checkpoints, TensorBoard and progress, but also the start of processes and waiting for each other.
+    It is spent on controller, ledger, checkpoints, TensorBoard and progress, but also on starting processes and waiting for each
+    other. Raises ValueError for times that do not fit together.
     """
     if workers < 1 or not 0 <= working_s <= wall_s * workers or wall_s == 0:
         raise ValueError(f"work took {working_s} s of {workers} x {wall_s} s: they must fit in the run")
@@ -118,7 +119,7 @@ def overhead_share(wall_s: float, workers: int, working_s: float) -> float:
 
 
 def accounting_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> Accounting:
-    """The accounting of a finished run of one action's `frame_skip`, over all its methods and seeds."""
+    """The accounting of a finished run, over all its methods and seeds. Raises ValueError if it does not tell its time."""
     manifest = folder.manifest()
     if manifest.elapsed_s is None or manifest.last.workers is None:
         raise ValueError(f"{folder.folder} does not say how long it took with how many workers")
@@ -138,7 +139,7 @@ def accounting_of(folder: RunFolder, frame_skip: int, command_wall_s: float) -> 
 
 
 def rates(accounting: Accounting) -> dict[str, float]:
-    """Both rates of a run of ours, and what it spends beside intervals."""
+    """Both rates of a run of ours, and the time that it spends outside of intervals."""
     frames = accounting.train_frames + accounting.eval_frames + accounting.test_frames
     return {
         "train": steps_per_second(accounting.train_frames, accounting.frame_skip, accounting.wall_s),
@@ -237,7 +238,7 @@ def _sb3_env(name: str) -> Monitor:
 
 
 def _small_torso() -> type:
-    """Of the agents' torso "small": 16 filters of 3x3 and a dense layer of 128, over images with channels last."""
+    """The agents' torso "small" for SB3: 16 filters of 3x3 and a dense layer of 128, over images with channels last."""
     import torch
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 

@@ -14,7 +14,7 @@ from rl_pbt.options import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """So many members, each with so many copies of an environment, learn from so many steps of each copy at a time."""
+    """Each of `members` has `copies` of an environment and learns from `unroll` steps of each copy at a time."""
 
     env: str
     members: int
@@ -24,13 +24,13 @@ class Setting:
 
     @property
     def steps(self) -> int:
-        """Of all members in a measurement."""
+        """Agent steps of all members in a measurement."""
         return self.members * self.copies * self.unroll * self.updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """Of a measurement: its seconds, and the mean return of the members' episodes that ended in it."""
+    """A measurement: its seconds, and the mean return of the members' episodes that ended in it."""
 
     wall_s: float
     mean_return: float
@@ -43,7 +43,7 @@ def on_one_core() -> None:
 
 
 def train(setting: Setting, hypers: Settings) -> Trained:
-    """A second interval, as long as the first. To be called in a process of its own: it changes how that one works."""
+    """Time a second interval, as long as the first. To be called in a process of its own, since it changes how that works."""
     import torch
 
     from rl_pbt.envs import resolve

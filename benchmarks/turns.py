@@ -1,8 +1,8 @@
 """Exploit in turn: one member after the other compares itself with the best of the others, copies already made included.
 
-It is what the toy problem of Jaderberg 2017 (Fig. 2) needs. Its two workers are mirror images, so with simultaneous decisions
-and a strict comparison they always tie and PBT equals grid search; here a member copies from one that is *at least* as good
-(every method of the suite wants strictly better).
+The toy problem of Jaderberg 2017 (Fig. 2) needs this. Its two workers are mirror images, so with simultaneous decisions and a
+strict comparison they always tie, and PBT equals grid search. Here a member copies from one that is *at least* as good (every
+method of the suite wants strictly better).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rl_pbt.space import Linear, Space
 class Arm:
     """One curve of Fig. 2. An exploit copies the weights; with the `hypers` copied too, both workers become the same worker.
 
-    Members are ready after each `ready` generations.
+    Members are ready every `ready` generations.
     """
 
     exploit: bool
@@ -37,7 +37,7 @@ class Arm:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddNoise:
-    """Each hyperparameter of a linear space moves by a normal draw: multiplication never leaves the 0 that some start from."""
+    """Adds a normal draw to each hyperparameter of a linear space: multiplication never leaves the 0 that some start from."""
 
     deviation: float = 0.1
 
@@ -53,9 +53,9 @@ class AddNoise:
 
 @final
 class Turns(Generational):
-    """`initial` holds the hyperparameters of each member.
+    """`initial` holds the first hyperparameters of each member.
 
-    Generations are single gradient steps: a member that is early in its turn meets the others as they stood a step before.
+    Generations are single gradient steps: a member that is early in its turn sees the others as they stood one step before.
     """
 
     def __init__(self, problem: Problem, *, arm: Arm, initial: tuple[Hypers, ...]) -> None:
@@ -76,7 +76,7 @@ class Turns(Generational):
         return [self.propose(member, start, units=units) for member, start in starts.items()]
 
     def _take_turn(self, member: int) -> None:
-        """Exploit, then explore; explore runs only where something was copied, unless the arm has no exploit at all."""
+        """Exploit, then explore; explore runs only if something was copied, unless the arm has no exploit at all."""
         arm = self._arm
         own = self.fitness[member], self.last[member].id
         if self.generation % arm.ready:

@@ -1,1 +1,1 @@
-"""What can be a member of a population: `base` has the contract, `registry` the list. It knows no method."""
+"""What can be a member of a population: `base` holds the contract, `registry` the list. Nothing here knows a search method."""

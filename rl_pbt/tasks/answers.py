@@ -1,4 +1,4 @@
-"""What code of the user's gives back, checked, and how it fails, in one line."""
+"""Checks what the user's code returns, and describes in one line how it failed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "p
 
 
 class Failed(Exception):
-    """A member failed, for the reason in the message, one line; the run continues."""
+    """A member failed, for the reason in the one-line message; the run continues."""
 
 
 @contextmanager
 def blamed(method: str) -> Iterator[None]:
-    """Within, whatever is raised is the member's failure; only a KeyboardInterrupt passes."""
+    """Within it, whatever `method` raises, SystemExit included, becomes the member's failure; a KeyboardInterrupt passes."""
     try:
         yield
     except Failed:
@@ -34,9 +34,9 @@ def blamed(method: str) -> Iterator[None]:
 
 
 def described(error: BaseException) -> str:
-    """Type and message of an error, and the last line of the user's own code that it came through; one line.
+    """One line: the type and message of an error, and the last line of the user's own code in its traceback.
 
-    The same on every machine: files are named without their folder, and objects without their address.
+    It is the same on every machine: files are named without their folder, and objects without their address.
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not Path(frame.filename).is_relative_to(_HERE)]
     own = [frame for frame in frames if not frame.filename.startswith(("<frozen", *_LIBRARIES))]
@@ -48,18 +48,18 @@ def described(error: BaseException) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST_REASON) -> str:
-    """Without line ends and addresses in memory, and not longer than that."""
+    """`text` without line breaks and memory addresses, cut to `longest` characters."""
     text = " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def scores_of(returned: object, giver: str) -> tuple[float, ...]:
-    """One score or several, finite. Raises Failed, which names the `giver`, for anything else."""
+    """The one or several finite scores that `giver` returned. Raises Failed, which names the `giver`, for anything else."""
     values: list[object] = [returned]
     if isinstance(returned, str | bytes | Mapping):
         values = []
     elif isinstance(returned, Iterable):
-        with suppress(TypeError):  # an array without axes says that it can be iterated over, and cannot
+        with suppress(TypeError):  # a zero-dimensional array claims to be iterable, but is not
             values = list(returned)
     scores = [score for value in values if (score := _number(value)) is not None]
     if not values or len(scores) < len(values):
@@ -70,7 +70,10 @@ def scores_of(returned: object, giver: str) -> tuple[float, ...]:
 
 
 def metrics_of(returned: object, giver: str) -> dict[str, float]:
-    """Finite scalars for the learning curves, by name; none for None. Raises Failed for anything else."""
+    """Finite numbers for the learning curves, by name (`train/NAME` unless it has a slash); others are dropped, None gives none.
+
+    Raises Failed, which names the `giver`, for anything but numbers by name.
+    """
     if returned is None:
         return {}
     if not isinstance(returned, Mapping):
@@ -85,7 +88,7 @@ def metrics_of(returned: object, giver: str) -> dict[str, float]:
 
 
 def _number(value: object) -> float | None:
-    """The number that a value is, an array or a tensor without axes included; None where it is not one."""
+    """A value as a float, zero-dimensional arrays and tensors included; None if it is not a number."""
     if not isinstance(value, SupportsFloat) or getattr(value, "shape", ()) != ():
         return None
     try:

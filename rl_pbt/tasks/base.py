@@ -2,8 +2,8 @@
 
 A *task* is one training that can be a member of a population: an agent on an environment, a toy problem, a class or a program of
 the user's. A `TaskType` says what is known of it before it exists: its options, its defaults, its words. A `Task` does the work,
-as a pure function of a job. What a task counts is its *unit* (an environment frame, an update, a sentence), and everything above
-this package speaks of units and takes their name from `Words`.
+as a pure function of a job. What a task counts is its *unit* (an environment frame, an update, a sentence). Everything above this
+package speaks of units and takes their name from `Words`.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from rl_pbt.options import Settings
 from rl_pbt.records import Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 
-PATIENCE_S = 600.0  # for tasks that tell every step of an environment
-LONGEST_WORD = 100  # characters of what pages repeat again and again
+PATIENCE_S = 600.0  # for tasks that report progress often, such as at each step of an environment
+LONGEST_WORD = 100  # characters of a word that pages repeat again and again
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """How reports, axes, progress and TensorBoard call what a task counts and scores; nouns in the singular."""
+    """What reports, axes, progress lines and TensorBoard call the things that a task counts and scores; nouns in the singular."""
 
     unit: str  # "environment frame", "update", "sentence"
     short_unit: str  # on axes and in progress lines: "frame"
-    score: str  # what a higher value of is better: "return", "accuracy", "BLEU"
+    score: str  # what is better the higher it is: "return", "accuracy", "BLEU"
     episode: str  # what gives one score: "episode", "evaluation"
     baseline: str = ""  # what any training must beat: "random policy"; empty where a task has none
-    held_out: str = "seeds"  # what the test has for itself, in the plural: nothing was selected on those
+    held_out: str = "seeds"  # what only the test uses, in the plural: nothing was selected on these
 
     def __post_init__(self) -> None:
-        for one in fields(self):  # they may be of a folder that somebody sent, and stand on terminals and pages
+        for one in fields(self):  # they may come from a folder that somebody sent, and are shown on terminals and pages
             object.__setattr__(self, one.name, plain_text(getattr(self, one.name), LONGEST_WORD))
 
     @property
     def units(self) -> str:
-        """More than one of them."""
+        """The plural of `unit`."""
         return _plural(self.unit)
 
     @property
     def short_units(self) -> str:
-        """More than one, in short."""
+        """The plural of `short_unit`."""
         return _plural(self.short_unit)
 
     @property
     def episodes(self) -> str:
-        """More than one of them."""
+        """The plural of `episode`."""
         return _plural(self.episode)
 
 
@@ -62,36 +62,36 @@ def _plural(noun: str) -> str:
 
 
 class Advance(Protocol):
-    """What a task tells while it works: that it is alive, how far it has come, and on whose behalf."""
+    """How a task reports while it works: that it is alive, how far it has come, and for which proposal."""
 
     def __call__(self, units: int, proposal: int | None = None, /) -> None:
-        """`units` more were trained for; 0 says only that the task is alive, as in each step of an evaluation.
+        """Say that `units` more were trained; 0 only says that the task is alive, as at each step of an evaluation.
 
-        `proposal` is the one whose training or environment is called next, so that it can be named, and given up, should that
-        call never return or end the process; None where it is the work of the whole group.
+        `proposal` is the one whose training or environment is called next, so that it can be named and given up if that call
+        hangs or ends the process; None for work of the whole group.
         """
         ...
 
 
 def unheeded(units: int, proposal: int | None = None, /) -> None:
-    """Nobody listens."""
+    """An `Advance` to which nobody listens."""
 
 
 class Job(Protocol[T_co]):
-    """Work for an executor, which knows nothing of it but this."""
+    """Work for an executor, which knows nothing else about it."""
 
     def run(self, task: Task, advance: Advance = unheeded) -> T_co:
         """Do it here and now."""
         ...
 
     def whose(self, proposal: int | None) -> str:
-        """On whose behalf it works, in words for a person: the member of a proposal of this job, or all of them for None."""
+        """Whom it works for, in words for a person: the member of one of this job's proposals or, for None, all of them."""
         ...
 
     def giving_up(self, proposal: int | None, reason: str) -> Job[T_co]:
-        """The same job but for a proposal that twice ended the worker or never came to an end; None: but for all of them.
+        """The same job without a proposal that twice hung or ended its worker; for None, without any of its proposals.
 
-        It does not train or judge that proposal any more, and tells the `reason` as its failure. A task never hears of it.
+        The new job neither trains nor judges that proposal, and reports the `reason` as its failure. The task never sees it.
         """
         ...
 
@@ -101,17 +101,17 @@ class Task(Protocol):
 
     @property
     def subject(self) -> str:
-        """What of the user's it calls, in words: "environment CartPole-v1", "class MyTraining"."""
+        """What it runs, in words: "environment CartPole-v1", "class MyTraining"."""
         ...
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds without a sign of life after which somebody is stuck; None where one call of the user's may take its time."""
+        """Seconds without a sign of life after which it counts as hung; None if one call of the user's may take any time."""
         ...
 
     @property
     def quantum(self) -> int:
-        """The least units that a member can train for; it trains for whole multiples."""
+        """The fewest units that a member can train for; it trains for whole multiples."""
         ...
 
     @property
@@ -124,7 +124,7 @@ class Task(Protocol):
         ...
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """Scores of a finished proposal on test seeds or data, which nothing was selected on."""
+        """Scores of a finished proposal on test seeds or data, on which nothing was selected."""
         ...
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
@@ -142,9 +142,9 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where a task will run: what may change its speed and never its results.
+    """Where a task will run: what may change its speed but never its results.
 
-    `workers` is how many run side by side, on `cores`.
+    `workers` processes run side by side on `cores` cores.
     """
 
     workers: int = 1
@@ -152,35 +152,36 @@ class Machine:
 
 
 class TaskType(Protocol):
-    """What is known of a task before it exists. One module, with a line in `registry.TASKS`, holds one as its `TYPE`."""
+    """What is known of a task before it exists. Each one is the `TYPE` of a module that has a line in `registry.TASKS`."""
 
     @property
     def options(self) -> type:
-        """A frozen dataclass of what is particular to this task; its fields are made with `options.option`."""
+        """A frozen dataclass of the task's own options; its fields are made with `options.option`."""
         ...
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Other names of fields that people of this task's field use, as `frames` for `budget`."""
+        """Other names of settings that are usual in this task's field, each with the setting's name: `frames` for `budget`."""
         ...
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """Every field of `RunConfig` and of `options` that this task has a value for, flat; and options of methods by their
-        names, where a new run is to have others than the methods' own defaults.
+        """All settings of a run, flat: every field of `RunConfig` and of `options` that this task has a value for. For a new run
+        also options of methods, by name, where this task wants other defaults than the methods' own.
 
-        `given` is what the user set, by field name, over the `recorded` settings of a run that is resumed or, for a new run,
-        over defaults. Names are resolved to exact ones, and `search` and `hypers` are whole. Raises UserError for what cannot be.
+        What the user has `given`, by field name, overrides the `recorded` settings of a run that is resumed or, for a new run,
+        the defaults. In the result names are exact, and `search` and `hypers` are complete. Raises UserError for settings that
+        are not valid.
         """
         ...
 
     def words(self, options: Settings) -> Words:
-        """Its nouns. Reads nothing but the plain options of a run: no code of the user's is loaded for a report."""
+        """Its nouns. Reads only the plain options of a run: no code of the user's is loaded for a report."""
         ...
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """The settings that name code of the user's, each with its words: modules as "module:Name", or a program.
+        """The settings that name code of the user's, each with the words that name it: modules as "module:Name", or a program.
 
-        A run folder may come from somebody else: such code runs only if the same command names it too. Loads none of it.
+        A run folder may come from somebody else, so such code runs only if the same command names it too. Loads none of it.
         """
         ...
 
@@ -189,29 +190,29 @@ class TaskType(Protocol):
         ...
 
     def folder(self, options: Settings) -> str:
-        """The folder that its runs are put in if none is named: "CartPole-v1"."""
+        """The folder for its runs if none is named: "CartPole-v1"."""
         ...
 
     def judging(self, options: Settings) -> str:
-        """How fitness is made, to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
+        """How fitness is computed, worded to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
         ...
 
     def cautions(self, options: Settings) -> Sequence[str]:
-        """What a reader of a report must know of how members were trained, a sentence each."""
+        """What readers of a report must know about how members were trained, one sentence each."""
         ...
 
     def planned_for_all(self, options: Settings) -> str | None:
-        """What of the training depends on the whole budget, so that it cannot be extended; None where nothing does."""
+        """What in the training depends on the whole budget, so that it cannot be extended; None if nothing does."""
         ...
 
     def not_exported(self, options: Settings) -> str | None:
-        """Why no winner can be exported as a file, and what to do instead; None where its `exported(ending, told)` is one."""
+        """Why no winner can be exported as a file, and what to do instead; None if it can, by `winner.exported(ending, told)`."""
         ...
 
     def pictures(self, exhibit: State) -> Array | None:
-        """Of what a proposal exhibited (`Checkpoints.exhibit`), the pictures that a report shows, [N, H, W] bytes.
+        """The pictures that a report shows of what a proposal exhibited (`Checkpoints.exhibit`), uint8 [N, H, W].
 
-        None where there is nothing to see, also in arrays that are not of this task: the folder may be anybody's.
+        None if there is nothing to show, or if the arrays are not this task's: the folder may be anybody's.
         """
         ...
 
@@ -226,12 +227,12 @@ class TaskType(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalJob:
-    """A group of proposals trained together. `lineage_units` is the age of each proposal's parent, 0 without one.
+    """A group of proposals trained together. `lineage_units` is the age of each proposal's parent, 0 without a parent.
 
-    `digests` are those of the parents' checkpoints, by proposal, as far as they are known. With `restoring`, the digests of
-    checkpoints that were lost, the job was done before: it leaves only those, and only if they are the same as they were.
-    `given_up` are those of its proposals that must not be touched, with the reason that is their failure; a task is given a
-    job of the others alone.
+    `digests` holds those of the parents' checkpoints, by proposal, as far as they are known. `restoring` is given where a job is
+    done again because checkpoints were lost, and holds their digests, by proposal: only these checkpoints are saved, and each
+    only if it has the same digest again. `given_up` names proposals that must not be touched, each with the reason for its
+    failure; the task gets a job without them.
     """
 
     proposals: tuple[Proposal, ...]
@@ -255,7 +256,7 @@ class IntervalJob:
         return [found[proposal.id] for proposal in self.proposals]
 
     def only(self, proposals: Iterable[int]) -> IntervalJob:
-        """The same of some of its proposals, in their order here."""
+        """The same job with only these of its proposals, in the order they have here."""
         wanted = {*proposals}
         kept = [place for place, proposal in enumerate(self.proposals) if proposal.id in wanted]
         return replace(
@@ -276,7 +277,7 @@ class IntervalJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalTestJob:
-    """Judge the checkpoint of a finished proposal in some of the test episodes, which are numbered from 0."""
+    """Judge the checkpoint of a finished proposal on some of the test episodes, which are numbered from 0."""
 
     proposal: int
     episodes: Sequence[int]
@@ -299,7 +300,7 @@ class FinalTestJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineJob:
-    """Measure the baseline on some of the test episodes of a root seed."""
+    """Measure the baseline on the first `episodes` test episodes of a root seed."""
 
     root_seed: int
     episodes: int

@@ -1,7 +1,7 @@
-"""What keeps checkpoints, and the seal on each: a digest that the ledger records when one is saved, compared when it is loaded.
+"""The store of checkpoints, and the seal on each: a digest that the ledger records at saving and that is compared at loading.
 
-So a bit that flipped on the disk, an older copy or another run's file is never trained on. The digest is of the arrays and not of
-a file, which may hold several checkpoints, and may be written otherwise by another version of its library.
+So a bit that flipped on the disk, an older copy or another run's file is never trained on. The digest covers the arrays and not a
+file: a file may hold several checkpoints, and another version of its library may write it differently.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rl_pbt.errors import LostCheckpoint, UserError
 class Checkpoints(Protocol):
     """Where the checkpoints of one search are kept, by the id of the proposal that left them.
 
-    It can be pickled, and its other end need not be this machine's disk.
+    It can be pickled, and need not store anything on this machine's disk.
     """
 
     def load(self, proposal: int) -> State:
-        """Raises UserError where it is absent or damaged: never a fresh start in silence."""
+        """Raises UserError if it is absent or damaged: training never starts afresh in silence."""
         ...
 
     def save(self, proposal: int, state: State) -> None:
@@ -31,27 +31,27 @@ class Checkpoints(Protocol):
         ...
 
     def save_together(self, states: Mapping[int, State]) -> None:
-        """Durable when this returns; for checkpoints that are small and many."""
+        """Durable when this returns; for many small checkpoints."""
         ...
 
     def exhibit(self, proposal: int, arrays: State) -> None:
-        """Keep what a report may show of a proposal, as long as the run: small arrays, which no job loads.
+        """Keep what a report may show of a proposal, for as long as the run is kept: small arrays, which no job loads.
 
         Durable when this returns. Raises ValueError for more than LARGEST_EXHIBIT bytes.
         """
         ...
 
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
-        """Forget all others, but for those that jobs are writing meanwhile."""
+        """Forget all others, except those that jobs are writing meanwhile."""
         ...
 
     def leave_only(self, proposals: Iterable[int]) -> None:
-        """`keep_only` at the end of a search, when nothing else is to be kept beside them."""
+        """`keep_only` at the end of a search, when nothing else has to be kept."""
         ...
 
 
 def digest_of(state: State) -> str:
-    """A fingerprint of all names, types, shapes and values."""
+    """A fingerprint of all names, types, shapes and values: 32 hexadecimal digits."""
     found = hashlib.sha256()
     for name in sorted(state):
         array = np.ascontiguousarray(state[name]).astype(state[name].dtype.newbyteorder("<"), copy=False)
@@ -63,9 +63,10 @@ def digest_of(state: State) -> str:
 
 @final
 class Sealed:
-    """`checkpoints`, whose digests are known for those that are loaded, and found out for those that are saved.
+    """`checkpoints` with seals: loads are compared with the `known` digests, and `digests` collects those of what is saved.
 
-    With `restoring`, the digests of checkpoints that are computed again, those alone are saved, each if it is the same as it was.
+    `restoring` holds the digests of checkpoints that are computed again. Then only these are saved, and saving raises UserError
+    if one has another digest than before.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Sealed:
         self.digests: dict[int, str] = {}
 
     def load(self, proposal: int) -> State:
-        """Raises LostCheckpoint where it is not the one that the ledger speaks of."""
+        """Raises LostCheckpoint if it is not the one that the ledger recorded."""
         state = self._checkpoints.load(proposal)
         known = self._known.get(proposal)
         if known is not None and digest_of(state) != known:
@@ -94,12 +95,12 @@ class Sealed:
         accepted = {proposal: state for proposal, state in states.items() if self._accepts(proposal, state)}
         if self._restoring is None:
             self._checkpoints.save_together(accepted)
-        else:  # one by one they come before what is damaged and was saved together
+        else:  # files of one checkpoint take precedence over the damaged file of several
             for proposal, state in accepted.items():
                 self._checkpoints.save(proposal, state)
 
     def exhibit(self, proposal: int, arrays: State) -> None:
-        """As the checkpoints themselves; what was lost and is computed again leaves nothing to show, which it did before."""
+        """As in `Checkpoints`, but a checkpoint that is computed again exhibits nothing, since it has done so before."""
         if (size := sum(array.nbytes for array in arrays.values())) > LARGEST_EXHIBIT:
             raise ValueError(f"an exhibit is small, {LARGEST_EXHIBIT} bytes at most, and this one has {size}")
         if self._restoring is None:
@@ -119,9 +120,9 @@ class Sealed:
         return True
 
     def keep_only(self, proposals: Iterable[int], *, being_written: Iterable[int] = ()) -> None:
-        """As the checkpoints themselves."""
+        """As in `Checkpoints`."""
         self._checkpoints.keep_only(proposals, being_written=being_written)
 
     def leave_only(self, proposals: Iterable[int]) -> None:
-        """As the checkpoints themselves."""
+        """As in `Checkpoints`."""
         self._checkpoints.leave_only(proposals)

@@ -1,18 +1,19 @@
-"""Any program as a training: it is called once an interval with a request in JSON, and answers in JSON.
+"""Any program as a training: it is called once per interval with a request in JSON, and answers in JSON.
 
 The last argument, and the environment variable RL_PBT_REQUEST, is the path of the request:
 
     {"version": 1, "purpose": "train", "hypers": {"lr": 0.01}, "budget": 1000, "seed": 7, "evaluation_seeds": [8],
      "parent": "/tmp/.../parent", "checkpoint": "/tmp/.../checkpoint", "answer": "/tmp/.../answer.json"}
 
-The program loads the files in `parent` (null: it begins), trains for `budget` units with the hyperparameters and random numbers
-from `seed`, leaves files in the folder `checkpoint`, judges itself once for each of `evaluation_seeds`, and writes the `answer`:
+The program loads the files in `parent` (null: it begins from scratch), trains for `budget` units with these hyperparameters and
+with random numbers from `seed`, leaves files in the folder `checkpoint`, evaluates itself once for each of `evaluation_seeds`,
+and writes the `answer`:
 
     {"scores": [0.93], "metrics": {"loss": 0.2}, "updates": 1000}
 
-of which `metrics`, for the learning curves, and `updates` may be left out; so may `scores` where there are no evaluation seeds,
-since nobody needs to know. For the purposes "evaluate" and "test" the budget is 0: it judges the parent, and leaves no files. The
-folders are gone when it ends; files travel inside our own checkpoints.
+`metrics`, for the learning curves, and `updates` may be left out. So may `scores` if there are no evaluation seeds, since no
+score is needed then. For the purposes "evaluate" and "test" the budget is 0: the program judges the parent, and leaves no files.
+The folders are deleted when it ends; its files are kept inside our own checkpoints.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ from rl_pbt.tasks.looping import (
 )
 
 REQUEST_VARIABLE = "RL_PBT_REQUEST"
-LAST_LINES = 5  # of what a program printed, for the reason of its failure
+LAST_LINES = 5  # of a program's output, which the reason of its failure quotes
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOptions:
-    """The program, how members are judged, and the words of its field. Raises BadSetting for what cannot be."""
+    """The program, how members are judged, and the words of its field. Raises BadSetting for invalid values."""
 
     program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False)
     evaluations: int = option(
@@ -79,23 +80,23 @@ class CommandOptions:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What a program left: its files, by their path in the checkpoint folder, and the hyperparameters that it had then."""
+    """What a program left: its files, by their path in the checkpoint folder, and its hyperparameters at that time."""
 
     files: dict[str, bytes]
     hypers: dict[str, Hyper]
 
     def write_to(self, folder: str | Path) -> None:
-        """Put the files into a folder, which is made. Raises UserError for names that lead out of it."""
+        """Write the files into a folder, which is created if needed. Raises UserError for names that lead out of it."""
         write_folder(self.files, Path(folder))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTask:
-    """Calls a program in `cwd` for one member after another. `hypers` are the values of those that are not searched.
+    """Calls a program in the folder `cwd` for one member after another. `hypers` are the values of those that are not searched.
 
-    A program that ends with another status than 0, by a signal or by the timeout, or that gives no valid answer, is a failure of
-    that member, with the last lines that it printed; they are not shown otherwise. Evaluation is free: the budget counts
+    A member fails if the program ends with a status other than 0, by a signal or by the timeout (in seconds), or gives no valid
+    answer. The reason quotes the last lines that it printed, which are not shown otherwise. Evaluation is free: the budget counts
     training.
     """
 
@@ -115,15 +116,15 @@ class CommandTask:
 
     @property
     def patience_s(self) -> None:
-        """`timeout_s` is for a program that hangs: it ends the program, and not the worker too."""
+        """None: `timeout_s` is for a program that hangs, and ends the program without ending the worker too."""
         return None
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """One after another; a failure has its reason, and no checkpoint."""
+        """One member after another; a member that fails has a reason, and no checkpoint."""
         return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """Scores for the purpose "test"; excluded where the program fails."""
+        """Scores for the purpose "test"; excluded if the program fails."""
         return tested(job, self._work, advance)
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
@@ -131,11 +132,11 @@ class CommandTask:
         return None
 
     def rehearsal(self) -> CommandTask:
-        """One evaluation each."""
+        """The same with one evaluation of each member."""
         return replace(self, evaluations=1)
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Left:
-        """The files that it left."""
+        """The files that a proposal left. Raises UserError for a checkpoint of another task."""
         left = kept(checkpoints, proposal)
         return Left(files=_files(left), hypers=left.hypers)
 
@@ -169,14 +170,14 @@ class CommandTask:
 
 
 def _files(left: Kept) -> dict[str, bytes]:
-    """What `read_folder` read, from a checkpoint. Raises UserError for one of another task."""
+    """A program's files from a checkpoint, by path. Raises UserError for a checkpoint of another task."""
     if not isinstance(left.state, dict) or not all(isinstance(array, np.ndarray) for array in left.state.values()):
         raise UserError("this checkpoint does not hold the files of a program: it is of another task")
     return {name: array.tobytes() for name, array in left.state.items()}
 
 
 def _write_request(turn: Turn, folder: Path) -> None:
-    """The request and the folders that it speaks of."""
+    """Write the request, and create the folders that it names."""
     parent = None
     if turn.parent is not None:
         parent = folder / "parent"
@@ -198,7 +199,7 @@ def _write_request(turn: Turn, folder: Path) -> None:
 
 
 def _answer(turn: Turn, folder: Path) -> Done:
-    """What the program answered, and the files that it left. Raises Failed."""
+    """What the program answered, and the files that it left. Raises Failed if it is not valid."""
     path = folder / "answer.json"
     if not path.is_file():
         raise Failed("the program wrote no answer")
@@ -221,7 +222,7 @@ def _answer(turn: Turn, folder: Path) -> Done:
 
 
 def _reason(failure: str, ended: process_group.Ended, folder: Path) -> str:
-    """With the last lines that were printed; the scratch folder has no name there, since a ledger should not depend on it."""
+    """The failure with the last lines that were printed; the scratch folder's name is cut, so that no ledger depends on it."""
     lines = ended.last_lines(LAST_LINES, LONGEST_REASON, nameless=folder)
     return f"{failure}: {lines}" if lines else failure
 
@@ -234,12 +235,12 @@ class CommandType:
     aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """`program` may be given as one text, as a shell reads it."""
+        """`program` may be given as one text, which is split as a shell does."""
         program = given.get("program")
         return completed_with_search({**given, "program": shlex.split(program)} if isinstance(program, str) else given, recorded)
 
     def words(self, options: Settings) -> Words:
-        """Those that the user chose."""
+        """The nouns that the user chose."""
         return words_for(options)
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -247,11 +248,11 @@ class CommandType:
         return {"program": tuple(options["program"])}
 
     def title(self, options: Settings) -> str:
-        """The program, as a shell reads it."""
+        """The program, as it is typed in a shell."""
         return shlex.join(options["program"])
 
     def folder(self, options: Settings) -> str:
-        """The script without its ending."""
+        """The name of the script without its extension."""
         return Path(process_group.script_of(options["program"])).stem or "command"
 
     def judging(self, options: Settings) -> str:
@@ -273,7 +274,7 @@ class CommandType:
         """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
-        """Raises UserError where the program is not here."""
+        """Raises UserError if the program is not found here."""
         options = built(CommandOptions, config.task_options)
         process_group.check_program(options.program)
         return CommandTask(

@@ -1,4 +1,4 @@
-"""What tasks do alike to complete the settings that a user gave."""
+"""How all tasks complete the settings that a user gave."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rl_pbt.space import parse_dimension, range_or_value, with_scale
 SHARED_DEFAULTS: Settings = {
     "methods": ("pbt", "random"), "seeds": (0,), "population": 8, "anytime_tests": 4, "primary": None, "against": None,
 }  # fmt: skip
-INTERVALS = 20  # of a default run: PB2's count, enough for schedules and few enough to evaluate in
+INTERVALS = 20  # of a default run: as many as PB2 has, enough for schedules and few enough to evaluate after each
 
 
 def completed(given: Settings, recorded: Settings | None, defaults: Settings | None = None) -> Settings:
-    """`given` over the `recorded` settings of a run or, for a new one, over a task's `defaults` and those of all tasks.
+    """The `given` settings over the `recorded` ones of a run or, for a new run, over a task's `defaults` and those of all tasks.
 
-    Raises BadSetting where a new run has no budget.
+    Raises BadSetting if a new run has no budget.
     """
     base = dict(recorded) if recorded else _defaults(given, defaults or {})
     hypers, search = searched(given.get("search", {}), base["hypers"], base["search"])
@@ -48,7 +48,7 @@ def half(population: int) -> int:
 
 
 def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, str]) -> tuple[dict[str, Hyper], dict[str, str]]:
-    """Values and ranges of all hyperparameters: a range that is `given` is searched, a value is held. Raises UserError."""
+    """Values and ranges of all hyperparameters: a range that is `given` is searched, a value is held fixed. Raises UserError."""
     held, ranges = dict(hypers), dict(search)
     for name, written in given.items():
         value = range_or_value(written)

@@ -1,4 +1,4 @@
-"""The files of a folder as arrays of bytes, and back: a checkpoint of a program's travels like any other."""
+"""The files of a folder as arrays of bytes, and back: so a program's checkpoint is stored like any other."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Files: TypeAlias = dict[str, Array]
 
 
 def read_folder(folder: Path) -> Files:
-    """Every file below `folder`: path in it, with `/` -> its bytes, uint8 [size], in the order of their names.
+    """Every file below `folder`, sorted: path within it, with `/` -> its bytes, uint8 [size].
 
-    Folders without files are left out. Raises Failed for what is not a file: a link may lead anywhere, and cannot travel.
+    Empty folders are left out. Raises Failed for what cannot be read or is not a plain file: a link may lead anywhere, and what
+    it leads to is not stored.
     """
     if folder.is_symlink():
         raise Failed("the checkpoint folder was replaced by a symbolic link: leave files in it")
@@ -42,7 +43,10 @@ def read_folder(folder: Path) -> Files:
 
 
 def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
-    """Put files into `folder`, which is made. Raises UserError, before anything is written, for a name that leads out of it."""
+    """Write files into `folder`, which is created if needed.
+
+    Raises UserError, before anything is written, for a name that leads out of it.
+    """
     for name in files:
         inner = PurePosixPath(name)
         if not inner.parts or inner.is_absolute() or ".." in inner.parts or (os.name == "nt" and set(name) & set("\\:")):

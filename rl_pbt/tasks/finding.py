@@ -1,4 +1,4 @@
-"""The class of a training of the user's own: what it must offer, how it is found by its name, and what is checked of it."""
+"""The class of a user's own training: what it must offer, how it is found by name, and what is checked."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rl_pbt.errors import BadSetting, UserError, near_names
 from rl_pbt.records import Hypers
 from rl_pbt.tasks.answers import described
 
-# What a class must have, with the arguments that each is called with.
+# The methods that a class must have, each with the arguments it is called with.
 METHODS = {"set_hypers": ("hypers",), "train": ("budget",), "evaluate": ("seed",), "state": (), "load": ("state",)}
-TEST, BASELINE = "test", "baseline"  # what it may have; the seed is the argument of both
+TEST, BASELINE = "test", "baseline"  # methods that it may have; both take the seed
 
 
 class Trainable(Protocol):
     """What a training of your own must offer to `tune`; `rl_pbt.torch_state` turns torch modules and optimisers into states.
 
     `hypers` maps the names in `search` to values. A `budget` is in units of your own: updates, epochs, samples. A state is nested
-    dicts and lists of NumPy arrays, numbers and strings. A score is better the higher it is.
+    dicts and lists of NumPy arrays, numbers and strings. Higher scores are better.
     """
 
     def __init__(self, hypers: Hypers, seed: int) -> None: ...
@@ -34,11 +34,11 @@ class Trainable(Protocol):
         ...
 
     def train(self, budget: int) -> Mapping[str, float] | None:
-        """Train for so many units; metrics for the learning curves, if any."""
+        """Train for `budget` units. Returns metrics for the learning curves, or None."""
         ...
 
     def evaluate(self, seed: int) -> float | Iterable[float]:
-        """One score or several, on data that the seed chooses or on all there are."""
+        """One score or several, on data that the seed chooses or on all data."""
         ...
 
     def state(self) -> object:
@@ -51,7 +51,10 @@ class Trainable(Protocol):
 
 
 def name_of(cls: type) -> str:
-    """`module:Class`, by which another process finds it; a script that is run is the module of its file's name."""
+    """`module:Class`, by which another process finds the class; a script that is run counts as the module of its file's name.
+
+    Raises UserError in a worker process that is running the script again.
+    """
     module = cls.__module__
     if module == "__mp_main__":  # a worker process, which imports the script to find the class
         raise UserError('the script starts its run again in every worker process: put the call under if __name__ == "__main__":')
@@ -63,12 +66,12 @@ def name_of(cls: type) -> str:
 
 
 def in_its_module(target: str) -> str:
-    """`Class` of `module:Class`; of a class within others, or within a function, the dotted name without `<locals>`."""
+    """`Class` of `module:Class`; for a class inside others, or inside a function, the dotted name without `<locals>`."""
     return target.partition(":")[2].replace("<locals>.", "")
 
 
 def found(target: str) -> type[Trainable]:
-    """The class of that name; its module is imported. Raises BadSetting, one line, where there is none."""
+    """The class of that name, whose module is imported. Raises BadSetting, in one line, if there is none."""
     module_name, _, path = target.partition(":")
     if "<locals>" in path:
         raise BadSetting("task", f"names {target}, which is inside a function: move the class to the top of its module")
@@ -110,7 +113,7 @@ def check_class(cls: type, workers: int) -> None:
     _check_arguments(cls, f"{title}.__init__", ("hypers", "seed"))
     for name, arguments in {**METHODS, TEST: ("seed",)}.items():
         if callable(getattr(cls, name, None)):
-            # The function takes the object too, unless it is a method of the class.
+            # Taken from the class, a plain method has `self` as an argument too; a class method or static method does not.
             bound = isinstance(inspect.getattr_static(cls, name), classmethod | staticmethod)
             _check_arguments(getattr(cls, name), f"{title}.{name}", arguments if bound else ("self", *arguments))
     if callable(getattr(cls, BASELINE, None)):
@@ -124,7 +127,7 @@ def check_class(cls: type, workers: int) -> None:
 
 
 def _check_arguments(function: Callable[..., object], title: str, arguments: tuple[str, ...]) -> None:
-    """Whether it can be called with these, by position. What is not written in Python may not tell."""
+    """Raises UserError unless it takes these arguments, by position. What is not written in Python may have no signature."""
     try:
         signature = inspect.signature(function)
     except ValueError:

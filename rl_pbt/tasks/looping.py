@@ -1,8 +1,8 @@
-"""What a class and a program of the user's have in common: members one after another, each one's failure its own.
+"""What a class and a program of the user's have in common: members train one after another, and each fails for itself.
 
 The task asks for one `Turn` at a time and gets `Done`, or `Failed` with the reason. Seeds have 31 bits, which every library
-takes. Those of training are of one member and generation, so that a clone does not inherit its donor's random stream; those of
-evaluations are shared by all members of a generation; those of the final test are never met before it.
+takes. Training seeds belong to one member and generation, so that a clone does not inherit its donor's random stream. Evaluation
+seeds are shared by all members of a generation. Those of the final test are never used before it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Kept:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What is asked for one member: train for `units` from `parent` (None: from the start), then be judged on the seeds, if any.
+    """What is asked of one member: train for `units` from `parent` (None: from scratch), then be judged on the seeds, if any.
 
     `hypers` are all hyperparameters, searched and held. With `units` 0 nothing is trained.
     """
@@ -57,7 +57,7 @@ class Turn:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The outcome of a turn; a `checkpoint` only where it trained."""
+    """The outcome of a turn; a `checkpoint` only if it trained."""
 
     scores: tuple[float, ...]
     updates: int
@@ -114,7 +114,7 @@ def _turn(job: IntervalJob, proposal: Proposal, units: int, held: Mapping[str, H
 
 
 def tested(job: FinalTestJob, work: Work, advance: Advance) -> FinalTest:
-    """Scores of a finished proposal on the test seeds; they are excluded where it fails there."""
+    """Scores of a finished proposal on the test seeds; they are excluded if it fails there."""
     parent = kept(job.checkpoints, job.proposal)
     found = test_seeds(job.root_seed, job.episodes)
     turn = Turn(purpose="test", hypers=parent.hypers, units=0, seed=found[0], evaluation_seeds=found, parent=parent)
@@ -123,7 +123,7 @@ def tested(job: FinalTestJob, work: Work, advance: Advance) -> FinalTest:
 
 
 def scored(proposal: int | None, episodes: int, score: Callable[[], tuple[float, ...]]) -> FinalTest:
-    """The scores of a test of a proposal or, for None, of the baseline; all excluded where that fails."""
+    """The test of a proposal or, for None, of the baseline, with the scores that `score` gives; all are excluded if it fails."""
     clock = Clock()
     try:
         return FinalTest(proposal=proposal, returns=score(), cost=clock.cost())
@@ -138,17 +138,17 @@ def test_seeds(root_seed: int, episodes: Sequence[int]) -> tuple[int, ...]:
 
 
 def checkpoint_of(turn: Turn, state: object) -> State:
-    """A state after that turn, copied, as checkpoints are saved. Raises Failed for a state that cannot be."""
+    """A state after that turn, copied, as checkpoints are saved. Raises Failed for a state that cannot be saved."""
     try:
         arrays = packed(state)
     except UserError as error:
         raise Failed(str(error)) from None
-    about = json.dumps({"hypers": turn.hypers, "seed": turn.seed}, sort_keys=True)  # in any session of the run the same
+    about = json.dumps({"hypers": turn.hypers, "seed": turn.seed}, sort_keys=True)  # sorted: the same in any session of the run
     return {**arrays, ABOUT: json_array(about)}
 
 
 def kept(checkpoints: Checkpoints, proposal: int) -> Kept:
-    """What that proposal left. Raises UserError where its checkpoint is absent, damaged or of another task."""
+    """What that proposal left. Raises UserError if its checkpoint is absent, damaged or of another task."""
     arrays = checkpoints.load(proposal)
     state = unpacked(arrays)
     try:
@@ -159,7 +159,7 @@ def kept(checkpoints: Checkpoints, proposal: int) -> Kept:
 
 
 def completed_with_search(given: Settings, recorded: Settings | None) -> Settings:
-    """`completed`, for tasks that know no search space of their own. Raises BadSetting where none is given."""
+    """`completed`, for tasks that have no search space of their own. Raises BadSetting if none is given."""
     whole = completed(given, recorded)
     if not whole["search"]:
         raise BadSetting("search", "is missing: give at least one hyperparameter a range, as in lr=log:1e-5:1e-1")
@@ -167,14 +167,14 @@ def completed_with_search(given: Settings, recorded: Settings | None) -> Setting
 
 
 def words_for(options: Settings, baseline: str = "") -> Words:
-    """Nouns of a task whose user chose them."""
+    """The nouns of a task whose user chose them."""
     return Words(
         unit=options["unit"], short_unit=options["unit"], score=options["score"], episode="evaluation", baseline=baseline
     )
 
 
 def judged_by(options: Settings) -> str:
-    """How fitness is made, to follow "Fitness is"."""
+    """How fitness is computed, worded to follow "Fitness is"."""
     times_judged = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
     return (
         f"the mean {options['score']} of {times_judged} after each interval; a generation shares its seeds, and they cost no "

@@ -8,13 +8,13 @@
         def state(self): ...                    # everything that was learned: nested arrays, numbers and strings
         def load(self, state): ...              # take over what `state` returned
 
-Optional are `test(seed)`, to judge the chosen member on data that `evaluate` never sees, and a classmethod or staticmethod
-`baseline(seed)`, the scores that any training must beat.
+Two more methods are optional: `test(seed)` judges the chosen member on data that `evaluate` never sees, and a classmethod or
+staticmethod `baseline(seed)` returns the scores that any training must beat.
 
-Every interval begins with a new object and a new seed, of the member and the generation. What is not in `state` does not survive,
-and a random generator should not be in it, or clones would share their donor's. The global generators of `random`, NumPy and
-torch are seeded too, and left as they were: a class that draws from them is as reproducible as one that does not. `state` is
-called before `evaluate`, which may do as it likes.
+Every interval begins with a new object and a new seed, which depends on member and generation. What is not in `state` does not
+survive. A random generator should not be in it, or clones would share their donor's. The global generators of `random`, NumPy and
+torch are seeded too and restored afterwards, so a class that draws from them is as reproducible as one that does not. `state` is
+called before `evaluate`, which may therefore change the object as it likes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ T = TypeVar("T")
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnOptions:
-    """The class, how its members are judged, and the words of its field. Raises BadSetting for what cannot be."""
+    """The class, how its members are judged, and the words of its field. Raises BadSetting for invalid values."""
 
     target: str = option(help="the class of the training, as module:Class", flag=False)
     evaluations: int = option(
@@ -78,8 +78,8 @@ class OwnOptions:
 class OwnTask:
     """Trains and judges objects of a class, one after another. It is pickled by the name of the class.
 
-    `hypers` are the values of hyperparameters that are not searched. What a method of the class raises, and a score that is not
-    finite, is a failure of that member alone. Evaluation is free: the budget counts training.
+    `hypers` are the values of hyperparameters that are not searched. If a method of the class raises an error or gives a score
+    that is not finite, that member alone fails. Evaluation is free: the budget counts training.
     """
 
     target: type[Trainable]
@@ -96,19 +96,19 @@ class OwnTask:
 
     @property
     def patience_s(self) -> None:
-        """One call of `train` may take as long as it likes."""
+        """None: one call of `train` may take as long as it likes."""
         return None
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """One after another; a failure has its reason, and no checkpoint."""
+        """One member after another; a member that fails has a reason, and no checkpoint."""
         return one_by_one(job, self._work, held=self.hypers, evaluations=self.evaluations, quantum=self.quantum, advance=advance)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """Scores of `test`, or of `evaluate` where the class has no `test`; excluded where they fail."""
+        """Scores of `test`, or of `evaluate` if the class has no `test`; excluded if that fails."""
         return replace(tested(job, self._work, advance), held_out=callable(getattr(self.target, TEST, None)))
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest | None:
-        """The scores of the class's own `baseline`, if it has one; excluded where that fails."""
+        """The scores of the class's own `baseline`, if it has one; excluded if that fails."""
         give = getattr(self.target, BASELINE, None)
         if not callable(give):
             return None
@@ -123,11 +123,11 @@ class OwnTask:
         return scored(None, episodes, all_scores)
 
     def rehearsal(self) -> OwnTask:
-        """One evaluation each."""
+        """The same with one evaluation of each member."""
         return replace(self, evaluations=1)
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Trainable:
-        """An object of the class as that proposal left it. Raises UserError where it cannot be made or loaded."""
+        """An object of the class as that proposal left it. Raises UserError if it cannot be made or loaded."""
         left = kept(checkpoints, proposal)
         try:
             return self._member(left.hypers, left.seed, left)
@@ -154,7 +154,7 @@ class OwnTask:
         return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics)
 
     def _member(self, hypers: Hypers, seed: int, parent: Kept | None) -> Trainable:
-        """A founder, or what the parent left with these hyperparameters. Raises Failed."""
+        """A new object, or what the parent left, with these hyperparameters. Raises Failed."""
         with blamed("__init__"):
             member = self.target(dict(hypers), seed)
         if parent is not None:
@@ -171,10 +171,10 @@ def _scores(judge: Callable[[int], object], name: str, seed: int) -> tuple[float
 
 
 def _keyed(seed: int, work: Callable[[], T]) -> T:
-    """What `work` returns with the global generators seeded; they are left as they were.
+    """What `work` returns with the global generators seeded; they are restored afterwards.
 
-    Where it was the first to import torch, whose generator was not seeded then, it is done once more: the outcome must not depend
-    on what this process did before.
+    If `work` was the first to import torch, torch's generator was not seeded at that time. Then all of it is done once more,
+    since the outcome must not depend on what this process did before.
     """
     torch_was_here = "torch" in sys.modules
     with _generators_restored():
@@ -223,7 +223,7 @@ class OwnType:
         return completed_with_search({**given, "target": target}, recorded)
 
     def words(self, options: Settings) -> Words:
-        """Those that the user chose."""
+        """The nouns that the user chose."""
         return words_for(options, baseline="baseline")
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -269,7 +269,7 @@ class OwnType:
 def make(config: RunConfig, machine: Machine, target: type[Trainable] | None = None) -> OwnTask:
     """The task of a configuration; with `target`, the class itself, nothing is imported.
 
-    Raises UserError for a class that is not to be found, lacks a method, or cannot be reached by several workers.
+    Raises UserError for a class that cannot be found, lacks a method, or cannot be imported by several workers.
     """
     options = built(OwnOptions, config.task_options)
     cls = found(options.target) if target is None else target

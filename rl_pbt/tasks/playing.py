@@ -1,6 +1,6 @@
-"""What tasks with agents on environments have in common: their words, and what episodes say of a member.
+"""What tasks with agents on environments have in common: their words, and what is derived from episodes.
 
-It loads neither torch nor gymnasium, so that a report need not.
+It loads neither torch nor gymnasium, so that a report need not load them either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Played(Protocol):
 
     @property
     def returns(self) -> Sequence[float]:
-        """True returns."""
+        """Returns of the true rewards, neither clipped nor normalised."""
         ...
 
     @property
@@ -33,23 +33,23 @@ class Played(Protocol):
 
     @property
     def truncated(self) -> int:
-        """How many a time limit ended."""
+        """How many of them a time limit ended."""
         ...
 
 
 def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:
-    """The setting that names a module to import, as `tasks.base.TaskType.code` tells it."""
+    """The setting that names a module to import, if there is one, as `tasks.base.TaskType.code` returns it."""
     return {"env": (env,)} if ":" in env else {}
 
 
 def named(env: str, env_options: Settings, *more: str) -> str:
-    """An environment for people: its id, more that is to be said of it, and what it is, where the id does not say."""
+    """An environment's name for people: its id, what `more` there is to say, and what it is if the id does not tell."""
     said = f"{env} ({', '.join(more)})" if more else env
     return f"{said}: {env_options['called']}" if "called" in env_options else said
 
 
 def judged_by(options: Settings, how: str = "") -> str:
-    """How fitness is made, to follow "Fitness is"; `how` is how actions are chosen in evaluation."""
+    """How fitness is computed, worded to follow "Fitness is"; `how` says how actions are chosen in evaluation."""
     if options["fitness"] == "training":
         text = (
             "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames"
@@ -60,7 +60,7 @@ def judged_by(options: Settings, how: str = "") -> str:
 
 
 def unseen_tails(options: Settings) -> tuple[str, ...]:
-    """A sentence on what training does not see of long episodes, where it does not see all."""
+    """A sentence on the part of long episodes that training never sees, if there is one."""
     seen = options["unseen_from_step"]
     if seen is None:
         return ()
@@ -71,15 +71,17 @@ def unseen_tails(options: Settings) -> tuple[str, ...]:
 
 
 def no_fitness(judged: Played) -> str | None:
-    """Why these episodes give no fitness, or None where they do."""
+    """Why these episodes give no fitness, or None if they do."""
     if not judged.returns:
         return "it was not judged"
     return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
 
 
 def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None) -> int:
-    """What so many evaluation episodes, each cut after `longest` steps, would take of a member: as long as its newest ones of
-    training, or where none ended, at least the `steps` that each of its environments made.
+    """The agent steps that so many evaluation episodes of a member, each cut after `longest` steps, are expected to take.
+
+    They are assumed to last as long as its newest training episodes or, if none ended, as the `steps` that each of its training
+    environments made, which is the least that they can be.
     """
     newest = trained.lengths[-episodes:]
     mean = sum(newest) / len(newest) if newest else float(steps)
@@ -87,7 +89,7 @@ def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | No
 
 
 def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, float]:
-    """Means for the learning curves, under Stable-Baselines3's names; `evaluated` is None where nothing was evaluated."""
+    """Means for the learning curves, under Stable-Baselines3's names; `evaluated` is None if nothing was evaluated."""
     metrics: dict[str, float] = {}
     if trained.returns:
         metrics[TRAINING_SCORE] = float(np.mean(trained.returns))
@@ -101,7 +103,7 @@ def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, floa
 
 
 def in_a_word(value: object, empty: str = "") -> str:
-    """An option of an agent as the command line reads it; `empty` is the word for a list without entries."""
+    """An agent's option, written as the command line takes it; `empty` is the word for an empty list."""
     if isinstance(value, list):
         return ",".join(map(str, value)) or empty
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -1,6 +1,6 @@
-"""One program, run to its end with every process that it starts: none outlives its interval, or the process that asked for it.
+"""Runs a program to its end with every process that it starts: none outlives its interval, or the process that asked for it.
 
-But for those that leave its session on purpose, as daemons do.
+Only processes that leave its session on purpose, as daemons do, can escape.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import IO, final
 
 from rl_pbt.errors import BadSetting
 
-SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua")  # what an interpreter is given first
-KEPT_BYTES = 8192  # of the end of what a program prints; the rest is dropped as it comes
-LAST_OUTPUT_S = 1.0  # how long to wait for the last output when the program and its group are gone
+SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua")  # extensions of scripts that an interpreter runs
+KEPT_BYTES = 8192  # of the end of a program's output; the rest is dropped as it arrives
+LAST_OUTPUT_S = 1.0  # to wait for the last output once the program and its group are gone
 
-# Becomes the program when it hears a word: not before somebody watches over it. Where that word never comes, it just ends.
+# Waits for a word and then becomes the program, so that it does not start before it is watched. Without that word it just ends.
 GATE = 'read -r word && exec "$@" </dev/null'
-# Waits for a word. Where the process that should say it dies instead, by whatever signal, it ends the program's group and removes
+# Waits for a word. If the process that should send it dies first, by whatever signal, it kills the program's group and removes
 # the folder.
 WATCH = 'read -r word || { kill -9 "-$1"; rm -rf "$2"; } 2>/dev/null'
 
@@ -34,7 +34,7 @@ WATCH = 'read -r word || { kill -9 "-$1"; rm -rf "$2"; } 2>/dev/null'
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a program ended, and the end of what it printed. `status` is below 0 for a signal, None for one that took too long."""
+    """How a program ended, and the end of its output. `status` is negative for a signal, None if it took too long."""
 
     status: int | None
     out: str
@@ -42,7 +42,7 @@ class Ended:
 
     @property
     def how(self) -> str:
-        """In words, to follow "the program"; empty where it ended well."""
+        """In words, to follow "the program"; empty if it ended well."""
         if self.status is None:
             return "took too long and was stopped"
         if self.status < 0:
@@ -50,7 +50,7 @@ class Ended:
         return f"ended with status {self.status}" if self.status else ""
 
     def last_lines(self, lines: int, characters: int, *, nameless: Path) -> str:
-        """Of its errors or, where it printed none, of its output; in one line, with "..." for the path `nameless`."""
+        """The last lines of its errors or, if there are none, of its output, as one line; the path `nameless` becomes "..."."""
         text = (self.err if self.err.strip() else self.out).replace(str(nameless), "...")
         printed = [line.strip() for line in text.splitlines() if line.strip()]
         return " | ".join(printed[-lines:])[-characters:]
@@ -63,7 +63,7 @@ def script_of(program: Sequence[str]) -> str:
 
 
 def check_program(program: Sequence[str]) -> None:
-    """Raises BadSetting where there is no such program here, or no such script."""
+    """Raises BadSetting if this program, or its script, is not found here or may not be executed."""
     first, script = program[0], script_of(program)
     if shutil.which(first) is None:
         if Path(first).is_file():
@@ -76,10 +76,10 @@ def check_program(program: Sequence[str]) -> None:
 
 
 def run(program: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: float | None, scratch: Path) -> Ended:
-    """Run a program to its end, and end what it left running. Its output is read and not shown.
+    """Run a program to its end, `timeout_s` seconds at most, and kill what it left running. Its output is read and not shown.
 
-    Where this process dies meanwhile, the program's group ends too, and the folder `scratch` is removed (not on Windows). Raises
-    OSError where the program cannot be started.
+    If this process dies meanwhile, the program's group is killed too, and the folder `scratch` is removed (not on Windows).
+    Raises OSError if the program cannot be started.
     """
     gated = sys.platform != "win32"
     if gated and shutil.which(program[0], path=env.get("PATH")) is None:
@@ -109,7 +109,7 @@ def run(program: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: 
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # of a group without processes
+    with suppress(ProcessLookupError, PermissionError):  # the group has no processes left
         if sys.platform == "win32":
             process.kill()
         else:
@@ -118,7 +118,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _watched(group: int, scratch: Path) -> Iterator[None]:
-    """Within, a process of its own ends the group if this one dies: nothing else would hear of a SIGKILL."""
+    """Within it, a process of its own kills the group if this one dies: nothing else would notice a SIGKILL."""
     if sys.platform == "win32":
         yield
         return
@@ -127,7 +127,7 @@ def _watched(group: int, scratch: Path) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ.get("PATH", os.defpath)},  # nothing by which it could be taken for one of the program's
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # nothing that marks it as one of the program's
         start_new_session=True,
     )
     assert watcher.stdin is not None
@@ -139,7 +139,7 @@ def _watched(group: int, scratch: Path) -> Iterator[None]:
 
 
 def _say(pipe: IO[bytes], word: bytes) -> None:
-    """Write a word and close; whoever should have read it may have been killed."""
+    """Write a word and close the pipe; the process that should read it may have been killed."""
     with suppress(BrokenPipeError):
         pipe.write(word)
         pipe.flush()
@@ -149,7 +149,7 @@ def _say(pipe: IO[bytes], word: bytes) -> None:
 
 @final
 class _Tail:
-    """The end of a stream that is read as it comes, by a thread: a program never waits for its reader, nor fills a disk."""
+    """The end of a stream, which a thread reads as it arrives: so the program never waits for a reader, nor fills a disk."""
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         assert stream is not None
@@ -164,7 +164,7 @@ class _Tail:
                 self._kept = (self._kept + chunk)[-KEPT_BYTES:]
 
     def text(self) -> str:
-        """What there is when the group has ended: a process that left the group may hold the stream open."""
+        """What there is once the group has ended. Does not wait long: a process that left the group may hold the stream open."""
         self._thread.join(LAST_OUTPUT_S)
         if not self._thread.is_alive():
             self._stream.close()

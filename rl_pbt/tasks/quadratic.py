@@ -1,8 +1,8 @@
 """The toy problem of Jaderberg 2017, Fig. 2: the method's known-answer test, as a task like any other.
 
-Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogate, 1.2 - (h0 theta0^2 + h1 theta1^2), with
-h = (1, 0) for one and (0, 1) for the other: neither can get there alone. Without exploit and explore each is stuck at
-1.2 - 0.9^2 = 0.39. A unit is a gradient step here. `benchmarks.figure_2` runs the arms of the figure and draws it.
+Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogate, 1.2 - (h0 theta0^2 + h1 theta1^2), with h = (1,
+0) for one and (0, 1) for the other, so neither can reach the maximum alone. Without exploit and explore each is stuck at 1.2 -
+0.9^2 = 0.39. A unit is a gradient step. `benchmarks.figure_2` runs the arms of the figure and draws it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rl_pbt.tasks.completing import completed
 
 START = (0.9, 0.9)
 SEARCH = {"h0": "linear:0:1.5", "h1": "linear:0:1.5"}
-# The paper's step size is not known to us; this is the commonest of its public reproductions.
+# We do not know the paper's step size; this is the most common one in public reproductions.
 LEARNING_RATE = 0.01
 STEPS = Words(unit="gradient step", short_unit="step", score="Q", episode="evaluation", baseline="starting point")
 
@@ -72,7 +72,7 @@ class QuadraticTask:
                     proposal=proposal.id,
                     fitness=fitness if finite else None,
                     failure=None if finite else "diverged: Q is not finite",
-                    returns=(fitness, fitness) if finite else (),  # two evaluations, for operators that want a spread: here 0
+                    returns=(fitness, fitness) if finite else (),  # two evaluations, for operators that need a spread: here 0
                     cost=Cost(train_units=proposal.units, updates=proposal.units),
                     metrics={"theta0": float(theta[0]), "theta1": float(theta[1])} if finite else {},
                     lineage_units=age + proposal.units,

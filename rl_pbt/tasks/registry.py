@@ -9,7 +9,7 @@ from rl_pbt.errors import BadSetting, did_you_mean
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import TaskType, Words
 
-# Name -> module whose `TYPE` it is, loaded when it is asked for.
+# Name -> the module whose `TYPE` it is, imported when it is asked for.
 TASKS = {
     "rl": "rl_pbt.tasks.rl",
     "stable_baselines": "rl_pbt.tasks.stable_baselines",
@@ -21,7 +21,7 @@ TASKS = {
     "translation": "rl_pbt.tasks.translation",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
-SB3 = "sb3:"  # how the names of Stable-Baselines3's agents begin
+SB3 = "sb3:"  # prefix of the names of Stable-Baselines3's agents
 
 
 def task_type(name: str) -> TaskType:
@@ -33,14 +33,15 @@ def task_type(name: str) -> TaskType:
 
 
 def words_of(config: RunConfig) -> Words:
-    """The nouns of the task of a configuration; loads no code of the user's."""
+    """The nouns of a configuration's task; loads no code of the user's."""
     return task_type(config.task).words(config.task_options)
 
 
 def named(given: Settings, recorded: str | None) -> tuple[str, Settings]:
-    """The name of the task that settings speak of, and the settings without that name.
+    """The name of the task that the settings ask for, and the settings without that name.
 
-    `module:Class` is a training of the user's own, and an environment alone is reinforcement learning.
+    `module:Class` is a training of the user's own, and an environment without a task is reinforcement learning. Raises BadSetting
+    if the settings name neither a task nor an environment.
     """
     others = dict(given)
     task = others.pop("task", recorded)

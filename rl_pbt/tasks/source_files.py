@@ -1,4 +1,4 @@
-"""A file that somebody else keeps, as it lay there when it was looked at: a cache whose key it is reads a changed one again."""
+"""A file that somebody else keeps, as it was when looked at. A cache with this as its key reads a changed file again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class File(NamedTuple):
-    """What changes with its content."""
+    """A file's path, and what changes with its content."""
 
     path: Path
     size: int  # bytes
@@ -15,6 +15,6 @@ class File(NamedTuple):
 
 
 def file_at(path: Path) -> File:
-    """Raises OSError where there is none."""
+    """The file at that path as it is now. Raises OSError if there is none."""
     status = path.stat()
     return File(path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""States as people write them, nested dicts and lists of arrays and numbers, turned to named arrays and back.
+"""States as people write them, nested dicts and lists of arrays and numbers, turned into named arrays and back.
 
 `packed` gives every array a name of its own and puts the rest, the structure, into one more array as JSON: a checkpoint holds
 numbers and text, and reading it runs no code. The round trip keeps every type: an int stays an int however large, a tuple a
@@ -19,10 +19,10 @@ from rl_pbt.errors import UserError
 from rl_pbt.records import JSON
 
 Arrays: TypeAlias = dict[str, Array]
-Node: TypeAlias = JSON  # a leaf as it is, or an object with one entry, the kind of what it holds
+Node: TypeAlias = JSON  # a leaf as it is, or an object with one entry: kind -> content
 
 STRUCTURE = "structure"  # the name of the array that holds the JSON
-DEEPEST_NESTING = 200  # levels of nesting: what refers to itself would never end
+DEEPEST_NESTING = 200  # levels: a state that holds itself would never end
 ARRAY_KINDS = "biufcMmSU"  # of arrays: all but objects, records and what other libraries added
 # What safetensors has a type for; other kinds are stored as bytes.
 NATIVE_DTYPES = frozenset({"|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"})
@@ -31,9 +31,10 @@ ALLOWED = "return arrays, numbers, strings, None, and dicts (with keys of text o
 
 
 def packed(tree: object, name: str = "state()") -> Arrays:
-    """A nested state as named arrays that are copies: what happens to the state later does not reach them.
+    """A nested state as named arrays, which are copies: later changes to the state do not reach them.
 
-    Raises UserError, which says where in `name` lies what is not an array, number, string, bool, None, dict, list or tuple.
+    Raises UserError, which says where in `name` there is something that is not an array, number, string, bool, None, dict, list
+    or tuple.
     """
     arrays: Arrays = {}
     text = json.dumps({"format": 1, "tree": _packed(tree, name, arrays, 0)}, allow_nan=False, separators=(",", ":"))
@@ -42,7 +43,7 @@ def packed(tree: object, name: str = "state()") -> Arrays:
 
 
 def unpacked(state: State) -> object:
-    """The tree that was `packed`, in arrays of its own that may be written to. Raises UserError where the state holds none."""
+    """The tree that was `packed`, in arrays of its own that may be written to. Raises UserError if the state holds none."""
     try:
         return _unpacked(read_json_array(state[STRUCTURE])["tree"], state)
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
@@ -55,14 +56,14 @@ def json_array(text: str) -> Array:
 
 
 def read_json_array(array: Array) -> Any:
-    """Raises ValueError for bytes that are not JSON."""
+    """What `json_array` was given, parsed. Raises ValueError for bytes that are not JSON."""
     return json.loads(array.tobytes())
 
 
 def _packed(value: object, path: str, arrays: Arrays, depth: int) -> Node:
     if depth > DEEPEST_NESTING:
         raise UserError(f"{path[:80]}... is nested more than {DEEPEST_NESTING} deep, or holds itself: return a flatter state")
-    # By exact type: what else a subclass carries would be lost.
+    # By exact type: whatever else a subclass holds would be lost.
     if type(value) is dict:
         return {"dict": [[_key(key, path), _packed(v, f"{path}[{key!r}]", arrays, depth + 1)] for key, v in value.items()]}
     if type(value) is list or type(value) is tuple:
@@ -71,7 +72,7 @@ def _packed(value: object, path: str, arrays: Arrays, depth: int) -> Node:
         return {"array": _stored(value, path, arrays)}
     if type(value) is np.str_:
         return {"str_": str(value)}
-    if isinstance(value, np.generic) and not isinstance(value, np.bytes_):  # which would lose zeros at its end
+    if isinstance(value, np.generic) and not isinstance(value, np.bytes_):  # bytes_ would lose zeros at its end
         return {"scalar": _stored(np.asarray(value), path, arrays)}
     if value is None or type(value) is bool or type(value) is str:
         return value
@@ -95,7 +96,7 @@ def _number(value: int | float | complex) -> Node:
 
 
 def _stored(array: Array, path: str, arrays: Arrays) -> list[JSON]:
-    """[name, dtype, shape] of an array that is put among the others."""
+    """Puts an array among the others. Returns its [name, dtype, shape]."""
     if array.dtype.kind not in ARRAY_KINDS:
         raise UserError(f"{path} is an array of {array.dtype}: return arrays of numbers or of text")
     name = f"array/{len(arrays)}"
@@ -130,7 +131,7 @@ def _array(content: Any, state: State) -> Array:
     if dtype.kind not in ARRAY_KINDS:
         raise ValueError(f"an array of {dtype}")
     whole = np.empty(shape, dtype)
-    if whole.nbytes:  # there is no view of elements without a size
+    if whole.nbytes:  # elements of size 0 have no view as bytes
         whole.reshape(-1).view(np.uint8)[:] = state[name]
     return whole
 
@@ -139,7 +140,8 @@ def _dict(content: Any, state: State) -> dict[str | int, object]:
     return {key: _unpacked(entry, state) for key, entry in content}
 
 
-# Of the content of a node, by its kind: whatever a file holds, which is known to be right once it has been read.
+# How to read the content of a node, by its kind. The content is whatever a file holds; it is known to be right once it has been
+# read.
 _READERS: Mapping[str, Callable[[Any, State], object]] = {
     "dict": _dict,
     "list": lambda content, state: [_unpacked(entry, state) for entry in content],

@@ -1,12 +1,12 @@
-"""A small DCGAN on images of 28x28, as Jaderberg 2017, sec. 4.3, has a larger one on CIFAR-10: both learning rates evolve.
+"""A small DCGAN on 28x28 images, both of whose learning rates evolve; Jaderberg 2017, sec. 4.3, has a larger one on CIFAR-10.
 
-`options` (what can be set), `images` (what is learned, and what is held out), `networks` (generator and discriminator of one
-member), `population` (those of a group), `recorded` (the file of a classifier), `classifier` (which judges images, and how it is
-trained), `scoring` (a score and a distance), `interval` (the task). Modules that load torch are loaded when a task is made.
+Modules: `options` (what can be set), `images` (what is learned, and what is held out), `networks` (generator and discriminator of
+one member), `population` (those of a group), `recorded` (the file of a classifier), `classifier` (judges images, and how it is
+trained), `scoring` (a score and a distance), `interval` (the task). Those that load torch are imported when a task is made.
 
-Deviations from the paper: the networks are far smaller, the score is of a classifier of the images' own classes and not of one of
-CIFAR-10, and a member has thousands of updates and not a million; as there, the discriminator makes five steps before each
-of the generator, factors are 2 and 0.5, and truncation and binary tournament select (`pbt`, `pbt-tournament`).
+Deviations from the paper: the networks are far smaller; the score is that of a classifier of the images' own classes, not of one
+for CIFAR-10; a member has thousands of updates, not a million. As in the paper, the discriminator makes five updates before each
+of the generator, factors are 2 and 0.5, and members are selected by truncation or binary tournament (`pbt`, `pbt-tournament`).
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ class GanType:
     aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """The files are looked at for a new run, or where one is named. Raises UserError."""
+        """The files of a new run are read, so that their digests are recorded. Raises UserError."""
         given = {**given, **_absolute(given)}
         whole = completed(given, recorded, None if recorded else _defaults(given))
-        if not recorded:  # annealing one of two would be neither a decay nor none
+        if not recorded:  # annealing only one of the two would be neither a decay nor none
             whole = {"annealed": ",".join(name for name in RATES if name in whole["search"]), **whole}
         _check(whole["search"], whole["hypers"])
         return whole
 
     def words(self, options: Settings) -> Words:
-        """Of generators."""
+        """The nouns of a GAN."""
         return WORDS
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -78,7 +78,7 @@ class GanType:
         return f"gan-{Path(options['data']).name}"
 
     def judging(self, options: Settings) -> str:
-        """How many images, and who judges them."""
+        """How many images are scored, and by which classifier."""
         times = options["evaluations"]
         return (
             f"the mean score of {times} evaluation{'' if times == 1 else 's'} of {options['samples']} generated images each, by "
@@ -87,7 +87,7 @@ class GanType:
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """What the score hides."""
+        """What the score does not see."""
         return (
             "The score asks whether each generated image clearly is of some class, and whether all classes are there; whether "
             "images are like the data it does not ask. The distance of features to held-out images and the sheets of samples do.",
@@ -101,13 +101,13 @@ class GanType:
         return "a GAN has no policy: rl_pbt.load(RUN).winner().images(64) are images of its generator"
 
     def pictures(self, exhibit: State) -> Array | None:
-        """The images that a generator made."""
+        """The images that a generator made; None for arrays that are no such images."""
         images = exhibit.get(PICTURES, np.zeros(0))
         fits = images.dtype == np.uint8 and images.ndim == 3 and min(images.shape) > 0 and max(images.shape) <= LARGEST_PICTURE
         return images if fits else None
 
     def make(self, config: RunConfig, machine: Machine) -> GanTask:
-        """Reads images and classifier. Raises UserError where they are not those that the run began with."""
+        """Reads images and classifier. Raises UserError if they are not those that the run began with."""
         from rl_pbt.tasks.gan.interval import GanTask, Source, material
 
         options = built(GanOptions, config.task_options)
@@ -117,7 +117,7 @@ class GanType:
             classifier=str(classifier_path(options.data, options.classifier)),
             classifier_digest=options.classifier_digest,
         )
-        # Each time, since what this process has in memory does not say that the files are still there.
+        # Checked each time: what this process has in memory does not say that the files are still there.
         read_recorded(source.images, source.digest)
         read_recorded_classifier(Path(source.classifier), source.classifier_digest)
         material(source)
@@ -132,7 +132,7 @@ class GanType:
         )
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
-        """What is trained, on what, and who judges it."""
+        """What is trained, on what, and how it is judged."""
         options = built(GanOptions, config.task_options)
         images = read_images(options.data)
         held_out = len(images.fitness.images) + len(images.test.images)
@@ -148,13 +148,13 @@ class GanType:
 
 
 def _absolute(given: Settings) -> dict[str, str]:
-    """Paths as they are found from anywhere."""
+    """The paths that are given, made absolute so that they lead to the same files from any folder."""
     named = {name: given[name] for name in ("data", "classifier") if given.get(name) not in (None, MNIST)}
     return {name: str(Path(path).absolute()) for name, path in named.items()}
 
 
 def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper]) -> None:
-    """Raises BadSetting for what is no learning rate, or none that can be."""
+    """Raises BadSetting for a hyperparameter that is not a learning rate, a value that cannot be one, and a missing value."""
     for name in (*search, *hypers):
         if name not in RATES:
             raise BadSetting("search", f"cannot use {name}: a GAN has {' and '.join(RATES)}")
@@ -169,7 +169,7 @@ def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper]) -> None:
 
 
 def _defaults(given: Settings) -> dict[str, Any]:
-    """Of a new run: what its files say, and the paper's rules."""
+    """Defaults of a new run: what its files say, and the paper's rules."""
     data = given.get("data", MNIST)
     images, judge = read_images(data), read_classifier(classifier_path(data, given.get("classifier")))
     if judge.images != images.digest:

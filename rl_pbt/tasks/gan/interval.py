@@ -1,4 +1,4 @@
-"""The task itself: a group of GANs is trained for some updates, and each is judged by what it makes of fresh latent vectors."""
+"""The task itself: a group of GANs is trained for some updates, and each is judged by its images from fresh latent vectors."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from rl_pbt.tasks.looping import test_seeds
 
 DISTANCE = "Fréchet distance of classifier features"
 DIVERGED = "diverged: losses, weights or images are not finite"
-NOT_FINITE = "images are not finite"  # of a test
+NOT_FINITE = "images are not finite"  # in a test
 EXHIBITED = 16  # images that each proposal leaves for the report
-THREADS = 1  # a sum over several would have other last digits
+THREADS = 1  # with several, sums would have other last digits
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where images and classifier are, and the fingerprints of what must be there."""
+    """Where the images and the classifier are, and the fingerprints that they must have."""
 
     images: str
     digest: str
@@ -48,9 +48,9 @@ class Source:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
-    """Images and classifier, read, with the features of both held-out parts."""
+    """Images and classifier in memory, with the feature statistics of both held-out parts."""
 
-    training: Tensor  # [N, 28, 28] bytes: as the networks see them they would take four times the memory
+    training: Tensor  # uint8 [N, 28, 28]: as float32, which the networks take, they would need four times the memory
     classifier: Classifier
     fitness: Moments
     test: Moments
@@ -58,7 +58,7 @@ class Material:
 
 @lru_cache(maxsize=2)
 def material(source: Source) -> Material:
-    """Read once by each process. Raises UserError where something is not there, or another one."""
+    """Read once in each process. Raises UserError if something is missing or is not the recorded one."""
     images: Images = read_recorded(source.images, source.digest)
     classifier = load_classifier(source.classifier, source.classifier_digest)
     held_out = [as_input(torch.from_numpy(part.images.copy())) for part in (images.fitness, images.test)]
@@ -74,17 +74,17 @@ class Winner:
     population: GanPopulation
 
     def images(self, count: int, seed: int = 0) -> Array:
-        """So many of its images, [count, 28, 28] bytes; the same for the same seed."""
+        """`count` of its images, uint8 [count, 28, 28]; the same for the same seed."""
         return np.asarray(as_bytes(torch.cat(list(_made(self.population, 0, _latents(seed, count))))).numpy())
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanTask:
-    """Small DCGANs on images of 28x28; a unit is an update of the generator, each after some of the discriminator.
+    """Small DCGANs on 28x28 images; a unit is one update of the generator, after `discriminator_steps` of the discriminator.
 
-    `hypers` are the values of learning rates that are not searched. Fitness is the mean score of `evaluations` times `samples`
-    images. A member whose losses, weights or images are not finite has failed; judging is free.
+    `hypers` are the learning rates that are not searched. Fitness is the mean score of `evaluations` sets of `samples` images. A
+    member whose losses, weights or images are not finite has failed; evaluation is free.
     """
 
     source: Source
@@ -101,7 +101,7 @@ class GanTask:
     free_evaluation = True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """All members of the group side by side; their places in it change no digit."""
+        """All members of the group side by side; a member's place in the group changes none of its digits."""
         torch.set_num_threads(THREADS)
         advance(0, None)
         proposals, known = job.proposals, material(self.source)
@@ -130,12 +130,12 @@ class GanTask:
         return results
 
     def _population(self, job: IntervalJob, proposals: Sequence[Proposal]) -> GanPopulation:
-        """Weights, moments and statistics of the parents first; then the learning rates of the proposals, live."""
+        """First the weights, moments and statistics of the parents; then the learning rates of the proposals."""
         population = GanPopulation(
             [
                 seeds.seed(job.root_seed, purpose="weights", member=one.member, generation=one.generation)
                 if one.parent is None
-                else 0  # which is loaded over
+                else 0  # will be overwritten by loading
                 for one in proposals
             ],
             self.channels,
@@ -153,7 +153,7 @@ class GanTask:
     def _train(
         self, population: GanPopulation, proposals: Sequence[Proposal], known: Material, root_seed: int, advance: Advance
     ) -> dict[str, list[float]]:
-        """Means of the losses, a value a member. Each draws images and latent vectors from a stream of its own."""
+        """Means of the losses by name, one value per member. Each member draws images and latent vectors from its own stream."""
         streams = [
             _stream(seeds.environment_seed(root_seed, split="train", member=one.member, generation=one.generation))
             for one in proposals
@@ -183,7 +183,7 @@ class GanTask:
         root_seed: int,
         alive: Callable[[], None],
     ) -> list[Judgement] | None:
-        """On latent vectors that all members of a generation share; empty where nobody needs to know, None where it diverged."""
+        """Judgements on latent vectors that a generation shares; empty if no evaluation was asked for, None if it diverged."""
         first = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
         times = self.evaluations if proposal.episodes is None else proposal.episodes
         judge = partial(self._judgement, population, member, known=known, held_out=known.fitness, alive=alive)
@@ -200,7 +200,7 @@ class GanTask:
         held_out: Moments,
         alive: Callable[[], None],
     ) -> Judgement:
-        """With a sign of life after each chunk of images: there may be many of them."""
+        """The judgement of `samples` images, with a sign of life after each chunk, since there may be many."""
         features = []
         for images in _made(population, member, _latents(seed, self.samples)):
             features.append(features_of(known.classifier, images))
@@ -208,18 +208,18 @@ class GanTask:
         return judgement(known.classifier, torch.cat(features), held_out)
 
     def _exhibit(self, population: GanPopulation, member: int, root_seed: int) -> State:
-        """What it makes of latent vectors that are the same for all members and generations."""
+        """Its images from latent vectors that are the same for all members and generations."""
         latents = _latents(seeds.seed(root_seed, purpose="gan/exhibit"), EXHIBITED)
         return {PICTURES: as_bytes(population.images(member, latents)).numpy()}
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """On latent vectors of the test, beside the other held-out part."""
+        """Scores on the latent vectors of the test; distances are to the other held-out part."""
         return self._tested(
             self._alone(job.proposal, job.checkpoints), job.proposal, test_seeds(job.root_seed, job.episodes), advance
         )
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
-        """A generator with its first weights: those of the first member."""
+        """An untrained generator: the initial weights of the first member."""
         untrained = GanPopulation([seeds.seed(root_seed, purpose="weights", member=0, generation=0)], self.channels)
         return self._tested(untrained, None, test_seeds(root_seed, range(episodes)), advance)
 
@@ -240,11 +240,11 @@ class GanTask:
         )
 
     def rehearsal(self) -> GanTask:
-        """One evaluation each."""
+        """The same with one evaluation of each member."""
         return replace(self, evaluations=1)
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
-        """Its generator."""
+        """The generator that a proposal left. Raises UserError for a checkpoint of other networks."""
         return Winner(population=self._alone(proposal, checkpoints))
 
     def _alone(self, proposal: int, checkpoints: Checkpoints) -> GanPopulation:
@@ -264,7 +264,7 @@ def _load(population: GanPopulation, member: int, proposal: int, checkpoints: Ch
 def _result(
     proposal: Proposal, judgements: Sequence[Judgement] | None, metrics: Mapping[str, float], cost: Cost, age: int
 ) -> Result:
-    """Of a member with these judgements, which are none where nobody needed to know; None: it diverged."""
+    """The result of a member with these judgements: empty if no evaluation was asked for, None if the member diverged."""
     scores = tuple(one.score for one in judgements or ())
     told = {name: value for name, value in metrics.items() if is_score(value)}
     if scores:
@@ -285,7 +285,7 @@ def _is_finite(one: Judgement) -> bool:
 
 
 def _made(population: GanPopulation, member: int, latents: Tensor) -> Iterator[Tensor]:
-    """What a member makes of latent vectors, in chunks."""
+    """The images that a member makes from latent vectors, in chunks."""
     return (population.images(member, chunk) for chunk in torch.split(latents, CHUNK))
 
 

@@ -1,4 +1,4 @@
-"""What can be set of a small GAN, and the names that its parts share."""
+"""What can be set for a small GAN, and the names that its parts share."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rl_pbt.tasks.gan.images import MNIST
 
 RATES = GENERATOR_RATE, DISCRIMINATOR_RATE = "generator_lr", "discriminator_lr"
 PICTURES = "images"  # the array of an exhibit
-LARGEST_PICTURE = 64  # pixels of a side of those, and how many
+LARGEST_PICTURE = 64  # the most pixels that a side of those may have, and the most images
 MOST = {"channels": 512, "batch_size": 4096, "discriminator_steps": 100, "evaluations": 4096, "samples": 100_000}
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanOptions:
-    """Images, classifier and networks. Wherever files lie, it is the same training: for that, their digests count."""
+    """Images, classifier and networks. Files are identified by their digests, so they may be moved. Raises BadSetting."""
 
     data: str = option(
         MNIST, help="images of a GAN: mnist, 5,000 digits, or a folder of IDX files as of Fashion-MNIST", trains=False, place=True

@@ -1,4 +1,4 @@
-"""The GANs of a group of members: every array has a leading [P], so an exploit is the copy of an index."""
+"""The GANs of a group of members: every array has a leading axis [P], so an exploit copies one index."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ EPSILON = 1e-8
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """What one member learns from in an update of its generator and the K updates of its discriminator before.
+    """What one member learns from in K updates of its discriminator and the update of its generator after them.
 
-    `real` are images [K, B, 1, 28, 28] in [-1, 1], `latents` [K + 1, B, 64]: the last batch is the generator's.
+    `real` are images [K, B, 1, 28, 28] in [-1, 1]; `latents` are [K + 1, B, 64], of which the last batch is the generator's.
     """
 
     real: Tensor
@@ -43,7 +43,7 @@ class Batches:
 
 @final
 class GanPopulation:
-    """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population."""
+    """P members; `seeds[p]` alone decides member p's initial weights, so it starts the same in any population."""
 
     def __init__(self, seeds: Sequence[int], channels: int) -> None:
         first = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -56,7 +56,7 @@ class GanPopulation:
         self._finite = torch.ones(len(seeds), dtype=torch.bool)
 
     def set_rates(self, *, generator: Sequence[float], discriminator: Sequence[float]) -> None:
-        """Learning rates, one a member, live from the next update on."""
+        """Set the learning rates, one per member, from the next update on."""
         self._rates = {
             "generator": torch.tensor(list(generator), dtype=torch.float64),
             "discriminator": torch.tensor(list(discriminator), dtype=torch.float64),
@@ -83,7 +83,7 @@ class GanPopulation:
         self._finite[member] = True
 
     def learn(self, batches: Sequence[Batches]) -> dict[str, Tensor]:
-        """K updates of each discriminator, and then one of its generator. Losses, each [P]; the discriminator's is a mean."""
+        """K updates of each discriminator, then one of its generator. Returns losses, each [P]; the discriminator's is a mean."""
         of_discriminators = []
         for step in range(len(batches[0].real)):
             real = [one.real[step] for one in batches]
@@ -95,19 +95,19 @@ class GanPopulation:
         return {"discriminator_loss": torch.stack(of_discriminators).mean(0), "generator_loss": of_generators}
 
     def _of_generator(self, latents: Sequence[Tensor], member: int, weights: Weights) -> Tensor:
-        """A generator's loss, with these weights, against its discriminator as it is."""
+        """A generator's loss with these weights, against its discriminator as it is now."""
         made = generated(weights, latents[member], _of(self._statistics, member), training=True)
         return generator_loss(judged(_of(self._discriminators, member), made))
 
     @torch.no_grad()
     def _made(self, member: int, latents: Tensor) -> Tensor:
-        """Images for the discriminator, of which the generator learns nothing but its statistics."""
+        """Images for the discriminator; in the generator, only its running statistics change."""
         return generated(_of(self._generators, member), latents, _of(self._statistics, member), training=True)
 
     def _descend(
         self, stacked: Mapping[str, Tensor], optimiser: Adam, name: str, loss: Callable[[int, Weights], Tensor]
     ) -> Tensor:
-        """One update of one network of every member. The losses before it, [P]."""
+        """One update of one network of every member. Returns the losses before it, [P]."""
         gradients: list[tuple[Tensor, ...]] = []
         losses = []
         for member in range(len(self._finite)):
@@ -126,7 +126,7 @@ class GanPopulation:
 
     @torch.no_grad()
     def images(self, member: int, latents: Tensor) -> Tensor:
-        """What a member makes of latent vectors, each by itself: [N, 64] -> [N, 1, 28, 28] in [-1, 1]."""
+        """The images that a member makes, each from its own latent vector alone: [N, 64] -> [N, 1, 28, 28] in [-1, 1]."""
         return generated(_of(self._generators, member), latents, _of(self._statistics, member), training=False)
 
     def healthy(self) -> list[bool]:
@@ -140,10 +140,10 @@ def _of_discriminator(real: Sequence[Tensor], fakes: Sequence[Tensor], member: i
 
 
 def _stacked(of_members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """[P, ...] of each."""
+    """The members' tensors stacked by name, each [P, ...]."""
     return {name: torch.stack([one[name] for one in of_members]) for name in of_members[0]}
 
 
 def _of(stacked: Mapping[str, Tensor], member: int) -> dict[str, Tensor]:
-    """A member's part of each: views, so that what is written into one is written there."""
+    """One member's slice of each tensor, as views: writing to them writes to the stack."""
     return {name: tensor[member].detach() for name, tensor in stacked.items()}

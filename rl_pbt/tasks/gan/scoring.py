@@ -1,11 +1,11 @@
-"""How good generated images are, in the eyes of a classifier: a score that is selected on, and a distance that is not.
+"""How good generated images are, according to a classifier: a score that is selected on, and a distance that is not.
 
-The score is that of Salimans 2016 (arXiv 1606.03498, sec. 4) with a small classifier of the images' own classes in the place of
-Inception: exp(E KL(p(class | image) || p(class))), from 1 to the number of classes. It is high where each image clearly is of
-some class and all classes are there; that the images are like the data it does not say. So a distance is told beside it, that of
-Heusel 2017 (arXiv 1706.08500, sec. 4) on the classifier's features: between two normal distributions that have the means and
-covariances of those of generated and of held-out images. More images make both a little smaller or larger, so they are compared
-at the same number of them.
+The score is that of Salimans 2016 (arXiv 1606.03498, sec. 4) with a small classifier of the images' own classes in place of
+Inception: exp(E KL(p(class | image) || p(class))), from 1 to the number of classes. It is high if each image clearly belongs to
+some class and all classes occur. It does not say whether the images are like the data. So a distance is reported beside it, that
+of Heusel 2017 (arXiv 1706.08500, sec. 4) on the classifier's features: the distance between two normal distributions with the
+means and covariances of the features of generated and of held-out images. Both values depend a little on the number of images, so
+they are compared at equal numbers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor
 
 from rl_pbt.tasks.gan.classifier import Classifier
 
-CHUNK = 500  # images that go through a network at once, whose numbers may depend on how many they are
+CHUNK = 500  # images that go through a network at once; last digits may depend on how many they are
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Of some generated images."""
+    """Score and distance of some generated images."""
 
     score: float
     distance: float
@@ -42,7 +42,7 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """Of features [N, D]."""
+        """The moments of features [N, D]."""
         features = features.to(torch.float64)
         return cls(mean=features.mean(0), covariance=torch.cov(features.T))
 
@@ -64,9 +64,9 @@ def class_score(logits: Tensor) -> float:
 
 
 def frechet_distance(one: Moments, other: Moments) -> float:
-    """|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), the squared Fréchet distance, as it is commonly told.
+    """|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)): the squared Fréchet distance, as is usual.
 
-    NaN where it cannot be computed: of features that are not finite, or too large.
+    NaN if it cannot be computed, because features are not finite or too large.
     """
     try:
         # The eigenvalues of C C' are those of C^(1/2) C' C^(1/2), which is symmetric.
@@ -79,10 +79,10 @@ def frechet_distance(one: Moments, other: Moments) -> float:
 
 @torch.no_grad()
 def features_of(classifier: Classifier, images: Tensor) -> Tensor:
-    """[N, 1, 28, 28] -> [N, D]."""
+    """Images [N, 1, 28, 28] -> features [N, D], computed in chunks."""
     return torch.cat([classifier.features(chunk) for chunk in torch.split(images, CHUNK)])
 
 
 def judgement(classifier: Classifier, features: Tensor, held_out: Moments) -> Judgement:
-    """Of generated images, by their features [N, D], beside those of held-out ones. NaN for features that are not finite."""
+    """Judge generated images by their features [N, D] and the moments of held-out ones. NaN for features that are not finite."""
     return Judgement(score=class_score(classifier.logits(features)), distance=frechet_distance(held_out, Moments.of(features)))

@@ -1,10 +1,9 @@
 """Reinforcement learning: a population of our own agents on one environment.
 
-`options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval` (the
-task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is told of
-it), `making` (a configuration -> the task), `collecting` (a policy meets environments),
-`environments` (those of a group of members, stepped together). Modules that load torch are loaded when settings are completed or
-a task is made.
+Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval`
+(the task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is
+reported of it), `making` (a configuration -> the task), `collecting` (rollouts and whole episodes), `environments` (those of a
+group of members, stepped together). Those that load torch are imported when settings are completed or a task is made.
 """
 
 from __future__ import annotations
@@ -54,15 +53,15 @@ class RLType:
         return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """Where training does not see episodes to their end."""
+        """That training does not see episodes to their end, if so."""
         return unseen_tails(options)
 
     def planned_for_all(self, options: Settings) -> str | None:
-        """Learning rates that are annealed."""
+        """The learning rate, if it is annealed."""
         return None if options["agent_options"].get("anneal", "none") == "none" else "the learning rate is annealed"
 
     def not_exported(self, options: Settings) -> str | None:
-        """None: it can."""
+        """None: a winner can be exported."""
         return None
 
     def pictures(self, exhibit: State) -> None:

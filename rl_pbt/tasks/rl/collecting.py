@@ -1,4 +1,4 @@
-"""A policy meets environments: rollouts to learn from, and whole episodes to be judged on."""
+"""A policy acts in environments: rollouts to learn from, and whole episodes to be judged on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rl_pbt.agents.rollout import Rollout
 from rl_pbt.arrays import Array
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 
-NOISE_CHUNK = 32  # steps that action noise is drawn for at a time while playing
-# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of others are ignored.
+NOISE_CHUNK = 32  # steps for which action noise is drawn at a time while playing
+# Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of other copies are
+# ignored.
 Choose: TypeAlias = Callable[[Array, Array], Array]
 
 
 @final
 class Collector:
-    """Rollouts of the same environments, one after the other; recurrent states are carried between them."""
+    """Rollouts of the same environments, one after the other; recurrent states are carried from one to the next."""
 
     def __init__(self, actors: MemberEnvironments, generators: Sequence[torch.Generator], policy: Policy) -> None:
         self._actors = actors
@@ -29,7 +30,7 @@ class Collector:
 
     @property
     def state(self) -> torch.Tensor:
-        """What the policies remember, [P, B, S], to read and to write; between two rollouts."""
+        """The recurrent states of the policies, [P, B, S], which may be read and written between two rollouts."""
         return self._state
 
     def __call__(self, policy: Policy, length: int) -> Rollout:
@@ -41,7 +42,7 @@ class Collector:
         for t in range(length):
             actions, output, state = policy.act(torch.from_numpy(observations[-1]), self._state, noise[t])
             valid.append(actors.valid)
-            # The step after an end shows the first observation of a new episode: what was remembered is not of it.
+            # The step after an end shows the first observation of a new episode, which must not remember the one before.
             self._state = state.masked_fill(~torch.from_numpy(actors.valid).to(state.device)[..., None], 0.0)
             reward, end, _ = actors.step(policy.environment_actions(actions))
             observations.append(actors.observations)
@@ -63,9 +64,9 @@ class Collector:
 
 @final
 class Sampler:
-    """The policy as it explores, or its likeliest actions if `greedy`, for episodes that begin with the first call.
+    """Chooses actions as the policy explores, or its likeliest ones if `greedy`, for episodes that begin with the first call.
 
-    It computes for the copies that play and for few others: the last of many episodes may take as long as all before it.
+    It computes actions for the copies that still play and few others: the last of many episodes may take as long as all others.
     """
 
     def __init__(self, policy: Policy, generators: Sequence[torch.Generator], num_envs: int, *, greedy: bool = False) -> None:
@@ -77,18 +78,18 @@ class Sampler:
         self._state = policy.initial_state(len(generators), num_envs)
         self._members = tuple(range(len(generators)))  # whose weights `_narrow` has
         self._narrow = policy
-        self._actions: Array | None = None  # the last of every copy
+        self._actions: Array | None = None  # the last action of every copy
 
     def __call__(self, observations: Array, playing: Array) -> Array:
         if not self._noise:
             self._noise.extend(self._policy.sample_noise(self._generators, NOISE_CHUNK, self._num_envs).flip(0))
         noise = self._noise.pop()
-        if playing.all():  # nobody to leave out
+        if playing.all():  # none to leave out
             chosen, self._state = self._acted(self._policy, observations, self._state, noise)
             self._actions = chosen
             return chosen.copy()
         members = np.flatnonzero(playing.any(1))
-        # Each member's playing copies first, and then as many others as the member with most of them needs.
+        # Each member's playing copies come first, and then as many others as the member with most of them needs.
         copies = np.argsort(~playing[members], axis=1, kind="stable")[:, : playing.sum(1).max()]
         at = members[:, None], copies
         chosen, self._state[at] = self._acted(self._of(members), observations[at], self._state[at], noise[at])
@@ -98,7 +99,7 @@ class Sampler:
         return self._actions.copy()
 
     def _acted(self, policy: Policy, observations: Array, state: torch.Tensor, noise: torch.Tensor) -> tuple[Array, torch.Tensor]:
-        """Actions as the environments want them, and what is remembered."""
+        """Actions as the environments take them, and the new recurrent states."""
         actions, outputs, state = policy.act(torch.from_numpy(observations), state, noise)
         return policy.environment_actions(policy.likeliest(outputs) if self._greedy else actions), state
 
@@ -109,16 +110,16 @@ class Sampler:
 
 
 def first_episodes(actors: MemberEnvironments, choose: Choose, longest: int | None = None) -> list[Episodes]:
-    """The first whole episode of every environment that is not lost, cut after the `longest` steps, by member.
+    """The first whole episode of every environment that is not lost, cut after `longest` steps; one entry per member.
 
-    Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it
-    must step on with others that have not; what it plays then is not looked at, but it is emulated, so it is charged.
+    Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it must
+    step together with others whose episodes have not. Such steps are ignored, but they are emulated, so they are charged.
     """
     first = [Episodes() for _ in actors.episodes]
     returns = np.zeros(actors.valid.shape)
     lengths = np.zeros(actors.valid.shape, np.int64)
     cut = np.zeros(actors.valid.shape, bool)
-    open_ = ~actors.lost  # [P, E]: still in its first episode
+    open_ = ~actors.lost  # [P, B]: still in its first episode
     while open_.any():
         rewards, terminated, ended = actors.step(choose(actors.observations, open_), open_)
         returns += np.where(open_, rewards, 0.0)

@@ -1,13 +1,13 @@
-"""What a newcomer gets for a family of environments. Sized for two cores: minutes, not days.
+"""The defaults of each family of environments, sized for two cores: minutes, not days.
 
-A number with a published source names it; "measured" was chosen by its speed here, "tuned" by what a few seeds, other than those
-of `benchmarks.learning`, learned with it and with its neighbours. One that names nothing is a first choice, that no run has tried
-yet.
+A number with a published source names it. "Measured" means chosen for its speed here. "Tuned" means chosen by what a few seeds,
+other than those of `benchmarks.learning`, learned with it and with its neighbours. A number without a note is a first choice that
+no run has tried yet.
 
 Sources: M15 = Mnih 2015 (Nature DQN); M16 = Mnih 2016 (A3C); E18 = Espeholt 2018 (IMPALA); Y19 = Young & Tian 2019 (MinAtar);
 zoo = rl-baselines3-zoo, hyperparams/a2c.yml, and zoo-ppo its ppo.yml at 00128b5, of whose schedules the first value is taken;
 starter = lcswillems/rl-starter-files, scripts/train.py; CleanRL = its ppo_continuous_action.py.
-Hyperparameters that are not named here have the defaults of the agent, which are SB3's.
+Hyperparameters that are not named here have the agent's defaults, which are SB3's.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Options = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
-    """One agent, on one family; `search` are ranges beside the family's, or instead of them.
+    """The defaults of one agent on one family; `search` has ranges that are added to the family's or replace them.
 
-    Where the agent has a memory, `recurrent_options` go over its options, and `recurrent_hypers` over its hypers.
+    If the agent is recurrent, `recurrent_options` override its options, and `recurrent_hypers` its hyperparameters.
     """
 
     options: Options = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Learner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """Of a family of environments; `frames` and `interval` are of one member.
+    """The defaults of a family of environments; `frames` and `interval` are for one member.
 
-    `agent` is A2C, or PPO where that was found to learn more in so many frames (results/reference/learning, default_budget).
+    `agent` is A2C, or PPO where it was found to learn more in as many frames (results/reference/learning, default_budget).
     """
 
     agent: str = "a2c"
@@ -53,40 +53,40 @@ class Defaults:
     learners: Mapping[str, Learner]  # by agent
 
     def learner(self, agent: str) -> Learner:
-        """That of the agent; for one that nobody has tuned, A2C's, whose options all agents have."""
+        """The defaults of that agent; for an agent without any, those of A2C, whose options all agents have."""
         return self.learners.get(agent, self.learners["a2c"])
 
 
 def _learners(actor_critic: Learner, ppo: Learner, *, impala: Options = {}) -> Mapping[str, Learner]:  # noqa: B006 - never changed
-    """A2C and IMPALA have the same settings, but for some options of IMPALA."""
+    """A2C and IMPALA have the same settings, except for some options of IMPALA."""
     return {"a2c": actor_critic, "impala": _with(actor_critic, options=impala), "ppo": ppo}
 
 
 def _with(learner: Learner, *, options: Options = {}, hypers: Hypers = {}) -> Learner:  # noqa: B006 - never changed
-    """The same, with these in place of its own."""
+    """The same learner with these options and hyperparameters over its own."""
     return replace(learner, options={**learner.options, **options}, hypers={**learner.hypers, **hypers})
 
 
-# E18, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under
-# RMSProp. RMSProp cancels the scale of the loss and the ratio of its terms is the same for our mean, so the ranges carry over;
-# the low end of the learning rate is left out, where nothing is learned in the budgets of a laptop.
+# E18, Table D.1, draws learning rates from 5e-6 to 5e-3 and entropy costs from 5e-5 to 1e-2 for a *summed* loss under RMSProp.
+# RMSProp cancels the scale of the loss, and the ratio of its terms is the same for our mean, so the ranges carry over. The low
+# end of the learning rates is left out, since nothing is learned there in the budgets of a laptop.
 IMAGES = {"learning_rate": "log:0.0001:0.005", "entropy_cost": "log:0.0005:0.05", "discount": "horizon:0.95:0.999"}
 VECTORS = {"learning_rate": "log:0.0001:0.01", "entropy_cost": "log:0.0001:0.05", "discount": "horizon:0.9:0.999"}
 UNBOUNDED = {"learning_rate": "log:0.0001:0.003", "entropy_cost": "log:0.000001:0.01", "discount": "horizon:0.9:0.999"}
 
-# Unrolls: E18; with 8 steps an LSTM forgot CartPole again. Returns: tuned on CartPole and MiniGrid; an LSTM, whose trunk policy
-# and value share, learns little without.
+# Unrolls: E18; with 8 steps an LSTM unlearned CartPole again. Normalised returns: tuned on CartPole and MiniGrid; an LSTM, whose
+# trunk is shared by policy and value, learns little without them.
 LONG_UNROLLS = {"unroll_length": 20, "envs_per_member": 8, "normalise_returns": True}
 NORMALISED = {"normalise_observations": True, "normalise_returns": True}
 
-# Adam wants smaller steps than RMSProp.
+# Adam needs smaller learning rates than RMSProp.
 PPO_SEARCH = {"learning_rate": "log:0.00003:0.003", "clip_range": "linear:0.1:0.4"}
 PPO_CONTROL = Learner(  # zoo-ppo, CartPole
     options={"unroll_length": 32, "envs_per_member": 8, "batch_size": 256},
     hypers={"learning_rate": 1e-3, "trace_lambda": 0.8, "num_epochs": 20},
     search=PPO_SEARCH,
 )
-PPO_CONTINUOUS = Learner(  # CleanRL, but for its one environment
+PPO_CONTINUOUS = Learner(  # CleanRL, except that it has one environment
     options={"unroll_length": 128, "envs_per_member": 16, **NORMALISED}, search=PPO_SEARCH
 )
 PPO_IMAGES = Learner(  # zoo-ppo, Atari
@@ -95,7 +95,7 @@ PPO_IMAGES = Learner(  # zoo-ppo, Atari
     search=PPO_SEARCH,
 )
 SEEN = {"torso": "shallow", "rewards": "clip"}  # M16, M15
-# Only where the processor computes in bfloat16, which was measured: faster, no difference found in three seeds.
+# Used only if the processor computes in bfloat16. Measured: faster, and no difference in returns was found over three seeds.
 AUTOCAST = {"autocast": True}
 
 ATARI = Defaults(
@@ -105,7 +105,7 @@ ATARI = Defaults(
     search=IMAGES,
     learners=_learners(
         Learner(
-            # 8 x 10 steps an update, as many as the 16 x 5 of M16, and on two cores the fastest of seven pairs measured.
+            # 8 x 10 steps per update, as many as the 16 x 5 of M16; on two cores the fastest of seven pairs measured.
             options={"unroll_length": 10, "envs_per_member": 8, **SEEN, **AUTOCAST},
             hypers={"learning_rate": 6e-4, "entropy_cost": 0.01},  # E18, Table G.1
         ),
@@ -133,7 +133,8 @@ ACTOR_CRITIC_CONTINUOUS = replace(
 CONTINUOUS = replace(CONTROL, search=UNBOUNDED, learners=_learners(ACTOR_CRITIC_CONTINUOUS, PPO_CONTINUOUS))
 DEFAULTS: dict[str, Defaults] = {
     "atari": ATARI,
-    # In 200,000 frames (Pendulum 500,000) PPO learned more than A2C, in 3 to 11 times the time; in these A2C came to the same.
+    # In 200,000 frames (Pendulum: 500,000) PPO learned more than A2C, but took 3 to 11 times as long. In the frames below A2C
+    # came to the same.
     "classic_control": replace(CONTROL, frames=500_000, interval=25_000),
     "toy_text": CONTROL,
     "probe": CONTROL,
@@ -145,11 +146,12 @@ DEFAULTS: dict[str, Defaults] = {
         learners=_learners(
             Learner(
                 options={"unroll_length": 16, "envs_per_member": 16, **NORMALISED},
-                # The discount is of zoo-ppo, LunarLander; the others: tuned. Without normalised returns every setting tried was
-                # still below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames, with both.
+                # The discount is that of zoo-ppo, LunarLander; the others are tuned. Without normalised returns every setting
+                # that was tried was still below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames,
+                # with both.
                 hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "discount": 0.999, "entropy_cost": 0.003},
                 recurrent_options=LONG_UNROLLS,
-                # Tuned: with the entropy cost of the others an LSTM stayed at about 170 after 1.5M frames of LunarLander.
+                # Tuned: with the others' entropy cost an LSTM stayed at about 170 after 1.5M frames of LunarLander.
                 recurrent_hypers={"learning_rate": 1e-3, "entropy_cost": 0.0005},
             ),
             Learner(  # zoo-ppo, LunarLander
@@ -186,7 +188,7 @@ DEFAULTS: dict[str, Defaults] = {
                     "learning_rate": 2e-3,
                     "trace_lambda": 0.95,
                     "entropy_cost": 0.01,
-                },  # starter, but the learning rate: tuned
+                },  # starter, except the learning rate, which is tuned
                 recurrent_options=LONG_UNROLLS,
             ),
             Learner(  # starter
@@ -205,7 +207,8 @@ DEFAULTS: dict[str, Defaults] = {
         learners=_learners(
             Learner(
                 options={"unroll_length": 8, "envs_per_member": 4, "torso": "shallow", **SCALED_RETURNS, **AUTOCAST},
-                # Tuned on Basic, rewards of -5 to 101. With an entropy cost of 0.01 all seeds ended worse than a random policy.
+                # Tuned on Basic, with rewards of -5 to 101. With an entropy cost of 0.01 all seeds ended worse than a random
+                # policy.
                 hypers={"learning_rate": 1e-3, "trace_lambda": 0.95, "entropy_cost": 0.03},
                 recurrent_hypers={"learning_rate": 4e-4},  # tuned on Basic
             ),
@@ -221,12 +224,13 @@ DEFAULTS: dict[str, Defaults] = {
         learners=_learners(
             Learner(
                 options={"unroll_length": 16, "envs_per_member": 16, **NORMALISED},
-                # Tuned on 3m, the learning rate and what is normalised: after 200,000 frames four seeds were at 1.30, at a rate
-                # of 1e-3 at 1.03 and of 4e-3 at 1.18; without normalised observations at 0.73, without either, at 1e-3, at 0.45.
+                # Learning rate and normalisation were tuned on 3m. After 200,000 frames four seeds were at 1.30; with a rate of
+                # 1e-3 at 1.03, with 4e-3 at 1.18; without normalised observations at 0.73, without either normalisation, at 1e-3,
+                # at 0.45.
                 hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "entropy_cost": 0.01},
                 recurrent_options=LONG_UNROLLS,
             ),
-            Learner(  # tuned on 3m: 1.50; at 5e-4 and without what is normalised 0.86
+            Learner(  # tuned on 3m: 1.50; at 5e-4 and without normalisation 0.86
                 options={"unroll_length": 128, "envs_per_member": 16, "batch_size": 256, **NORMALISED},
                 hypers={"learning_rate": 1e-3, "entropy_cost": 0.01, "num_epochs": 4},
                 search=PPO_SEARCH,
@@ -253,13 +257,13 @@ DEFAULTS: dict[str, Defaults] = {
 _SEES_SCALES = {"normalise_observations": True}
 _PENDULUM = _with(
     ACTOR_CRITIC_CONTINUOUS, hypers={"learning_rate": 1e-3, "discount": 0.95}
-)  # tuned: 2e-3 is faster and falls back
+)  # tuned: 2e-3 is faster but gets worse again
 # Environments whose published settings differ from their family's.
 BY_ENVIRONMENT: dict[str, Settings] = {
     "CartPole-v1": {
         "learners": _learners(
             # The discount: zoo-ppo; 0.99 is less stable. The learning rate: tuned. All ten seeds were at 500 after 500,000
-            # frames, with A2C and with IMPALA; at 2e-3 it takes half as long, and some had fallen back by then.
+            # frames, with A2C and with IMPALA. At 2e-3 that takes half as long, but some seeds had got worse again by then.
             _with(ACTOR_CRITIC_CONTROL, hypers={"learning_rate": 1e-3, "discount": 0.98}),
             _with(PPO_CONTROL, hypers={"discount": 0.98}),  # zoo-ppo
             impala=SCALED_RETURNS,
@@ -291,7 +295,7 @@ BY_ENVIRONMENT: dict[str, Settings] = {
         "search": UNBOUNDED,
         "learners": _learners(ACTOR_CRITIC_CONTINUOUS, PPO_CONTINUOUS, impala=SCALED_RETURNS),
     },
-    "CarRacing-v3": {  # pictures, unlike its family, and slow
+    "CarRacing-v3": {  # its observations are images, unlike its family's, and it is slow
         "frames": 100_000,
         "interval": 20_000,
         "eval_episodes": 2,
@@ -309,9 +313,9 @@ BY_ENVIRONMENT: dict[str, Settings] = {
     "Pendulum-v1": {
         "search": UNBOUNDED,
         "learners": _learners(
-            # Tuned: an LSTM is slower with unrolls of 20.
+            # Tuned: an LSTM learns more slowly with unrolls of 20.
             replace(_PENDULUM, recurrent_options={}, recurrent_hypers={"learning_rate": 4e-4}),
-            Learner(  # zoo-ppo, but for its exploration that depends on the state
+            Learner(  # zoo-ppo, except for its state-dependent exploration
                 options={"unroll_length": 1024, "envs_per_member": 4},
                 hypers={"learning_rate": 1e-3, "discount": 0.9},
                 search=PPO_SEARCH,
@@ -325,17 +329,17 @@ BY_ENVIRONMENT: dict[str, Settings] = {
 
 
 def defaults_of(family: str, env_id: str) -> Defaults:
-    """Of an environment: its family's, and over them its own."""
+    """The defaults of an environment: its family's, overridden by its own."""
     return replace(DEFAULTS[family], **BY_ENVIRONMENT.get(env_id, {}))
 
 
 def is_unknown(family: str, env_id: str) -> bool:
-    """Whether only the environment itself can tell what it is like: `defaults_of_unknown` are for those."""
+    """Whether only the environment itself can tell what it is like; then `defaults_of_unknown` has its defaults."""
     return (family in ("gymnasium", "classic_control") or family not in DEFAULTS) and env_id not in BY_ENVIRONMENT
 
 
 def defaults_of_unknown(*, continuous: bool, pictures: bool) -> Defaults:
-    """By its actions and its observations; those of pictures are not normalised, since networks for them scale them."""
+    """Defaults by the kind of actions and observations. Images are not normalised, since the networks for them scale them."""
     if not continuous:
         return CONTROL
     if not pictures:

@@ -1,4 +1,4 @@
-"""The environments of a group of members, stepped together, and lost each for itself.
+"""The environments of a group of members, stepped together; each can fail without the others.
 
 Every vector environment runs in Gymnasium's NEXT_STEP mode: the step after an end ignores its action and returns the reset
 observation. This module marks that transition as not valid; `agents.returns` explains why nothing else is needed.
@@ -36,14 +36,15 @@ NOBODY: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Episodes:
-    """Whole episodes of one member: true returns, lengths in agent steps, and how many a time limit ended."""
+    """Whole episodes of one member: true returns, lengths in agent steps, and how many of them a time limit ended."""
 
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     truncated: int = 0
 
 
-# Environments of this process, kept until others of their kind are wanted: making Atari's takes as long as a hundred steps.
+# Environments of this process that wait to be used again by others of their kind: making Atari's takes as long as a hundred
+# steps.
 _idle: defaultdict[str, list[Vector]] = defaultdict(list)
 atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
 
@@ -59,7 +60,7 @@ def _vector(spec: EnvSpec, size: int) -> Vector:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A vector environment of some copies of one member."""
+    """A vector environment for some copies of one member."""
 
     member: int
     copies: slice
@@ -71,17 +72,18 @@ class _Part:
 
 
 class MemberEnvironments:
-    """`num_envs` copies of the environment for each member, all as good as fresh: an interval is a pure function.
+    """`num_envs` copies of the environment for each member, all as good as new: so an interval is a pure function.
 
-    Where all can be stepped as one (`envs.population`), they are, and a copy that has done its work rests. Otherwise each member
-    has a vector environment of its own, because some of them share one random stream among their copies; `separate` gives each
-    copy one of its own, where the copies are independent: then it can rest, too.
-    `together` lets those that have threads of their own step side by side, for which another core should be free.
-    `frames` counts what was emulated for each member. `calling[p]` is called before each call of an environment of member p.
+    If all copies can be stepped as one (`envs.population`), they are, and a copy that has done its work rests. Otherwise each
+    member has its own vector environment, because some of them share one random stream among their copies. With `separate` each
+    copy has one of its own, if copies are independent, so that it can rest too. With `together` environments that have threads of
+    their own step side by side, which needs another core to be of use. `frames` counts what was emulated for each member.
+    `calling[p]` is called before each call of an environment of member p.
 
-    Whatever an environment raises, and a reward or an observation that is not finite, is an EnvironmentFailed. With `tolerant`
-    its member is `lost` instead, or its copies alone with `copies_alone`: from then on it is not stepped, shows and is paid 0,
-    and none of its steps is valid. Members that have `failed` before are lost from the start, and nothing is made for them.
+    Whatever an environment raises, and a reward or an observation that is not finite, becomes an EnvironmentFailed. If
+    `tolerant`, its member becomes `lost` instead, or only the copies concerned if `copies_alone`: from then on they are not
+    stepped, their observations and rewards are 0, and none of their steps is valid. Members that have `failed` before are lost
+    from the start, and no environments are made for them.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class MemberEnvironments:
         self._lengths = np.zeros(shape, np.int64)
         self._parts: list[_Part] = []
         self.observations: Array = np.zeros(shape)  # [P, B, *observation]
-        self._whole = make_population(spec, *shape)  # where it can be, and there are no parts
+        self._whole = make_population(spec, *shape)  # if it is possible; then there are no parts
         if self._whole is not None:
             self.observations = self._whole.reset(environment_seeds)
             self.observations[self.lost] = 0
@@ -155,15 +157,15 @@ class MemberEnvironments:
         self._check(self.observations, "observation", "reset")
 
     def unfinished(self, member: int) -> dict[str, Array]:
-        """Where a member's episodes stand, for an interval that continues them: arrays [B, ...], without random streams.
+        """A member's unfinished episodes, for an interval that continues them: arrays [B, ...], without random streams.
 
-        For a member that has lost nothing, in environments whose spec is `resumable`.
+        Only for a member that has lost nothing, in environments whose spec is `resumable`.
         """
         stand = self._whole.state(member) if self._whole is not None else self._resumable(member).state()
         return {**stand, "returns": self._returns[member].copy(), "lengths": self._lengths[member].copy()}
 
     def resume(self, member: int, state: Mapping[str, Array]) -> None:
-        """A member's episodes continue from there; before the first step. Raises ValueError for what is no such state."""
+        """Continue a member's episodes from such a state, before the first step. Raises ValueError for any other state."""
         own = {"returns": self._returns[member], "lengths": self._lengths[member]}
         check_like({name: array for name, array in state.items() if name in own}, own)
         stand = {name: array for name, array in state.items() if name not in own}
@@ -180,7 +182,7 @@ class MemberEnvironments:
         return env
 
     def step(self, actions: Array, playing: Array | None = None) -> tuple[Array, Array, Array]:
-        """Step every copy with actions [P, B, ...]; with `playing` [P, B], those alone, or vector environments with a copy in it.
+        """Step every copy with actions [P, B, ...]; with `playing` [P, B], only those, or vector environments that hold one.
 
         Returns rewards, terminated and ended, each [P, B]; the new observations are in `observations`, freshly allocated.
         """
@@ -223,7 +225,7 @@ class MemberEnvironments:
         return observations, rewards, terminated, truncated
 
     def _begun(self, actions: Array, playing: Array | None) -> Iterator[tuple[_Part, Callable[[], VectorStep]]]:
-        """The parts that step, each with what waits for its step; those that were lost meanwhile are left out."""
+        """The parts that step, each with the function that waits for its step; parts that are lost meanwhile are left out."""
         parts = [part for part in self._parts if playing is None or playing[part.at].any()]
         begun = [(part, self._begin(part, actions[part.at])) for part in parts]
         for part, wait in begun:
@@ -241,7 +243,7 @@ class MemberEnvironments:
             return None
 
     def _check(self, values: Array, what: str, doing: str) -> None:
-        """Lose what has an entry that is not finite."""
+        """Lose the parts that have an entry that is not finite."""
         if values.dtype.kind != "f" or np.isfinite(values).all():
             return
         for part in self._parts.copy():
@@ -277,7 +279,7 @@ class MemberEnvironments:
         self._lengths[ended] = 0
 
     def close(self, *, reuse: bool = True) -> None:
-        """To be called once; with `reuse`, which is not for after an error, those that can serve again are kept."""
+        """To be called once. With `reuse`, which must not be used after an error, environments that can serve again are kept."""
         for part in self._parts:
             if reuse and self.spec.reusable:
                 _idle[_kind(self.spec, part.env.num_envs)].append(part.env)
@@ -293,11 +295,11 @@ class MemberEnvironments:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """What is called if nobody wants to know."""
 
 
 def _finite(actions: Array) -> Array:
-    """Zeros for actions of a member that diverged, which are not the fault of its environment."""
+    """The actions, with zeros for those of a member that diverged: these are not the fault of its environment."""
     if actions.dtype.kind != "f" or np.isfinite(actions).all():
         return actions
     return np.nan_to_num(actions, nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,9 +1,9 @@
-"""A winner's deterministic policy as a file that needs nothing of this project: ONNX, or an exported program of PyTorch.
+"""A winner's deterministic policy as a file that does not need this project: ONNX, or an exported program of PyTorch.
 
-`.pt2` is what `torch.export` saves, and `.pt` the same: TorchScript, which files of that name used to hold, is deprecated.
-`torch.export.load` takes a file's name if it ends in `.pt2`, and any file that is open. Observations go in as the
-environment gives them, a batch at a time, and actions come out as it takes them: statistics of observations, scaling and bounds
-are part of the graph. A policy that remembers takes what it remembered, and gives what it remembers now; zeros begin an episode.
+`.pt2` is what `torch.export` saves, and `.pt` is the same: TorchScript, which files of that name used to hold, is deprecated.
+`torch.export.load` takes the name of a file only if it ends in `.pt2`, but any open file. Observations go in as the environment
+gives them, a batch at a time, and actions come out as it takes them: observation statistics, scaling and bounds are part of the
+graph. A recurrent policy also takes its state and returns the next one; zeros begin an episode.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ONNX, TORCH = ".onnx", (".pt", ".pt2")
 INSTALL = "pip install -e '.[export]'"
 METADATA = "rl_pbt.json"  # the extra file of an exported program; in ONNX each entry is "rl_pbt.NAME"
 EXAMPLES = 2  # a batch of one would become a constant of the graph
-OTHER_LIBRARIES = "torch.onnx._internal.exporter._registration"  # logs which operators of torchvision it does without
+OTHER_LIBRARIES = "torch.onnx._internal.exporter._registration"  # logs which operators of torchvision are missing
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """A policy of one member, and what it acts in."""
+    """The policy of one member, and what it acts in."""
 
     policy: Policy
     observation_space: gymnasium.Space[object]
@@ -48,7 +48,7 @@ class Acting:
 
 
 class _Graph(torch.nn.Module):
-    """A policy as a module: its weights are buffers, and the axis of the population is not seen."""
+    """A policy as a module: its weights are buffers, and the population axis is hidden."""
 
     def __init__(self, policy: Policy) -> None:
         super().__init__()
@@ -77,10 +77,10 @@ class _Recurrent(_Graph):
 
 
 def exported(acting: Acting, ending: str, told: Mapping[str, str]) -> bytes:
-    """The content of a file with that ending; `told` goes with what is told of its inputs and its outputs.
+    """The content of a file with that ending. `told` is added to the metadata, which describes the inputs and outputs.
 
-    The same policy gives the same bytes. Raises UserError for another ending, for what is not installed, and for observations of
-    several parts.
+    The same policy gives the same bytes. Raises UserError for another ending, for a package that is not installed, and for
+    observations of several parts.
     """
     if ending not in (ONNX, *TORCH):
         raise UserError(
@@ -114,7 +114,7 @@ def _blank(space: gymnasium.Space[object]) -> Array:
 
 
 def _described(acting: Acting) -> dict[str, str]:
-    """What must be known to use it."""
+    """The metadata: what must be known to use the file."""
     space, env = acting.observation_space, acting.env
     width = acting.policy.network.core.width
     return {
@@ -149,7 +149,7 @@ def _as_onnx(program: torch.export.ExportedProgram, metadata: Mapping[str, str])
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What PyTorch says of its own insides while it exports."""
+    """Silences what PyTorch says about its own internals while it exports."""
     log = logging.getLogger(OTHER_LIBRARIES)
     level = log.level
     log.setLevel(logging.ERROR)

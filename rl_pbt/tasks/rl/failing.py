@@ -1,4 +1,4 @@
-"""Environments that fail: an error of one is the failure of its member, once it has happened twice."""
+"""Environments that fail: an error of one becomes the failure of its member, once it has happened twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_REASON = 300  # characters
 
 
 class EnvironmentFailed(UserError):
-    """An environment raised something; its message names the environment, what it was doing, and what it raised."""
+    """An environment raised an error; the message names the environment, what it was doing, and what it raised."""
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def environment_errors_in_one_line(spec: EnvSpec, doing: str) -> Iterator[None]:
 
 
 def failure_of(spec: EnvSpec, doing: str, error: BaseException) -> str:
-    """One line, the same in every process."""
+    """The failure in one line, which is the same in every process."""
     try:
         said = str(error)
     except Exception:
@@ -46,7 +46,7 @@ def failure_of(spec: EnvSpec, doing: str, error: BaseException) -> str:
 
 
 def tried_twice(work: Callable[[bool], T]) -> T:
-    """`work(False)`; and where an environment fails, all of it once more, going on without what fails again: `work(True)`.
+    """`work(False)`; if an environment fails, all of it once more as `work(True)`, which goes on without what fails again.
 
     So an error that does not come again leaves no trace.
     """
@@ -57,7 +57,7 @@ def tried_twice(work: Callable[[bool], T]) -> T:
 
 
 def or_excluded(proposal: int | None, episodes: int, played: Callable[[bool], FinalTest]) -> FinalTest:
-    """The test that was `played`, by `tried_twice`; without a score where the environment cannot even be made."""
+    """The test that was `played`, by `tried_twice`; all episodes are excluded if the environment cannot even be made."""
     try:
         return tried_twice(played)
     except EnvironmentFailed as failed:

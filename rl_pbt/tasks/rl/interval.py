@@ -34,7 +34,7 @@ from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
 
-# What begins so in a checkpoint is no part of the agent; and whose episodes they are.
+# Prefix of what is no part of the agent in a checkpoint, and the name of the entry that says whose episodes these are.
 UNFINISHED, MEMBER = "unfinished.", "member"
 
 
@@ -43,17 +43,18 @@ UNFINISHED, MEMBER = "unfinished.", "member"
 class RLTask:
     """Train and judge the members of one agent on one environment.
 
-    `budget` is all that a member may train for, over which learning rates are annealed.
+    `budget` is all that a member may train for, over which learning rates are annealed. `hypers` are the values of those that are
+    not searched.
 
-    `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, the same seeds for every member of a
-    generation; "training" is the paper's way, the mean of the whole training episodes that ended in the interval, or of
-    evaluation episodes where none did; "none" is for a rehearsal. Evaluation and test take the likeliest actions if `greedy`.
-    `hypers` are the values of those that the search leaves alone. With `carry_episodes` training continues the member's own
-    episodes where its interval before left them; a copy of another member begins new ones. Episodes that are judged are cut after
-    the frames of `longest_episode`, and counted as capped. Two choices are for a worker with a core to spare, and like `threads`
-    change the speed, never a result: with `learn_beside`, acting and learning run at the same time where the agent's lag allows
-    it and observations are images; with `step_together`, so do the steps of the members' environments where those have threads
-    of their own.
+    `fitness`: "evaluation" plays `eval_episodes` fresh episodes after training, on the same seeds for every member of a
+    generation. "training" is the paper's way: the mean of the whole training episodes that ended in the interval, or of
+    evaluation episodes if none did. "none" is for a rehearsal. Evaluation and test take the likeliest actions if `greedy`. Their
+    episodes are cut after `longest_episode` frames, and counted as capped. With `carry_episodes` training continues the member's
+    own episodes where its previous interval left them; a copy of another member begins new ones.
+
+    Two choices are for a worker with a core to spare; like `threads`, they change the speed and never a result. With
+    `learn_beside`, acting and learning run at the same time if the agent's lag allows it and observations are images. With
+    `step_together`, the members' environments step at the same time if they have threads of their own.
     """
 
     env: EnvSpec
@@ -80,11 +81,11 @@ class RLTask:
 
     @property
     def quantum(self) -> int:
-        """Frames of one step of a member's environments: the least it can train for."""
+        """Frames of one step of a member's environments: the least that it can train for."""
         return self.agent_config.envs_per_member * self.env.frame_skip
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """Members whose unrolls are of different lengths do not share a tensor: those of each length have their turn."""
+        """Members with unrolls of different lengths cannot share a tensor, so those of each length train in turn."""
         torch.set_num_threads(self.threads)
         results: dict[int, Result] = {}
         for length, part in by_unroll_length(job, self.agent_config.unroll_length).items():
@@ -93,10 +94,10 @@ class RLTask:
         return [results[proposal.id] for proposal in job.proposals]
 
     def _guarded_interval(self, job: IntervalJob, advance: Advance) -> list[Result]:
-        """An environment that fails is tried once more with the whole interval; then it is the failure of its member alone."""
+        """If an environment fails, the whole interval is tried once more; if it fails again, its member alone fails."""
         try:
             return tried_twice(lambda tolerant: self._interval(job, advance, tolerant))
-        except EnvironmentFailed as failed:  # before anything is known of it: not even its spaces
+        except EnvironmentFailed as failed:  # before anything is known about it, even its spaces
             return [
                 Result(proposal=proposal.id, fitness=None, failure=str(failed), lineage_units=age)
                 for proposal, age in zip(job.proposals, job.lineage_units, strict=True)
@@ -181,7 +182,7 @@ class RLTask:
 
     @property
     def _longest_steps(self) -> int | None:
-        """After which an episode that is judged is cut."""
+        """Agent steps after which an episode of an evaluation or test is cut."""
         return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def rehearsal(self) -> RLTask:
@@ -192,14 +193,14 @@ class RLTask:
         return Winner(self.load(proposal, checkpoints).policy(), observation_space, self.env)
 
     def load(self, proposal: int, checkpoints: Checkpoints) -> ActorCritic:
-        """The agent, of one member, that a proposal left. Raises UserError for a checkpoint that is not its own."""
+        """The agent that a proposal left, with one member. Raises UserError for a checkpoint of another agent."""
         agent = self._new_agent([0])
         self._load(agent, 0, proposal, checkpoints)
         return agent
 
     @staticmethod
     def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> State:
-        """Load a member. The rest of its checkpoint: its unfinished episodes, where there are any."""
+        """Load a member. Returns the rest of its checkpoint: its unfinished episodes, if there are any."""
         state = checkpoints.load(proposal)
         left = {name.removeprefix(UNFINISHED): array for name, array in state.items() if name.startswith(UNFINISHED)}
         try:
@@ -209,7 +210,7 @@ class RLTask:
         return left
 
     def _spaces(self) -> tuple[gymnasium.Space[object], gymnasium.Space[object]]:
-        """Of the observations and of the actions of one environment."""
+        """The spaces of observations and of actions of one environment."""
         with environment_errors_in_one_line(self.env, "its constructor"):
             probe = make_vector(self.env, 1)
         close_quietly(probe)
@@ -217,7 +218,7 @@ class RLTask:
 
     @property
     def network_in_words(self) -> str:
-        """What the agent reads observations with. Raises UserError where there is no such network."""
+        """The network that reads observations, in words. Raises UserError if there is none for these."""
         try:
             network = make_network(self.agent_config, *self._spaces())
         except UnsupportedSpace as error:
@@ -232,13 +233,13 @@ class RLTask:
             raise UserError(f"{self.env.id}: {error}") from error
 
     def _agent(self, job: IntervalJob) -> tuple[ActorCritic, dict[int, State]]:
-        """Weights, optimiser moments and normaliser of the parents first; then the hyperparameters of the proposals, live.
+        """First the weights, optimiser moments and normaliser of the parents; then the hyperparameters of the proposals.
 
-        And the unfinished episodes of members that continue from their own checkpoints; a copy begins new ones.
+        Also the unfinished episodes of members that continue from their own checkpoints; a copy begins new ones.
         """
         agent = self._new_agent(
             [
-                # What is loaded over may be anything: drawing weights takes longer than loading them.
+                # Will be overwritten by loading, so one drawing is enough for all: it takes longer than loading.
                 0
                 if p.parent is not None
                 else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
@@ -307,9 +308,9 @@ class RLTask:
         failed: Mapping[int, str],
         tolerant: bool,
     ) -> _Played:
-        """One episode in each of as many environments of each member that has not failed, on seeds that a generation shares.
+        """One episode in each evaluation environment of each member that has not failed, on seeds that a generation shares.
 
-        Members with training episodes that judge them play none, nor do those of whom nobody needs to know.
+        Members that are judged by training episodes play none, and none is played if no evaluation was asked for.
         """
         done = {index for index, episodes in enumerate(trained.episodes) if episodes.returns and self.fitness == "training"}
         if self.fitness == "none" or len(done | failed.keys()) == len(job.proposals):
@@ -351,11 +352,11 @@ class _Played:
     frames: Sequence[int]
     failed: Mapping[int, str]
     metrics: Mapping[str, Array] = field(default_factory=dict)
-    left: Mapping[int, State] = field(default_factory=dict)  # of unfinished episodes, by member
+    left: Mapping[int, State] = field(default_factory=dict)  # unfinished episodes, by member
 
 
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
-    """What tells, before each call of a member's environment, whose it is."""
+    """One function per member that says, before each call of its environment, whose it is."""
     return [partial(advance, 0, proposal.id) for proposal in job.proposals]
 
 

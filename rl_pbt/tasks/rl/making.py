@@ -15,7 +15,7 @@ from rl_pbt.tasks.rl.resolving import longest_episode, resolved
 
 
 def make(config: RunConfig, machine: Machine) -> RLTask:
-    """The task of a configuration. Raises UserError where its environment, its agent or its device is not to be had here."""
+    """The task of a configuration. Raises UserError if its environment, its agent or its device is not available here."""
     chosen = built(RLOptions, config.task_options)
     _check_device(chosen.device)
     env = resolved(config.task_options)

@@ -1,4 +1,4 @@
-"""What is told of an interval of an agent."""
+"""What is reported of an interval of an agent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.tasks.playing import episode_metrics, no_fitness
 from rl_pbt.tasks.rl.environments import Episodes
 
-# SB3's names, so that dashboards that people have keep working. `entropy_loss` is minus the entropy there.
+# SB3's names, so that existing dashboards keep working. There, `entropy_loss` is minus the entropy.
 TAGS = {
     "policy_loss": "train/policy_gradient_loss",
     "value_loss": "train/value_loss",
@@ -20,7 +20,10 @@ TAGS = {
 
 
 def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, evaluated: Episodes | None) -> dict[str, float]:
-    """Of one member, of what all learned and of its episodes. Finite scalars under SB3's names, or the agent's own."""
+    """One member's metrics, from what all members `learned` (each [P]) and from its episodes.
+
+    Finite numbers under SB3's names or, where SB3 has none, the agent's own.
+    """
     metrics = {TAGS.get(name, f"train/{name}"): float(values[member]) for name, values in learned.items()}
     if "entropy" in learned:
         metrics[TAGS["entropy"]] *= -1.0
@@ -37,8 +40,9 @@ def result_of(
     foreseen_units: int,
     parent_units: int,
 ) -> Result:
-    """Of a proposal whose parent is `parent_units` old, judged by these episodes unless it failed, or nobody needed to know: then
-    judging it would have cost `foreseen_units`.
+    """The result of a proposal whose parent is `parent_units` old, judged by these episodes.
+
+    It has no fitness if it failed or if no evaluation was asked for; the latter would have cost `foreseen_units`.
     """
     if judged.returns or proposal.judges:
         failure = failure or no_fitness(judged)

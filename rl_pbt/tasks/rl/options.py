@@ -1,7 +1,7 @@
-"""What can be set of the reinforcement-learning task.
+"""What can be set for the reinforcement-learning task.
 
-The command line describes the options of every task, whichever is run, so this loads neither torch nor gymnasium: names that
-`envs.BACKENDS` lists are written out here, and a test holds them to those.
+The command line describes the options of every task, whichever is run, so this loads neither torch nor gymnasium. The names in
+`envs.BACKENDS` are therefore repeated here, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ AGENT_NAMES = tuple(AGENTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RLOptions:
-    """An agent on an environment. `agent_options` names every option of the agent, `env_options` what is set of the environment,
-    and `frame_skip` is a record of it.
+    """An agent on an environment. `agent_options` holds every option of the agent, `env_options` what is set for the environment,
+    and `frame_skip` records the environment's own.
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")

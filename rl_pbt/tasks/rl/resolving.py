@@ -1,4 +1,4 @@
-"""From settings to one exact environment, with what they set of it; and when its episodes are cut."""
+"""From settings to one exact environment with its options; and when its episodes are cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rl_pbt.text import readable
 
 
 def resolved(settings: Settings) -> EnvSpec:
-    """The exact environment that settings name, with the options that they set of it. Raises UserError, one line.
+    """The exact environment that settings name, with the options that they set. Raises UserError, in one line.
 
     `env_options` may be what a user sets, or the record of an environment that was resolved before, or both.
     """
@@ -42,7 +42,7 @@ def resolved(settings: Settings) -> EnvSpec:
 
 
 def in_words(settings: Settings) -> str:
-    """The environment that settings name, with what was set of it: `LunarLander-v3 (continuous=true)`."""
+    """The environment that settings name, with the options that were set: `LunarLander-v3 (continuous=true)`."""
     spec = resolved(settings)
     usual = chosen_of(resolved({**settings, "env_options": {}}).options)
     own = [f"{name}={in_a_word(value)}" for name, value in chosen_of(spec.options).items() if usual.get(name, ...) != value]
@@ -50,7 +50,7 @@ def in_words(settings: Settings) -> str:
 
 
 def environment_settings(given: Settings, before: Settings) -> Settings:
-    """What is said of the environment, now and by a run that is resumed; nothing of that where another one is named."""
+    """The environment's settings: those `given` over those of a resumed run, unless another environment is named."""
     said = {**before, **given}
     named: Settings = {name: said[name] for name in ("env", "backend") if name in said}
     own, recorded = (checked("env_options", settings.get("env_options", {}), Settings) for settings in (given, before))
@@ -63,15 +63,15 @@ def environment_settings(given: Settings, before: Settings) -> Settings:
 
 
 def check_env(given: Settings) -> None:
-    """Raises UserError where settings name an environment that is unknown or not to be had."""
+    """Raises UserError if settings name an environment that is unknown or not available."""
     if given.get("env") is not None:
         resolved(given)
 
 
 def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:
-    """Frames after which an episode that is played to be judged is cut, or None where it ends by itself in time.
+    """Frames after which an episode of an evaluation or test is cut, or None if it ends by itself in time.
 
-    Where neither the environment nor the user sets a limit, an episode may last as long as an interval.
+    If neither the environment nor the user sets a limit, an episode may last as long as an interval.
     """
     if chosen is not None:
         return chosen
@@ -80,7 +80,7 @@ def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | N
 
 
 def cut_episodes(spec: EnvSpec, chosen: int | None, interval: int) -> str | None:
-    """What a dry run says of episodes that are cut, if they are."""
+    """What a dry run says about episodes that are cut; None if none are."""
     longest = longest_episode(spec, chosen, interval)
     if longest is None:
         return None

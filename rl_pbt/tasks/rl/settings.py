@@ -1,6 +1,6 @@
 """From what a user sets to every setting of a reinforcement-learning run, and to the lines of its dry run.
 
-Torch is loaded only where a device must be asked what it computes in, and then after all else is known to be right.
+Torch is loaded only to ask a device whether it computes in bfloat16, and only after all else is known to be right.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import readable
 
-# What people call the hyperparameters elsewhere.
+# Names that the hyperparameters have elsewhere.
 ALIASES = {
     "lr": "learning_rate",
     "ent_coef": "entropy_cost",
@@ -46,7 +46,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for reinforcement learning."""
     whole = _checked(given, recorded)
     fixed = whole["agent_options"]
-    if not recorded and fixed["autocast"] and "autocast" not in given.get("agent_options", {}):  # a default, of its family
+    if not recorded and fixed["autocast"] and "autocast" not in given.get("agent_options", {}):  # it is its family's default
         from rl_pbt.agents.networks import computes_in_bfloat16  # noqa: PLC0415 - it loads torch
 
         fixed["autocast"] = computes_in_bfloat16(given.get("device", "cpu"))
@@ -56,7 +56,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
 def check_new(given: Settings) -> None:
     """Raises UserError for what is wrong with a new run, before anything large is loaded.
 
-    Of an environment that no defaults know nothing is said: what it is like is found out once, when settings are completed.
+    An environment without defaults is not checked: what it is like is found out once, when settings are completed.
     """
     env = resolved(environment_settings(given, {}))
     if not is_unknown(env.family, env.id):
@@ -64,7 +64,7 @@ def check_new(given: Settings) -> None:
 
 
 def _checked(given: Settings, recorded: Settings | None) -> Settings:
-    """Everything but what the device decides."""
+    """All settings, except what the device decides."""
     env = resolved(environment_settings(given, recorded or {}))
     if given.get("frame_skip", env.frame_skip) != env.frame_skip:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
@@ -79,7 +79,7 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
     if missing := [name for name in learning if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
     fixed = agent_options(agent, given.get("agent_options", {}), base["agent_options"])
-    if UNROLL_LENGTH in search:  # the published value is that of the agent
+    if UNROLL_LENGTH in search:  # its published value is the agent's option
         hypers.setdefault(UNROLL_LENGTH, int(str(fixed[UNROLL_LENGTH])))
     elif UNROLL_LENGTH in hypers:  # held
         fixed[UNROLL_LENGTH] = int(hypers.pop(UNROLL_LENGTH))
@@ -93,7 +93,7 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
         "agent_options": fixed,
         **record,
     }
-    if recorded:  # by a version that knew fewer options, perhaps: those that came later are at their defaults
+    if recorded:  # perhaps by a version with fewer options: those that came later have their defaults
         known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
         whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
     if whole["carry_episodes"] and not env.resumable:
@@ -104,7 +104,7 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
 
 
 def _agent(given: Settings, otherwise: str) -> str:
-    """The name of the one that is asked for. Raises UserError for another's."""
+    """The name of the agent that is asked for. Raises UserError for an unknown one."""
     agent = str(given.get("agent", otherwise))
     if agent not in AGENTS:
         raise did_you_mean("agent", agent, AGENTS)
@@ -112,7 +112,7 @@ def _agent(given: Settings, otherwise: str) -> str:
 
 
 def _defaults(env: EnvSpec, given: Settings) -> Settings:
-    """Of a new run. What depends on the budget and the population depends on those that were given."""
+    """Defaults of a new run. What depends on the budget or the population depends on the given ones."""
     known = _defaults_for(env)
     agent = _agent(given, known.agent)
     budget = given.get("budget", known.frames)
@@ -152,7 +152,7 @@ def _defaults_for(env: EnvSpec) -> Defaults:
 def searched(
     known: Mapping[str, HyperSpec], given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, str]
 ) -> tuple[dict[str, Hyper], dict[str, str]]:
-    """Values and ranges of all hyperparameters: what is `given` replaces a range or, where it is a number, holds it there."""
+    """Values and ranges of all hyperparameters: a `given` range replaces the one before, and a given number fixes it."""
     held, ranges = dict(hypers), dict(search)
     for word, written in given.items():
         name = _known(known, word)
@@ -171,7 +171,7 @@ def searched(
 
 
 def _known(known: Mapping[str, HyperSpec], word: str) -> str:
-    """Its name among those that the agent has. Raises BadSetting for another."""
+    """The agent's name for a hyperparameter, which may have an alias. Raises BadSetting for an unknown one."""
     name = ALIASES.get(word, word)
     if name not in known:
         raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(word, [*known, *ALIASES])}")
@@ -179,7 +179,7 @@ def _known(known: Mapping[str, HyperSpec], word: str) -> str:
 
 
 def _legal(known: Mapping[str, HyperSpec], name: str, value: object) -> float:
-    """Raises BadSetting for a value that the agent cannot use."""
+    """The value as a number. Raises BadSetting for a value that the agent cannot use."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
     if complaint := known[name].complaint(value):
@@ -188,7 +188,10 @@ def _legal(known: Mapping[str, HyperSpec], name: str, value: object) -> float:
 
 
 def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, JSON]:
-    """Every option of the agent: those `given`, as values or as words, over `defaults` over those of its configuration."""
+    """Every option of the agent: those `given`, as values or as text, over `defaults` over those of its configuration.
+
+    Raises BadSetting for an unknown option or an invalid value.
+    """
     config = AGENTS[agent].config
     kinds = options.types_of(config)
     values = dict(defaults)
@@ -206,7 +209,7 @@ def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, 
 
 
 def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
-    """Lines of the dry run; `network` says what reads observations."""
+    """Lines of the dry run; `network` describes the network that reads observations."""
     chosen = options.built(RLOptions, config.task_options)
     fixed = ", ".join(f"{name}={in_a_word(value)}" for name, value in chosen.agent_options.items())
     env = resolved(config.task_options)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @final
 class AtOnce(Executor):
-    """An executor of this thread: what is submitted is done before `submit` returns."""
+    """An executor in the calling thread: what is submitted is done before `submit` returns."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         done: Future[T] = Future()
@@ -23,7 +23,7 @@ class AtOnce(Executor):
 
 
 def learner(beside: bool, threads: int) -> Executor:
-    """A thread of its own if `beside`, otherwise this one. Leaving it waits for an update that is under way.
+    """An executor with a thread of its own if `beside`, otherwise this thread. Leaving it waits for an update that is under way.
 
     A new thread has its own number of OpenMP `threads`, so it must be told too.
     """

@@ -21,7 +21,7 @@ from rl_pbt.tasks.rl.collecting import Collector
 from rl_pbt.tasks.rl.environments import MemberEnvironments
 from rl_pbt.tasks.rl.side_by_side import learner
 
-ENVIRONMENTS, AGENT, MEMORY = "environments.", "agent.", "memory"  # what is left of unfinished episodes, and where
+ENVIRONMENTS, AGENT, MEMORY = "environments.", "agent.", "memory"  # prefixes: whose part of the unfinished episodes it is
 Metrics: TypeAlias = Mapping[str, torch.Tensor]  # of one rollout, each [P]
 
 
@@ -32,11 +32,10 @@ class WrongEpisodes(ValueError):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """An agent in its training environments. Each member draws its actions, and the order of its minibatches, from generators of
-    its own.
+    """An agent in its training environments. Each member has its own generators, for `actions` and for `orders` of minibatches.
 
-    With `beside`, acting and learning run at the same time where the agent's lag allows it and observations are images. Members
-    whose episodes are `unfinished` continue them. `ages` are frames that each has trained for before, of a `budget` in all.
+    With `beside`, acting and learning run at the same time if the agent's lag allows it and observations are images. Members
+    whose episodes are `unfinished` continue them. `ages` are the frames that each member has trained before, out of `budget`.
     """
 
     agent: ActorCritic
@@ -52,7 +51,10 @@ class Training:
     advance: Advance
 
     def run(self, frames: int) -> Mapping[str, Array]:
-        """For so many frames of each member, or until all are lost. Means of the metrics, each [P]."""
+        """Train each member for so many frames, or until all are lost. Returns the means of the metrics, each [P].
+
+        Raises WrongEpisodes for unfinished episodes that do not fit.
+        """
         for member, state in self.unfinished.items():
             try:
                 self._resume(member, state)
@@ -62,7 +64,7 @@ class Training:
         return {name: torch.stack([row[name] for row in rows]).mean(0).cpu().numpy() for name in (rows[0] if rows else ())}
 
     def left(self, member: int) -> dict[str, Array]:
-        """The episodes of a member that have not ended, for the next interval to continue."""
+        """A member's unfinished episodes, for the next interval to continue."""
         parts = {
             ENVIRONMENTS: self.environments.unfinished(member),
             AGENT: self.agent.unfinished(member, self.config.envs_per_member),
@@ -71,7 +73,7 @@ class Training:
         return {prefix + name: array for prefix, part in parts.items() for name, array in part.items()}
 
     def _resume(self, member: int, state: Mapping[str, Array]) -> None:
-        """Raises ValueError or KeyError for what `left` cannot have given."""
+        """Raises ValueError or KeyError for anything that `left` cannot have returned."""
         parts = [
             {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
             for prefix in (ENVIRONMENTS, AGENT, MEMORY)
@@ -89,16 +91,18 @@ class Training:
     def _learnt(self, frames: int) -> list[Metrics]:
         agent, environments, collect = self.agent, self.environments, self.collect
         metrics: list[Metrics] = []
-        waiting: deque[tuple[Rollout, list[float]]] = deque()  # collected and not yet learned from, with what was left then
+        waiting: deque[tuple[Rollout, list[float]]] = deque()  # not yet learned from, each with the budget that was left
         acted = 0
         lag = self.config.policy_lag
-        # A small network is mostly Python, in which threads take turns: with vectors to observe, two are slower than one.
+        # Small networks spend most of their time in Python, where threads take turns: with vectors as observations, two are
+        # slower than one.
         images = environments.observations.ndim > 3
         with learner(self.beside and images and lag > 0, self.threads) as updates:
             for length in self._unrolls(frames):
                 if environments.lost.all():
                     break
-                # What acts is `lag` updates older than what will learn from it; the two do not wait for each other.
+                # The policy that acts is `lag` updates older than the one that learns from its rollout; the two do not wait for
+                # each other.
                 policy = agent.policy()
                 learning = updates.submit(self._learn, *waiting.popleft()) if lag and len(waiting) == lag else None
                 waiting.append((collect(policy, length), self._left(acted)))
@@ -114,7 +118,7 @@ class Training:
         return self.agent.learn(rollout, self.orders, left)
 
     def _left(self, acted: int) -> list[float]:
-        """The part of its budget that each member has yet to train for, after so many frames of this interval."""
+        """The share of its budget that each member still has, after `acted` frames of this interval."""
         return [max(0.0, 1.0 - (age + acted) / self.budget) for age in self.ages]
 
     @property
@@ -123,7 +127,7 @@ class Training:
         return self.config.envs_per_member * self.environments.spec.frame_skip
 
     def _unrolls(self, frames: int) -> Iterator[int]:
-        """Lengths in steps: whole unrolls, and what is left."""
+        """Lengths in steps: whole unrolls, then the rest."""
         whole, rest = divmod(frames // self._quantum, self.config.unroll_length)
         yield from [self.config.unroll_length] * whole
         if rest:

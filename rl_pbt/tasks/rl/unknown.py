@@ -1,4 +1,4 @@
-"""What an environment that no defaults know is like: its actions and its observations, found out in a process of its own.
+"""What an environment without defaults is like: its actions and its observations, found out in a separate process.
 
 Only the environment itself can tell, and its constructor may do anything: hang, or end the process that calls it. That must not
 be the process that plans a run.
@@ -21,26 +21,26 @@ from rl_pbt.envs.aliases import Vector
 from rl_pbt.tasks import process_group
 
 PATIENCE_S = 60.0  # for the import of a package and for one constructor
-FOUND, NOT_REGISTERED = 70, 71  # statuses with which no environment ends by chance
+FOUND, NOT_REGISTERED = 70, 71  # exit statuses that no environment has by chance
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """Whether actions are numbers in a range, and whether an observation has more than one axis, as pictures have."""
+    """Whether actions are continuous, and whether an observation has more than one axis, as images have."""
 
     continuous: bool = False
     pictures: bool = False
 
     @classmethod
     def of(cls, env: Vector) -> Nature:
-        """Of an environment that could be made."""
+        """The nature of an environment that could be made."""
         observation = env.single_observation_space.shape or ()
         return cls(continuous=isinstance(env.single_action_space, spaces.Box), pictures=len(observation) > 1)
 
 
 def nature_of(spec: EnvSpec) -> Nature:
-    """Of an environment. Where it cannot be made, what most are: the run that comes will tell what is wrong with it."""
+    """The nature of an environment. If it cannot be made, that of most: the run that follows will say what is wrong with it."""
     path = os.pathsep.join(folder for folder in sys.path if folder)
     with tempfile.TemporaryDirectory() as scratch:
         ended = process_group.run(
@@ -56,7 +56,7 @@ def nature_of(spec: EnvSpec) -> Nature:
 
 
 def _made_here(spec: EnvSpec) -> Nature:
-    """Of an environment that a script has registered, and so no other process can make."""
+    """The nature of an environment that a script has registered, so that no other process can make it."""
     try:
         env = make_vector(spec, 1)
     except Exception:
@@ -67,13 +67,13 @@ def _made_here(spec: EnvSpec) -> Nature:
 
 
 def main() -> None:
-    """In the process of its own: the last line that it prints is the answer."""
+    """What the separate process runs: the last line that it prints is the answer."""
     try:
         spec = resolve(sys.argv[1], options=json.loads(sys.argv[2]))
     except (UnknownEnvironment, EnvironmentUnavailable):
         sys.exit(NOT_REGISTERED)
     print(f"\n{json.dumps(asdict(Nature.of(make_vector(spec, 1))))}", flush=True)
-    os._exit(FOUND)  # at once: what the environment does when it is closed is not to be seen
+    os._exit(FOUND)  # at once, without what the environment does when it is closed
 
 
 if __name__ == "__main__":

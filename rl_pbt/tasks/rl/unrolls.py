@@ -1,4 +1,4 @@
-"""Where the length of unrolls is searched: a job is cut into parts, one for each length."""
+"""Searching the length of unrolls: a job is cut into parts, one for each length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rl_pbt.tasks.base import IntervalJob
 
 
 def by_unroll_length(job: IntervalJob, usual: int) -> Mapping[int, IntervalJob]:
-    """The parts of a job, by the length that their proposals train with; those that do not train have the `usual` one."""
+    """The parts of a job, by the unroll length of their proposals; those that do not train have the `usual` one."""
     proposals: dict[int, list[int]] = {}
     for proposal in job.proposals:
         length = int(proposal.hypers.get(UNROLL_LENGTH, usual)) if proposal.trains else usual

@@ -1,7 +1,6 @@
-"""How much of an episode training sees, where every interval begins new ones.
+"""How much of an episode training sees if every interval begins new ones.
 
-A copy of the environment plays interval / copies / frame skip steps of an interval. What an episode holds beyond them would never
-be trained on.
+A copy of the environment plays interval / copies / frame skip steps in an interval. What comes later would never be trained on.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from rl_pbt.envs import FAMILIES, EnvSpec
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON
 
-PARTS = 2  # an interval may be half as long as planned, where evaluation is costly, and must reach an end even then
-STEPS_IF_UNKNOWN = 5_000  # of a copy in an interval, where nobody knows how long an episode can be
-FEWEST = 4  # copies, or what is learned from at once would be too much alike
+PARTS = 2  # an interval may be half as long as planned if evaluation is costly, and must see an end even then
+STEPS_IF_UNKNOWN = 5_000  # of a copy in an interval, if it is not known how long an episode can be
+FEWEST = 4  # copies: with fewer, the steps of one update would be too much alike
 
 
 def fitted(spec: EnvSpec, options: Settings, interval: int) -> dict[str, JSON]:
-    """The options of an agent with so few copies that an interval can hold an episode, and unrolls longer by as much.
+    """The options of an agent with so few copies that an interval can hold an episode, and with unrolls longer by as much.
 
-    So an update has as many steps as before. They are as they were where `FEWEST` copies would not be few enough.
+    So an update has as many steps as before. The options do not change if that would need fewer than `FEWEST` copies.
     """
     copies, unroll = int(options["envs_per_member"]), int(options["unroll_length"])
     needed = _needed(spec)
@@ -30,26 +29,26 @@ def fitted(spec: EnvSpec, options: Settings, interval: int) -> dict[str, JSON]:
 
 
 def _needed(spec: EnvSpec) -> int:
-    """Steps of a copy in an interval."""
+    """Steps that a copy should play in an interval."""
     if spec.max_episode_frames is not None:
         return PARTS * spec.max_episode_frames // spec.frame_skip
     return 0 if FAMILIES[spec.family].limits_itself else STEPS_IF_UNKNOWN
 
 
 def steps_seen(spec: EnvSpec, copies: int, interval: int) -> int:
-    """Of an episode that begins with an interval, at most."""
+    """The most steps that are seen of an episode that begins with an interval."""
     return interval // (copies * spec.frame_skip)
 
 
 def unseen_from_step(spec: EnvSpec, copies: int, interval: int) -> int | None:
-    """The step of an episode after which none is trained on; None where all are, or nobody knows how long one can be."""
+    """The step of an episode from which on nothing is trained on; None if all is, or if it is not known how long one can be."""
     seen = steps_seen(spec, copies, interval)
     longest = None if spec.max_episode_frames is None else spec.max_episode_frames // spec.frame_skip
     return None if longest is None or longest <= seen else seen
 
 
 def seen_in_words(spec: EnvSpec, copies: int, interval: int) -> str | None:
-    """What a dry run says where training may not see episodes to their end."""
+    """What a dry run says if training may not see episodes to their end; otherwise None."""
     seen = steps_seen(spec, copies, interval)
     if spec.max_episode_frames is None:
         how_long = "up to the environment" if FAMILIES[spec.family].limits_itself else "not known"

@@ -17,9 +17,9 @@ from rl_pbt.tasks.rl.exporting import Acting, exported
 
 @final
 class Winner:
-    """One trained agent. Its random choices, and the memory of an agent that has one, begin with `reset`.
+    """One trained agent. `reset` begins its random choices and, if it is recurrent, its memory.
 
-    Observations are those of `rl_pbt.envs.make_vector` for its environment, which is what it was trained on.
+    Observations are those of `rl_pbt.envs.make_vector` for its environment, on which it was trained.
     """
 
     def __init__(self, policy: Policy, observation_space: gymnasium.Space[object], env: EnvSpec, seed: int = 0) -> None:
@@ -29,7 +29,7 @@ class Winner:
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
-        """An episode begins; with a `seed`, so do the random choices."""
+        """Begin an episode; with a `seed`, begin the random choices anew too."""
         if seed is not None:
             self._generator = torch.Generator().manual_seed(seed)
         self._state = self.policy.initial_state(1, 1)
@@ -47,5 +47,5 @@ class Winner:
         return number
 
     def exported(self, ending: str, told: Mapping[str, str]) -> bytes:
-        """A file of the policy of the likeliest actions, with what is `told`. Raises UserError, as `exporting` says."""
+        """The content of a file with the deterministic policy, and `told` in its metadata. Raises UserError, see `exporting`."""
         return exported(Acting(policy=self.policy, observation_space=self.observation_space, env=self._env), ending, told)

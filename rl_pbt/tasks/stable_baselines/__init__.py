@@ -1,9 +1,9 @@
 """Stable-Baselines3: a population of its PPO, A2C, DQN, SAC or TD3 on one environment.
 
-`options` (what can be set), `settings` (its completion), `defaults` (numbers with their sources), `arguments` (what SB3's
-constructors take, and what of it can be searched), `environments` (as SB3 wants them), `members` (one algorithm: made, loaded,
-trained), `judging` (an agent at play, and the outcome of an interval), `interval` (the task). Modules that load torch are loaded
-when settings are completed or a task is made.
+Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers with their sources), `arguments` (what
+SB3's constructors take, and which of it can be searched), `environments` (as SB3 takes them), `members` (one algorithm: made,
+loaded, trained), `judging` (an agent at play, and the outcome of an interval), `interval` (the task). Those that load torch are
+imported when settings are completed or a task is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class StableBaselinesType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """Every setting; names resolved, hyperparameters under SB3's names. Raises UserError."""
+        """All settings, with exact names, and hyperparameters under SB3's names. Raises UserError."""
         from rl_pbt.tasks.rl.resolving import check_env
 
         check_env(given)
@@ -43,7 +43,7 @@ class StableBaselinesType:
         return FRAMES
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """The environment, where it is of a module."""
+        """The environment, if it names a module."""
         return code_of_environment(options["env"])
 
     def title(self, options: Settings) -> str:
@@ -61,22 +61,22 @@ class StableBaselinesType:
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """Where training does not see episodes to their end."""
+        """That training does not see episodes to their end, if so."""
         return unseen_tails(options)
 
     def planned_for_all(self, options: Settings) -> str | None:
-        """DQN's exploration, which falls over a part of it."""
+        """DQN's exploration, which falls over a part of the budget."""
         return "its exploration falls" if options["agent"] == "sb3:dqn" else None
 
     def not_exported(self, options: Settings) -> str | None:
-        """SB3 has its own way."""
+        """SB3 has its own way to save an agent."""
         return "an agent of Stable-Baselines3 saves itself: rl_pbt.load(RUN).winner().model.save(FILE)"
 
     def pictures(self, exhibit: State) -> None:
         """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
-        """The task of a configuration. Raises UserError where SB3 cannot make its algorithm."""
+        """The task of a configuration. Raises UserError if SB3 cannot make its algorithm."""
         from rl_pbt.tasks.stable_baselines.interval import make
 
         return make(config)

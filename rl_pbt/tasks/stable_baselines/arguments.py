@@ -1,9 +1,9 @@
-"""What the constructors of Stable-Baselines3's algorithms take, read from their signatures: which can be searched, and which not.
+"""What the constructors of Stable-Baselines3's algorithms take, read from their signatures, and which of it can be searched.
 
-Every interval makes a new algorithm from these arguments and then loads what the member has learned, which holds none of them. So
-every argument is live from one interval to the next, and copies that SB3 makes of one (the discount in the rollout buffer, the
-rate in its schedule and in the optimiser, SAC's entropy coefficient as a tensor) agree with it. What cannot change is what gives
-the checkpoint its shape or the interval its length; those can be held at a value, but not searched.
+Every interval makes a new algorithm from these arguments and then loads what the member has learned, which includes none of them.
+So every argument can change from one interval to the next, and the copies that SB3 makes of one (the discount in the rollout
+buffer, the rate in its schedule and in the optimiser, SAC's entropy coefficient as a tensor) agree with it. What cannot change is
+what gives the checkpoint its shape or the interval its length; those can be held at a value, but not searched.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Kinds: TypeAlias = dict[str, Kind]
 
 PREFIX = "sb3:"
 ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC, "td3": TD3}
-# The spaces that each names as `supported_action_spaces`.
+# The spaces that each algorithm lists as its `supported_action_spaces`.
 ACTIONS: Mapping[str, tuple[type[spaces.Space[object]], ...]] = {
     "ppo": (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
     "a2c": (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
@@ -36,7 +36,7 @@ ACTIONS: Mapping[str, tuple[type[spaces.Space[object]], ...]] = {
     "sac": (spaces.Box,),
     "td3": (spaces.Box,),
 }
-# What people call the arguments elsewhere, in our own agents too.
+# Names that the arguments have elsewhere, also in our own agents.
 ALIASES = {
     "lr": "learning_rate",
     "discount": "gamma",
@@ -53,7 +53,7 @@ ALIASES = {
     "unroll_length": "n_steps",
     "hidden": "net_arch",
 }
-# Numbers that do not change the training, and switches whose data no checkpoint here holds.
+# Numbers that do not change the training, and switches whose data our checkpoints do not hold.
 IGNORED = frozenset({"seed", "verbose", "stats_window_size", "_init_setup_model", "optimize_memory_usage"})
 LENGTH = "sets the least number of frames that a member can train for"
 STRUCTURAL = {"train_freq": LENGTH, "buffer_size": "sets the size of the replay buffer that a copy takes over"}
@@ -61,7 +61,7 @@ STRUCTURAL = {"train_freq": LENGTH, "buffer_size": "sets the size of the replay 
 SHARES = frozenset({"gamma", "gae_lambda", "tau", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction"})
 ABOVE_ZERO = frozenset({"clip_range", "clip_range_vf", "max_grad_norm", "rms_prop_eps", "target_kl", "exploration_fraction"})
 LOWEST = {"learning_starts": 0.0, "gradient_steps": -1.0, "sde_sample_freq": -1.0, "target_entropy": -math.inf}
-# Arguments that mean something only where another one has this value.
+# Arguments that have a meaning only if another one has this value.
 NEEDS: Mapping[str, tuple[str, Hyper]] = {
     "rms_prop_eps": ("use_rms_prop", True),
     "sde_sample_freq": ("use_sde", True),
@@ -73,7 +73,7 @@ NEEDS: Mapping[str, tuple[str, Hyper]] = {
 class Argument:
     """A numeric argument that can be searched, with its legal values.
 
-    `default` is SB3's, None where it has none; `word` begins a text that it may be too, as `auto` and `auto_0.1`.
+    `default` is SB3's, or None if there is none. `word` is how text begins that is legal too: with `auto`, also `auto_0.1`.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Argument:
     above_low: bool = False
 
     def complaint(self, value: object) -> str | None:
-        """Why a value is not legal, or None where it is."""
+        """Why a value is not legal, or None if it is."""
         if isinstance(value, str) and self.word is not None and value.split("_")[0] == self.word:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -98,7 +98,7 @@ class Argument:
         return f"must be {bound}" + (f" and at most {self.high:g}" if math.isfinite(self.high) else "") + f", but is {value:g}"
 
     def value(self, value: Hyper) -> Hyper:
-        """As the constructor takes it."""
+        """The value as the constructor takes it."""
         return value if isinstance(value, str) else self.kind(value)
 
 
@@ -106,7 +106,7 @@ class Argument:
 def searchable(algorithm: str) -> Mapping[str, Argument]:
     """The numeric arguments that can change from one interval to the next, by name.
 
-    `noise_std`, of rl-baselines3-zoo, is the standard deviation of the Gaussian noise that explores where actions are continuous.
+    `noise_std`, as in rl-baselines3-zoo, is the standard deviation of the Gaussian noise that explores continuous actions.
     """
     found = {}
     for name, parameter in _parameters(algorithm).items():
@@ -120,7 +120,7 @@ def searchable(algorithm: str) -> Mapping[str, Argument]:
 
 def _argument(algorithm: str, name: str, default: Hyper | None, alternatives: tuple[Kind, ...]) -> Argument:
     kind = float if float in alternatives else int
-    # With one sample there is nothing to normalise PPO's advantages by.
+    # The advantages of a single sample cannot be normalised, as PPO does.
     lowest = 2.0 if (algorithm, name) == ("ppo", "batch_size") else float(kind is int)
     return Argument(
         name=name,
@@ -141,19 +141,19 @@ def _parameters(algorithm: str) -> Mapping[str, inspect.Parameter]:
 
 @cache
 def fixed(algorithm: str) -> Mapping[str, str]:
-    """Name -> why it cannot be searched, of the numeric arguments that shape the checkpoint or the interval."""
+    """Name -> why it cannot be searched, for the numeric arguments that shape the checkpoint or the interval."""
     shaping = {**STRUCTURAL, "n_steps": LENGTH} if on_policy(algorithm) else STRUCTURAL
     return {name: why for name, why in shaping.items() if name in _parameters(algorithm)}
 
 
 def on_policy(algorithm: str) -> bool:
-    """Whether it learns from rollouts, and not from a replay buffer."""
+    """Whether it learns from rollouts rather than from a replay buffer."""
     return issubclass(ALGORITHMS[algorithm], OnPolicyAlgorithm)
 
 
 @cache
 def agent_options(algorithm: str) -> tuple[Kinds, Settings]:
-    """Types and defaults of what stays fixed in an agent, by name: SB3's own arguments, then the networks, then the environments.
+    """Types and defaults of an agent's fixed options, by name: SB3's own arguments, then the networks', then the environments'.
 
     The types are those of `rl_pbt.options`.
     """
@@ -165,7 +165,7 @@ def agent_options(algorithm: str) -> tuple[Kinds, Settings]:
             defaults[name] = parameter.default
     networks = inspect.signature(ALGORITHMS[algorithm].policy_aliases["MlpPolicy"].__init__).parameters
     network_options = {
-        "net_arch": (tuple[int, ...], []),  # none: SB3's own
+        "net_arch": (tuple[int, ...], []),  # empty: SB3's own
         "activation_fn": (Literal["default", "tanh", "relu", "elu", "gelu"], "default"),
         "log_std_init": (float | None, None),
         "ortho_init": (bool, True),
@@ -183,10 +183,10 @@ def agent_options(algorithm: str) -> tuple[Kinds, Settings]:
 
 
 def defaults_of(algorithm: str) -> dict[str, Hyper]:
-    """SB3's value of every argument that can be searched and has one."""
+    """SB3's default of every argument that can be searched and has one."""
     return {name: one.default for name, one in searchable(algorithm).items() if not isinstance(one.default, NoneType)}
 
 
 def quantum_of(algorithm: str, options: Settings) -> int:
-    """Steps of all copies together in one round: rollout and update."""
+    """Steps of all copies together in one round of rollout and update."""
     return int(options["n_steps" if on_policy(algorithm) else "train_freq"] * options["n_envs"])

@@ -1,9 +1,9 @@
-"""What a newcomer gets for an algorithm and an environment.
+"""The defaults for an algorithm and an environment.
 
 zoo = rl-baselines3-zoo, hyperparams/ppo.yml at 00128b5, a2c.yml at 02846e4, dqn.yml at 019107e, sac.yml at c94924e, td3.yml at
-1337ead. Its `normalize` is both observations and rewards here; of its linear schedules only the first value is taken, since a
-schedule is what the search is to find. What it does not name is SB3's own. Budgets, intervals and ranges are ours: first choices,
-that no run has tried yet.
+1337ead. Its `normalize` means both observations and rewards here. Of its linear schedules only the first value is taken, since
+the search is there to find a schedule. What zoo does not name has SB3's default. Budgets, intervals and ranges are ours: first
+choices that no run has tried yet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """Of one algorithm on one environment; `frames` and `interval` are of one member, evaluation included."""
+    """The defaults of one algorithm on one environment; `frames` and `interval` are for one member, evaluation included."""
 
     frames: int = 200_000
     interval: int = 20_000
@@ -43,7 +43,7 @@ SEARCH: Mapping[str, Mapping[str, str]] = {
 PPO, A2C, DQN = Defaults(), Defaults(agent_options={"n_envs": 8}), Defaults(frames=100_000, interval=10_000, eval_episodes=4)
 CONTINUOUS = replace(DQN, frames=60_000, interval=6_000)
 BY_ALGORITHM: Mapping[str, Defaults] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": CONTINUOUS, "td3": CONTINUOUS}
-# All are zoo's; LunarLander of its v2, Pendulum of A2C and of TD3 of v0.
+# All are zoo's: for LunarLander those of its v2, for Pendulum with A2C and TD3 those of its v0.
 BY_ENVIRONMENT: Mapping[tuple[str, str], Defaults] = {
     ("ppo", "CartPole-v1"): replace(
         PPO,
@@ -131,13 +131,13 @@ ATARI: Mapping[str, Defaults] = {
         interval=40_000,
         eval_episodes=4,
         hypers={"learning_starts": 1000, "exploration_final_eps": 0.1},  # zoo's 100,000 are more than all these frames
-        agent_options={"buffer_size": 10_000},  # 0.6 GB, for it is part of every checkpoint; zoo's is 57 GB
+        agent_options={"buffer_size": 10_000},  # 0.6 GB, which is part of every checkpoint; zoo's is 57 GB
     ),
 }
 
 
 def defaults_of(algorithm: str, family: str, env_id: str) -> Defaults:
-    """Those of the environment or, where there are none, of its family or of the algorithm."""
+    """The defaults of the environment or, if there are none, of its family or of the algorithm."""
     general = BY_ALGORITHM[algorithm]
     if family == "atari":
         found = ATARI.get(algorithm, general)

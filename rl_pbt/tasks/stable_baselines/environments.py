@@ -1,8 +1,9 @@
-"""Environments as Stable-Baselines3 wants them: single ones, with a vector of SB3's around them that resets in the same step.
+"""Environments as Stable-Baselines3 takes them: single ones, in a vector environment of SB3's that resets within the same step.
 
-What Gymnasium makes one at a time is made by `gymnasium.make`, as SB3's users do, with the wrapper of its family. Atari and
-DeepMind Lab come as vector environments only: one copy of those is shown as a single environment, so that every option (sticky
-actions, pooling of frames, the length of an episode) is the one that the specification records, and not that of SB3's wrappers.
+Environments that Gymnasium makes one at a time are made by `gymnasium.make`, as SB3's users do, with the wrapper of their family.
+Atari and DeepMind Lab come as vector environments only. A vector of one copy is presented as a single environment, so that every
+option (sticky actions, pooling of frames, the length of an episode) is the one that the specification records, and not that of
+SB3's wrappers.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _made(spec: EnvSpec) -> Env:
 
 @final
 class Blaming(gymnasium.Wrapper[Array, object, Array, object]):
-    """The same environment. Raises EnvironmentFailed for whatever it raises, and for an observation that is not finite."""
+    """The same environment, but whatever it raises, and a wrong observation, becomes an EnvironmentFailed."""
 
     def __init__(self, env: Env, spec: EnvSpec) -> None:
         super().__init__(env)
@@ -84,7 +85,7 @@ class Blaming(gymnasium.Wrapper[Array, object, Array, object]):
             raise self._blame("step", error) from error
 
     def close(self) -> None:
-        """Whatever it says of that is of no interest."""
+        """Close it, and ignore what it raises."""
         with quietly():
             super().close()
 
@@ -92,7 +93,7 @@ class Blaming(gymnasium.Wrapper[Array, object, Array, object]):
         return EnvironmentFailed(failure_of(self._spec, doing, error))
 
     def _checked(self, observation: Array) -> Array:
-        """Of the right shape, since a vector of SB3's would repeat a single number. Raises ValueError."""
+        """The observation. Raises ValueError if it is not finite, or of a wrong shape, for which SB3 would repeat a number."""
         found = np.asarray(observation)
         if found.shape != self.observation_space.shape:
             raise ValueError(f"an observation has the shape {found.shape}, not {self.observation_space.shape}")
@@ -109,10 +110,10 @@ class OneCopy(Env):
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
         self._vector = vector
-        self._ignored: Array | None = None  # an action, once an episode has ended: the step after it ignores its action
+        self._ignored: Array | None = None  # an action, once an episode has ended: for the next step, which ignores it
 
     def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[Array, dict[str, object]]:
-        """The first observation of an episode; with a `seed`, of the one that it names."""
+        """The first observation of an episode; with a `seed`, of the episode that this determines."""
         if seed is None and self._ignored is not None:
             observations = self._vector.step(self._ignored)[0]
         else:
@@ -121,7 +122,7 @@ class OneCopy(Env):
         return observations[0], {}
 
     def step(self, action: object) -> tuple[Array, float, bool, bool, dict[str, object]]:
-        """Observation, true reward, terminated, truncated, and nothing."""
+        """Observation, true reward, terminated, truncated, and an empty info."""
         actions = np.asarray(action)[None]
         observations, rewards, terminated, truncated, _ = self._vector.step(actions)
         self._ignored = actions if terminated[0] or truncated[0] else None
@@ -133,10 +134,10 @@ class OneCopy(Env):
 
 
 def make_training(spec: EnvSpec, num_envs: int, *, gamma: float, observations: bool, rewards: bool, clip_rewards: bool) -> VecEnv:
-    """SB3's vector of `num_envs` copies, each in a Monitor that keeps its true returns.
+    """SB3's vector of `num_envs` copies, each in a Monitor that records its true returns.
 
-    `observations` and `rewards` are normalised by SB3's running statistics, rewards by those of returns with discount `gamma`;
-    `clip_rewards` leaves their signs alone. Evaluation sees true rewards. Raises UserError.
+    With `observations` or `rewards` these are normalised by SB3's running statistics, rewards by those of returns with discount
+    `gamma`. `clip_rewards` keeps only their signs. Evaluation sees true rewards. Raises UserError.
     """
 
     def watched() -> Env:
@@ -153,7 +154,8 @@ def make_training(spec: EnvSpec, num_envs: int, *, gamma: float, observations: b
 class Episodes:
     """Whole episodes: true returns, lengths in steps, and how many a limit ended.
 
-    `excluded` counts those in which the environment failed, `failure` says how the first did, and `lost_steps` were made in them.
+    `excluded` counts the episodes in which the environment failed, `failure` says how the first did, and `lost_steps` counts
+    their steps.
     """
 
     returns: tuple[float, ...] = ()
@@ -165,7 +167,7 @@ class Episodes:
 
     @property
     def steps(self) -> int:
-        """All that were made."""
+        """All steps that were made."""
         return sum(self.lengths) + self.lost_steps
 
 
@@ -215,9 +217,9 @@ def first_episodes(
 ) -> Episodes:
     """The first whole episode of each of `num_episodes` copies, the i-th reset with seed + i; a copy rests once it has ended.
 
-    Taking whichever episodes end first would favour short ones. `choose` maps observations [copies that play, ...] to their
-    actions. An episode is cut after the `longest` steps. What raises EnvironmentFailed is excluded if `tolerant`. `calling` is
-    called before each call of an environment.
+    Taking whichever episodes end first would favour short ones. `choose` maps the observations [n, ...] of the copies that play
+    to their actions. An episode is cut after `longest` steps. If `tolerant`, an episode that raises EnvironmentFailed is
+    excluded. `calling` is called before each call of an environment.
     """
     episodes = [_Episode() for _ in range(num_episodes)]
 

@@ -48,10 +48,10 @@ SEED_LIMIT = 2**31  # SB3 seeds NumPy's old generator, which takes 32 bits
 class StableBaselinesTask:
     """Train and judge members of one algorithm on one environment.
 
-    `hypers` are the values of those that the search leaves alone, and `options` what is fixed. SB3's schedules, such as DQN's
-    exploration, run over `budget` frames, a member's whole budget, evaluation included. Episodes that are judged are cut after
-    `longest_episode` frames. The other fields are those of `StableBaselinesOptions`; `threads` changes the speed and never a
-    result.
+    `hypers` are the values of those that are not searched, and `options` what is fixed. SB3's schedules, such as DQN's
+    exploration, run over `budget` frames, a member's whole budget, evaluation included. Episodes of evaluation and test are cut
+    after `longest_episode` frames. The other fields are those of `StableBaselinesOptions`; `threads` changes the speed but never
+    a result.
     """
 
     env: EnvSpec
@@ -88,7 +88,7 @@ class StableBaselinesTask:
             return [self._one_result(proposal, age, job, advance) for proposal, age in aged]
 
     def _one_result(self, proposal: Proposal, age: int, job: IntervalJob, advance: Advance) -> Result:
-        """A member that an environment fails is charged for what was emulated; any other failure is charged like a success."""
+        """A member whose environment fails is charged for what was emulated; any other failure is charged like a success."""
 
         def told(units: int) -> None:
             advance(units, proposal.id)
@@ -109,14 +109,14 @@ class StableBaselinesTask:
         )
 
     def _foreseen(self, outcome: Outcome) -> int:
-        """What it would have cost to judge a member, by its training episodes."""
+        """Frames that judging a member would have cost, estimated from its training episodes."""
         steps = outcome.train_units // (self.env.frame_skip * self.options["n_envs"])
         return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, self._longest_steps)
 
     def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
-        """Whatever goes wrong in making a member, in its training or in judging it is this member's failure alone.
+        """Whatever goes wrong in making, training or judging a member is the failure of this member alone.
 
-        Raises EnvironmentFailed where an environment failed, unless `tolerant`.
+        Raises EnvironmentFailed if an environment failed, unless `tolerant`.
         """
         units = proposal.units // self.quantum * self.quantum
         outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units, asked=proposal.judges)
@@ -135,9 +135,9 @@ class StableBaselinesTask:
             return replace(outcome, failure=described(error))
 
     def begun(self, proposal: Proposal, root_seed: int, checkpoints: Checkpoints) -> Whole:
-        """The member of a proposal as its interval begins: what its parent has learned, its own hyperparameters and streams.
+        """A proposal's member as its interval begins: what its parent learned, its own hyperparameters and random streams.
 
-        Its environments are yet to be reset, with seeds of the proposal. Raises UserError for a checkpoint of another kind.
+        Its environments are seeded for the proposal, but not yet reset. Raises UserError for a checkpoint of another kind.
         """
         set_random_seed(_seed(root_seed, "weights", proposal))
         hypers = {**self.hypers, **proposal.hypers}
@@ -160,7 +160,7 @@ class StableBaselinesTask:
         return members.new_member(self.algorithm, env, self.options, hypers, whole_timesteps=steps, device=self.device)
 
     def _loaded(self, parent: int, checkpoints: Checkpoints, hypers: Mapping[str, Hyper] | None = None) -> Whole:
-        """What a proposal left; with the hyperparameters it was trained with, unless others are given."""
+        """What a proposal left, with the hyperparameters it was trained with unless others are given. Raises UserError."""
         tree = unpacked(checkpoints.load(parent))
         if not isinstance(tree, dict) or tree.get("agent") != self.algorithm:
             raise UserError(f"the checkpoint of proposal {parent} is of another agent than sb3:{self.algorithm}")
@@ -226,7 +226,7 @@ class StableBaselinesTask:
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
         learned = members.learned(model, replay_buffer=self.replay_buffer)
-        hypers = dict(sorted({**self.hypers, **proposal.hypers}.items()))  # as in a manifest; a command may differ
+        hypers = dict(sorted({**self.hypers, **proposal.hypers}.items()))  # in the order of a manifest; a command's may differ
         return {"agent": self.algorithm, "hypers": hypers, **learned}
 
     def _chooser(self, model: Whole) -> Choose:
@@ -238,11 +238,11 @@ class StableBaselinesTask:
 
     @property
     def _longest_steps(self) -> int | None:
-        """After which an episode that is judged is cut."""
+        """Agent steps after which an episode of an evaluation or test is cut."""
         return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """True returns of a finished proposal, which chooses as in evaluation, on test seeds."""
+        """True returns of a finished proposal on test seeds, with actions chosen as in evaluation."""
         torch.set_num_threads(self.threads)
         seed = seeds.environment_seed(job.root_seed, split="test") + job.episodes[0]
 
@@ -279,7 +279,7 @@ class StableBaselinesTask:
         )
 
     def rehearsal(self) -> StableBaselinesTask:
-        """Without evaluation, and learning from the first round on: what most of a run does."""
+        """Without evaluation, and learning from the first round on, as most of a run does."""
         warm = {} if on_policy(self.algorithm) else {"learning_starts": 0}
         return replace(self, fitness="none", hypers={**self.hypers, **warm})
 
@@ -288,7 +288,7 @@ class StableBaselinesTask:
         return Winner(self._loaded(proposal, checkpoints))
 
     def probe(self) -> None:
-        """Make a member, to hear what SB3 says of its arguments. Raises UserError."""
+        """Make a member, so that SB3 can object to its arguments. Raises UserError."""
         try:
             with members.own_streams(self.device):
                 environments_of(self._new(self.hypers)).close()
@@ -303,7 +303,7 @@ def _seed(root_seed: int, purpose: str, proposal: Proposal | None = None) -> int
 
 
 def make(config: RunConfig) -> StableBaselinesTask:
-    """The task of a configuration. Raises UserError where its environment, its algorithm or its device is not to be had here."""
+    """The task of a configuration. Raises UserError if its environment, its algorithm or its device is not available here."""
     chosen = built(StableBaselinesOptions, config.task_options)
     try:
         torch.zeros(1, device=chosen.device)

@@ -1,4 +1,4 @@
-"""The outcome of an interval: the agent as a person uses it, the episodes it is judged on, and why it failed."""
+"""The outcome of an interval: the agent as a person uses it, the episodes that judge it, and why it failed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Winner:
         self.model = model
 
     def reset(self, seed: int | None = None) -> None:
-        """An episode begins; with a `seed`, so do the global generators of NumPy and torch, which SB3 draws from."""
+        """Begin an episode; with a `seed`, also seed the global generators of NumPy and torch, which SB3 draws from."""
         if seed is not None:
             set_random_seed(seed % 2**31)
         _reset_noise(self.model)
 
     def act(self, observation: Array, deterministic: bool = False) -> Array:
-        """The environment's action for one observation, or actions for a batch; the likeliest if `deterministic`.
+        """The action for one observation, as the environment takes it, or actions for a batch; the likeliest if `deterministic`.
 
-        Otherwise it is drawn from the global generators of NumPy and torch, as SB3 does.
+        Otherwise they are drawn from the global generators of NumPy and torch, as SB3 does.
         """
         normaliser = self.model.get_vec_normalize_env()
         seen = observation if normaliser is None else normaliser.normalize_obs(observation)
@@ -46,7 +46,7 @@ def chooser(model: Whole, *, deterministic: bool) -> Choose:
     """How a member plays, for `environments.first_episodes`."""
     agent = Winner(model)
     if isinstance(model, DQN) and not deterministic:
-        # SB3 draws once for a whole batch whether to explore.
+        # For a whole batch, SB3 draws only once whether to explore.
         return lambda observations: [agent.act(one) for one in observations]
     if not deterministic:
         _reset_noise(model)
@@ -54,7 +54,7 @@ def chooser(model: Whole, *, deterministic: bool) -> Choose:
 
 
 def _reset_noise(model: Whole) -> None:
-    """Of state-dependent exploration, which would otherwise be that of the last rollout, or of a new network."""
+    """Draw the noise of state-dependent exploration anew: it would still be that of the last rollout, or of a new network."""
     if not model.use_sde:
         return
     if isinstance(model, SAC):
@@ -66,8 +66,8 @@ def _reset_noise(model: Whole) -> None:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Of one interval of one member, which trained for `train_units`. `logged` are SB3's values; `fitness` says which episodes
-    judge, and `asked` whether somebody needs to know.
+    """The outcome of one interval of one member, which trained for `train_units`. `logged` has SB3's values, `fitness` says which
+    episodes count, and `asked` whether an evaluation was asked for.
     """
 
     fitness: Literal["evaluation", "training", "none"]
@@ -81,22 +81,22 @@ class Outcome:
 
     @property
     def judged(self) -> Episodes:
-        """The episodes that the fitness is made of."""
+        """The episodes that fitness is computed from."""
         return self.trained if self.fitness == "training" and self.trained.returns else self.evaluated
 
     @property
     def needs_evaluation(self) -> bool:
-        """Whether episodes must be played after training; where none of the training's ended, also if those were to judge."""
+        """Whether episodes must be played after training, as also where training episodes were to count and none ended."""
         return self.asked and (self.fitness == "evaluation" or (self.fitness == "training" and not self.trained.returns))
 
     @property
     def losses_finite(self) -> bool:
-        """Whether every loss of every update was."""
+        """Whether every loss of every update was finite."""
         return all(np.isfinite(value) for name, value in self.logged.items() if "loss" in name)
 
     @property
     def complaint(self) -> str | None:
-        """Why the episodes give no fitness; None where they do, or nobody needs it."""
+        """Why the episodes give no fitness; None if they do, or if none was asked for."""
         return no_fitness(self.judged) if self.asked or self.judged.returns else None
 
     @property

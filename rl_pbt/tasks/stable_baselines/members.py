@@ -1,8 +1,8 @@
 """One member: an algorithm of Stable-Baselines3 made for one interval, what it has learned as a tree, and its training.
 
-What is learned is what SB3 itself would save (networks with their targets, optimisers, the learned entropy coefficient), and with
-it the replay buffer, running statistics and counters; a hyperparameter that comes with it is not taken over. SB3's own `save`
-pickles, so it is not used.
+The tree holds what SB3 itself would save (networks with their targets, optimisers, the learned entropy coefficient), and also the
+replay buffer, running statistics and counters. Hyperparameters that come along with it are not taken over. SB3's own `save` is
+not used, because it pickles.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ ENVIRONMENT_OPTIONS = ("n_envs", "normalise_observations", "normalise_rewards", 
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates")
 REPLAYED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 MOMENTS = ("mean", "var", "count")
-# About batches that do not divide a rollout, and small networks on a GPU: both are the user's choice, or the search's.
+# Warnings about batches that do not divide a rollout, small networks on a GPU, and more environments than DQN makes steps between
+# updates of its target network: all are the user's choice, or the search's.
 CHOICES = r"You have specified a mini-batch size|You are trying to run \w+ on the GPU|The number of environments used is greater"
 
 
 class Whole(BaseAlgorithm):
-    """Schedules that run over a member's whole budget of `whole_timesteps`, not over one interval, as SB3's `learn` has them."""
+    """An algorithm whose schedules run over a member's whole budget, `whole_timesteps`, and not over each call of `learn`."""
 
     whole_timesteps: int = 0
 
@@ -53,10 +54,10 @@ class Whole(BaseAlgorithm):
 
 
 class Replaying(Whole, OffPolicyAlgorithm):
-    """Does not learn from a replay buffer of fewer steps than `learning_starts`; SB3 expects none that begins empty later."""
+    """Does not learn while its replay buffer has fewer than `learning_starts` steps: in SB3 a buffer is never emptied again."""
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Update the networks, unless the buffer holds too little."""
+        """Update the networks, unless the buffer has too few steps."""
         buffer = self.replay_buffer
         assert buffer is not None
         if buffer.size() >= min(-(-self.learning_starts // self.n_envs), buffer.buffer_size):
@@ -89,7 +90,7 @@ MEMBERS: Mapping[str, Callable[..., Whole]] = {"ppo": _PPO, "a2c": _A2C, "dqn": 
 def new_member(
     algorithm: str, env: VecEnv, options: Settings, hypers: Mapping[str, Hyper], *, whole_timesteps: int, device: str
 ) -> Whole:
-    """A member that has learned nothing, with weights from torch's generator. Raises what SB3 raises for wrong arguments."""
+    """An untrained member, with weights from torch's global generator. Raises what SB3 raises for wrong arguments."""
     known = searchable(algorithm)
     values: dict[str, object] = {name: known[name].value(value) for name, value in hypers.items()}
     noise = float(hypers.get("noise_std", 0.0))
@@ -114,7 +115,7 @@ def _policy_kwargs(options: Settings) -> Settings:
 
 
 def environments_of(model: Whole) -> VecEnv:
-    """Those it trains in."""
+    """The environments that it trains in."""
     assert model.env is not None
     return model.env
 
@@ -151,7 +152,7 @@ def load(model: Whole, tree: Tree) -> None:
         own = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
         load_state(optimiser, tree["optimisers"][name])
         for group, settings in zip(optimiser.param_groups, own, strict=True):
-            group.update(settings)  # the rate, and the like, came with the moments
+            group.update(settings)  # the learning rate and the like came with the moments
     for name, value in tree["counters"].items():
         setattr(model, name, int(value))
     if isinstance(model, SAC) and model.log_ent_coef is not None:
@@ -165,7 +166,7 @@ def load(model: Whole, tree: Tree) -> None:
             for moment in MOMENTS:
                 setattr(statistics, moment, np.array(tree["normaliser"][name][moment]))
     model._update_current_progress_remaining(model.num_timesteps, model.whole_timesteps)
-    if isinstance(model, DQN):  # which SB3 draws with before it works it out
+    if isinstance(model, DQN):  # SB3 draws with it before computing it
         model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
 
 
@@ -177,7 +178,7 @@ def _optimisers(model: Whole) -> Iterator[tuple[str, torch.optim.Optimizer]]:
 
 
 def _statistics(normaliser: VecNormalize) -> Iterator[tuple[str, object]]:
-    """Running means and variances, by what they are of."""
+    """Running means and variances, each with the name of what it describes."""
     if normaliser.norm_obs:
         yield "observations", normaliser.obs_rms
     yield "returns", normaliser.ret_rms
@@ -195,13 +196,13 @@ def _refill(buffer: ReplayBuffer, contents: Tree) -> None:
             raise ValueError(f"its replay buffer has {name} of the shape {held.shape}")
         getattr(buffer, name)[: len(held)] = held
     buffer.pos, buffer.full = int(contents["pos"]), bool(contents["full"])
-    # Environments begin afresh: an n-step return must not run from the last transitions into episodes of other environments.
+    # New episodes begin: an n-step return must not run from the last transitions of the buffer into them.
     last = buffer.pos - 1
     buffer.timeouts[last] = np.maximum(buffer.timeouts[last], 1.0 - buffer.dones[last])
 
 
 def finite(model: Whole) -> bool:
-    """Whether every weight is."""
+    """Whether every weight is finite."""
     weights = [value for value in model.policy.state_dict().values() if value.is_floating_point()]
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         weights.append(model.log_ent_coef.detach())
@@ -209,7 +210,7 @@ def finite(model: Whole) -> bool:
 
 
 def train(model: Whole, steps: int, advance: Callable[[int], None]) -> dict[str, float]:
-    """Learn from exactly `steps` steps of the environments, whole rounds; what SB3 logged, each value's mean over the updates.
+    """Learn from exactly `steps` environment steps, in whole rounds. Returns what SB3 logged, as means over the updates.
 
     `advance` is told of steps as they are made.
     """
@@ -235,13 +236,13 @@ class Means(Logger):
             self._counts[key] += 1
 
     def means(self) -> dict[str, float]:
-        """Of each name, over the interval."""
+        """The mean of each name over the interval."""
         return {name: total / self._counts[name] for name, total in self._sums.items()}
 
 
 @final
 class _Advance(BaseCallback):
-    """Tells of steps at the end of every rollout, and after each that there was one."""
+    """Reports steps at the end of every rollout, and a sign of life after each step."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         super().__init__()
@@ -262,7 +263,7 @@ class _Advance(BaseCallback):
 
 @contextmanager
 def own_streams(device: str) -> Iterator[None]:
-    """Leave the generators of Python, NumPy and torch, which SB3 seeds and draws from, as they were."""
+    """Within it, SB3 may seed and draw from the generators of Python, NumPy and torch: they are restored afterwards."""
     python, numpy = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
     try:

@@ -1,4 +1,4 @@
-"""What can be set of a Stable-Baselines3 run; loads neither torch nor SB3."""
+"""What can be set for a Stable-Baselines3 run; loads neither torch nor SB3."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
 
-AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test holds them to `arguments.ALGORITHMS`
+AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test compares them with `arguments.ALGORITHMS`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StableBaselinesOptions:
-    """An algorithm on an environment. `agent_options` names every argument that cannot be searched, and every choice of networks
-    and environments; `env_options` are what is set of the environment, and `frame_skip` is a record of it.
+    """An algorithm on an environment. `agent_options` holds every argument that cannot be searched, and every choice of networks
+    and environments; `env_options` is what is set for the environment, and `frame_skip` records the environment's own.
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")

@@ -29,9 +29,9 @@ from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.text import readable
 
 Spaces: TypeAlias = tuple[spaces.Space[object], spaces.Space[object]]  # of observations and of actions
-LEAST_CNN_SIDE = 36  # pixels: the least that SB3's CnnPolicy can see
+LEAST_CNN_SIDE = 36  # pixels: the smallest image that SB3's CnnPolicy can see
 NUMBER_BYTES = 4
-# Families in which the likeliest actions get stuck, so that rl-baselines3-zoo's `enjoy` draws them.
+# Families in which the likeliest actions get stuck, so that actions are drawn, as in rl-baselines3-zoo's `enjoy`.
 DRAWN_IN_EVALUATION = frozenset({"atari", "minigrid"})
 
 
@@ -72,7 +72,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
 
 
 def algorithm_of(agent: str) -> str:
-    """`ppo` of `sb3:ppo`. Raises UserError for an agent that is not Stable-Baselines3's."""
+    """`ppo` for `sb3:ppo`. Raises UserError for an agent that is not Stable-Baselines3's."""
     name = str(agent).lower().removeprefix(PREFIX)
     if name not in ALGORITHMS:
         raise did_you_mean("agent", agent, [f"{PREFIX}{known}" for known in ALGORITHMS])
@@ -92,7 +92,7 @@ def spaces_of(spec: EnvSpec) -> Spaces:
 
 
 def refuse_stacks(env: EnvSpec) -> None:
-    """Raises BadSetting for frames that are stacked by us, of which SB3's networks would see no images."""
+    """Raises BadSetting for frames that we stack, since SB3's networks would not see them as images."""
     if STACK in env.options:
         raise BadSetting("env_options", f"cannot set {STACK} for agents of SB3: stack frames in an environment of your own")
 
@@ -110,11 +110,11 @@ def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[object]) 
 
 
 def _defaults(env: EnvSpec, algorithm: str, given: Settings, observations: spaces.Space[object]) -> Settings:
-    """Of a new run. What depends on the budget depends on the one that was given."""
+    """Defaults of a new run. What depends on the budget depends on the given one."""
     known = defaults_of(algorithm, env.family, env.id)
     budget = given.get("budget", known.frames)
     fixed = {**arguments.agent_options(algorithm)[1], "policy": policy_of(observations), **known.agent_options}
-    if "buffer_size" in fixed:  # that can be filled
+    if "buffer_size" in fixed:  # no larger than can be filled
         fixed["buffer_size"] = min(fixed["buffer_size"], max(1, budget // env.frame_skip))
     return {
         **SHARED_DEFAULTS,
@@ -131,7 +131,7 @@ def _defaults(env: EnvSpec, algorithm: str, given: Settings, observations: space
 
 
 def policy_of(observations: spaces.Space[object]) -> str:
-    """SB3's name for a network that can see these observations."""
+    """SB3's name for the network that suits these observations."""
     shape = sorted(observations.shape or ())
     return "CnnPolicy" if is_image_space(observations) and shape[1] >= LEAST_CNN_SIDE else "MlpPolicy"
 
@@ -176,7 +176,7 @@ class _Values:
         self.search.pop(name, None)
 
     def publish(self, word: str, value: object) -> None:
-        """The value that hand tuning found, also of a name that is searched; none where SB3 has none."""
+        """Set the hand-tuned value, also for a name that is searched; `none` unsets it if SB3 has no default either."""
         name = self._known(word, "hypers")
         argument = arguments.searchable(self.algorithm).get(name)
         if argument is None:
@@ -190,7 +190,7 @@ class _Values:
             self.hypers[name] = argument.value(number)
 
     def refuse_idle(self) -> None:
-        """Raises BadSetting for a range of what SB3 reads only together with another choice."""
+        """Raises BadSetting for a range that would have no effect, since SB3 reads the argument only with another choice."""
         for name, (other, wanted) in arguments.NEEDS.items():
             chosen = {**self.fixed, **self.hypers}.get(other)
             if name in self.search and chosen != wanted:
@@ -209,7 +209,7 @@ class _Values:
         value = [] if (name, value) == ("net_arch", "default") else value
         try:
             if kind is int and isinstance(value, float) and value == int(value):
-                value = int(value)  # a word of the command line that was read as a number
+                value = int(value)  # on the command line it was read as a number
             found: object = options.read(name, value, kind) if isinstance(value, str) else options.checked(name, value, kind)
         except BadSetting as error:
             raise BadSetting(setting, f"cannot be used: {error}") from None

@@ -1,7 +1,7 @@
 """Learning curves that were recorded on a grid of hyperparameters, as a task: methods are compared in seconds.
 
-`recorded` (the file), `curves` (the model of what lies between and beside what was recorded), `following` (the task),
-`hpo_rl_bench` (tables of another project). Nothing is trained, so torch is not loaded; `rl-pbt table` writes the file.
+Modules: `recorded` (the file), `curves` (the model of what was not recorded), `following` (the task), `hpo_rl_bench` (tables of
+another project). Nothing is trained, so torch is not loaded; `rl-pbt table` writes the file.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ TEST_EPISODES = 64  # they cost nothing
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:
-    """`header` is the table's, so that a report need not open it; `digest` is of its file, so that a resumed run has the same.
+    """The table of a run. `header` is a copy of the table's, so that a report need not open the file.
 
-    Wherever the file lies, it is the same training: for that, its `digest` counts.
+    What identifies the file is its `digest`, so it may be moved, but a resumed run has the same table. Raises BadSetting.
     """
 
     table: str = option(
@@ -60,9 +60,9 @@ class TableType:
     aliases: Mapping[str, str] = {"frames": "budget"}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        """The search space is the hull of the grid, or a part of it; the budget is what all curves reach. Raises UserError.
+        """The search space is that of the grid, or a part of it; the budget is at most what all curves reach. Raises UserError.
 
-        Numbers of a run that has begun may lie below the hull, as those of a schedule that is annealed do.
+        In a run that has begun, numbers may lie outside the grid, as those of a schedule that is annealed do.
         """
         if "table" in given:
             given = {**given, "table": str(Path(given["table"]).absolute())}
@@ -71,7 +71,7 @@ class TableType:
         return whole
 
     def words(self, options: Settings) -> Words:
-        """Those of what was recorded; but the test is of draws here, with seeds of their own."""
+        """The words of what was recorded; but the test consists of draws, with seeds of their own."""
         return replace(built(Words, header_of(options).words), held_out="seeds")
 
     def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -87,7 +87,7 @@ class TableType:
         return f"table-{Path(options['table']).stem}"
 
     def judging(self, options: Settings) -> str:
-        """How many draws, and what they cost."""
+        """How many draws, of what, and what they cost."""
         words = self.words(options)
         return (
             f"the mean of {options['eval_episodes']} draws with mean and standard deviation of the recorded {words.episodes}, "
@@ -95,7 +95,7 @@ class TableType:
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """That nothing was trained, and how well the model foretells a switch."""
+        """That nothing was trained, and how well the model predicts a switch."""
         header = header_of(options)
         return (
             f"Nothing was trained: members follow curves that were recorded with {header.points:,} settings of constant "
@@ -130,7 +130,7 @@ class TableType:
 
 
 def _defaults(given: Settings) -> dict[str, Any]:
-    """Of a new run: what its table says."""
+    """Defaults of a new run: what its table says."""
     if "table" not in given:
         raise BadSetting("table", "is missing: say which file of learning curves, as `rl-pbt table` wrote it")
     table, digest = read_table(Path(given["table"]))
@@ -148,13 +148,13 @@ def _defaults(given: Settings) -> dict[str, Any]:
 
 
 def _on(header: Header) -> dict[str, Hyper]:
-    """Its hyperparameters, but for those that hand tuning found beside the grid: there are no curves of them."""
+    """The table's hyperparameters, except hand-tuned ones that lie outside the grid: there are no curves for them."""
     known = header.space.dimensions
     return {name: value for name, value in header.hypers.items() if name not in known or _covers(known[name], [value])}
 
 
 def _check(whole: Settings, header: Header, *, begun: bool) -> None:
-    """Raises BadSetting for what the table says nothing about."""
+    """Raises BadSetting for what the table has no curves for."""
     if whole["budget"] > header.units:
         raise BadSetting("budget", f"must be {header.units} or less, which all curves reach, but is {whole['budget']}")
     known = header.space.dimensions
@@ -163,7 +163,7 @@ def _check(whole: Settings, header: Header, *, begun: bool) -> None:
             raise BadSetting("search", f"cannot use {name}: the table has curves for {', '.join(known)}")
         between = isinstance(known[name], Choice) and not isinstance(
             dimension, Choice
-        )  # two choices, and of those there is nothing
+        )  # two choices: nothing is known between them
         if between or not _covers(known[name], dimension.extremes):
             raise BadSetting("search", f"cannot use {whole['search'][name]} for {name}: the table has {header.search[name]}")
     for name, value in whole["hypers"].items():
@@ -177,7 +177,7 @@ def _check(whole: Settings, header: Header, *, begun: bool) -> None:
 
 
 def _covers(hull: Dimension, values: Sequence[Hyper], *, anywhere: bool = False) -> bool:
-    """Whether all are choices of it, or are numbers between its bounds or, `anywhere`, beside them."""
+    """Whether all values are among its choices, or are numbers within its bounds or, if `anywhere`, any numbers."""
     if isinstance(hull, Choice):
         return set(values) <= set(hull.choices)
     low, high = hull.bounds
@@ -186,7 +186,7 @@ def _covers(hull: Dimension, values: Sequence[Hyper], *, anywhere: bool = False)
 
 
 def _switches_in_words(header: Header, words: Words) -> str:
-    """How well a switch is foretold."""
+    """How well a switch is predicted."""
     found = header.switches
     if found is None:
         return "how far it is off was not measured"

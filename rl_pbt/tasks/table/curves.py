@@ -1,14 +1,14 @@
-"""The model: what a training with any hyperparameters is like, of curves that were recorded at the points of a grid.
+"""The model: how a training with any hyperparameters goes, based on curves that were recorded at the points of a grid.
 
-* **Between points** a curve is the mean of those at the corners around it, weighted by how near each is on the scale of its range
-  (multilinear interpolation). Choices are not interpolated.
+* **Between points** a curve is the mean of those at the surrounding corners, weighted by how near each is on the scale of its
+  range (multilinear interpolation). Choices are not interpolated.
 * **Constant hyperparameters** follow one recorded training: a member draws one of the seeds when it begins.
-* **A switch** to other hyperparameters, or to a copy's own luck, keeps the score: a member continues the other curve from where
-  that has its score, at the crossing nearest to where it was. What no place on the curve explains, it keeps. Constant curves
-  cannot say whether it would: one that stays low may be of a training that does nothing or of one that destroys. Letting it fade,
-  with half-lives of 1/4 to 16 intervals, foretold switches of A2C on Acrobot no better.
-* **An evaluation** draws from a normal distribution with the recorded standard deviation, so a score may be higher than an
-  environment can give: clipped, its mean would be another one.
+* **A switch** to other hyperparameters, or to the seed that a copy draws, keeps the score: a member continues the other curve
+  from the point that has this score, the one nearest to where it was. If no point has it, the difference is kept. Constant curves
+  cannot tell whether it would be: one that stays low may belong to a training that does nothing or to one that destroys what was
+  learned. Letting the difference fade, with half-lives of 1/4 to 16 intervals, predicted switches of A2C on Acrobot no better.
+* **An evaluation** draws from a normal distribution with the recorded mean and standard deviation, so a score may be higher than
+  the environment can give: clipping would change the mean.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from rl_pbt.records import Hyper
 from rl_pbt.space import Choice, Dimension
 from rl_pbt.tasks.table.recorded import Curve, Header, Table
 
-MOST_MIXED = 10_000  # a few kilobytes each
+MOST_MIXED = 10_000  # curves between points, a few kilobytes each
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
-    """A curve of the model; all are [K], at `units`, which grow from 0. A training past `ends` fails."""
+    """A curve of the model: all are [K], at `units`, which grow from 0. A training that goes past `ends` fails."""
 
     units: Floats
     mean: Floats
     sd: Floats
-    eval_units: Floats  # of one episode
+    eval_units: Floats  # cost of one episode
     ends: float = np.inf
 
     def score(self, units: float) -> float:
-        """The mean after so many units; beyond its end it stays."""
+        """The mean after so many units; beyond its end the curve stays at its last value."""
         return float(np.interp(units, self.units, self.mean))
 
     def spread(self, units: float) -> float:
@@ -48,11 +48,11 @@ class LearningCurve:
         return float(np.interp(units, self.units, self.sd))
 
     def cost(self, units: float) -> float:
-        """Units of an evaluation's episode."""
+        """Units that one episode of an evaluation costs."""
         return float(np.interp(units, self.units, self.eval_units))
 
     def place_of(self, score: float, near: float) -> float:
-        """The units at which the mean is that score, or comes closest to it; of several, the ones nearest to `near`."""
+        """The units at which the mean is that score, or comes closest to it; of several, those nearest to `near`."""
         left, right = self.mean[:-1], self.mean[1:]
         crossing = np.flatnonzero((np.minimum(left, right) <= score) & (score <= np.maximum(left, right)))
         if not crossing.size:
@@ -70,13 +70,13 @@ class LearningCurve:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a member stands: `units` along its curve, and what its score is `above` that."""
+    """Where a member stands: `units` along its curve, with a score that is `above` that of the curve."""
 
     units: float = 0.0
     above: float = 0.0
 
     def after(self, units: int) -> Position:
-        """When it has trained for so many units more."""
+        """The position after so many more units of training."""
         return Position(units=self.units + units, above=self.above)
 
     def score(self, curve: LearningCurve) -> float:
@@ -85,7 +85,7 @@ class Position:
 
 
 def switched(curve: LearningCurve, score: float, near: float) -> Position:
-    """On another curve, with the score that there was at `near` units of the one before."""
+    """The position on another curve that has the same `score`, for a member that was at `near` units of the curve before."""
     units = curve.place_of(score, near)
     return Position(units=units, above=score - curve.score(units))
 
@@ -105,7 +105,7 @@ class TableCurves:
             for name, unit in zip(self._dimensions, units, strict=True):
                 by_name[name].add(unit)
         self._axes = {name: np.array(sorted(units)) for name, units in by_name.items()}
-        self._mixed: dict[tuple[tuple[float, ...], int], LearningCurve] = {}  # the newest of those between points
+        self._mixed: dict[tuple[tuple[float, ...], int], LearningCurve] = {}  # those between points, kept for a while
 
     @property
     def free_evaluation(self) -> bool:
@@ -113,7 +113,7 @@ class TableCurves:
         return all(not curve.eval_units.any() for curve in self._recorded.values())
 
     def place(self, hypers: Mapping[str, Hyper]) -> tuple[float, ...]:
-        """Hyperparameters on the scales of their ranges, each from 0 to 1; what lies outside is at the nearer bound."""
+        """Hyperparameters on the scales of their ranges, each from 0 to 1; values outside are moved to the nearer bound."""
         return tuple(dimension.unit(hypers[name]) for name, dimension in self._dimensions.items())
 
     def curve(self, place: tuple[float, ...], seed: int) -> LearningCurve:
@@ -128,8 +128,8 @@ class TableCurves:
         return self._mixed[key]
 
     def foretold(self, hypers: Mapping[str, Hyper], *, score: float, near: float, units: int) -> float:
-        """The mean score, over the seeds, of a member that had `score` after `near` units and trains for `units` more with these
-        hyperparameters.
+        """The predicted mean score, over the seeds, of a member that trains for `units` more with these hyperparameters, and that
+        had `score` after `near` units.
         """
         place = self.place(hypers)
         scores = []
@@ -150,7 +150,7 @@ class TableCurves:
 
 
 def _sides(dimension: Dimension, axis: Floats, unit: float) -> list[tuple[float, float]]:
-    """The points of one range on either side, each with its weight; one alone where it is hit."""
+    """The points of one range on either side of `unit`, each with its weight; a single one if there is a point at `unit`."""
     if isinstance(dimension, Choice):
         return [(float(axis[np.argmin(np.abs(axis - unit))]), 1.0)]
     above = int(np.searchsorted(axis, unit))
@@ -162,7 +162,7 @@ def _sides(dimension: Dimension, axis: Floats, unit: float) -> list[tuple[float,
 
 
 def _learning_curve(curve: Curve, header: Header) -> LearningCurve:
-    """A recorded curve, from the score before any training on."""
+    """A recorded curve, which begins with the score before any training."""
     each = [cost / header.episodes for cost in curve.eval_units]
     return LearningCurve(
         units=np.array([0, *curve.units], dtype=np.float64),
@@ -174,7 +174,7 @@ def _learning_curve(curve: Curve, header: Header) -> LearningCurve:
 
 
 def _mean(corners: list[tuple[LearningCurve, float]]) -> LearningCurve:
-    """Weighted; where the nearest of them failed, it fails."""
+    """The weighted mean of curves; it fails where the nearest of them failed."""
     units = np.unique(np.concatenate([curve.units for curve, _ in corners]))
 
     def mixed(of: str) -> Floats:

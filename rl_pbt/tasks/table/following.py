@@ -22,9 +22,9 @@ FAILED = "failed, as the recorded training did"
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """What a checkpoint holds: whose luck it is (`seed`), at which `place` of the space it was trained, and where it stands.
+    """What a checkpoint holds: the recorded `seed` that a member follows, its `place` in the space, and where it stands.
 
-    `score` is its true mean score, `sd` that of its episodes, and `cost` the units of one. `member` left it.
+    `score` is its true mean score, `sd` the standard deviation of its episodes, `cost` the units of one; `member` left it.
     """
 
     member: int
@@ -36,7 +36,7 @@ class Member:
     cost: float
 
     def state(self) -> State:
-        """As arrays."""
+        """The same as arrays."""
         return {
             "whose": np.array([self.member, self.seed], dtype=np.int64),
             "place": np.array(self.place),
@@ -49,7 +49,7 @@ class Member:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableTask:
-    """The curves, judged on so many episodes; `hypers` are the values of those that are not searched."""
+    """Members follow `curves`, and are judged on `eval_episodes`; `hypers` are the values of those that are not searched."""
 
     curves: TableCurves
     eval_episodes: int
@@ -125,7 +125,7 @@ class TableTask:
         ), curve
 
     def _luck(self, proposal: Proposal, root_seed: int) -> int:
-        """The recorded training whose luck a member has from now on; a copy has luck of its own."""
+        """The recorded seed that a member follows from now on; a copy draws its own."""
         known = self.curves.header.seeds
         rng = seeds.rng(root_seed, purpose="table/seed", member=proposal.member, generation=proposal.generation)
         return known[int(rng.integers(len(known)))]
@@ -138,7 +138,7 @@ class TableTask:
         return member
 
     def _result(self, proposal: Proposal, member: Member, age: int, root_seed: int) -> Result:
-        """Of a member whose training did not fail: without a fitness where nobody needs to know, unless to find out is free."""
+        """The result of a member that did not fail; without a fitness if no evaluation was asked for and it would not be free."""
         trained = Result(
             proposal=proposal.id,
             fitness=None,
@@ -155,20 +155,20 @@ class TableTask:
         return replace(trained, fitness=sum(scores) / len(scores), returns=scores, cost=cost)
 
     def _judged(self, proposal: Proposal, member: Member, root_seed: int) -> tuple[float, ...]:
-        """Scores of an evaluation."""
+        """The scores of an evaluation."""
         rng = seeds.rng(root_seed, purpose="table/evaluation", member=proposal.member, generation=proposal.generation)
         scores = member.score + member.sd * rng.standard_normal(proposal.episodes or self.eval_episodes)
         return tuple(scores.tolist())
 
 
 def _failed(proposal: Proposal, age: int) -> Result:
-    """It has trained for the interval, as the recorded training had."""
+    """The result of a member that failed: it has trained for the interval, as the recorded training had."""
     cost = Cost(train_units=proposal.units)
     return Result(proposal=proposal.id, fitness=None, failure=FAILED, cost=cost, lineage_units=age + proposal.units)
 
 
 def _member(checkpoints: Checkpoints, proposal: int) -> Member:
-    """A checkpoint, read. Raises UserError for one of something else."""
+    """What a checkpoint holds. Raises UserError for a checkpoint of something else."""
     state = checkpoints.load(proposal)
     try:
         (member, seed), (units, above), (score,), (sd, cost) = (

@@ -1,13 +1,13 @@
 """Tables of HPO-RL-Bench, read from its files.
 
 Shala et al. 2024, "HPO-RL-Bench: A Zero-Cost Benchmark for HPO in Reinforcement Learning" (AutoML conference). Its static search
-spaces are a file for each setting and seed, in a folder for each algorithm and environment:
+spaces have one file for each setting and seed, in a folder for each algorithm and environment:
 
     ALGORITHM/ENV/ENV_ALGORITHM_random_lr_-3_gamma_0.99_clip_0.2_seed0_eval.json
 
 with the curves `returns_eval`, `std_returns_eval` and `timesteps_eval`; a learning rate is named by its logarithm to base 10.
-Where a timestep is not a number, they are 10,000 apart, as their own reader has it. What an evaluation cost is not recorded, so
-it is free here. Nothing of the benchmark comes with this suite.
+Timesteps that are not numbers are taken to be 10,000 apart, as in the benchmark's own reader. The cost of an evaluation is not
+recorded, so it is free here. Nothing of the benchmark comes with this suite.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EPISODES = 10  # of an evaluation
 
 
 def read_folder(folder: Path) -> Table:
-    """The table of one algorithm on one environment. Raises UserError where files are missing, or are something else."""
+    """The table of one algorithm on one environment. Raises UserError if files are missing, or are something else."""
     named = [(found, path) for path in sorted(folder.iterdir()) if (found := NAME.fullmatch(path.name))]
     settings = [(_setting(found["setting"]), int(found["seed"]), path) for found, path in named]
     curves = tuple(_curve(path, hypers, seed) for hypers, seed, path in settings if hypers)
@@ -48,7 +48,7 @@ def read_folder(folder: Path) -> Table:
 
 
 def _setting(text: str) -> Hypers:
-    """`lr_-3_gamma_0.99` by name; none for a schedule, such as `lr_-3-4-4`, which is no point of a grid."""
+    """The values in `lr_-3_gamma_0.99`, by name; empty for a schedule, such as `lr_-3-4-4`, which is not a point of a grid."""
     pairs = ONE.findall(text)
     if "_".join(f"{name}_{value}" for name, value in pairs) != text:
         return {}
@@ -56,7 +56,7 @@ def _setting(text: str) -> Hypers:
 
 
 def _curve(path: Path, hypers: Hypers, seed: int) -> Curve:
-    """Up to its first score that is not a number, where the training had failed."""
+    """A recorded curve, up to its first score that is not finite: there the training had failed."""
     try:
         fields = json.loads(path.read_bytes())
         mean, sd, units = (_numbers(fields, f"{name}_eval") for name in ("returns", "std_returns", "timesteps"))
@@ -94,12 +94,15 @@ def _header(curves: Sequence[Curve], title: str) -> Header:
         units=reached,
         interval=max(1, reached // max(len(curve.units) for curve in curves)),
         episodes=EPISODES,
-        start=min(curve.mean[0] for curve in curves if curve.mean),  # the worst is nearest to no training
+        start=min(curve.mean[0] for curve in curves if curve.mean),  # the worst first score is nearest to no training
     )
 
 
 def _range(name: str, values: Sequence[Hyper]) -> str:
-    """Rates are powers of ten. Other grids are uneven, and a discount of 1 is on no scale of horizons: choices, as there."""
+    """A logarithmic range for rates, which are powers of ten; choices for all else, as in the benchmark.
+
+    Other grids are uneven, and a discount of 1 has no place on the scale of horizons.
+    """
     return (
         Log(low=float(values[0]), high=float(values[-1])).describe() if name == RATE else Choice(choices=tuple(values)).describe()
     )

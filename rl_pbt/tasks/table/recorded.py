@@ -2,7 +2,7 @@
 
     {"version": 1, "header": {...}, "source": {...}, "curves": [{"hypers": {...}, "seed": 0, "units": [...], "mean": [...]}]}
 
-What a run and its report need to know of a table without opening it is its header.
+The header is what a run and its report need to know of a table without opening it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ LARGEST_FILE = 500_000_000  # bytes
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """How well the model of a switch (`curves`) foretells real ones.
+    """How well the model of a switch (`curves`) predicts real ones.
 
-    `error` is the root mean square difference of an interval's mean score from what the model makes of the one before it, over
-    the `checked` intervals whose hyperparameters had changed; `unmoved` is that of foretelling no change. `steady` is the
-    model's where nothing had changed, over `checked_steady` intervals: no more than luck and the noise of two evaluations.
+    `error` is the root mean square difference between an interval's mean score and what the model predicts from the one before
+    it, over the `checked` intervals whose hyperparameters had changed. `unmoved` is the error of predicting no change. `steady`
+    is the model's error over the `checked_steady` intervals where nothing had changed: only luck, and the noise of two
+    evaluations.
     """
 
     checked: int
@@ -53,11 +54,11 @@ class Switches:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a table is of. `words` are those of the task that was recorded, and `title` is its own.
+    """What a table holds. `words` and `title` are those of the task that was recorded.
 
-    `search` holds the ranges of the grid, and `hypers` what hand tuning found and what was held. All curves reach `units`;
-    `interval` is how often they were judged, on so many `episodes`. Before any training the score is `start`, with a standard
-    deviation from episode to episode of `start_sd`.
+    `search` holds the ranges of the grid, and `hypers` the hand-tuned and the fixed values. All curves reach `units`; they were
+    evaluated every `interval` units, on `episodes` episodes. Before any training the score is `start`, with a standard deviation
+    of `start_sd` from episode to episode. Raises BadSetting for values that are impossible.
     """
 
     title: str
@@ -95,8 +96,10 @@ class Header:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One training with constant hyperparameters: after so many `units`, mean and standard deviation of the scores of an
-    evaluation, and what that cost in units. One that `failed` did so after the last of them.
+    """One training with constant hyperparameters: after each number of `units`, the mean and standard deviation of the scores of
+    an evaluation, and what that cost in units. One that `failed` did so after the last of these.
+
+    Raises BadSetting for values that are impossible.
     """
 
     hypers: Mapping[str, Hyper]
@@ -119,7 +122,7 @@ class Curve:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Header, curves, and where they come from. Raises BadSetting where a curve is missing or ends early."""
+    """Header, curves, and where they come from. Raises BadSetting if a curve is missing or ends early."""
 
     header: Header
     curves: tuple[Curve, ...]
@@ -140,7 +143,7 @@ class Table:
             raise BadSetting("curves", f"must all reach {self.header.units} units, or have failed")
 
     def to_bytes(self) -> bytes:
-        """The file, a line for each curve."""
+        """The content of the file, with one line for each curve."""
         lines = ",\n".join(json.dumps(plain(curve), allow_nan=False) for curve in self.curves)
         head = json.dumps(
             {"version": VERSION, "header": self.header.to_json(), "source": dict(self.source)}, indent=2, allow_nan=False
@@ -149,12 +152,12 @@ class Table:
 
 
 def in_digits(score: float | np.floating[Any]) -> float:
-    """As many digits of a score as are kept."""
+    """A score, rounded to the digits that are kept."""
     return float(f"{score:.{DIGITS}g}")
 
 
 def reached_by_all(curves: Sequence[Curve]) -> int:
-    """The units that all curves reach that did not fail. Raises UserError where there is none."""
+    """The units that all curves reach except those that failed. Raises UserError if all failed."""
     reached = [curve.units[-1] for curve in curves if not curve.failed and curve.units]
     if not reached:
         raise UserError("no training came to its end: there is nothing to make a table of")
@@ -162,9 +165,9 @@ def reached_by_all(curves: Sequence[Curve]) -> int:
 
 
 def read_table(path: Path) -> tuple[Table, str]:
-    """A table and the digest of its file. Raises UserError, which names the file, where it is absent or something else."""
+    """A table and the digest of its file. Raises UserError, which names the file, if it is absent or something else."""
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:  # a pipe would never end
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:  # reading a pipe would never end
             raise UserError(f"cannot read {path}: a table is a file that `rl-pbt table` wrote")
         content = path.read_bytes()
         fields = json.loads(content)

@@ -1,10 +1,10 @@
 """Machine translation: a population of small Transformers on a corpus that comes with installed packages.
 
-A field of Jaderberg 2017, at the size of a desk: English messages of software and their translations. `options` (what can be
-set), `settings` (its completion), `making` (the task of a configuration), `catalogues` (where pairs come from), `cleaning` and
-`corpus` (which are kept, and their splits), `sub_words`, `material` (all of it as numbers), `batches`, `transformer`, `dropping`
-and `smoothing` (the network and how it learns), `members` (a population of them), `decoding`, `bleu` (how they are judged),
-`interval` (the task). Modules that load torch are loaded when a task is made.
+One of the fields of Jaderberg 2017, at the size of a desk: English messages of software and their translations. Modules:
+`options` (what can be set), `settings` (its completion), `making` (the task of a configuration), `catalogues` (where pairs come
+from), `cleaning` and `corpus` (which are kept, and their splits), `sub_words`, `material` (all of it as numbers), `batches`,
+`transformer`, `dropping` and `smoothing` (the network and how it learns), `members` (a population of them), `decoding`, `bleu`
+(how they are judged), `interval` (the task). Those that load torch are imported when a task is made.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class TranslationType:
         return "translation"
 
     def judging(self, options: Settings) -> str:
-        """Of what, computed how."""
+        """Which sentences are scored, and how."""
         return (
             f"BLEU of the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "
             "costs no updates; a part's value is what the jackknife gives it, and their mean is BLEU of all"
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """What dev is, what test is, and what an interval over seeds is not of."""
+        """What dev and test are, and what an interval over seeds does not cover."""
         return (
             "Fitness is of the same sentences each time: judging a member again says nothing new of it, and selection may have "
             f"learned them. The test is of {options['pairs']['test']:,} others, none of them nearly the same.",
@@ -84,7 +84,7 @@ class TranslationType:
         """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> TranslationTask:
-        """Raises UserError where the corpus is not the one that the run began with."""
+        """Raises UserError if the corpus is not the one that the run began with."""
         from rl_pbt.tasks.translation.making import make
 
         return make(config)

@@ -1,7 +1,7 @@
-"""Batches by their number of sub-words, of sentences about as long as one another.
+"""Batches with a given number of sub-words, of sentences of similar length.
 
-Every member draws its own sentences, and all members of a generation have batches of the same shapes, in the same order: else the
-padding of one would depend on the sentences of another, and with it the last digits of sums.
+Every member draws its own sentences, but all members of a generation have batches of the same shapes in the same order. Otherwise
+the padding of one would depend on the sentences of another, and so would the last digits of sums.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rl_pbt.arrays import Array
 from rl_pbt.tasks.translation.material import Sentences
 from rl_pbt.tasks.translation.sub_words import PAD
 
-STEP = 4  # sub-words between the widths of two shapes: fewer shapes pad more, more of them mix fewer sentences
+STEP = 4  # sub-words between the widths of two shapes: with fewer shapes there is more padding, with more less mixing
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """Sentences of about one length. A batch has `size` of them, each padded to `width` sub-words; `rows` are their places."""
+    """Sentences of similar length. A batch has `size` of them, each padded to `width` sub-words; `rows` are their indices."""
 
     width: int
     size: int
@@ -33,14 +33,14 @@ class Bucket:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What all members learn from in one update, each [P, B, width] of int64."""
+    """What all members learn from in one update, each int64 [P, B, width]."""
 
     sources: Array
     targets: Array
 
 
 def buckets_of(sentences: Sentences, tokens: int) -> list[Bucket]:
-    """By length, with about so many sub-words in a batch; those too few for a batch join the next longer ones."""
+    """Buckets by length, with about `tokens` sub-words in a batch; sentences too few for a batch join the next longer ones."""
     lengths = np.maximum((sentences.sources != PAD).sum(1), (sentences.targets != PAD).sum(1))
     widths = -(-lengths // STEP) * STEP
     buckets, waiting = [], np.array([], dtype=np.int64)
@@ -64,10 +64,10 @@ class Order:
         self._rngs = [
             seeds.rng(root_seed, purpose="translation/sentences", member=member, generation=generation) for member in members
         ]
-        self._left: dict[tuple[int, int], Array] = {}  # by member and bucket, what it has not had since it last had all
+        self._left: dict[tuple[int, int], Array] = {}  # by member and bucket: what it has yet to see before any comes again
 
     def batches(self, updates: int) -> Iterator[Batch]:
-        """So many, of buckets drawn by how many batches each has."""
+        """`updates` batches, from buckets drawn in proportion to the number of batches that each holds."""
         batches = np.array([len(bucket.rows) / bucket.size for bucket in self._buckets])
         for place in self._shapes.choice(len(batches), size=updates, p=batches / batches.sum()):
             bucket = self._buckets[place]
@@ -89,7 +89,7 @@ class Order:
 
 
 def _cut(rows: Array, width: int) -> Array:
-    """[..., longest] to [..., width], with PAD where that is longer."""
+    """[..., longest] -> [..., width], with PAD where that is longer."""
     short = width - rows.shape[-1]
     if short > 0:
         return np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, short)], constant_values=PAD)

@@ -1,9 +1,9 @@
-"""BLEU of a whole set (Papineni 2002) by sacrebleu (Post 2018, arXiv 1804.08771), and what each part of it has to do with that.
+"""BLEU of a whole set (Papineni 2002) by sacrebleu (Post 2018, arXiv 1804.08771), and the contribution of each part of the set.
 
-BLEU is of a set and no mean of its sentences', but whoever compares members wants to know how far a score is by chance. So the
-set is cut into parts, always the same, and each part gets the value of the jackknife (Tukey 1958): the BLEU of the whole, and how
-much less it is without the part, times the number of other parts. The mean of these values is the BLEU of the whole, exactly, and
-their standard error is the jackknife's of it.
+BLEU belongs to a set and is not the mean of its sentences' scores, but comparing members needs to know how much of a score is
+chance. So the set is cut into parts, always the same, and each part gets the value of the jackknife (Tukey 1958): the BLEU of the
+whole, plus the number of other parts times how much lower BLEU is without this part than it is, on average, without one. The mean
+of these values is exactly the BLEU of the whole, and their standard error is the jackknife's standard error of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rl_pbt.tasks.translation.catalogues import needed
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """BLEU of a set, the values of its parts, whose mean it is, and how long translations are beside the references, in words."""
+    """BLEU of a set, the values of its parts, whose mean it is, and how long translations are over references, in words."""
 
     bleu: float
     parts: tuple[float, ...]
@@ -26,14 +26,14 @@ class Score:
 
 
 class Bleu:
-    """Against the references of one set, in so many parts, as sacrebleu computes it by default."""
+    """BLEU against the references of one set, cut into so many parts, as sacrebleu computes it by default."""
 
     def __init__(self, references: Sequence[str], parts: int) -> None:
         self._parts = [list(range(part, len(references), parts)) for part in range(parts)]
         self._metrics = [_metric(references=[[references[index] for index in part]]) for part in self._parts]
 
     def __call__(self, translations: Sequence[str]) -> Score:
-        """Of translations in the order of the references."""
+        """The score of translations, given in the order of the references."""
         counts = [
             _counts(metric.corpus_score([translations[index] for index in part], None))
             for metric, part in zip(self._metrics, self._parts, strict=True)
@@ -50,7 +50,7 @@ class Bleu:
 def signature() -> str:
     """How BLEU is computed, in sacrebleu's words, for whoever wants to compare."""
     metric = _metric()
-    metric.corpus_score(["a"], [["a"]])  # or it does not know how many references there are
+    metric.corpus_score(["a"], [["a"]])  # otherwise it does not know how many references there are
     return str(metric.get_signature().format(short=False))
 
 
@@ -59,7 +59,7 @@ def _metric(**more: Any) -> Any:
 
 
 def _counts(score: Any) -> list[int]:
-    """What BLEU is made of, which adds up over parts: lengths, matches and n-grams of each order."""
+    """What BLEU is computed from, which adds up over parts: lengths, matches and n-grams of each order."""
     return [score.sys_len, score.ref_len, *score.counts, *score.totals]
 
 

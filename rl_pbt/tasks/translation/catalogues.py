@@ -20,13 +20,13 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.source_files import File, file_at
 
 INSTALL = "pip install -e '.[translation]'"
-CATALOGUES = (".po", ".mo")  # where a message is in both, the first one: it says which translations are doubtful
-# Some catalogues have names for messages, and the English text in a comment, as Plone's.
+CATALOGUES = (".po", ".mo")  # of two files with one name, the first: it says which translations are doubtful
+# Some catalogues, such as Plone's, have names for messages, and the English text in a comment.
 DEFAULT = re.compile(r'^Default: "(.*)"$', re.DOTALL)
 CONTENT_TYPE, CHARSET = b"Content-Type:", re.compile(rb" charset=([\w:.-]+)")
 LITTLE_ENDIAN = b"\xde\x12\x04\x95"  # how such a compiled catalogue begins
 LARGEST = 100_000_000  # bytes of a corpus: about a million sentences in both languages
-MOST_FILES = 20_000  # that folders of a corpus may hold: all of an installation's catalogues, and no whole disk
+MOST_FILES = 20_000  # in folders of a corpus: enough for all of an installation's catalogues, not for a whole disk
 
 
 class Pair(NamedTuple):
@@ -40,7 +40,7 @@ Files: TypeAlias = tuple[tuple[File, ...], ...]  # in the order of a corpus: cat
 
 
 def needed(package: str) -> ModuleType:
-    """An optional package. Raises UserError, with what installs it, where it is absent."""
+    """An optional package, imported. Raises UserError, which says how to install it, if it is absent."""
     try:
         return import_module(package)
     except ImportError as error:
@@ -48,13 +48,16 @@ def needed(package: str) -> ModuleType:
 
 
 def absolute(entry: str) -> str:
-    """An entry of a corpus by its whole path, where it is one and something lies there; a package by its name."""
+    """An entry of a corpus: a package by its name, an existing file or folder by its absolute path. Raises BadSetting."""
     with _reading(entry):
         return entry if is_package(entry) or not Path(entry).exists() else str(Path(entry).absolute())
 
 
 def is_package(entry: str) -> bool:
-    """Whether an entry of a corpus names an installed package, which wins over a file of that name: `./gramps` is the file."""
+    """Whether an entry of a corpus names an installed package, which wins over a file of that name: `./gramps` is the file.
+
+    Raises BadSetting for an empty entry.
+    """
     if not entry.strip():
         raise BadSetting("corpus", "must not have an empty entry: name packages, files or folders")
     if set(entry) & {os.sep, os.altsep}:
@@ -72,7 +75,7 @@ def versions_of(corpus: Sequence[str]) -> dict[str, str]:
 
 
 def files_of(corpus: Sequence[str], language: str) -> Files:
-    """What a corpus is read from. Raises BadSetting for what is not there, cannot be looked at, or is too much."""
+    """The files that a corpus is read from. Raises BadSetting for what is missing, cannot be looked at, or is too much."""
     found: list[tuple[File, ...]] = []
     left, looked_at = list(corpus), count(1)
     while left:
@@ -90,13 +93,13 @@ def files_of(corpus: Sequence[str], language: str) -> Files:
 
 
 def pairs_of(files: Files) -> list[Pair]:
-    """All that they hold, as it is written. Raises UserError for what cannot be read."""
+    """All pairs that these files hold, as they are written. Raises UserError for what cannot be read."""
     return [pair for one in files for pair in (_aligned(*one) if len(one) == 2 else _catalogue(one[0]))]
 
 
 @contextmanager
 def _reading(what: str | Path) -> Iterator[None]:
-    """Whatever goes wrong within has one line that names the file: a corpus is the user's, or of a folder that was sent."""
+    """Any error within becomes one line that names the file: a corpus is the user's, or comes from a folder that was sent."""
     try:
         yield
     except (OSError, ValueError, LookupError, struct.error) as error:
@@ -125,7 +128,7 @@ def _is_text(entry: str) -> bool:
 
 
 def _catalogues_of(entry: str, language: str, looked_at: Iterator[int]) -> list[Path]:
-    """The file, or those in that language of a folder or a package."""
+    """The file itself, or the catalogues in that language of a folder or a package."""
     path = Path(entry)
     if is_package(entry):
         files = _in_language(_files_of_package(entry), language)
@@ -142,14 +145,14 @@ def _catalogues_of(entry: str, language: str, looked_at: Iterator[int]) -> list[
 
 
 def _files_below(path: Path, looked_at: Iterator[int]) -> dict[Path, PurePath]:
-    """Catalogues, with the names that tell their languages. Raises BadSetting after MOST_FILES of any kind."""
+    """Catalogues below a folder, with the paths that tell their languages. Raises BadSetting after MOST_FILES of any kind."""
     found: dict[Path, PurePath] = {}
     for where, _, names in os.walk(path, onerror=_raised):
         for one in (Path(where, name) for name in ("", *names)):
             if next(looked_at) > MOST_FILES:
                 raise BadSetting("corpus", f"names more than {MOST_FILES:,} files, with {path}: name folders inside it")
             if one.suffix in CATALOGUES and one.is_file():
-                # A folder may be the language's own, as in de/LC_MESSAGES: its last names count too.
+                # The folder may itself be that of a language, as de/LC_MESSAGES is, so its last names count too.
                 found[one] = Path(*path.parts[-2:], one.relative_to(path))
     return found
 
@@ -159,7 +162,7 @@ def _raised(error: OSError) -> NoReturn:
 
 
 def _files_of_package(package: str) -> dict[Path, PurePath]:
-    """Of an installed package, wherever it put them, with the names that it calls them by."""
+    """The files of an installed package: the path of each, and its name within the package."""
     files = metadata.files(package)
     if files is None:
         raise BadSetting("corpus", f"names {package}, whose installer kept no list of its files: name a folder instead")
@@ -178,7 +181,7 @@ def _in_language(names: Mapping[Path, PurePath], language: str) -> list[Path]:
 
 
 def _catalogue(file: File) -> Iterator[Pair]:
-    """The translated messages of a file; of two forms, singular and plural, both."""
+    """The translated messages of a file; if one has singular and plural, both forms."""
     polib = needed("polib")
     with _reading(file.path):
         with file.path.open("rb") as stream:
@@ -187,13 +190,13 @@ def _catalogue(file: File) -> Iterator[Pair]:
             _check_compiled(content)
         read = polib.pofile if file.path.suffix == ".po" else polib.mofile
         found = read(str(file.path), encoding=_encoding_of(content))
-        entries = found.translated_entries()  # which are neither doubtful nor out of use
+        entries = found.translated_entries()  # neither doubtful (fuzzy) nor out of use
     for entry in entries:
         yield from _forms(entry)
 
 
 def _encoding_of(content: bytes) -> str:
-    """As the header says. polib finds the same, but one line of 200 kB can keep it for twenty seconds, a longer one for hours."""
+    """What the header names. polib finds the same, but a line of 200 kB can take it twenty seconds, and a longer one hours."""
     for line in content.split(b"\n"):
         if CONTENT_TYPE in line and (named := CHARSET.search(line, line.index(CONTENT_TYPE))):
             with suppress(LookupError):
@@ -202,7 +205,7 @@ def _encoding_of(content: bytes) -> str:
 
 
 def _check_compiled(content: bytes) -> None:
-    """Raises ValueError for a catalogue whose strings overlap: a small one could say that it has more than fits into memory."""
+    """Raises ValueError for a catalogue whose strings overlap: a small file could claim to hold more than fits into memory."""
     order = "<" if content.startswith(LITTLE_ENDIAN) else ">"
     number, *tables = struct.unpack_from(f"{order}3I", content, 8)
     lengths = [np.frombuffer(content, f"{order}u4", 2 * number, table)[::2] for table in tables]
@@ -212,7 +215,7 @@ def _check_compiled(content: bytes) -> None:
 
 def _forms(entry: Any) -> Iterator[Pair]:
     if entry.msgid_plural:
-        # Where a translator gave one form alone, without its number, it stands where that of other messages stands.
+        # If a translator gave a single form, without its number, it is where messages without a plural have theirs.
         forms = [entry.msgstr_plural[number] for number in sorted(entry.msgstr_plural)] or [entry.msgstr]
         yield from map(Pair, (entry.msgid, entry.msgid_plural), forms)
     elif named := DEFAULT.match(entry.comment or ""):

@@ -1,7 +1,7 @@
-"""Messages of software as sentences: without markup, with one word for whatever is filled in, and none that is hardly text.
+"""Messages of software as sentences: without markup, with one word for whatever is filled in, and only those that are text.
 
-BLEU counts words, so what stands between them must be written in one way in both languages; and a corpus of names, codes and
-single words would measure whether they are copied.
+BLEU counts words, so what stands between them must be written in one way in both languages. And a corpus of names, codes and
+single words would only measure whether they are copied.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ FILLED_IN = "X"  # for all that a program fills in: %s, %(name)d, {count}, ${tit
 PLACEHOLDER = re.compile(
     r"%\(\w+\)[-#0+]*[\d.]*[a-zA-Z]|%[-#0+]*[\d.]*l?[diouxXeEfFgGcrs]\b|\$?\{[^{}]*\}|\$[A-Za-z_]\w*|%[A-Z][A-Z_]+%"
 )
-ENTITY = re.compile(r"&#?\w+;")  # with its end: `E&xit` has none
+ENTITY = re.compile(r"&#?\w+;")  # with its semicolon: `E&xit` has none
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 SAME = str.maketrans(
     {
         **dict.fromkeys("\u201c\u201d\u201e\u201f«»", '"'),
         **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
         **dict.fromkeys("\u2010\u2011\u2013\u2014", "-"),
-        **dict.fromkeys("\u00ad\u200b"),  # where a word may be broken
+        **dict.fromkeys("\u00ad\u200b"),  # places where a word may be broken
     }
 )
 CODE = re.compile(r"[\\|_=<>#@{}\[\]~^*&$%`]|::|//|--")
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-LONGEST = 1000  # characters of a message as it is written: six times the longest that is kept, and too few to search for long
+LONGEST = 1000  # characters of a message as written: six times the longest that is kept, and short enough to search fast
 LEAST_WORDS = 2  # of a source; compounds of the other language may be one word
-MOST_WORDS = 8  # of both: longer ones take most of the time, and a small translator learns least from them
-LONGER = 2.5  # times, in characters, that one side may be as long as the other
+MOST_WORDS = 8  # on either side: longer ones take most of the time, and a small translator learns least from them
+LONGER = 2.5  # times as long, in characters, as the other side: the most that a side may be
 
 
 def cleaned(pair: Pair) -> Pair | None:
-    """A pair of sentences as they are trained on; None for what is no sentence, or not translated."""
+    """A pair of sentences as they are trained on; None if it is not a sentence, or not translated."""
     if max(map(len, pair)) > LONGEST:
         return None
     source, target = _without_keys(_plain(pair.source), _plain(pair.target))
@@ -48,7 +48,7 @@ def cleaned(pair: Pair) -> Pair | None:
 
 
 def cleaned_source(text: str) -> str:
-    """A sentence that is to be translated, written as those that were trained on."""
+    """A sentence to be translated, written like those that were trained on."""
     return _plain(text)
 
 

@@ -1,8 +1,8 @@
-"""A corpus in three splits: to train on, to be judged on (dev), and to be tested on, which nothing was selected on.
+"""A corpus in three splits: one to train on, dev for fitness, and test, on which nothing is selected.
 
-Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". Split by sentence, much of
-a test would be known from training. So sentences that are nearly the same are kept together in one split, and of those in dev and
-test one alone is left. Where a sentence goes depends on its own words, so a newer version of a package moves few.
+Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". If it were split by
+sentence, much of a test would be known from training. So sentences that are nearly the same go into one split, and dev and test
+keep only one of them. The split of a sentence depends on its own words, so a newer version of a package moves few.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.tasks.translation.catalogues import Pair
 from rl_pbt.tasks.translation.cleaning import cleaned, normalised
 
-SHARE = 0.06  # of the sentences, in dev, and as many in test
-ALIKE = 0.5  # of all pairs of neighbouring words that either has, in both: then two sentences are nearly the same
-MOST_TOGETHER = 10  # sentences that are nearly the same; where there are more, they are trained on
+SHARE = 0.06  # of the sentences, for dev, and as many for test
+ALIKE = 0.5  # Jaccard index of their pairs of neighbouring words at which two sentences are nearly the same
+MOST_TOGETHER = 10  # sentences that are nearly the same; larger groups are trained on
 
 
 @final
@@ -48,7 +48,7 @@ class Corpus:
 
 
 def corpus_of(pairs: Iterable[Pair], least: int) -> Corpus:
-    """Clean, without duplicates, and split. Raises BadSetting where fewer than `least` sentences are left to dev or test."""
+    """Pairs cleaned, without duplicates, and split. Raises BadSetting if a split has fewer than `least` sentences."""
     unique: dict[str, Pair] = {}
     for pair in sorted({clean for pair in pairs if (clean := cleaned(pair))}):
         unique.setdefault(pair.source, pair)
@@ -73,7 +73,7 @@ def _split_of(first: Pair) -> str:
 
 
 def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
-    """Groups of sentences, each by its place, within which any two are linked by some that are nearly the same in a language."""
+    """Groups of sentences, by index; in each, any two are linked by steps between sentences nearly the same in a language."""
     leader = list(range(len(sentences)))
 
     def lead(index: int) -> int:
@@ -92,14 +92,14 @@ def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
 
 
 def neighbours(text: str) -> frozenset[tuple[str, str]]:
-    """Its pairs of neighbouring words, the first and the last word also beside nothing."""
+    """Its pairs of neighbouring words; the first and the last word are also paired with nothing."""
     return frozenset(pairwise(["", *normalised(text).split(), ""]))
 
 
 def _alike(sentences: Sequence[frozenset[tuple[str, str]]]) -> Iterator[tuple[int, int]]:
-    """The places of any two that share `ALIKE` of what either has; both are found, however many share some of it.
+    """The indices of every two sets that have `ALIKE` of their union in common.
 
-    Two such sets share one of the rarest of each, so these alone are looked up (Chaudhuri 2006, prefix filtering).
+    Two such sets share one of the rarest elements of each, so only these are looked up (Chaudhuri 2006, prefix filtering).
     """
     having = Counter(shingle for one in sentences for shingle in one)
     with_rare: dict[tuple[str, str], list[int]] = defaultdict(list)

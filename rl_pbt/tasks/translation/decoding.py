@@ -1,6 +1,7 @@
-"""Greedy translation by a population, sub-word by sub-word, with keys and values of what came before kept.
+"""Greedy translation by a population, sub-word by sub-word, with cached keys and values.
 
-All members translate the same sentences in the same batches, which depend on these alone: a member translates as it would alone.
+All members translate the same sentences in the same batches, which depend on the sentences alone. So a member translates as it
+would alone.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from rl_pbt.tasks.translation.transformer import (
 )
 
 TOGETHER = 64  # sentences in a batch
-LONGER, MORE = 1.5, 5  # times as many sub-words as the longest source of its batch, and so many more, end a translation
+LONGER, MORE = 1.5, 5  # a translation ends after so many times its batch's longest source in sub-words, plus so many
 
 
 @torch.no_grad()
 def translated(
     weights: Weights, shape: Shape, sources: Sequence[Sequence[int]], alive: Callable[[], None] = lambda: None
 ) -> list[list[list[int]]]:
-    """Of each member, a translation of each source; all are sub-words, without marks of begin and end."""
+    """For each member, a translation of each source. All are sub-words, without begin and end marks."""
     members = len(weights["embedding"])
     found: list[list[list[int]]] = [[[] for _ in sources] for _ in range(members)]
     by_length = sorted(range(len(sources)), key=lambda index: (len(sources[index]), index))
@@ -52,7 +53,7 @@ def translated(
 def _batch(weights: Weights, shape: Shape, sources: Tensor, alive: Callable[[], None]) -> Tensor:
     """[P, B, S] -> [P, B, T]; what follows an END means nothing."""
     memory, unseen = encoded(weights, shape, sources, nothing_dropped), padding(sources)
-    # By layer, keys and values of what came before, together: [P, B, T, 2 width].
+    # By layer, the cached keys and values side by side: [P, B, T, 2 width].
     kept = [torch.empty(*sources.shape[:2], 0, 2 * shape.width) for _ in range(shape.layers)]
     newest = torch.full((*sources.shape[:2], 1), BEGIN)
     ended = torch.zeros(newest.shape, dtype=torch.bool)

@@ -15,15 +15,15 @@ from torch import Tensor
 from rl_pbt import seeds
 
 KINDS = ("attention", "residual", "relu", "embedding")
-LEVELS = 2**16  # a rate is one of so many: a perturbation by a fifth is seen down to rates of a ten-thousandth
+LEVELS = 2**16  # steps of a rate: a perturbation by a fifth still changes a rate of a ten-thousandth
 
 
 @final
 class Dropout:
-    """The masks of an interval. `rates` are of each kind, [P]; `keys` are members' numbers, in the generation."""
+    """The masks of an interval. `rates` has those of each kind, [P]; `members` are their numbers in the population."""
 
     def __init__(self, rates: Mapping[str, Sequence[float]], root_seed: int, members: Sequence[int], generation: int) -> None:
-        # Half of all numbers of 16 bits are below 0: what is dropped is below the threshold.
+        # Half of all signed 16-bit numbers are below 0; what is dropped is below the threshold.
         self._thresholds = {
             kind: [round(rate * LEVELS) - LEVELS // 2 for rate in of_members] for kind, of_members in rates.items()
         }
@@ -38,7 +38,7 @@ class Dropout:
         }
 
     def __call__(self, kind: str, values: Tensor) -> Tensor:
-        """[P, ...] -> [P, ...]: some are 0, the others larger in turn, so that the mean stays."""
+        """[P, ...] -> [P, ...]: some values become 0 and the others larger, so that the mean stays the same."""
         if kind not in self._rngs:
             return values
         count = values[0].numel()
@@ -51,5 +51,5 @@ class Dropout:
 
 
 def nothing_dropped(kind: str, values: Tensor) -> Tensor:
-    """As it is judged."""
+    """No dropout, as in evaluation."""
     return values

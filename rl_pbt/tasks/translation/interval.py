@@ -30,7 +30,7 @@ from rl_pbt.tasks.translation.settings import DEV_PARTS, RATE
 from rl_pbt.tasks.translation.sub_words import SubWords
 from rl_pbt.tasks.translation.transformer import Shape
 
-THREADS = 1  # a sum over several would have other last digits
+THREADS = 1  # with several, sums would have other last digits
 
 
 @final
@@ -50,10 +50,10 @@ class Translator:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TranslationTask:
-    """Train on the train split in batches of about `batch_tokens` sub-words a side, be judged on dev, tested on test.
+    """Train on the train split in batches of about `batch_tokens` sub-words a side, be judged on dev, and tested on test.
 
-    `hypers` are the values of those that are not searched; `test_parts` is in how many the test is cut. Unless `judged`, it is a
-    rehearsal. A unit is an update of a member. A member's numbers depend on nobody else, to the last digit.
+    `hypers` are the values of those that are not searched; test is cut into `test_parts`. Without `judged` it is a rehearsal. A
+    unit is one update of a member. A member's numbers do not depend on the others, to the last digit.
     """
 
     material: Material
@@ -70,7 +70,7 @@ class TranslationTask:
     free_evaluation = True
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
-        """All members of the group side by side; their places in it change no digit."""
+        """All members of the group side by side; a member's place in the group changes none of its digits."""
         torch.set_num_threads(THREADS)
         advance(0, None)
         proposals = job.proposals
@@ -106,9 +106,9 @@ class TranslationTask:
         return results
 
     def _members(self, proposals: Sequence[Proposal], job: IntervalJob) -> Translators:
-        """As their parents left them, or with first weights of their own."""
+        """The members as their parents left them, or with initial weights of their own."""
         drawn = [
-            # What is loaded over may be anything: drawing weights takes longer than loading them.
+            # Will be overwritten by loading, so one drawing is enough for all: it takes longer than loading.
             0 if p.parent is not None else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
             for p in proposals
         ]
@@ -119,7 +119,7 @@ class TranslationTask:
         return members
 
     def _train(self, members: Translators, proposals: Sequence[Proposal], root_seed: int, advance: Advance) -> dict[str, Floats]:
-        """Metrics of the updates of an interval, each [P]; none where nobody trains."""
+        """Metrics as means over the updates of an interval, each [P]; empty if nothing is trained."""
         hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
         whose, generation = [proposal.member for proposal in proposals], proposals[0].generation
         rates = torch.tensor([float(of_member[RATE]) for of_member in hypers], dtype=torch.float64)
@@ -141,7 +141,7 @@ class TranslationTask:
         return {index: self._dev_bleu(self._sub_words.sentences(one)) for index, one in zip(healthy, translations, strict=True)}
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
-        """The values of some parts of the test; to have them, all of it is translated."""
+        """The values of some parts of test, for which all of it has to be translated."""
         torch.set_num_threads(THREADS)
         advance(0, job.proposal)
         clock = Clock()
@@ -152,7 +152,7 @@ class TranslationTask:
         return FinalTest(proposal=job.proposal, returns=returns, cost=clock.cost())
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
-        """A copy of the source: names, numbers and signs are the same in both languages, and nothing has to be learned."""
+        """A copy of the source: names, numbers and signs are the same in both languages, and copying them needs no learning."""
         copied = self._test_values([pair.source for pair in self.material.corpus.test], range(episodes))
         return FinalTest(proposal=None, returns=copied, cost=Cost())
 
@@ -160,13 +160,13 @@ class TranslationTask:
         return replace(self, judged=False)
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Translator:
-        """Raises UserError for a checkpoint of something else."""
+        """The translator that a proposal left. Raises UserError for a checkpoint of something else."""
         members = Translators(self.shape, [0])
         _load(members, 0, proposal, checkpoints)
         return Translator(members=members, sub_words=self._sub_words)
 
     def _test_values(self, translations: Sequence[str], episodes: Sequence[int]) -> tuple[float, ...]:
-        """Of the parts with these numbers."""
+        """The values of the parts with these numbers."""
         score = Bleu(_references(self.material.corpus.test), self.test_parts)(translations)
         return tuple(score.parts[episode % self.test_parts] for episode in episodes)
 
@@ -187,7 +187,7 @@ class TranslationTask:
         return Bleu(_references(self.material.corpus.dev), DEV_PARTS)
 
     def __getstate__(self) -> dict[str, object]:
-        """The fields alone: what was made of them is made again elsewhere."""
+        """The fields alone: what was derived from them is derived again elsewhere."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 

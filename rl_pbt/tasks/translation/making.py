@@ -15,7 +15,7 @@ from rl_pbt.tasks.translation.transformer import Shape
 
 
 def make(config: RunConfig) -> TranslationTask:
-    """The task of a configuration. Raises UserError where its corpus, or sacrebleu, is not the one that it began with."""
+    """The task of a configuration. Raises UserError if its corpus, or sacrebleu, is not the one that the run began with."""
     chosen = built(TranslationOptions, config.task_options)
     material = material_for(chosen)
     if material.digest != chosen.digest:
@@ -59,6 +59,6 @@ def _shape_of(chosen: TranslationOptions) -> Shape:
 
 
 def _packages_and_files(chosen: TranslationOptions) -> tuple[list[str], list[str]]:
-    """What the corpus began as: packages with their versions, and the names of files."""
+    """What the corpus was made from: packages with their versions, and the names of files."""
     files = [Path(entry).name for entry in chosen.corpus if entry not in chosen.packages]
     return [f"{name} {version}" for name, version in chosen.packages.items()], files

@@ -24,7 +24,7 @@ DECAYS, EPSILON = (0.9, 0.98), 1e-9  # Adam's (Vaswani 2017, sec. 5.3)
 
 @final
 class Translators:
-    """P members; `seeds[p]` alone decides member p's first weights, so it starts the same in any population."""
+    """P members; `seeds[p]` alone decides member p's initial weights, so it starts the same in any population."""
 
     def __init__(self, shape: Shape, seeds: Sequence[int], smoothing: float = 0.0) -> None:
         self._shape = shape
@@ -50,14 +50,14 @@ class Translators:
         load_slots(self._slots(), member, state)
 
     def loss(self, batch: Batch, drop: Drop) -> Tensor:
-        """Of each member, [P]."""
+        """The loss of each member, [P]."""
         targets = torch.from_numpy(batch.targets)
         before = torch.cat([targets.new_full((*targets.shape[:2], 1), BEGIN), targets[..., :-1]], -1)
         of_next = logits(self.weights, self._shape, torch.from_numpy(batch.sources), before, drop)
         return smoothed_loss(of_next, targets.flatten(1), self._smoothing)
 
     def learn(self, batch: Batch, learning_rates: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
-        """One update of each, at its own rate [P]. Losses and norms of the gradients, each [P]."""
+        """One update of each member, at its own rate [P]. Returns losses and norms of the gradients, each [P]."""
         loss = self.loss(batch, drop)
         loss.sum().backward()  # type: ignore[no-untyped-call]  # members share no weight
         norms = self._optimiser.step(learning_rate=learning_rates, max_grad_norm=self._never_clipped, epsilon=self._epsilon)
@@ -67,7 +67,7 @@ class Translators:
     def translate(
         self, sources: Sequence[Sequence[int]], members: Sequence[int], alive: Callable[[], None] = lambda: None
     ) -> list[list[list[int]]]:
-        """Of each of the members, a translation of each source, in sub-words."""
+        """For each of the `members`, a translation of each source, in sub-words."""
         chosen = {name: weight.detach()[list(members)] for name, weight in self.weights.items()}
         return translated(chosen, self._shape, sources, alive)
 

@@ -1,4 +1,4 @@
-"""What can be set of the translation task; loads nothing of it, for the command line describes the options of every task."""
+"""What can be set for the translation task; loads nothing of it, since the command line describes the options of every task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import final
 from rl_pbt.errors import BadSetting
 from rl_pbt.options import at_least_one, option
 
-# Of the extra `translation`, counted in docs/translation.md: those of many messages and few dependencies.
+# Those of the extra `translation`, counted in docs/translation.md: with many messages and few dependencies.
 PACKAGES = ("gramps", "mercurial", "plone.app.locales", "jupyterlab-language-pack-de-DE")
 
 SPLITS = ("train", "dev", "test")
@@ -22,9 +22,9 @@ MOST = {"vocabulary": 32_000, "width": 1024, "heads": 64, "feedforward": 8192, "
 class TranslationOptions:
     """A Transformer and what it translates.
 
-    `pairs` are how many there are in each split, `packages` the versions of what they come from, `digest` is of all pairs and of
-    the sub-words, so that a resumed run has the same, wherever its files lie, and `signature` is sacrebleu's. Raises BadSetting
-    for what cannot be.
+    `pairs` says how many there are in each split, `packages` the versions of the packages that they come from, and `signature` is
+    sacrebleu's. `digest` covers all pairs and the sub-words, so that a resumed run has the same ones, wherever its files are now.
+    Raises BadSetting for invalid values.
     """
 
     corpus: tuple[str, ...] = option(

@@ -18,8 +18,8 @@ from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
 
 RATE = "learning_rate"
 DROPOUT = HyperSpec(default=0.1, low=0.0, high=0.9)  # Vaswani 2017, Table 3, base: of sub-layers' outputs and of embeddings
-# The rate was chosen on dev with two seeds, as the highest of the schedule made by hand: BLEU 15.8 and 15.6 at 3e-3, 14.0 and
-# 15.0 at 4e-3. By the formula of Vaswani 2017, sec. 5.3, it would be 5.1e-3 for this width and a tenth of the updates as warm-up.
+# The rate was chosen on dev with two seeds, as the peak of the hand-made schedule: BLEU 15.8 and 15.6 at 3e-3, 14.0 and 15.0 at
+# 4e-3. By the formula of Vaswani 2017, sec. 5.3, it would be 5.1e-3 for this width and a tenth of the updates as warm-up.
 HYPERS: Mapping[str, HyperSpec] = {
     RATE: HyperSpec(default=3e-3, low=0.0, high=FINITE),
     "attention_dropout": DROPOUT,
@@ -36,11 +36,11 @@ SEARCH = {
 }
 BUDGET, INTERVAL = 4000, 160
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
-TEST_PARTS = 8  # that test is cut into at most: one job of the controller, or each would translate all of it again
+TEST_PARTS = 8  # that test is cut into at most: one job of the controller, since each job translates all of it
 
 
 def complete(given: Settings, recorded: Settings | None) -> Settings:
-    """Every setting. A new run's corpus is read, so that what was found in it can be recorded. Raises UserError."""
+    """All settings. A new run's corpus is read, so that what was found in it can be recorded. Raises UserError."""
     if "corpus" in given:
         given = {**given, "corpus": tuple(map(absolute, given["corpus"]))}
     whole = completed(given, recorded, None if recorded else _defaults(given))
@@ -60,12 +60,12 @@ def complete(given: Settings, recorded: Settings | None) -> Settings:
 
 
 def material_for(options: TranslationOptions) -> Material:
-    """What these options say, of which each split has a sentence for each part at least. Raises UserError."""
+    """The material for these options, in which each split has at least one sentence for each part. Raises UserError."""
     return material_of(options.corpus, options.language, options.vocabulary, max(DEV_PARTS, TEST_PARTS))
 
 
 def _defaults(given: Settings) -> dict[str, Any]:
-    """Of a new run, with what is found in its corpus."""
+    """Defaults of a new run, with what is found in its corpus."""
     own = {name: one.default for name, one in fields_of(TranslationOptions).items() if one.default is not MISSING}
     unknown = {"pairs": dict.fromkeys(SPLITS, 0), "packages": {}, "digest": "", "signature": ""}
     chosen = built(TranslationOptions, {**own, **unknown, **{n: v for n, v in given.items() if n in own}})
@@ -85,7 +85,7 @@ def _defaults(given: Settings) -> dict[str, Any]:
 
 
 def _check(name: str, value: object) -> None:
-    """Raises BadSetting for what the task has no such hyperparameter for, or cannot use."""
+    """Raises BadSetting for a hyperparameter that the task does not have, or a value that it cannot use."""
     if name not in HYPERS:
         raise BadSetting("search", f"names an unknown hyperparameter {name!r}: {near_names(name, HYPERS)}")
     if isinstance(value, bool) or not isinstance(value, int | float):

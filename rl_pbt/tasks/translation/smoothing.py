@@ -1,4 +1,4 @@
-"""Cross-entropy against smoothed labels (Szegedy 2016; Vaswani 2017, sec. 5.4), with its gradient from the logits at once."""
+"""Cross-entropy against smoothed labels (Szegedy 2016; Vaswani 2017, sec. 5.4), with its gradient straight from the logits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rl_pbt.tasks.translation.sub_words import PAD
 
 
 def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Of each member [P], the mean over its labels [P, N] that are not PAD, from logits [P, N, vocabulary].
+    """The loss of each member, [P]: the mean over its labels [P, N] that are not PAD, from logits [P, N, vocabulary].
 
-    The label has probability 1 - smoothing, and all sub-words, it included, share the rest, as in torch's cross_entropy.
+    The label has probability 1 - smoothing, and all sub-words, including the label, share the rest, as in torch's cross_entropy.
     """
     loss: Tensor = _SmoothedLoss.apply(logits, labels, smoothing)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _SmoothedLoss(torch.autograd.Function):
-    """What torch's own does in several passes over all logits, which are most of a batch's numbers."""
+    """Torch's own takes several passes over all logits, which are most of a batch's numbers."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -31,7 +31,7 @@ class _SmoothedLoss(torch.autograd.Function):
         losses = -(1.0 - smoothing) * of_label - smoothing * log_probs.mean(-1)
         ctx.save_for_backward(log_probs, labels, weights)
         ctx.smoothing = smoothing
-        # Member by member: the sum over all would be taken in another order where there are more of them.
+        # Member by member: a sum over all would be taken in another order if there were more of them.
         return torch.stack([torch.dot(*both) for both in zip(losses, weights, strict=True)])
 
     @staticmethod

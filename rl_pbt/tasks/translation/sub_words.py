@@ -1,6 +1,6 @@
-"""Sentences as numbers of sub-words, and back: one vocabulary of both languages (Vaswani 2017, sec. 5.1), by SentencePiece.
+"""Sentences as numbers of sub-words, and back: one vocabulary for both languages (Vaswani 2017, sec. 5.1), by SentencePiece.
 
-Byte-pair encoding (Sennrich 2016, arXiv 1508.07909) of the train split; nothing is drawn, so every process finds the same.
+Byte-pair encoding (Sennrich 2016, arXiv 1508.07909) of the train split. Nothing is random, so every process finds the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 
 
 def learned_sub_words(pairs: Sequence[Pair], size: int) -> bytes:
-    """The model of SentencePiece. Raises BadSetting for a vocabulary that cannot be of these sentences."""
+    """A SentencePiece model with a vocabulary of that size. Raises BadSetting if these sentences cannot have one."""
     package, model = needed("sentencepiece"), io.BytesIO()
     try:
         package.SentencePieceTrainer.train(
@@ -39,16 +39,16 @@ def learned_sub_words(pairs: Sequence[Pair], size: int) -> bytes:
 
 @final
 class SubWords:
-    """A learned vocabulary at work; made of its model."""
+    """A learned vocabulary in use, made from its model."""
 
     def __init__(self, model: bytes) -> None:
         self._processor: Any = needed("sentencepiece").SentencePieceProcessor(model_proto=model)
 
     def numbers(self, sentences: Sequence[str]) -> list[list[int]]:
-        """Of each sentence, without marks of begin and end."""
+        """The sub-words of each sentence, without begin and end marks."""
         found: list[list[int]] = self._processor.encode(list(sentences), out_type=int)
         return found
 
     def sentences(self, numbers: Sequence[Sequence[int]]) -> list[str]:
-        """Those that the numbers stand for; what is no sub-word is left out."""
+        """The sentences that the numbers stand for; PAD, BEGIN, END and UNKNOWN are left out."""
         return [str(self._processor.decode([n for n in one if n > UNKNOWN])) for one in numbers]

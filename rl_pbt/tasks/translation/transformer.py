@@ -1,9 +1,9 @@
 """A population of Transformers (Vaswani 2017, arXiv 1706.03762), every weight with a leading [P]; pure functions of the weights.
 
-As in the paper: scaled dot-product attention in several heads, feed-forward layers with a ReLU, sines and cosines of positions,
-one matrix for the embeddings of both languages and the output, multiplied by the root of the width where it embeds. Departures,
-both as in the authors' later code, Tensor2Tensor: normalisation comes before each sub-layer and once at the end (pre-norm), and
-attention has no biases. Sentences are padded; nothing that is true of one depends on its padding but last digits.
+As in the paper: multi-head scaled dot-product attention, feed-forward layers with a ReLU, sinusoidal positions, and one matrix
+for the embeddings of both languages and the output, multiplied by the square root of the width where it embeds. There are two
+departures, both as in the authors' later code, Tensor2Tensor: normalisation comes before each sub-layer and once at the end
+(pre-norm), and attention has no biases. Sentences are padded; padding changes no more than last digits.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rl_pbt.tasks.translation.sub_words import PAD
 
 Drop: TypeAlias = Callable[[str, Tensor], Tensor]
 ENCODER, DECODER = "encoder", "decoder"
-NEVER = -1e9  # added to what attention must not look at: far below all else, and finite
+NEVER = -1e9  # added to the scores of what attention must not see: far below all others, and finite
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a network is built of."""
+    """The sizes that a network is built from."""
 
     vocabulary: int
     width: int
@@ -39,7 +39,7 @@ class Shape:
 
     @property
     def words(self) -> str:
-        """In words, for a person."""
+        """The network in words, for a person."""
         each = "layer" if self.layers == 1 else "layers"
         return (
             f"Transformer of {self.layers} + {self.layers} {each} of {self.width}, {self.heads} heads, "
@@ -53,7 +53,7 @@ class Shape:
 
 
 def first_weights(shape: Shape, generator: torch.Generator) -> Weights:
-    """One member's first weights, without the population axis: Glorot's uniform, and embeddings of variance 1 / width."""
+    """One member's initial weights, without the population axis: Glorot's uniform, and embeddings of variance 1 / width."""
     width = shape.width
     weights = {"embedding": torch.randn(shape.vocabulary, width, generator=generator) * width**-0.5}
     for stack in (ENCODER, DECODER):
@@ -108,7 +108,7 @@ def logits(weights: Weights, shape: Shape, sources: Tensor, before: Tensor, drop
 
 
 def encoded(weights: Weights, shape: Shape, sources: Tensor, drop: Drop) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of each decoder layer's look at the sources [P, B, S], each [P, B, S, width]."""
+    """Keys and values for each decoder layer's attention to the sources [P, B, S], each [P, B, S, width]."""
     x = drop("embedding", embedded(weights, sources, 0))
     unseen = padding(sources)
     for layer in range(shape.layers):
@@ -125,12 +125,12 @@ def encoded(weights: Weights, shape: Shape, sources: Tensor, drop: Drop) -> list
 
 
 def padding(numbers: Tensor) -> Tensor:
-    """What attention to these sub-words must add so as not to see padding: [P, B, S] -> [P, B, 1, 1, S]."""
+    """The mask that attention to these sub-words adds in order not to see padding: [P, B, S] -> [P, B, 1, 1, S]."""
     return (numbers == PAD).to(torch.float32)[:, :, None, None] * NEVER
 
 
 def embedded(weights: Weights, numbers: Tensor, first: int) -> Tensor:
-    """Sub-words [P, B, T], the first of them at that position, as vectors [P, B, T, width]."""
+    """Sub-words [P, B, T], which begin at position `first`, as vectors [P, B, T, width]."""
     table = weights["embedding"]
     members, vocabulary, width = table.shape
     rows = numbers + torch.arange(members)[:, None, None] * vocabulary
@@ -149,7 +149,7 @@ def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def queries_keys_values(weights: Weights, name: str, x: Tensor) -> Sequence[Tensor]:
-    """Of self-attention, each [P, B, T, width]."""
+    """Queries, keys and values of self-attention, each [P, B, T, width]."""
     return linear(weights, f"{name}.qkv", x).chunk(3, -1)
 
 
@@ -160,7 +160,7 @@ def normed(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def fed_forward(weights: Weights, name: str, x: Tensor, drop: Drop) -> Tensor:
-    """Of [P, B, T, width], the same."""
+    """The feed-forward sub-layer: [P, B, T, width] -> [P, B, T, width]."""
     hidden = dense(weights, f"{name}.hidden", normed(weights, f"{name}.feedforward_norm", x).flatten(1, 2)).relu()
     return dense(weights, f"{name}.output", drop("relu", hidden)).view(x.shape)
 
