@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, final
 
 import numpy as np
+import torch
 
 from rl_pbt import seeds
 from rl_pbt.api import Run
@@ -46,7 +47,11 @@ class Episode:
 
 @contextmanager
 def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
-    """The winner of a method on a seed, with one copy of its environment. Raises UserError if there is nothing to watch."""
+    """The winner of a method on a seed, with one copy of its environment. Raises UserError if there is nothing to watch.
+
+    Within, torch computes in one thread: on one observation several threads mostly wait for one another. Where other work kept
+    the cores busy, two took 20 times as long as one.
+    """
     options = run.config.task_options
     if "env" not in options:
         raise UserError("this run trained no agent on an environment: there is nothing to watch")
@@ -54,9 +59,12 @@ def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
     spec = resolved(options)
     with environment_errors_in_one_line(spec, DRAWING):
         watched = watch(spec)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield Stage(spec, watched, winner, seed)
     finally:
+        torch.set_num_threads(threads)
         with quietly():
             watched.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageSequence
 
 from rl_pbt.api import load
@@ -99,6 +100,17 @@ def test_an_episode_is_the_same_whenever_it_is_played_and_returns_grow(run: Path
     assert [shot.earned for shot in first] == list(range(len(first)))
     assert [shot.picture.tobytes() for shot in first] == [shot.picture.tobytes() for shot in again]
     assert stage.played == [unseen, unseen] and unseen.steps == len(first) - 1
+
+
+def test_a_winner_plays_in_one_thread_which_is_no_affair_of_the_caller(run: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with staged(load(run), "random", 1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_best_tested_winner_is_chosen_or_the_one_that_was_named(run: Path) -> None:
