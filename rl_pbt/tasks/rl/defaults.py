@@ -95,7 +95,8 @@ PPO_IMAGES = Learner(  # zoo-ppo, Atari
     search=PPO_SEARCH,
 )
 SEEN = {"torso": "shallow", "rewards": "clip"}  # M16, M15
-# Used only if the processor computes in bfloat16. Measured: faster, and no difference in returns was found over three seeds.
+# Used only if the processor computes in bfloat16. Measured on Pacman: 1.3 times as fast, no difference in returns found over
+# three seeds. On MinAtar (1.2 times) and MiniGrid (1.1) the gain is too small for a harm that ten seeds would not have seen.
 AUTOCAST = {"autocast": True}
 
 ATARI = Defaults(
