@@ -182,7 +182,7 @@ def test_the_command_line_does_the_same_with_one_and_two_workers(tmp_path: Path,
 def test_a_dry_run_of_it_says_what_it_is_in_its_own_words(tmp_path: Path) -> None:
     done = command("tune", *CLASS_WORDS, "--unit", "batch", "--dry-run", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
-    assert "60 batches a member" in done.stdout
+    assert "60 batches per member" in done.stdout
     assert "frame" not in done.stdout and not (tmp_path / "run").exists()
 
 
