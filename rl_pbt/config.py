@@ -31,22 +31,22 @@ class RunConfig:
     """
 
     task: str = option(
-        help="what is trained: quadratic, gan, translation, table, module:Class of your own, or command, then -- and a program"
+        help="what to train: quadratic, gan, translation, table, your own module:Class, or command, followed by -- and a program"
     )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
-    population: int = option(help="members of the population")
+    population: int = option(help="number of members")
     budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
     interval: int = option(help="units between two chances to exploit")
-    group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits")
-    search: Mapping[str, Hyper] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 holds it there")
-    hypers: Mapping[str, Hyper] = option(help="values found by hand, for those that are searched and those that are not")
-    test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds that nothing was selected on")
+    group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits of results")
+    search: Mapping[str, Hyper] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 fixes the value")
+    hypers: Mapping[str, Hyper] = option(help="hand-tuned values of hyperparameters, searched or not")
+    test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds not used for selection")
     anytime_tests: int = option(
-        0, help="times before the end that the best member so far is tested too, for the anytime curve; not charged"
+        0, help="extra tests of the best member so far, before the end, for the anytime curve; not charged to the budget"
     )
     primary: str | None = option(
-        None, help="the one comparison that is declared before the run, as in pbt:random, and tested alone; all else is corrected"
+        None, help="the one comparison declared before the run, as in pbt:random: it is tested alone, the others are corrected"
     )
     against: str | None = option(None, help="the method that each of the others is compared with (default: the first)")
     task_options: Settings = option(factory=dict, help="options of the task", flag=False)

@@ -87,7 +87,7 @@ def build_parser(program: str) -> Parser:
     for entry in METHODS.values():
         _add_settings(groups, entry.options, SEARCH, known)
     add = groups[MACHINE].add_argument
-    workers = "worker processes (default: one a group, at most one a core); never changes a result"
+    workers = "worker processes (default: one per group, at most one per core); does not change results"
     add("--workers", type=_count, metavar="N", help=workers)
     add("--executor", metavar="NAME", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
     for executor in EXECUTORS.values():
@@ -98,18 +98,18 @@ def build_parser(program: str) -> Parser:
 
 def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     """Add the flags that are not settings."""
-    what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags go over them")
-    suite = "several environments under one declaration, which flags cannot change: a name ('help' lists them), or a FILE.toml"
+    what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags override them")
+    suite = "run a suite of environments, whose settings flags cannot change: a name ('help' lists them), or a FILE.toml"
     what("--suite", metavar="NAME", help=suite)
-    what("--check", action="store_true", help="with --suite: fail where a score is not within the bands that the suite expects")
-    what("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, go on when it has ended")
-    what("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and stop")
+    what("--check", action="store_true", help="with --suite: fail if a score is outside the band that the suite expects")
+    what("--resume", type=Path, metavar="DIR", help="resume the run in DIR; with a larger --budget, a finished run continues")
+    what("--dry-run", action="store_true", help="print the plan, its cost and an estimate of the time, and exit")
     output("--out", type=Path, metavar="DIR", help="the run's own folder (default: results/NAME/TIME)")
     keep = "keep every member's last checkpoint, so that the budget can be extended"
     output("--keep-population", action="store_true", help=keep)
-    track = f"send curves to a service, too, one of: {', '.join(TRACKERS)}; never changes a result"
+    track = f"also send curves to a service, one of: {', '.join(TRACKERS)}; does not change results"
     output("--track", metavar="NAME", help=track)
-    output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and stop")
+    output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and exit")
 
 
 def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str], only: Sequence[str] = ()) -> None:

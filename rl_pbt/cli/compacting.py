@@ -16,8 +16,8 @@ def build_parser(program: str) -> Parser:
     """The parser of this command, with its one argument."""
     parser = Parser(
         program,
-        "Compress the ledgers of finished runs and delete their checkpoints: they can be reported and replayed, and not played "
-        "or continued.",
+        "Compress the ledgers of finished runs and delete their checkpoints: they can still be reported and replayed, but "
+        "not played or continued.",
         usage=[f"{program} RUN ..."],
         examples=[f"{program} results/Pacman/RUN", f"{program} results/suites/control-v1/*/"],
     )

@@ -18,7 +18,7 @@ def build_parser(program: str) -> Parser:
     """The parser of this command."""
     parser = Parser(
         program,
-        "Overlay several runs, or folders of runs, and say what they show together.",
+        "Compare several runs, or folders of runs: a table, verdicts and curves.",
         usage=[f"{program} RUN RUN ... [options]"],
         examples=[
             f"{program} results/CartPole-v1/A results/CartPole-v1/B --out comparison",

@@ -28,7 +28,7 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
     words = words_of(config)
     total = plan_of(config, task).total * len(config.methods) * len(config.seeds)
     lost = config.budget % task.quantum
-    rounded = f"; {lost} cannot be trained for: members train for multiples of {task.quantum}" if lost else ""
+    rounded = f"; {lost} remain unused, since members train for multiples of {task.quantum}" if lost else ""
     plan = plan_of(config, task)
     pace, checkpoint_bytes = measure(config, task)
     rate = f"{readable(pace.units_per_s)} {words.short_units}/s"
@@ -36,9 +36,9 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
         *task_type(config.task).describe(config, task),
         ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
         ("population", f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"),
-        ("budget", f"{readable(config.budget)} {words.units} a member, {readable(total)} in all, evaluation included{rounded}"),
+        ("budget", f"{readable(config.budget)} {words.units} per member, {readable(total)} in all, evaluation included{rounded}"),
         ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
-        ("tested on", f"{_count(config.test_episodes, words.episode)} of the winner"),
+        ("tested on", f"{_count(config.test_episodes, words.episode)} with the winner"),
         ("would find", _would_find(config)),
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
         ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
@@ -59,15 +59,16 @@ def _would_find(config: RunConfig) -> str:
         chance = Chance(p_value=None, corrected=None, together=together, seeds=seeds, spread=1.0, family=family)
         compared = "the primary contrast" if family == "primary" else _count(together, "comparison")
         if (found := chance.detectable) is None:
-            told.append(f"{compared}: nothing, which needs {chance.needed} seeds")
+            told.append(f"{compared}: nothing; that takes {chance.needed} seeds")
         else:
             told.append(f"{compared}: {found:.1f} standard deviations over seeds, 4 times in 5")
-    return "; ".join(told) or "nothing: there is one method"
+    return "; ".join(told) or "nothing: there is only one method"
 
 
 def _sizes(config: RunConfig, checkpoint_bytes: int) -> str:
     each = checkpoint_bytes / 1e6
-    return f"{config.population * each:.1f} MB while a method runs, {each:.1f} MB each after (asha and hyperband: each trial's)"
+    running = f"{config.population * each:.1f} MB while a method runs (asha and hyperband: {each:.1f} MB per trial)"
+    return f"{running}, {each:.1f} MB per winner afterwards"
 
 
 def _count(number: int, noun: str) -> str:

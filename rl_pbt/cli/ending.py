@@ -114,7 +114,7 @@ def _verdicts(summary: Summary) -> Iterator[Text]:
         told = [words for words in (*rest, trained) if words]
         yield Text(claim, style="bold").append("".join(f" {words}" for words in told), style="not bold")
     if more := summary.comparisons[MOST_COMPARISONS:]:
-        yield Text(f"{counted(len(more), 'more comparison')} on the page.")
+        yield Text(f"{counted(len(more), 'more comparison')} in the report.")
 
 
 def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[tuple[str, str]]:

@@ -23,14 +23,14 @@ def build_parser(program: str) -> Parser:
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
-    add("file", type=Path, metavar="FILE", help="where to: FILE.onnx; or FILE.pt2 or FILE.pt for torch.export.load")
+    add("file", type=Path, metavar="FILE", help="the file to write: FILE.onnx; or FILE.pt2 or FILE.pt for torch.export.load")
     add(
         "--env",
         metavar="NAME",
-        help="the environment again, where it is of a module (module:Id): a run imports no code by itself",
+        help="the environment again, if it is from a module (module:Id): a run imports no code by itself",
     )
     add("--method", metavar="NAME", help="whose winner (default: the best tested of all)")
-    add("--seed", type=int, metavar="N", help="of which seed (default: the best tested of all)")
+    add("--seed", type=int, metavar="N", help="which seed's (default: the best tested of all)")
     return parser
 
 

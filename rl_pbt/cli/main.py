@@ -19,14 +19,14 @@ from rl_pbt.errors import near_names
 # Command -> the module whose `main(words, program)` runs it, and its line in `--help`.
 COMMANDS = {
     "bench": ("rl_pbt.cli.command", "compare PBT with its baselines on an environment"),
-    "tune": ("rl_pbt.cli.command", "the same for a training of your own: a class, or any program"),
+    "tune": ("rl_pbt.cli.command", "the same for your own training code: a class, or any program"),
     "report": ("rl_pbt.cli.reporting", "write the report of a finished or interrupted run"),
     "play": ("rl_pbt.cli.playing", "watch the winner of a run play"),
-    "compare": ("rl_pbt.cli.comparing", "overlay several runs, and say what they show together"),
+    "compare": ("rl_pbt.cli.comparing", "compare several runs: a table, verdicts and curves"),
     "export": ("rl_pbt.cli.exporting", "write a winner's policy as a file that needs no rl_pbt"),
     "compact": ("rl_pbt.cli.compacting", "compress the ledgers of finished runs, and delete their checkpoints"),
-    "table": ("rl_pbt.cli.tabulating", "make a table of learning curves, on which methods are compared in seconds"),
-    "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another one"),
+    "table": ("rl_pbt.cli.tabulating", "make a table of learning curves, to compare methods on it in seconds"),
+    "config": ("rl_pbt.cli.configuration", "print the configuration of a run as TOML, for another run"),
 }
 TRAINS = ("bench", "tune")
 LOADS_TORCH = (*TRAINS, "play", "export")  # once it knows what for; it calls `raise_again` itself
@@ -72,4 +72,4 @@ def _started(name: str, words: Sequence[str], program: str) -> int:
 def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {told}" for name, (_, told) in COMMANDS.items()]
-    return "\n".join(["usage: rl-pbt COMMAND ...\n", *lines, "\nrl-pbt COMMAND --help says more, rl-pbt --version the version."])
+    return "\n".join(["usage: rl-pbt COMMAND ...\n", *lines, "\nOptions: rl-pbt COMMAND --help. Version: rl-pbt --version."])

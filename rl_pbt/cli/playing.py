@@ -42,14 +42,14 @@ def build_parser(program: str) -> Parser:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
     add("--video", type=Path, metavar="FILE", help="write a video, .mp4 or .gif, instead of opening a window")
-    add("--episodes", type=int, metavar="N", help="how many (default: 1)")
-    add("--best-of", type=int, metavar="N", help="play so many, and show the one with the highest return: it is not typical")
+    add("--episodes", type=int, metavar="N", help="how many episodes (default: 1)")
+    add("--best-of", type=int, metavar="N", help="play N episodes, and show only the best one, which is not typical")
     add("--method", metavar="NAME", help="whose winner (default: the best tested of all)")
-    add("--seed", type=int, metavar="N", help="of which seed (default: the best tested of all)")
+    add("--seed", type=int, metavar="N", help="which seed's (default: the best tested of all)")
     add(
         "--env",
         metavar="NAME",
-        help="its environment again, where that is of a module (module:Id): a run imports no code by itself",
+        help="the environment again, if it is from a module (module:Id): a run imports no code by itself",
     )
     return parser
 

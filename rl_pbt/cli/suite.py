@@ -55,12 +55,12 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
 def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
     """Raises BadSetting for settings that a suite declares itself, and for flags that only a single run has."""
     for setting in settings:
-        raise BadSetting(setting, "is what a suite declares: to change it, copy its file and give that to --suite")
+        raise BadSetting(setting, "is set by the suite: to change it, edit a copy of the suite's file and give that to --suite")
     for flag, value in (("config", args.config), ("resume", args.resume)):
         if value is not None:
-            raise BadSetting(flag, "is for single runs: the same --suite with the same --out goes on where it was stopped")
+            raise BadSetting(flag, "is for single runs: the same --suite with the same --out continues where it stopped")
     if args.keep_population:
-        raise BadSetting("keep_population", "is for single runs: a suite's budgets are declared, and not extended")
+        raise BadSetting("keep_population", "is for single runs: a suite's budgets are fixed and cannot be extended")
 
 
 def _carried_out(suite: Suite, folder: Path, cells: Mapping[str, Prepared], command: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _carried_out(suite: Suite, folder: Path, cells: Mapping[str, Prepared], comm
     try:
         carry_out(suite, folder, cells, command=command, stream=sys.stdout, told=told)
     except KeyboardInterrupt:
-        print(f"\nstopped; the same command goes on: {command}", file=sys.stderr)
+        print(f"\nstopped; continue with the same command: {command}", file=sys.stderr)
         raise SystemExit(130) from None
     return failed
 

@@ -16,7 +16,7 @@ def build_parser(program: str) -> Parser:
     """The parser of this command."""
     parser = Parser(
         program,
-        "Make a table of learning curves, on which methods are compared in seconds (rl-pbt tune --task table --table FILE).",
+        "Make a table of learning curves, to compare methods on it in seconds (rl-pbt tune --task table --table FILE).",
         usage=[f"{program} RUN [--check OTHER ...] --out FILE.json", f"{program} FOLDER --out FILE.json"],
         examples=[
             f"{program} results/CartPole-v1/GRID --check results/CartPole-v1/PBT --out cartpole.json",
@@ -25,9 +25,9 @@ def build_parser(program: str) -> Parser:
     )
     add = parser.add_argument
     add("source", type=Path, metavar="SOURCE", help="a run of --methods grid; or a folder of HPO-RL-Bench's files")
-    checks = "runs of the same training whose hyperparameters change, which tell how far the model of a change is off"
+    checks = "runs of the same training whose hyperparameters change, to measure the error of the model of a change"
     add("--check", type=Path, nargs="+", default=[], metavar="RUN", help=checks)
-    add("--out", type=Path, metavar="FILE", help="where to")
+    add("--out", type=Path, metavar="FILE", help="the file to write")
     return parser
 
 
@@ -59,6 +59,6 @@ def _write(source: Path, checks: Sequence[Path], out: Path) -> None:
     title = plain_text(header.title)  # it may come from somebody else's file names
     print(f"{title}: {counted(header.points, 'point')}, {counted(len(header.seeds), 'seed')}, {header.units:,} units")
     if (found := header.switches) is not None:
-        unmoved = f"foretelling no change: {score_text(found.unmoved)}"
-        print(f"a change is foretold to {score_text(found.error)} ({found.checked:,} checked; {unmoved})")
+        unmoved = f"predicting no change: {score_text(found.unmoved)}"
+        print(f"error of the model of a change: {score_text(found.error)} ({found.checked:,} checked; {unmoved})")
     print(f"table: {shown(out.absolute())}")

@@ -42,10 +42,10 @@ class RayOptions(ExecutorOptions):
     """Where Ray is, and what a worker takes of it. Raises BadSetting, and UserError if Ray is not installed."""
 
     ray_address: str | None = option(
-        None, help="Ray cluster to join, HOST:PORT, or auto for the one of this machine (default: Ray is started for this run)"
+        None, help="Ray cluster to join, HOST:PORT, or auto for the one on this machine (default: Ray is started for this run)"
     )
-    cpus_per_worker: float = option(1.0, help="CPUs that Ray sets aside for a worker; several may share one: 0.5")
-    gpus_per_worker: float = option(0.0, help="GPUs that Ray sets aside for a worker; several may share one: 0.25")
+    cpus_per_worker: float = option(1.0, help="CPUs that Ray reserves for a worker; with 0.5, two share one")
+    gpus_per_worker: float = option(0.0, help="GPUs that Ray reserves for a worker; with 0.25, four share one")
     ray_checkpoints: Literal["auto", "ray", "shared"] = option(
         "auto",
         help="how checkpoints reach Ray's workers: ray (with each job, and only the driver writes), shared (all machines see the "

@@ -152,7 +152,7 @@ class Curves:
         if not self._noted and any(result.unjudged for result in results):
             self._noted = True
             for sink in self._sinks:
-                sink.note("fitness", f"of {TRAINING_EPISODES}: members are judged at the end alone", self._spent)
+                sink.note("fitness", f"of {TRAINING_EPISODES}: members are evaluated only at the end", self._spent)
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
         """Draw a point of the anytime curve, whose last point is the winner's test."""

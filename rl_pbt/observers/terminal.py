@@ -136,7 +136,7 @@ class Progress:
             told = ", ".join(f"member {m} {'failed' if fitness is None else score_text(fitness)}" for m, fitness in again)
             return f"{self._title} final re-evaluation: {told}; {self._used()}"
         best, median = search.best, search.median
-        judged = "not judged yet" if search.by_training else "all failed"
+        judged = "not evaluated yet" if search.by_training else "all failed"
         if best is not None and median is not None:
             judged = f"best {score_text(best)}, median {score_text(median)}"
             judged += f" ({TRAINING_EPISODES})" if search.by_training else ""

@@ -31,7 +31,7 @@ def at_bounds(evidence: Evidence) -> Iterator[str]:
             for side, bound in zip(("lower", "upper"), dimension.bounds, strict=False):
                 if _most_at(by_seed, name, dimension, bound):
                     at = f"the {side} bound of {name}, {value_text(bound)}"
-                    yield f"{method} left most members at {at}: a wider range may do better."
+                    yield f"With {method}, most members ended at {at}: a wider range may do better."
 
 
 def _most_at(by_seed: Histories, name: str, dimension: Dimension, bound: float) -> bool:

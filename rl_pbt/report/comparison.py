@@ -73,8 +73,8 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
     config, words = evidence.config, evidence.words
     if against not in (None, config.reference):
         yield (
-            f"This is a second look: the others are compared with {against}, where the run had declared {config.reference}. "
-            "Of references that are chosen once results were seen, p values promise too much."
+            f"This is a second look: the others are compared with {against}, but the run had declared {config.reference}. "
+            "When the reference is chosen after seeing the results, p values are too small."
         )
     if words.baseline and evidence.manifest.baseline is None:
         yet = "" if evidence.status == "finished" else " yet"
@@ -86,14 +86,14 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
     yield from of_selection(evidence, diagnostics)
     if earlier := evidence.manifest.extended_from:
         budgets = ", ".join(f"{budget:,}" for budget in earlier)
-        yield f"A member's budget was extended from {budgets} to {config.budget:,} {words.units}, whenever a method had ended."
+        yield f"A member's budget was extended from {budgets} to {config.budget:,} {words.units}, after the methods had ended."
     if restored := sum(session.restored_units for session in evidence.manifest.sessions):
-        yield f"{restored:,} {words.units} were trained for again, since checkpoints were lost: no budget holds them."
+        yield f"Recomputing lost checkpoints took another {restored:,} {words.units}, which are not charged to any budget."
     costs = {method: total_cost(by_seed) for method, by_seed in evidence.histories.items()}
     if costly := [method for method, cost in costs.items() if cost.eval_units > COSTLY_SHARE * cost.units]:
         yield (
             f"Evaluation took more than {COSTLY_SHARE:.0%} of the {words.units} of {listed(costly)}: a longer interval or less "
-            "evaluation would leave more to learn from."
+            "evaluation would leave more for training."
         )
     yield from _unequal_training(costs, words)
     planned = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
@@ -131,13 +131,13 @@ def _not_held_out(evidence: Evidence) -> Iterator[str]:
         return
     if all(len(set(test.returns)) == 1 for test in tests if len(test.returns) > 1) and any(len(t.returns) > 1 for t in tests):
         yield (
-            f"Each winner's test {evidence.words.episodes} gave one and the same {evidence.words.score}: the evaluation does not "
-            f"depend on its seed, so the test is on the data that winners were selected on, and is optimistically biased."
+            f"All test {evidence.words.episodes} of a winner gave the same {evidence.words.score}: the evaluation does not "
+            "depend on its seed, so winners were tested on the data they were selected on, and the test is optimistically biased."
         )
     else:
         yield (
-            "The training has no test of its own, so winners were evaluated with new seeds: that is held out only if the seed "
-            "chooses the data."
+            "The training has no separate test, so winners were evaluated with new seeds: the test is held out only if the seed "
+            "determines the data."
         )
 
 
@@ -184,8 +184,8 @@ def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words
         return None
     return (
         f"the budgets differ: {methods[0]} spent {one:,} {words.units} and {methods[1]} {other:,}, "
-        f"{abs(one - other) / max(one, other):.1%} apart. A larger budget, or less evaluation, makes what the last "
-        "evaluation costs matter less"
+        f"{abs(one - other) / max(one, other):.1%} apart. With a larger budget, or less evaluation, the cost of the last "
+        "evaluation matters less"
     )
 
 
@@ -258,9 +258,9 @@ def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None
     one, other = histories.values()
     same = [str(seed) for seed in one if _life(one[seed]) == _life(other[seed])]
     if all(_work(one[seed]) == _work(other[seed]) for seed in one):
-        yield "No member was ever copied, so the methods did not differ in what they did."
+        yield "No member was ever copied, so the methods did exactly the same."
     elif all(_choices(one[seed]) == _choices(other[seed]) for seed in one):
-        yield "No member was ever copied, so the methods differed in nothing but how much of their budget members trained for."
+        yield "No member was ever copied, so the methods differed only in how much of their budget went to training."
     elif same:
         yield f"Both chose the very same member on {'every seed' if len(same) == len(one) else 'seed ' + listed(same)}."
 

@@ -117,7 +117,7 @@ def compare(folders: Sequence[Path]) -> list[Group]:
         groups.setdefault(_what_is_scored(one), {})[folder] = one
     if len(groups) > 1 and not suites:
         first, second, *_ = groups
-        raise UserError(f"these runs are of {first} and of {second}: overlay runs of one, or name a folder of runs")
+        raise UserError(f"these runs are of {first} and of {second}: compare runs of the same one, or name a folder of runs")
     return _judged([_group(title, members) for title, members in groups.items()])
 
 
@@ -186,9 +186,9 @@ def _check_alike(first_folder: Path, first: Evidence, folder: Path, other: Evide
             "run both with the same population and budget"
         )
     if first.words != other.words:
-        raise UserError(f"{first_folder} and {folder} count or score in other words: overlay runs of one task")
+        raise UserError(f"{first_folder} and {folder} name their units or scores differently: compare runs of one task")
     if difference := _scored_differently(one, two):
-        raise UserError(f"{first_folder} and {folder} are not scored alike ({difference}): overlay runs that are")
+        raise UserError(f"{first_folder} and {folder} are not scored alike ({difference}): compare runs that are")
 
 
 def _scored_differently(one: RunConfig, two: RunConfig) -> str | None:

@@ -52,7 +52,7 @@ def _parts(group: Group, place: str, titled: bool) -> Iterator[str]:
     for name in (CURVES, SCORES):
         yield f"![{Path(name).stem}]({place}{'/' if place else ''}{name})"
     if differing := settings_that_differ(group):
-        yield "Settings in which these runs differ, one after the other:"
+        yield "Settings that differ from each run to the next:"
         yield "\n".join(f"* {harmless(runs)}: {harmless(settings)}" for runs, settings in differing)
 
 
@@ -61,19 +61,19 @@ def _measured(groups: Sequence[Group]) -> str:
     pairs = [pair for group in groups for pair in group.pairs if pair.refused is None]
     together = sum(pair.p_value is not None for pair in pairs)
     text = (
-        f"The first of a table is compared with each of the others. An interval over seeds needs {LEAST_SEEDS} of them; with "
-        "fewer it is over test episodes, and says nothing about other seeds."
+        f"The first row of a table is compared with each of the others. An interval over seeds needs at least {LEAST_SEEDS} "
+        "seeds; with fewer it is over test episodes, and says nothing about other seeds."
     )
     if together > 1:
         text += f" The p values are corrected for {counted(together, 'comparison')} together (Holm)."
     if any(column.evidence.config.primary for group in groups for column in group.columns):
-        text += " A primary contrast that a run declared is tested alone in its own report, and nowhere else."
+        text += " A primary contrast that a run declared is tested alone only in that run's own report."
     if paired := [" and ".join(pair.labels) for pair in pairs if pair.paired]:
         text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
     if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:
         text += (
-            " Not paired, since their seeds or their settings differ: intervals are of Welch's kind, and the p value is of an "
-            f"unpaired permutation test, which sees less: {'; '.join(unpaired)}."
+            " Not paired, since their seeds or their settings differ: intervals are Welch's, and p values are from an unpaired "
+            f"permutation test, which is less sensitive: {'; '.join(unpaired)}."
         )
     return f"## How it was compared\n\n{harmless(text)}"
 

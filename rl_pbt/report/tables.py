@@ -27,8 +27,8 @@ ACCOUNTING = (
 )
 
 BESIDE = (
-    "What the task measures beside the score, in the tests of the winners: means over a test, and over the seeds. Nothing was "
-    "selected on it."
+    "What else the task measured in the tests of the winners: means over each test, then over the seeds. None of it was used for "
+    "selection."
 )
 
 DIAGNOSTICS = (
@@ -88,9 +88,9 @@ def verdicts(summary: Summary) -> list[tuple[str, str]]:
 
 def _trained(summary: Summary, methods: Sequence[str]) -> str:
     words, costs = summary.words, {name: summary.methods[name].cost for name in methods}
-    trained = [f"{name} trained for {readable(cost.train_units)} ({cost.updates:,} updates)" for name, cost in costs.items()]
+    trained = [f"{readable(cost.train_units)} for {name} ({cost.updates:,} updates)" for name, cost in costs.items()]
     spent = readable(max(cost.units for cost in costs.values()))
-    return f"Of their {spent} {words.short_units}, {listed(trained)}."
+    return f"Of the {spent} {words.short_units} that each spent, training took {listed(trained)}."
 
 
 def compared(summary: Summary) -> Table | None:

@@ -32,7 +32,7 @@ def verdict_of(methods: tuple[str, str], difference: Estimate, chance: Chance, w
         return f"{NONE_FOUND}{where}: {measured}. {_too_few(chance)}"
     small = chance.corrected < ALPHA
     found = f"{better} is better" if small and difference.sign else NONE_FOUND
-    but = " It is not claimed, since the interval holds 0." if small and not difference.sign else ""
+    but = " No difference is claimed, because the interval includes 0." if small and not difference.sign else ""
     p_value = f"p = {chance.corrected:.2g}{_of_many(chance)}"
     return f"{found}{where}: {measured}, {p_value}.{but}{_could_have_found(chance)}"
 
@@ -45,11 +45,11 @@ def _of_many(chance: Chance) -> str:
 
 def _too_few(chance: Chance) -> str:
     by_chance = (
-        "of two equal methods one would have all the better ones"
+        "with two equal methods, one would have all the better scores"
         if chance.unpaired
         else "two equal methods would differ in one direction on all of them"
     )
-    many = f", and here are {chance.together}" if chance.together > 1 else ""
+    many = f", and there are {chance.together} here" if chance.together > 1 else ""
     return (
         f"{chance.in_words} are too few to find any, however large: {by_chance} in 1 of {chance.often} comparisons{many}. "
         f"Run {chance.needed} or more."

@@ -26,8 +26,8 @@ from rl_pbt.search.warm_up import WarmedUp, WarmUpOptions
 __all__ = ["METHODS", "Entry", "Method", "NoOptions", "Plan", "Problem"]
 
 JADERBERG = "Jaderberg 2017"
-PBT, ABLATION, RELATIVE = "population based training", "what it is without one of its parts", "its rivals that copy too"
-WITHOUT = "search that copies nothing"
+PBT, ABLATION, RELATIVE = "population based training", "pbt without one of its parts", "rivals of pbt that copy too"
+WITHOUT = "search without copying"
 Options = TypeVar("Options")
 
 
@@ -81,7 +81,7 @@ METHODS: dict[str, Entry[Any]] = {
     "pbt-ttest": Entry(
         make=pbt.t_test,
         options=pbt.ExploringOptions,
-        description="each member copies a random other whose returns are higher by Welch's t-test",
+        description="each member copies a random other if its returns are higher by Welch's t-test",
         reference=f"{JADERBERG}, sec. 4.1.1",
         kind=PBT,
         extends=True,
@@ -89,7 +89,7 @@ METHODS: dict[str, Entry[Any]] = {
     "pbt-tournament": Entry(
         make=pbt.tournament,
         options=pbt.ExploringOptions,
-        description="each member copies a random other that is better",
+        description="each member copies a random other if it is better",
         reference=f"{JADERBERG}, sec. 4.3.1",
         kind=PBT,
         extends=True,
@@ -97,7 +97,8 @@ METHODS: dict[str, Entry[Any]] = {
     "pbt-impala": Entry(
         make=pbt.impala,
         options=pbt.ImpalaOptions,
-        description="a random other that is 5 % better is copied; all hyperparameters are perturbed, each one time in three",
+        description="each member copies a random other if it is better by 5 % of the population's range of fitness; all perturb "
+        "each hyperparameter one time in three",
         reference="Espeholt 2018, App. F",
         kind=PBT,
         extends=True,
@@ -129,7 +130,7 @@ METHODS: dict[str, Entry[Any]] = {
     "explore-only": Entry(
         make=pbt.explore_only,
         options=pbt.ExploringOptions,
-        description="everyone's hyperparameters are perturbed, nobody copies",
+        description="every member perturbs its hyperparameters, and none copies",
         reference=f"{JADERBERG}, Fig. 2",
         kind=ABLATION,
         extends=True,
@@ -137,7 +138,7 @@ METHODS: dict[str, Entry[Any]] = {
     "exploit-only": Entry(
         make=pbt.exploit_only,
         options=pbt.CopyingOptions,
-        description="losers copy weights and hyperparameters as they are",
+        description="losers copy weights and hyperparameters unchanged",
         reference=f"{JADERBERG}, Fig. 2",
         kind=ABLATION,
         extends=True,
@@ -145,7 +146,7 @@ METHODS: dict[str, Entry[Any]] = {
     "pb2": Entry(
         make=PB2,
         options=PB2Options,
-        description="pbt whose losers get what a Gaussian process expects most of, needs the extra 'search'",
+        description="pbt in which a Gaussian process chooses the losers' new hyperparameters; needs the extra 'search'",
         reference="Parker-Holder 2020",
         kind=RELATIVE,
         extends=True,
@@ -153,7 +154,7 @@ METHODS: dict[str, Entry[Any]] = {
     "mf-pbt": Entry(
         make=MFPBT,
         options=pbt.ExploringOptions,
-        description="sub-populations that evolve at different frequencies and exchange their best, needs 8 members or more",
+        description="sub-populations that evolve at different frequencies and exchange their best; needs 8 members or more",
         reference="Doulazmi 2025",
         kind=RELATIVE,
     ),
@@ -176,8 +177,8 @@ METHODS: dict[str, Entry[Any]] = {
     "grid": Entry(
         make=Grid,
         options=GridOptions,
-        description="grid search: every combination of a few points of each range, a member each; 'rl-pbt table' reads it",
-        reference="the rival of Bergstra & Bengio 2012",
+        description="grid search: every combination of a few points of each range, one per member; 'rl-pbt table' reads it",
+        reference="what Bergstra & Bengio 2012 compare random search with",
         kind=WITHOUT,
         compared=False,  # with a population this small, nobody would search three ranges on a grid
         extends=True,
@@ -186,7 +187,7 @@ METHODS: dict[str, Entry[Any]] = {
         make=lambda problem, _: HandTuned(problem),
         options=NoOptions,
         description="the default hyperparameters, published or tuned, on as many seeds as the population has members",
-        reference="sources are named beside the defaults of each task",
+        reference="each task names the sources of its defaults",
         kind=WITHOUT,
         extends=True,
     ),
@@ -209,7 +210,7 @@ METHODS: dict[str, Entry[Any]] = {
     "default-warmup": Entry(
         make=lambda problem, options: WarmedUp(problem, options, published_of(problem, "default-warmup")),
         options=WarmUpOptions,
-        description="the default hyperparameters with a learning rate that rises and falls as the Transformer's",
+        description="the default hyperparameters with the Transformer's learning rate schedule, which rises and then falls",
         reference="Vaswani 2017, sec. 5.3",
         kind=WITHOUT,
         compared=False,  # a schedule used in one field only: Transformers
@@ -246,6 +247,6 @@ METHODS: dict[str, Entry[Any]] = {
         kind=WITHOUT,
     ),
     "replay-schedule": _replay("replay-schedule", "replay:RUN, fresh weights along the schedule that RUN's first method found"),
-    "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hyperparameters held"),
-    "replay-random": _replay("replay-random", "replay:RUN, fresh weights with those of RUN's random search's winner"),
+    "replay-final": _replay("replay-final", "replay:RUN, fresh weights with that winner's last hyperparameters, held constant"),
+    "replay-random": _replay("replay-random", "replay:RUN, fresh weights with the hyperparameters that won RUN's random search"),
 }

@@ -25,7 +25,7 @@ def annealed_option() -> str:
     """The field `annealed` of a method's options."""
     return option(
         "learning_rate",
-        help="the searched hyperparameter that falls linearly to 0, or is warmed up, over the training; several by commas",
+        help="the searched hyperparameter that falls linearly to 0, or is warmed up, during training; separate several by commas",
     )
 
 

@@ -26,7 +26,7 @@ from rl_pbt.search.explore import Explore
 
 def burn_in_option() -> int:
     """The field `burn_in` of a method's options. Espeholt 2018, App. F, uses 20 million frames."""
-    return option(0, help="warm-up units of training before a member may copy")
+    return option(0, help="units of training before a member may copy")
 
 
 @final

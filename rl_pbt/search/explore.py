@@ -25,7 +25,7 @@ UNBIASED_FACTORS = (1.2, 1 / 1.2)
 
 def factors_option() -> tuple[float, ...]:
     """The field `factors` of a method's options."""
-    return option(UNBIASED_FACTORS, help="factors that perturb a hyperparameter, each as likely")
+    return option(UNBIASED_FACTORS, help="factors that perturb a hyperparameter, all equally likely")
 
 
 def resample_probability_option() -> float:

@@ -29,7 +29,8 @@ class GridOptions:
     """
 
     grid_points: Mapping[str, int] = option(
-        factory=dict, help="points of each range, as in learning_rate=4 discount=2 (default: as evenly as the population allows)"
+        factory=dict,
+        help="number of points in each range, as in learning_rate=4 discount=2 (default: as even as the population allows)",
     )
 
     def __post_init__(self) -> None:

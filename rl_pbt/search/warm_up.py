@@ -25,7 +25,7 @@ class WarmUpOptions:
     """What is warmed up, and for how long. Raises BadSetting for a share outside (0, 1]."""
 
     annealed: str = annealed_option()
-    warmup: float = option(0.1, help="share of the training in which the rate of default-warmup rises, before it falls")
+    warmup: float = option(0.1, help="share of training during which the learning rate of default-warmup rises, before it falls")
 
     def __post_init__(self) -> None:
         if not 0.0 < self.warmup <= 1.0:

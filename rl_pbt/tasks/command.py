@@ -63,11 +63,13 @@ class CommandOptions:
 
     program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False)
     evaluations: int = option(
-        1, help="evaluations of a member after an interval, on seeds that a generation shares", trains=False
+        1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
-    score: str = option("score", help="what an evaluation gives, the higher the better: accuracy, BLEU", trains=False)
-    timeout_s: float | None = option(None, help="seconds after which an interval of a program has failed, or none", trains=False)
+    score: str = option("score", help="what an evaluation returns, higher is better: accuracy, BLEU", trains=False)
+    timeout_s: float | None = option(
+        None, help="seconds after which an interval of a program counts as failed, or none", trains=False
+    )
 
     def __post_init__(self) -> None:
         at_least_one(self, "evaluations")

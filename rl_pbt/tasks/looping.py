@@ -177,6 +177,6 @@ def judged_by(options: Settings) -> str:
     """How fitness is computed, worded to follow "Fitness is"."""
     times_judged = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
     return (
-        f"the mean {options['score']} of {times_judged} after each interval; a generation shares its seeds, and they cost no "
-        f"{words_for(options).units}"
+        f"the mean {options['score']} of {times_judged} after each interval; all members of a generation get the same seeds, and "
+        f"evaluation costs no {words_for(options).units}"
     )

@@ -63,11 +63,11 @@ class OwnOptions:
 
     target: str = option(help="the class of the training, as module:Class", flag=False)
     evaluations: int = option(
-        1, help="evaluations of a member after an interval, on seeds that a generation shares", trains=False
+        1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
-    score: str = option("score", help="what an evaluation gives, the higher the better: accuracy, BLEU", trains=False)
-    quantum: int = option(1, help="least units that a member can train for; it trains for whole multiples")
+    score: str = option("score", help="what an evaluation returns, higher is better: accuracy, BLEU", trains=False)
+    quantum: int = option(1, help="fewest units that a member can train for; it trains for multiples of this")
 
     def __post_init__(self) -> None:
         at_least_one(self, "evaluations", "quantum")

@@ -54,7 +54,7 @@ def judged_by(options: Settings, how: str = "") -> str:
         text = (
             "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames"
         )
-        return f"{text}. Where none ended, it is that of {options['eval_episodes']} evaluation episodes, which are charged"
+        return f"{text}. Where none ended, it is that of {options['eval_episodes']} evaluation episodes, whose frames are charged"
     text = f"the mean return of {options['eval_episodes']} evaluation episodes, played whole{how and ' ' + how}"
     return f"{text}; a generation shares its seeds, and their frames are charged to the method"
 
@@ -65,8 +65,8 @@ def unseen_tails(options: Settings) -> tuple[str, ...]:
     if seen is None:
         return ()
     return (
-        f"Nothing that happens in an episode after its step {seen:,} was trained on, since every interval begins new episodes: a "
-        "longer interval, or fewer environments a member, trains on more of them.",
+        f"Training saw nothing of an episode after its step {seen:,}, because every interval begins new episodes: with a longer "
+        "interval, or fewer environments per member, it sees more of them.",
     )
 
 

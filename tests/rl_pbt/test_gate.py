@@ -86,7 +86,7 @@ def test_a_class_is_tuned_through_the_api(run: rl_pbt.Run) -> None:
             assert cost["train_units"] == 240 and cost["eval_units"] == 0  # type: ignore[index, call-overload]
     page = (run.folder / "summary.md").read_text()
     assert "minus MSE" in page and "update" in page
-    assert "The training has no test of its own" in page and not run_test(run).held_out
+    assert "The training has no separate test" in page and not run_test(run).held_out
     assert not re.search(r"\bframes?\b|\bepisodes?\b|\breturns?\b|random policy", page), "a word of reinforcement learning"
     assert list((run.folder / "plots").glob("*.png")) and list(run.folder.rglob("events.out.tfevents.*"))
 
@@ -182,7 +182,7 @@ def test_the_command_line_does_the_same_with_one_and_two_workers(tmp_path: Path,
 def test_a_dry_run_of_it_says_what_it_is_in_its_own_words(tmp_path: Path) -> None:
     done = command("tune", *CLASS_WORDS, "--unit", "batch", "--dry-run", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
-    assert "60 batches a member" in done.stdout
+    assert "60 batches per member" in done.stdout
     assert "frame" not in done.stdout and not (tmp_path / "run").exists()
 
 

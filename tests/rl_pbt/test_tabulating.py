@@ -121,11 +121,11 @@ def test_the_command_writes_what_a_run_reads(runs: dict[str, Path], tmp_path: Pa
         main(["table", str(runs["grid"]), "--check", str(runs["changing"]), "--out", str(out)])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    assert "3 points, 2 seeds, 60 units" in told and "a change is foretold to" in told and "decay.json" in told
+    assert "3 points, 2 seeds, 60 units" in told and "error of the model of a change: " in told and "decay.json" in told
     table = read_table(out)[0]
     assert table == table_of(runs["grid"], [runs["changing"]])
     run = rl_pbt.tune("table", {}, table=str(out), methods=["pbt"], out=tmp_path / "run", workers=1, population=4, quiet=True)
-    assert "where foretelling no change is off by" in (run.folder / "summary.md").read_text()
+    assert "for predicting no change" in (run.folder / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

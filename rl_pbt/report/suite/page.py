@@ -26,13 +26,13 @@ from rl_pbt.text import NOTHING, counted, readable, table
 PAGE = "suite.md"
 AGGREGATES, PROFILES, RANKS = "aggregates.png", "profiles.png", "ranks.png"
 READING = (
-    "Scores are put on the scale that the suite declares for each cell, by what counts as 0, as a random policy's score, and as "
-    "1. The contrast above is the suite's one claim: it is of the mean over cells, paired by seed. A cell's own report is "
-    "corrected for that cell alone. IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal "
-    "2021), with intervals that resample seeds in each cell: too narrow for few seeds, and silent about cells that are not in "
-    "the suite. Ranks are of each cell's mean over seeds; methods that a bar joins are not shown to differ (Friedman, Nemenyi, "
-    "Demšar 2006), which few cells hardly can. The share of a budget is at most what is told: the best member is tested at a few "
-    "places."
+    "Scores are normalised: for each cell, the suite declares which score counts as 0, such as a random policy's, and which as "
+    "1. The contrast above is the suite's only claim: it is about the mean over cells, paired by seed. p values in a cell's own "
+    "report are corrected for that cell alone. IQM, optimality gap, profiles and the probability of improvement are rliable's "
+    "(Agarwal 2021). Their intervals resample seeds within each cell: they are too narrow for few seeds, and say nothing about "
+    "cells outside the suite. Ranks are of each cell's mean over seeds; methods joined by a bar are not shown to differ "
+    "(Friedman, Nemenyi, Demšar 2006); with few cells hardly any difference can be shown. The share of a budget is an upper "
+    "bound, because the best member is tested at only a few points."
 )
 
 
@@ -105,7 +105,7 @@ class SuitePage:
         """Header and rows: the share of the second method's budget after which the first tests as well as its winner."""
         first, second = self.primary
         shares = {cell.name: reached(cell, first, second) for cell in self.scores.cells}
-        return ["cell", f"share of the budget until {first} tests as {second}'s winner"], [
+        return ["cell", f"share of the budget until {first} tests as well as {second}'s winner"], [
             [name, "never" if share is None else f"{share:.0%}"] for name, share in shares.items()
         ]
 

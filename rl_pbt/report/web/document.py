@@ -152,7 +152,7 @@ def _facts(evidence: Evidence) -> list[str]:
         " and ".join(config.methods) if len(config.methods) < 3 else counted(len(config.methods), "method"),
         counted(len(config.seeds), "seed"),
         counted(config.population, "member"),
-        f"{config.budget:,} {evidence.words.units} a member",
+        f"{config.budget:,} {evidence.words.units} per member",
         *([] if elapsed is None else [duration(elapsed)]),
     ]
 
@@ -233,7 +233,7 @@ def _run(evidence: Evidence) -> list[tuple[str, str]]:
         "methods": ", ".join(config.methods),
         "seeds": ", ".join(map(str, config.seeds)),
         "population": f"{config.population}",
-        "budget": f"{config.budget:,} {evidence.words.units} a member, {config.interval:,} an interval",
+        "budget": f"{config.budget:,} {evidence.words.units} per member, {config.interval:,} per interval",
         "search space": "; ".join(f"{name} {text}" for name, text in config.search.items()),
         "held fixed": "; ".join(f"{name} {value_text(value)}" for name, value in held.items()),
         "commit": last.commit or "",
@@ -241,6 +241,6 @@ def _run(evidence: Evidence) -> list[tuple[str, str]]:
         "hardware": ", ".join(f"{name} {value}" for name, value in last.hardware.items() if value),
         "workers": "" if last.workers is None else str(last.workers),
         "elapsed": "" if elapsed is None else duration(elapsed),
-        "sessions": f"{sessions}, of which the last is told of" if sessions > 1 else "",
+        "sessions": f"{sessions}; commit, versions, hardware and workers are the last one's" if sessions > 1 else "",
     }
     return [(name, plain_text(text)) for name, text in told.items() if text]

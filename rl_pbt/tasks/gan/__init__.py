@@ -82,15 +82,15 @@ class GanType:
         times = options["evaluations"]
         return (
             f"the mean score of {times} evaluation{'' if times == 1 else 's'} of {options['samples']} generated images each, by "
-            f"a classifier that is right about {100 * options['accuracy']:.1f} % of held-out images; a generation shares its "
-            "latent vectors, and they cost no generator updates"
+            f"a classifier with {100 * options['accuracy']:.1f} % accuracy on held-out images; all members of a generation get "
+            "the same latent vectors, and evaluation costs no generator updates"
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
         """What the score does not see."""
         return (
-            "The score asks whether each generated image clearly is of some class, and whether all classes are there; whether "
-            "images are like the data it does not ask. The distance of features to held-out images and the sheets of samples do.",
+            "The score measures whether each generated image clearly belongs to a class, and whether all classes occur, but not "
+            "whether images resemble the data. The distance of features to held-out images and the sheets of samples show that.",
         )
 
     def planned_for_all(self, options: Settings) -> None:
@@ -139,10 +139,10 @@ class GanType:
         return [
             ("task", f"{self.title(config.task_options)}: {len(images.training.images):,} images, {held_out:,} held out"),
             ("networks", f"{options.channels} and {2 * options.channels} channels, batches of {options.batch_size}"),
-            ("steps", f"{options.discriminator_steps} of the discriminator before each of the generator"),
+            ("steps", f"{options.discriminator_steps} of the discriminator before each one of the generator"),
             (
                 "evaluated on",
-                f"{options.evaluations} times {options.samples} images, classifier {100 * options.accuracy:.1f} % right",
+                f"{options.evaluations} times {options.samples} images, classifier accuracy {100 * options.accuracy:.1f} %",
             ),
         ]
 

@@ -21,16 +21,19 @@ class GanOptions:
     """Images, classifier and networks. Files are identified by their digests, so they may be moved. Raises BadSetting."""
 
     data: str = option(
-        MNIST, help="images of a GAN: mnist, 5,000 digits, or a folder of IDX files as of Fashion-MNIST", trains=False, place=True
+        MNIST,
+        help="images for a GAN: mnist (5,000 digits), or a folder of IDX files as of Fashion-MNIST",
+        trains=False,
+        place=True,
     )
     classifier: str | None = option(
-        None, help="file of the classifier that judges a GAN's images (default: that of mnist)", trains=False, place=True
+        None, help="file of the classifier that scores a GAN's images (default: the one for mnist)", trains=False, place=True
     )
-    channels: int = option(16, help="channels of a GAN's widest pictures; where they are half as wide there are twice as many")
-    batch_size: int = option(16, help="images of a batch, real and generated, of a GAN")
-    discriminator_steps: int = option(5, help="updates of the discriminator before each of the generator")
+    channels: int = option(16, help="channels of a GAN's largest feature maps; those half as wide have twice as many")
+    batch_size: int = option(16, help="real images, and as many generated ones, per batch of a GAN")
+    discriminator_steps: int = option(5, help="discriminator updates before each generator update")
     evaluations: int = option(
-        2, help="evaluations of a member after an interval, on seeds that a generation shares", trains=False
+        2, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     samples: int = option(500, help="images that a GAN makes for one evaluation", trains=False)
     digest: str = option(help="fingerprint of the images", flag=False)

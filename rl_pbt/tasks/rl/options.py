@@ -35,22 +35,22 @@ class RLOptions:
     )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
     eval_policy: Literal["sampled", "greedy"] = option(
-        "sampled", help="actions in evaluation and test: sampled as in training, or greedy, the likeliest", trains=False
+        "sampled", help="actions in evaluation and test: sampled, as in training, or greedy (the likeliest)", trains=False
     )
     max_episode_frames: int | None = option(
         None,
-        help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",
+        help="frames after which an evaluation or test episode is cut off; none: the environment's limit, or else an interval",
         trains=False,
     )
     carry_episodes: bool = option(
         False,
-        help="continue a member's own unfinished episodes in its next interval (default: true where its environments can)",
+        help="continue a member's own unfinished episodes in its next interval (default: true where the environments can)",
     )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")
     device: str = option("cpu", help="cpu or cuda", trains=False)
     env_options: Settings = option(
         factory=dict,
-        help="of the environment: arguments of its constructor, max_episode_steps, frame_stack, as in gravity=-5 frame_stack=4",
+        help="options of the environment: constructor arguments, max_episode_steps, frame_stack, as in gravity=-5 frame_stack=4",
     )
     frame_skip: int = option(1, help="frames of one action", flag=False)
     unseen_from_step: int | None = option(

@@ -234,5 +234,5 @@ def _evaluation(config: RunConfig, chosen: RLOptions, longest: int | None) -> st
     if longest is None:
         return text
     most = chosen.eval_episodes * longest
-    text += f", of {readable(longest)} frames each at most"
-    return f"{text}; where they last so long, fewer or shorter generations are trained" if 2 * most > config.interval else text
+    text += f", of at most {readable(longest)} frames each"
+    return f"{text}; if they last that long, fewer or shorter generations are trained" if 2 * most > config.interval else text

@@ -51,8 +51,8 @@ def seen_in_words(spec: EnvSpec, copies: int, interval: int) -> str | None:
     """What a dry run says if training may not see episodes to their end; otherwise None."""
     seen = steps_seen(spec, copies, interval)
     if spec.max_episode_frames is None:
-        how_long = "up to the environment" if FAMILIES[spec.family].limits_itself else "not known"
-        return f"the first {seen:,} steps of an episode; how long one can be is {how_long}"
+        how_long = "set by the environment" if FAMILIES[spec.family].limits_itself else "not known"
+        return f"the first {seen:,} steps of an episode; its longest possible length is {how_long}"
     if unseen_from_step(spec, copies, interval) is None:
         return None
     longest = spec.max_episode_frames // spec.frame_skip

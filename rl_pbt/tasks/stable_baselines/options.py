@@ -27,20 +27,20 @@ class StableBaselinesOptions:
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
     max_episode_frames: int | None = option(
         None,
-        help="frames after which an episode of an evaluation or test is cut; none: the environment's limit, or else an interval",
+        help="frames after which an evaluation or test episode is cut off; none: the environment's limit, or else an interval",
         trains=False,
     )
     deterministic: bool = option(
         True,
-        help="evaluate and test the likeliest actions, as SB3 does; false (default for Atari, MiniGrid) draws as in training",
+        help="evaluate and test with the likeliest actions, as SB3 does; false (default for Atari, MiniGrid): sample them",
         trains=False,
     )
     replay_buffer: bool = option(
-        True, help="keep an off-policy agent's replay buffer in its checkpoint; without, every interval begins with an empty one"
+        True, help="keep an off-policy agent's replay buffer in its checkpoint; if not, every interval begins with an empty one"
     )
     device: str = option("cpu", help="cpu or cuda", trains=False)
     env_options: Settings = option(
-        factory=dict, help="of the environment: arguments of its constructor, max_episode_steps, as in continuous=true"
+        factory=dict, help="options of the environment: constructor arguments, max_episode_steps, as in continuous=true"
     )
     frame_skip: int = option(1, help="frames of one action", flag=False)
     unseen_from_step: int | None = option(

@@ -237,14 +237,14 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
         *([("episodes", cut)] if cut else []),
         *([("trains on", seen)] if seen else []),
         ("agent", fixed),
-        ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and update"),
+        ("trains for", f"multiples of {readable(quantum)} frames: whole rounds of steps and updates"),
     ]
     return lines if arguments.on_policy(algorithm) else [*lines, ("replay buffer", _replay(chosen, env))]
 
 
 def _replay(chosen: StableBaselinesOptions, env: EnvSpec) -> str:
     if not chosen.replay_buffer:
-        return "not in checkpoints: every interval, a copy's or the same member's, begins with an empty one"
+        return "not in checkpoints: every interval begins with an empty one, copied or not"
     observations, actions = spaces_of(env)
     size = chosen.agent_options["buffer_size"]
     assert observations.dtype is not None

@@ -36,7 +36,7 @@ class TableOptions:
     """
 
     table: str = option(
-        help="file of recorded learning curves that members follow, which `rl-pbt table` wrote", trains=False, place=True
+        help="file of recorded learning curves that members follow, written by `rl-pbt table`", trains=False, place=True
     )
     eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
     header: Settings = option(help="what the table is of", flag=False)
@@ -90,8 +90,8 @@ class TableType:
         """How many draws, of what, and what they cost."""
         words = self.words(options)
         return (
-            f"the mean of {options['eval_episodes']} draws with mean and standard deviation of the recorded {words.episodes}, "
-            "which are charged as those were"
+            f"the mean of {options['eval_episodes']} draws with the mean and standard deviation of the recorded "
+            f"{words.episodes}, which are charged as those were"
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
@@ -99,8 +99,8 @@ class TableType:
         header = header_of(options)
         return (
             f"Nothing was trained: members follow curves that were recorded with {header.points:,} settings of constant "
-            f"hyperparameters and {len(header.seeds)} seeds each, and between them means of those around.",
-            f"What follows a change of hyperparameters is modelled: {_switches_in_words(header, self.words(options))}.",
+            f"hyperparameters and {len(header.seeds)} seeds each, interpolated between those settings.",
+            f"What a change of hyperparameters leads to is modelled: {_switches_in_words(header, self.words(options))}.",
         )
 
     def planned_for_all(self, options: Settings) -> None:
@@ -189,11 +189,11 @@ def _switches_in_words(header: Header, words: Words) -> str:
     """How well a switch is predicted."""
     found = header.switches
     if found is None:
-        return "how far it is off was not measured"
+        return "the error of this model was not measured"
     steady = "" if found.steady is None else f", and {score_text(found.steady)} where nothing had changed"
     return (
         f"over the interval after each of {found.checked:,} measured changes the mean {words.score} is off by "
-        f"{score_text(found.error)} (root mean square), where foretelling no change is off by {score_text(found.unmoved)}{steady}"
+        f"{score_text(found.error)} (root mean square), against {score_text(found.unmoved)} for predicting no change{steady}"
     )
 
 

@@ -60,17 +60,17 @@ class TranslationType:
     def judging(self, options: Settings) -> str:
         """Which sentences are scored, and how."""
         return (
-            f"BLEU of the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "
-            "costs no updates; a part's value is what the jackknife gives it, and their mean is BLEU of all"
+            f"BLEU on the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "
+            "costs no updates; the parts' values are jackknife values, whose mean is the BLEU of all sentences"
         )
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
         """What dev and test are, and what an interval over seeds does not cover."""
         return (
-            "Fitness is of the same sentences each time: judging a member again says nothing new of it, and selection may have "
-            f"learned them. The test is of {options['pairs']['test']:,} others, none of them nearly the same.",
-            "All seeds and all methods are tested on the same sentences: an interval over seeds tells what another seed might "
-            "score on these, and not on other sentences.",
+            "Fitness is measured on the same sentences each time: evaluating a member again adds nothing, and selection may have "
+            f"overfitted to them. The test uses {options['pairs']['test']:,} others, without near-duplicates of them.",
+            "All seeds and all methods are tested on the same sentences: an interval over seeds says what another seed might "
+            "score on these sentences, not on others.",
         )
 
     def planned_for_all(self, options: Settings) -> None:

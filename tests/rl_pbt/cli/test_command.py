@@ -231,7 +231,7 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     for word in ("budget", "checkpoints", "time", "generations"):
         assert word in out
-    assert "would find   1 comparison: nothing, which needs 6 seeds\n" in out
+    assert "would find   1 comparison: nothing; that takes 6 seeds\n" in out
     assert not (tmp_path / "run").exists()
 
 
@@ -304,7 +304,7 @@ def test_an_agent_with_a_memory_has_defaults_of_its_own_under_what_is_said() -> 
 def test_a_plan_says_how_members_are_judged_and_that_it_may_be_dear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = [*SMALL, "--out", str(tmp_path / "run"), "--dry-run"]
     train(*plan)
-    assert "evaluated on 2 episodes after each generation, of 500 frames each at most; where they last" in capsys.readouterr().out
+    assert "evaluated on 2 episodes after each generation, of at most 500 frames each; if they last" in capsys.readouterr().out
     train(*plan, "--fitness", "training")
     assert "evaluated on the training episodes" in capsys.readouterr().out
 

@@ -66,7 +66,7 @@ def test_what_stands_for_fitness_where_nobody_is_judged_is_said(tmp_path: Path) 
     run = read(tmp_path)["tensorboard/random-s7"]
     assert [event.value for event in run.Scalars("charts/best_fitness")] == [0.0, 1.0, 2.0, 3.0]
     (note,) = run.Tensors("fitness/text_summary")
-    assert note.tensor_proto.string_val == [b"of training episodes: members are judged at the end alone"]
+    assert note.tensor_proto.string_val == [b"of training episodes: members are evaluated only at the end"]
 
 
 @pytest.mark.parametrize(

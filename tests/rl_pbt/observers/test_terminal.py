@@ -95,7 +95,7 @@ def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_ca
             assert [(row.fitness, row.failed, row.change) for row in rows] == [(2.0, False, None), (3.0, False, None)]
     progress.close()
     said = [line.partition(";")[0].partition(": ")[2] for line in stream.getvalue().splitlines()]
-    assert said == ["not judged yet", "best 3, median 2.5 (training episodes)", "best 14, median 13.5"]
+    assert said == ["not evaluated yet", "best 3, median 2.5 (training episodes)", "best 14, median 13.5"]
     assert [row.change for row in progress._run.search.rows()] == [None, None], "an evaluation is not compared with training"
 
 

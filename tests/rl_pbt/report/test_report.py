@@ -252,7 +252,7 @@ def test_another_reference_than_the_declared_one_is_a_second_look(
     declared = (run.folder / "summary.json").read_bytes()
     assert reporting.main([str(run.folder), "--against", "random"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "This is a second look: the others are compared with random, where the run had declared pbt." in told
+    assert "This is a second look: the others are compared with random, but the run had declared pbt." in told
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["comparison"]["methods"] == ["pbt", "explore-only"] and summary["comparison"]["family"] == "primary"
     further = summary["further_comparisons"]
@@ -287,7 +287,7 @@ def test_a_population_that_ended_at_a_bound_is_told_to_widen_it(tmp_path: Path, 
     assert not any("bound" in caveat for caveat in summarise(make_run(tmp_path / "wide"))["caveats"])
     monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:1.3e-5")
     told = [caveat for caveat in summarise(make_run(tmp_path / "narrow", seeds=3))["caveats"] if "bound" in caveat]
-    assert told == ["pbt left most members at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
+    assert told == ["With pbt, most members ended at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
 
 
 @pytest.mark.parametrize("annealed", ["learning_rate", "another,learning_rate"])
@@ -318,9 +318,9 @@ def test_the_baseline_is_the_yardstick(tmp_path: Path) -> None:
 def test_ties_are_never_copied_and_the_verdict_says_so(tmp_path: Path) -> None:
     summary = summarise(make_run(tmp_path / "judged", tied=True))
     assert summary["methods"]["pbt"]["seeds"]["0"]["exploits"] == 0
-    assert "No member was ever copied, so the methods differed in nothing but how much" in summary["comparison"]["verdict"]
+    assert "No member was ever copied, so the methods differed only in how much" in summary["comparison"]["verdict"]
     same = summarise(make_run(tmp_path / "for nothing", tied=True, eval_units=0))["comparison"]["verdict"]
-    assert "No member was ever copied, so the methods did not differ in what they did." in same
+    assert "No member was ever copied, so the methods did exactly the same." in same
 
 
 def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_caveat(tmp_path: Path) -> None:
@@ -331,7 +331,8 @@ def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_cavea
     assert pbt["train_units"] < 0.9 * random["train_units"] and summary["comparison"]["refused"] is None
     both = f"pbt trained for {readable(pbt['train_units'])}"
     spent = readable(max(cost["train_units"] + cost["eval_units"] for cost in (pbt, random)))
-    line = f"Of their {spent} frames, {both} ({pbt['updates']:,} updates) and random trained for"
+    took = f"{readable(pbt['train_units'])} for pbt ({pbt['updates']:,} updates)"
+    line = f"Of the {spent} frames that each spent, training took {took} and {readable(random['train_units'])} for random"
     assert f"** {line}" in reported(run) and line in " ".join(ending_of(run).split())
     assert line in " ".join((run.folder / "report.html").read_text().split())
     random_for = readable(random["train_units"])
@@ -346,7 +347,7 @@ def test_curves_of_a_method_that_is_judged_at_the_end_are_of_training_episodes_a
     seed = summarise(run)["methods"]["random"]["seeds"]["0"]
     fitness = seed["best_fitness_curve"][-1][1]
     assert [value for _, value in seed["best_fitness_curve"]] == pytest.approx([fitness - 1] * 4 + [fitness])
-    assert "Of random, judged at the end alone, the mean return of training episodes." in page_of(run)
+    assert "For random, evaluated only at the end: the mean return of training episodes." in page_of(run)
 
 
 def page_of(run: RunFolder) -> str:

@@ -85,7 +85,7 @@ def test_other_seeds_or_members_are_not_paired(made: Path, tmp_path: Path, field
     assert pair.difference is not None
     assert pair.difference.value == pytest.approx(np.mean(np.mean(first, 1)) - np.mean(np.mean(second, 1)))
     page = write_page([group], tmp_path / "page").read_text()
-    assert "Not paired" in page and "Settings in which these runs differ" in page and next(iter(fields)) in page
+    assert "Not paired" in page and "Settings that differ from each run to the next" in page and next(iter(fields)) in page
 
 
 def test_runs_are_on_the_same_table_wherever_its_file_lies(tmp_path: Path) -> None:

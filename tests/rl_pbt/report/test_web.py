@@ -212,7 +212,7 @@ def test_a_hundred_members_and_two_hundred_intervals_fit(tmp_path: Path) -> None
     assert len(page.encode()) < LARGEST
     elements = Elements(page)
     assert "tree-0" in elements.data, "the first population is drawn"
-    assert "Left out, so that this page stays small: pbt, seed" in elements.text
+    assert "Left out to keep this page small: pbt, seed" in elements.text
 
 
 def test_a_tree_that_is_drawn_in_long_lines_has_every_branch(monkeypatch: pytest.MonkeyPatch) -> None:

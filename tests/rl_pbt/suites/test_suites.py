@@ -261,8 +261,8 @@ def test_scores_are_checked_against_the_bands(made: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--population", "8"], "--population is what a suite declares"),
-        (["--seeds", "1"], "--seeds is what a suite declares"),
+        (["--population", "8"], "--population is set by the suite"),
+        (["--seeds", "1"], "--seeds is set by the suite"),
         (["--resume", "x"], "--resume is for single runs"),
         (["--keep-population"], "--keep-population is for single runs"),
         (["--config", "x.toml"], "cannot read x.toml"),

@@ -106,8 +106,8 @@ def test_a_run_comes_to_its_end_and_says_what_the_score_hides(run: rl_pbt.Run) -
     baseline = run.manifest.baseline
     assert baseline is not None and len(baseline) == 3 and all(1 <= score <= 3 for score in baseline)
     page = (run.folder / "summary.md").read_text()
-    assert "Inception-type score" in page and f"| method | {DISTANCE} |" in page and "Nothing was selected on it" in page
-    assert "whether images are like the data it does not ask" in page and not re.search(r"\bframes?\b|random policy", page)
+    assert "Inception-type score" in page and f"| method | {DISTANCE} |" in page and "None of it was used for selection" in page
+    assert "but not whether images resemble the data" in page and not re.search(r"\bframes?\b|random policy", page)
     for method in run.config.methods:
         history = read_history(RunFolder(run.folder), method, 0)
         assert history.test is not None and len(history.test.returns) == 3 and history.test.metrics[DISTANCE] > 0
@@ -379,5 +379,5 @@ def test_what_is_wrong_with_its_files_is_said_before_torch_is_loaded(tmp_path: P
 def test_a_dry_run_says_what_is_trained_and_by_whom_it_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     task = make_task(config := configure({"task": "gan"}), workers=1)
     told = dict(TYPE.describe(config, task))
-    assert told["task"] == "DCGAN on mnist: 2,500 images, 2,500 held out" and "% right" in told["evaluated on"]
+    assert told["task"] == "DCGAN on mnist: 2,500 images, 2,500 held out" and "classifier accuracy" in told["evaluated on"]
     assert json.loads(json.dumps(config.to_json())) == config.to_json()

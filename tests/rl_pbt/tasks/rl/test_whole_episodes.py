@@ -121,7 +121,7 @@ def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -
     short = configure({"env": "CartPole-v1", "agent": agent, "interval": 800, "agent_options": {copies: 8}, **fresh})
     assert short.task_options["unseen_from_step"] == 100
     (said,) = task_type(short.task).cautions(short.task_options)
-    assert "after its step 100 was trained on" in said
+    assert "saw nothing of an episode after its step 100" in said
     assert configure({}, short) == short
     lines = dict(task_type(short.task).describe(short, make_task(short, 1)))
     assert lines["trains on"] == "the first 100 steps of an episode, of up to 500, since every interval begins new ones"

@@ -245,7 +245,7 @@ def test_a_report_opens_no_table_and_says_that_nothing_was_trained(run: rl_pbt.R
     finally:
         hidden.rename(table)
     assert "Nothing was trained: members follow curves that were recorded with 6 settings" in page
-    assert "how far it is off was not measured" in page and "a table of an invented training" in page
+    assert "the error of this model was not measured" in page and "a table of an invented training" in page
     assert "skill" in page and "beginner" in page
 
 
@@ -260,7 +260,7 @@ def test_a_dry_run_says_how_far_the_model_is_off(tmp_path: Path, capsys: pytest.
     assert "a table of an invented training: 6 points, 5 seeds each" in told
     assert (
         "over the interval after each of 120 measured changes the mean skill is off by 1.5 (root mean square), "
-        "where foretelling no change is off by 2.5, and 0.75 where nothing had changed"
+        "against 2.5 for predicting no change, and 0.75 where nothing had changed"
     ) in told
 
 
