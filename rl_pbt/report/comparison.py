@@ -117,9 +117,9 @@ def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
         if not budgets_differ(own.units, cost.units) and _differ(own.train_units, cost.train_units, TRAINING_TOLERANCE)
     }
     if unlike:
-        trained = [f"{name} for {readable(units)}" for name, units in unlike.items()]
+        trained = [f"{name} on {readable(units)}" for name, units in unlike.items()]
         yield (
-            f"Methods that spent as much learned from different numbers of {words.units}: {first} trained for "
+            f"At equal cost, the methods trained on different numbers of {words.units}: {first} on "
             f"{readable(own.train_units)}, {listed(trained)}."
         )
 

@@ -19,11 +19,11 @@ from rl_pbt.text import NOTHING, counted, listed, readable, value_text
 
 INTERVAL = "95 % interval"
 ACCOUNTING = (
-    "Worker seconds are those that workers spent on training and evaluation, added up over the workers. The method's CPU seconds "
-    "are those that it took itself to choose what to train, as by a model; no budget holds them. Training on weights "
-    "that nobody carried to the end counts as discarded. The critical path is the longest chain of intervals of which each "
-    "had to wait for the one before, whatever the number of machines; peak parallelism is how many were underway at once. Of "
-    "both, the seed with the most is shown."
+    "Worker seconds are the time that workers spent on training and evaluation, summed over workers. The method's CPU seconds "
+    "are what the method itself needed to choose what to train, for example to fit a model; they are not charged to any budget. "
+    "Training of weights from which no surviving member descends counts as discarded. The critical path is the longest chain of "
+    "intervals in which each had to wait for the one before, however many machines there are; peak parallelism is the largest "
+    "number of intervals under way at once. Both are shown for the seed where they are largest."
 )
 
 BESIDE = (
@@ -32,11 +32,11 @@ BESIDE = (
 )
 
 DIAGNOSTICS = (
-    "Reliability is the share of the variance of fitness that is between members, and not noise of judging them: the median over "
-    "the generations of each half. Below 0.5, selection sees more noise than skill. Founders are the initial members whose "
-    "descendants are left. A hyperparameter's movement is along the winner's line of descent, in shares of its range on its own "
-    "scale: from the first value to the last, then between the two that are farthest apart, of what all perturbations together "
-    "could do. All but reliability are means over the seeds."
+    "Reliability is the share of the variance of fitness that is between members and is not evaluation noise: the median over "
+    "the generations of each half. Below 0.5, selection sees more noise than skill. Founders are the initial members that still "
+    "have descendants. A hyperparameter's movement is along the winner's line of descent, as a share of its range on its own "
+    "scale: first from the first value to the last, then between the two values farthest apart, out of what all perturbations "
+    "together could reach. All columns but reliability are means over the seeds."
 )
 
 
@@ -163,8 +163,8 @@ def diagnostics(summary: Summary) -> Table:
         evaluation = method.cost.eval_units / method.cost.units if method.cost.units else None
         row = [name, *map(_two_decimals, reliability), *map(_three_digits, founders), _percent(evaluation)]
         rows.append(row + [_moved(found[name], method.reach, hyper) for hyper in hypers])
-    header = ["method", "reliability of fitness, first half", "second half", "founders left at half", "at the end"]
-    header += [f"evaluation, of all {summary.words.short_units}", *(f"{hyper} moved" for hyper in hypers)]
+    header = ["method", "reliability of fitness, first half", "second half", "founders left halfway", "at the end"]
+    header += [f"evaluation, share of {summary.words.short_units}", *(f"{hyper} moved" for hyper in hypers)]
     return Table(header=header, rows=rows)
 
 
@@ -204,9 +204,9 @@ def measuring(evidence: Evidence) -> str:
     tested = counted(config.test_episodes, words.episode, words.episodes)
     return (
         f"Fitness is {evidence.judging}. The winner has the highest fitness at the end, so its fitness is optimistically biased; "
-        f"the test {words.score} is the mean of {tested} on {words.held_out} that nothing was selected on. One population run of "
-        f"one seed is the independent unit: an interval over seeds needs {LEAST_SEEDS} of them. A generation was planned as "
-        f"{config.interval:,} {words.units} a member, evaluation included{_trained_for(evidence)}."
+        f"the test {words.score} is the mean of {tested} on {words.held_out} that were not used for selection. The independent "
+        f"unit is one population run, on one seed: an interval over seeds needs at least {LEAST_SEEDS} seeds. A generation was "
+        f"planned as {config.interval:,} {words.units} per member, evaluation included{_trained_for(evidence)}."
     )
 
 
@@ -218,7 +218,7 @@ def _trained_for(evidence: Evidence) -> str:
         for history in by_seed.values()
         for trial in history.trials
     }
-    return f"; members were trained for {min(lengths):,} to {max(lengths):,} at a time" if lengths else ""
+    return f"; members trained for {min(lengths):,} to {max(lengths):,} at a time" if lengths else ""
 
 
 def winner_of(history: History) -> str:

@@ -55,8 +55,8 @@ def judged_by(options: Settings, how: str = "") -> str:
             "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames"
         )
         return f"{text}. Where none ended, it is that of {options['eval_episodes']} evaluation episodes, whose frames are charged"
-    text = f"the mean return of {options['eval_episodes']} evaluation episodes, played whole{how and ' ' + how}"
-    return f"{text}; a generation shares its seeds, and their frames are charged to the method"
+    text = f"the mean return of {options['eval_episodes']} evaluation episodes, played to the end{how and ' ' + how}"
+    return f"{text}; all members of a generation play the same seeds, and the frames are charged to the method"
 
 
 def unseen_tails(options: Settings) -> tuple[str, ...]:

@@ -244,9 +244,9 @@ def test_the_table_has_a_row_for_each_method_and_both_pages_show_it(tmp_path: Pa
     pages = [(tmp_path / name).read_text(encoding="utf-8") for name in ("summary.md", "report.html")]
     table = report.tables.diagnostics(summary)
     by_method = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
-    assert list(by_method) == ["pbt", "random"] and by_method["random"]["founders left at half"] == "8"
+    assert list(by_method) == ["pbt", "random"] and by_method["random"]["founders left halfway"] == "8"
     assert by_method["random"]["lr moved"] == "0 %, 0 %" and by_method["pbt"]["lr moved"].endswith(" of 24 %")
-    assert float(by_method["pbt"]["second half"]) < 0.5 and by_method["pbt"]["evaluation, of all steps"] == "0 %"
+    assert float(by_method["pbt"]["second half"]) < 0.5 and by_method["pbt"]["evaluation, share of steps"] == "0 %"
     assert "## Diagnostics" in pages[0] and "<h2>Diagnostics</h2>" in pages[1]
     assert all("reliability of fitness, first half" in page and "lr moved" in page for page in pages)
     seed = summary.methods["pbt"].seeds[0]

@@ -329,17 +329,16 @@ def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_cavea
     summary = summarise(run)
     pbt, random = (summary["methods"][method]["cost"] for method in ("pbt", "random"))
     assert pbt["train_units"] < 0.9 * random["train_units"] and summary["comparison"]["refused"] is None
-    both = f"pbt trained for {readable(pbt['train_units'])}"
     spent = readable(max(cost["train_units"] + cost["eval_units"] for cost in (pbt, random)))
     took = f"{readable(pbt['train_units'])} for pbt ({pbt['updates']:,} updates)"
     line = f"Of the {spent} frames that each spent, training took {took} and {readable(random['train_units'])} for random"
     assert f"** {line}" in reported(run) and line in " ".join(ending_of(run).split())
     assert line in " ".join((run.folder / "report.html").read_text().split())
-    random_for = readable(random["train_units"])
-    caveat = f"Methods that spent as much learned from different numbers of environment frames: {both}, random for {random_for}."
+    both = f"pbt on {readable(pbt['train_units'])}, random on {readable(random['train_units'])}"
+    caveat = f"At equal cost, the methods trained on different numbers of environment frames: {both}."
     assert caveat in summary["caveats"]
     cheap = summarise(make_run(tmp_path / "cheap", eval_units=20))["caveats"]
-    assert not [one for one in cheap if "learned from different numbers" in one]
+    assert not [one for one in cheap if "trained on different numbers" in one]
 
 
 def test_curves_of_a_method_that_is_judged_at_the_end_are_of_training_episodes_and_say_so(tmp_path: Path) -> None:
@@ -418,7 +417,7 @@ def test_the_page_shows_tables_schedule_and_plots_that_exist(tmp_path: Path) -> 
     for words in (
         "## Test return",
         "## Comparisons",
-        "members were trained for",
+        "members trained for",
         "## Compute accounting, all 2 seeds together",
         "## How it was measured",
         "optimistically biased",

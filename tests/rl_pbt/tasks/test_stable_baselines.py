@@ -513,7 +513,7 @@ def test_dry_run_words_and_plain_options(algorithm: str) -> None:
     assert TYPE.title(config.task_options) == f"sb3:{algorithm} on {ENVS[algorithm]}"
     assert "/" not in TYPE.folder({**config.task_options, "env": "module:ALE/Pong-v5"})
     assert TYPE.judging(config.task_options).startswith(
-        "the mean return of 2 evaluation episodes, played whole with the likeliest"
+        "the mean return of 2 evaluation episodes, played to the end with the likeliest"
     )
     assert "costs no frames. Where none ended" in TYPE.judging({**config.task_options, "fitness": "training"})
     lines = dict(TYPE.describe(config, TYPE.make(config, Machine())))

@@ -171,8 +171,8 @@ def test_a_member_that_diverges_fails_alone(corpus: list[str], tmp_path: Path) -
 def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path) -> None:
     run = tuned(corpus, tmp_path / "run", methods=["pbt-tournament", "random", "default-warmup"], factors=[1.2, 0.8])
     page = (run.folder / "summary.md").read_text(encoding="utf-8")
-    for said in ("BLEU", "copy of the source", "tok", "without near-duplicates of them", "8 parts on sentences that nothing was",
-                 "on these sentences, not on others"):  # fmt: skip
+    for said in ("BLEU", "copy of the source", "tok", "without near-duplicates of them",
+                 "8 parts on sentences that were not used for selection", "on these sentences, not on others"):  # fmt: skip
         assert said in page, said
     assert " on seeds that" not in page and "held-out seeds" not in (run.folder / "report.html").read_text(encoding="utf-8")
     rates = [row["learning_rate"] for row in run.rows() if row["method"] == "default-warmup" and row["member"] == 0]
