@@ -20,6 +20,7 @@ from rl_pbt.text import duration, readable, value_text
 
 FIRST_QUANTA = 32  # length of a measurement's first interval
 LONGER = 4  # each further interval is this many times longer
+MEASURABLE = 1e9  # units per second: what seems faster, as the quadratic of a closed form, differs from nothing by noise alone
 MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would need ever more
 
 
@@ -31,7 +32,9 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
     rounded = f"; {lost} remain unused, since members train for multiples of {task.quantum}" if lost else ""
     plan = plan_of(config, task)
     pace, checkpoint_bytes = measure(config, task)
-    rate = f"{readable(pace.units_per_s)} {words.short_units}/s"
+    rate = f"{readable(pace.units_per_s)} {words.short_units}/s measured on one worker"
+    if pace.units_per_s > MEASURABLE:
+        rate = "training itself takes no time that could be measured"
     lines = [
         *task_type(config.task).describe(config, task),
         ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
@@ -43,7 +46,7 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
         ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
         ("checkpoints", _sizes(config, checkpoint_bytes)),
-        ("time", f"about {duration(_seconds(config, pace, workers))} ({rate} measured on one worker)"),
+        ("time", f"about {duration(_seconds(config, pace, workers))} ({rate})"),
     ]
     return [f"{label:12} {text}" for label, text in lines]
 

@@ -19,7 +19,7 @@ from rl_pbt.report.chance import Chance, Family, Samples, chances
 from rl_pbt.report.diagnostics import Diagnostics
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.selection import of_selection
-from rl_pbt.report.statistics import difference_of, improvement_of, iqm_of, margin_of, mean_of
+from rl_pbt.report.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.search import Plan
@@ -250,7 +250,7 @@ def _compared(evidence: Evidence, methods: Methods, chance: Chance) -> Compariso
 
 def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None, words: Words) -> Iterator[str]:
     """Sentences on what makes the difference between two methods mean little, whatever its interval."""
-    if margins and all(margin is not None and margin.sign <= 0 for margin in margins.margins.values()):
+    if margins and not any(margin is None or _is_above(margin) for margin in margins.margins.values()):
         yield (
             "The budget is too small for the difference to mean anything: neither method's winner is shown to be "
             f"better than the {words.baseline}."
@@ -263,6 +263,11 @@ def _remarks(histories: Mapping[str, Histories], margins: BaselineMargins | None
         yield "No member was ever copied, so the methods differed only in how much of their budget went to training."
     elif same:
         yield f"Both chose the very same member on {'every seed' if len(same) == len(one) else 'seed ' + listed(same)}."
+
+
+def _is_above(margin: Estimate) -> bool:
+    """Whether a margin is shown to be above 0. Without an interval, as between two single evaluations, it is what it is."""
+    return margin.value > 0 if margin.interval is None else margin.sign > 0
 
 
 def _work(history: History) -> list[tuple[JSON, ...]]:

@@ -16,9 +16,10 @@ import pytest
 from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
 from rl_pbt.cli.arguments import build_parser
+from rl_pbt.cli.dry_run import plan_lines
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
-from rl_pbt.making import configure
+from rl_pbt.making import configure, make_task
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.defaults import defaults_of
@@ -224,6 +225,12 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write|is not a run"):
         train(*SMALL, "--out", str(tmp_path / "file" / "run"))
+
+
+def test_a_dry_run_gives_no_rate_to_a_training_in_closed_form() -> None:
+    config = configure({"task": "quadratic"})
+    lines = plan_lines(config, make_task(config, 1), 1)
+    assert lines[-1].endswith("about 0s (training itself takes no time that could be measured)")
 
 
 def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from rl_pbt.arrays import State
 from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.opening import open_run
 from rl_pbt.records import Hypers, Proposal
+from rl_pbt.report import summarise
 from rl_pbt.running import execute, prepare
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.search.explore import PerturbOrResample
@@ -143,3 +144,7 @@ def test_a_whole_run_goes_through_the_controller_to_the_same_end(tmp_path: Path)
         assert history.test.returns[0] == best_at_the_end(method, together=4)
         theta = prepared.task.winner(history.chosen, opened.folder.checkpoints(name, 3))
         assert objective(theta) == history.test.returns[0]
+    summary = summarise(opened.folder)
+    margins = summary.comparisons[0].baseline
+    assert margins is not None and all(margin is not None and margin.value > 0 for margin in margins.margins.values())
+    assert "too small" not in summary.comparison.verdict, "a single evaluation gives no interval, and both are above the start"
