@@ -80,7 +80,7 @@ class EnvPool:
         config = dict(SERVED[spec.family])
         if spec.max_episode_frames is not None:
             config["max_episode_steps"] = spec.max_episode_frames // spec.frame_skip
-        # Reusable, because a seeded reset makes the environments anew.
+        # Reusable, because a seeded reset makes the environments again.
         return replace(spec, options={"backend": "envpool", "task": task, "config": config}, resumable=False, reusable=True)
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:

@@ -199,7 +199,7 @@ class Bookkeeping(Method, ABC):
         """
         self._reevaluations += 1
         limit = max(2, self.plan.population // 2**self._reevaluations)
-        # "play-off" names a random stream: another name would break ties differently.
+        # This word names a random stream: another one would break ties differently.
         number = self._reevaluations_before + self._reevaluations
         best_first = ranking(self.fitness, self.rng("play-off", generation=number))[::-1]
         healthy = set(self.healthy()) - self._not_again

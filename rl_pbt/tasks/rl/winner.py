@@ -29,7 +29,7 @@ class Winner:
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin an episode; with a `seed`, begin the random choices anew too."""
+        """Begin an episode; with a `seed`, seed the random choices too."""
         if seed is not None:
             self._generator = torch.Generator().manual_seed(seed)
         self._state = self.policy.initial_state(1, 1)

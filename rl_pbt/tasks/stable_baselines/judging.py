@@ -54,7 +54,7 @@ def chooser(model: Whole, *, deterministic: bool) -> Choose:
 
 
 def _reset_noise(model: Whole) -> None:
-    """Draw the noise of state-dependent exploration anew: it would still be that of the last rollout, or of a new network."""
+    """Draw the noise of state-dependent exploration again: it would still be that of the last rollout, or of a new network."""
     if not model.use_sde:
         return
     if isinstance(model, SAC):

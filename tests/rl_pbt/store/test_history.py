@@ -31,7 +31,7 @@ def trial(id: int, member: int, generation: int, parent: int | None, fitness: fl
     )
 
 
-# Member 1 copies member 0 (proposal 0 -> 3) and wins; member 0 then fails and starts anew.
+# Member 1 copies member 0 (proposal 0 -> 3) and wins; member 0 then fails and starts again with fresh weights.
 FAMILY = (
     trial(0, 0, 0, None, 5.0, 10),
     trial(1, 1, 0, None, 1.0, 10),
