@@ -20,7 +20,7 @@ from rl_pbt.text import duration, readable, value_text
 
 FIRST_QUANTA = 32  # length of a measurement's first interval
 LONGER = 4  # each further interval is this many times longer
-MEASURABLE = 1e9  # units per second: what seems faster, as the quadratic of a closed form, differs from nothing by noise alone
+MEASURABLE = 1e9  # units per second; anything faster, such as the quadratic (computed in closed form), is lost in the noise
 MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would need ever more
 
 

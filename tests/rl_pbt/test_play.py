@@ -102,7 +102,7 @@ def test_an_episode_is_the_same_whenever_it_is_played_and_returns_grow(run: Path
     assert stage.played == [unseen, unseen] and unseen.steps == len(first) - 1
 
 
-def test_a_winner_plays_in_one_thread_which_is_no_affair_of_the_caller(run: Path) -> None:
+def test_a_winner_plays_in_one_thread_and_the_callers_number_is_restored(run: Path) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

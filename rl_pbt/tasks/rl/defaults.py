@@ -95,8 +95,8 @@ PPO_IMAGES = Learner(  # zoo-ppo, Atari
     search=PPO_SEARCH,
 )
 SEEN = {"torso": "shallow", "rewards": "clip"}  # M16, M15
-# Used only if the processor computes in bfloat16. Measured on Pacman: 1.3 times as fast, no difference in returns found over
-# three seeds. On MinAtar (1.2 times) and MiniGrid (1.1) the gain is too small for a harm that ten seeds would not have seen.
+# Only if the processor computes in bfloat16. On Pacman 1.3 times as fast, no difference found over three seeds. On MinAtar (1.2)
+# and MiniGrid (1.1) the gain is too small for a harm that ten seeds might have missed.
 AUTOCAST = {"autocast": True}
 
 ATARI = Defaults(
@@ -148,8 +148,7 @@ DEFAULTS: dict[str, Defaults] = {
             Learner(
                 options={"unroll_length": 16, "envs_per_member": 16, **NORMALISED},
                 # The discount is that of zoo-ppo, LunarLander; the others are tuned. Without normalised returns every setting
-                # that was tried was still below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames,
-                # with both.
+                # that was tried was still below 0 after 400,000 frames. At 3e-3 one seed of three was below 200 after 1M frames.
                 hypers={"learning_rate": 2e-3, "trace_lambda": 0.95, "discount": 0.999, "entropy_cost": 0.003},
                 recurrent_options=LONG_UNROLLS,
                 # Tuned: with the others' entropy cost an LSTM stayed at about 170 after 1.5M frames of LunarLander.
