@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,20 +28,18 @@ from typing import NotRequired, TypedDict
 
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import EstimateJSON, estimate_cells
+from benchmarks.measuring import EstimateJSON, estimate_cells, trim
 from rl_pbt.errors import UserError
 from rl_pbt.records import Fields
 from rl_pbt.report.style import COLOURS, INK, clean, save
 from rl_pbt.schedule import PREFIX
 from rl_pbt.search import METHODS
-from rl_pbt.store.compacting import compact
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table, value_text
 
 POPULATIONS = (4, 8, 16, 32)  # numbers of members for PBT and random search
 MAIN_POPULATION = 8  # number of members for all methods
 METHODS_AT_ONCE = [name for name, entry in METHODS.items() if entry.compared]
-KEPT = ("manifest.json", "summary.json", "ledger.jsonl.gz")  # of a run that is trimmed
 
 
 class Found(TypedDict):
@@ -281,18 +278,6 @@ def write(out: Path, env: str) -> None:
         save(figure, out / name)
 
 
-def trim(out: Path) -> None:
-    """Compress the ledger of each run, and delete everything else except KEPT."""
-    for manifest in out.glob("*/manifest.json"):
-        if any(manifest.parent.rglob("ledger.jsonl")):
-            compact(RunFolder(manifest.parent))
-        for path in sorted(manifest.parent.rglob("*"), reverse=True):
-            if path.is_file() and path.name not in KEPT:
-                path.unlink()
-            elif path.is_dir() and not any(path.iterdir()):
-                shutil.rmtree(path)
-
-
 def main(words: Sequence[str] | None = None) -> None:
     """Run what is not finished yet, gather, draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=(__doc__ or "").partition("\n")[0])
@@ -312,7 +297,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 parser.error(str(error))
     write(args.out, args.env)
     if args.trim and (args.out / "replay" / "summary.json").exists():  # what is replayed is needed until then
-        trim(args.out)
+        for manifest in args.out.glob("*/manifest.json"):
+            trim(manifest.parent)
 
 
 if __name__ == "__main__":

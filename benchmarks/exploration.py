@@ -4,13 +4,15 @@
 
 Environments, ranges, budgets and scales are those of cells of the suites `control` and `minatar`. Every population trains on
 seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. No claim is made
-here: six seeds can show only large differences, and there are many variants. FILE.json keeps rows of earlier commits.
+here: six seeds can show only large differences, and there are many variants. FILE.json keeps rows of earlier commits. Beside it,
+ENV/VARIANT holds the manifest and the compressed ledgers of each run; one that was stopped resumes there.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,9 +20,11 @@ from statistics import fmean, median
 from typing import Any, TypedDict
 
 import rl_pbt
-from benchmarks.measuring import Measurement, of_seeds, parser, run
+from benchmarks.measuring import Measurement, of_seeds, parser, run, trim
 from rl_pbt.options import Settings
+from rl_pbt.report.diagnostics import diagnostics_of, typical_reliability
 from rl_pbt.report.statistics import difference_of
+from rl_pbt.space import Space
 from rl_pbt.store.descent import copies, founders, winning_line
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.run import RunFolder
@@ -48,9 +52,9 @@ OWN: Mapping[str, Settings] = {
 INTERVALS = {f"{count} intervals": count for count in (5, 10, 40, 100)}
 MEMBERS = {f"{members} members": members for members in (4, 16, 32)}  # with the same frames for all together
 BURN_IN = "burn-in of a quarter"  # before it, no member copies
-MULTI_FREQUENCY = "mf-pbt, 16 members"
+MULTI_FREQUENCY = {f"mf-pbt, {members} members": members for members in (16, 32)}
 TWICE = "twice the episodes"
-VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, TWICE, MULTI_FREQUENCY)
+VARIANTS = (*OWN, *INTERVALS, *MEMBERS, BURN_IN, TWICE, *MULTI_FREQUENCY)
 
 
 class Explored(TypedDict):
@@ -61,6 +65,9 @@ class Explored(TypedDict):
     founders: list[int]  # with descendants at the end
     copies_on_the_line: list[int]  # of the winner
     last_learning_rate: list[float]  # the winner's
+    generations: list[int]
+    evaluation: list[float]  # its share of all frames
+    reliability: float | None  # of fitness, typical of the second half of the generations (report.diagnostics)
 
 
 def cell_of(env: str) -> Cell:
@@ -71,13 +78,13 @@ def cell_of(env: str) -> Cell:
 def settings_of(env: str, variant: str) -> dict[str, Any]:
     """All settings of a variant: those of the cell, with the same frames for all members together."""
     settings: dict[str, Any] = {**cell_of(env).settings, "methods": ["pbt"], "seeds": SEEDS, "anytime_tests": 0}
-    members = 16 if variant == MULTI_FREQUENCY else MEMBERS.get(variant, settings["population"])
+    members = {**MEMBERS, **MULTI_FREQUENCY}.get(variant, settings["population"])
     frames = settings["frames"] * settings["population"] // members
     settings |= {"population": members, "frames": frames, "interval": frames // INTERVALS.get(variant, USUAL_INTERVALS)}
     special: Mapping[str, Settings] = {
         BURN_IN: {"burn_in": frames // 4},
         TWICE: {"eval_episodes": 2 * settings["eval_episodes"]},
-        MULTI_FREQUENCY: {"methods": ["mf-pbt"]},
+        **{name: {"methods": ["mf-pbt"]} for name in MULTI_FREQUENCY},
     }
     return {**settings, **special.get(variant, {}), **OWN.get(variant, {})}
 
@@ -87,20 +94,37 @@ def asked_of(env: str, variant: str) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in settings_of(env, variant).items()}
 
 
-def explore(env: str, variant: str) -> Explored:
-    """Run a variant in a temporary folder."""
-    cell = cell_of(env)
-    with tempfile.TemporaryDirectory() as folder:
-        made = rl_pbt.bench(out=Path(folder) / "run", quiet=True, **settings_of(env, variant))
+def explore(env: str, variant: str, kept: Path | None) -> Explored:
+    """Run a variant in a folder of `kept`, and leave its ledgers there; in a temporary folder if there is none."""
+    with _folder(kept and kept / env / variant.replace(",", "").replace(" ", "-")) as folder:
+        made = rl_pbt.bench(out=folder, quiet=True, **settings_of(env, variant))
         (method,) = made.config.methods
-        histories = [read_history(RunFolder(made.folder), method, seed) for seed in SEEDS]
+        found = _found(cell_of(env), made.config.space, [read_history(RunFolder(folder), method, seed) for seed in SEEDS])
+        trim(folder)
+    return found
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept is not None:
+        yield kept
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "run"
+
+
+def _found(cell: Cell, space: Space, histories: Sequence[History]) -> Explored:
     means = [fmean(history.test.returns) for history in histories if history.test is not None]
+    diagnostics = [diagnostics_of(history, space) for history in histories]
     return {
         "mean_test_returns": means,
         "normalised": [cell.scale.normalised(mean) for mean in means],
         "founders": [founders(history) for history in histories],
         "copies_on_the_line": [_copies_on_the_line(history) for history in histories],
         "last_learning_rate": [float(winning_line(history)[-1].proposal.hypers["learning_rate"]) for history in histories],
+        "generations": [len(one.founders) for one in diagnostics],
+        "evaluation": [history.cost.eval_units / (history.cost.eval_units + history.cost.train_units) for history in histories],
+        "reliability": typical_reliability(diagnostics, second_half=True),
     }
 
 
@@ -111,13 +135,15 @@ def _copies_on_the_line(history: History) -> int:
 
 HEADER = ("environment", "variant", "mean test return", "normalised", "minus base", "95 % interval")
 OF_LINES = ("founders", "copies on the winner's line", "winner's last learning rate")
+OF_FITNESS = ("generations", "evaluation's share", "reliability")
 
 
 def page(results: Mapping[str, Mapping[str, Explored]]) -> str:
     """A row for each variant in each environment, and one for each variant over all that have it; medians of the last columns."""
     found = [(env, variant, results[env][variant]) for env in CELLS for variant in VARIANTS if variant in results.get(env, {})]
     rows = [[env, *_row(variant, one, results[env].get(BASE))] for env, variant, one in found]
-    return table((*HEADER, *OF_LINES), rows) + "\n" + table(("variant", "environments", *HEADER[3:]), _over_all(results))
+    over_all = table(("variant", "environments", *HEADER[3:]), _over_all(results))
+    return table((*HEADER, *OF_LINES, *OF_FITNESS), rows) + "\n" + over_all
 
 
 def _row(variant: str, one: Explored, base: Explored | None) -> list[str]:
@@ -128,6 +154,9 @@ def _row(variant: str, one: Explored, base: Explored | None) -> list[str]:
         f"{median(one['founders']):g}",
         f"{median(one['copies_on_the_line']):g}",
         f"{median(one['last_learning_rate']):.2g}",
+        f"{median(one['generations']):g}",
+        f"{median(one['evaluation']):.0%}",
+        NOTHING if one["reliability"] is None else f"{one['reliability']:.2f}",
     ]
 
 
@@ -160,7 +189,11 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments.add_argument("--variant", nargs="+", choices=VARIANTS, default=VARIANTS, help="only these")
     args = arguments.parse_args(words)
     todo = [
-        Measurement(place=(env, variant), asked={"settings": asked_of(env, variant)}, make=partial(explore, env, variant))
+        Measurement(
+            place=(env, variant),
+            asked={"settings": asked_of(env, variant)},
+            make=partial(explore, env, variant, args.out and args.out.parent),
+        )
         for env, variant in product(args.env, args.variant)
     ]
     run(todo, out=args.out, page=page, of_any_commit=True)

@@ -21,6 +21,8 @@ from typing import Any, TypeAlias, TypeVar
 from rl_pbt.errors import UserError
 from rl_pbt.provenance import commit, hardware, versions
 from rl_pbt.records import Fields
+from rl_pbt.store.compacting import compact
+from rl_pbt.store.run import RunFolder
 from rl_pbt.text import NOTHING
 
 Entry: TypeAlias = Fields  # of a file of results
@@ -29,6 +31,7 @@ EstimateJSON: TypeAlias = Fields  # a report.statistics.Estimate
 Results: TypeAlias = Mapping[str, Any]
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+KEPT = ("manifest.json", "summary.json", "ledger.jsonl.gz")  # of a run that is trimmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,17 @@ def _write(path: Path | None, results: Results, page: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
+
+
+def trim(folder: Path) -> None:
+    """Compress the ledgers of a finished run, and delete everything else except KEPT."""
+    if any(folder.rglob("ledger.jsonl")):
+        compact(RunFolder(folder))
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path.name not in KEPT:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _entry(results: Results, place: Sequence[str]) -> Entry:

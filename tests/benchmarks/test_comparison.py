@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import comparison
+from benchmarks import comparison, measuring
 from rl_pbt.cli.command import main as command_main
 from rl_pbt.errors import UserError
 from rl_pbt.report.evidence import Evidence
@@ -75,7 +75,7 @@ def test_runs_are_gathered_drawn_and_trimmed(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(SystemExit):
             comparison.main([*FLAGS, *other, "--out", str(tmp_path)])
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {*comparison.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
+    assert left == {*measuring.KEPT, "comparison.json", "comparison.md", "methods.png", "populations.png"}
 
 
 @pytest.mark.parametrize("folder", sorted(REFERENCE.iterdir()), ids=lambda folder: folder.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_its_seeds_are_in_no_suite() -> None:
 
 
 def test_a_variant_runs_and_its_row_is_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    small = {"frames": 4_000, "interval": 2_000, "population": 4, "eval_episodes": 2, "test_episodes": 2}
+    small = {"frames": 16_000, "interval": 4_000, "population": 4, "eval_episodes": 2, "test_episodes": 2}
     usual = settings_of
     monkeypatch.setattr(exploration, "settings_of", lambda env, variant: {**usual(env, variant), **small, "seeds": (100, 101)})
     monkeypatch.setattr(exploration, "SEEDS", (100, 101))
@@ -43,11 +44,26 @@ def test_a_variant_runs_and_its_row_is_on_the_page(monkeypatch: pytest.MonkeyPat
     assert out.stat().st_mtime_ns == made, "what was made is not made again"
     text = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "| acrobot | no resampling |" in text and "| no resampling | acrobot |" in text
+    kept = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "acrobot").rglob("*") if path.is_file()}
+    files = {"manifest.json", "summary.json", *(f"pbt/seed-{seed}/ledger.jsonl.gz" for seed in (100, 101))}
+    assert kept == {f"acrobot/{variant}/{file}" for variant in (BASE, "no-resampling") for file in files}
+    row = json.loads(out.read_text(encoding="utf-8"))["results"]["acrobot"][BASE]
+    assert all(1 < count <= 4 for count in row["generations"]) and all(0 < share < 1 for share in row["evaluation"])
+
+
+def test_a_row_that_was_lost_is_made_from_the_ledgers_that_are_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = {"frames": 4_000, "interval": 2_000, "population": 4, "eval_episodes": 2, "test_episodes": 2, "seeds": (100,)}
+    usual = settings_of
+    monkeypatch.setattr(exploration, "settings_of", lambda env, variant: {**usual(env, variant), **small})
+    monkeypatch.setattr(exploration, "SEEDS", (100,))
+    first = exploration.explore("acrobot", "half", tmp_path)
+    assert exploration.explore("acrobot", "half", tmp_path) == first
 
 
 def test_differences_are_paired_by_seed_and_over_environments() -> None:
     base = {"mean_test_returns": [1.0, 2.0, 3.0], "normalised": [0.1, 0.2, 0.3], "founders": [1, 2, 1]}
     base |= {"copies_on_the_line": [3, 4, 5], "last_learning_rate": [1e-3, 1e-2, 1e-4]}
+    base |= {"generations": [20, 20, 20], "evaluation": [0.1, 0.2, 0.3], "reliability": None}
     better = {**base, "normalised": [0.2, 0.3, 0.4]}
     text = page({"acrobot": {BASE: base, "half": better}, "pendulum": {BASE: base, "half": base}})  # type: ignore[dict-item]
     assert "| acrobot | half | 2 | 0.300 | +0.100 |" in text
