@@ -76,6 +76,8 @@ def sigmoid(arguments: Tensor) -> Tensor:
 
     torch computes the remainder after the last whole vector in another way, which would affect the last member's last numbers.
     """
+    if torch.compiler.is_exporting():  # one member alone, and the numbers of a batch whose size is not known yet
+        return arguments.sigmoid()
     if not (over := arguments.numel() % VECTORS):
         return arguments.sigmoid_()
     padded = F.pad(arguments.flatten(), (0, VECTORS - over)).sigmoid_()

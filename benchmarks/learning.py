@@ -5,8 +5,8 @@
 Seeds are members of one population that share nothing but the tensors. Each trains for the frames of its environment and is then
 tested on episodes of its own test seeds; a uniformly random policy is shown beside it. `solved` is the field's usual mark.
 
-With --default-budget they train for as many frames as a member of a run has by default. The agent with the higher mean there, in
-most of a family's environments here, is the family's default. If both reach the best possible return, it is A2C, which is faster.
+With --default-budget they train for as many frames as a member of a run has by default. From these rows follows which agent is a
+family's default; docs/architecture.md has the rule, and tests/test_reference.py holds the defaults to it.
 
 Rows that are already in FILE.json stay, each with the commit that made it. A row that this commit made from the same number of
 seeds and frames is not made again, so a run that was killed resumes where it stopped.

@@ -133,8 +133,8 @@ def learned(env: str, agent: str, frames: int) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("case", learning.CASES, ids=lambda case: case.env)
-def test_no_other_agent_learns_more_in_the_default_budget_than_the_default_agent(case: learning.Case) -> None:
-    """By more than two parts in a hundred of what is learned, and more than may be chance; and PPO, which takes longer, leads."""
+def test_the_default_agent_is_the_one_that_the_rule_names(case: learning.Case) -> None:
+    """PPO if its lead is over a fiftieth of what it learns, and is shown or costs at most half the time again."""
     try:
         config = configure({"env": case.env})
     except UserError as error:
@@ -144,10 +144,9 @@ def test_no_other_agent_learns_more_in_the_default_budget_than_the_default_agent
         pytest.skip("not measured")
     found = {agent: [[value - row["random_policy"]] for value in row["mean_test_returns"]] for agent, row in rows.items() if row}
     lead = difference_of(found["ppo"], found["a2c"])
-    if config.task_options["agent"] == "ppo":
-        assert lead.value > 0.0
-    else:
-        assert lead.sign <= 0 or lead.value <= 0.02 * mean_of(found["ppo"]).value
+    seconds = {agent: row["train_wall_s"] for agent, row in rows.items() if row}
+    ppo = lead.value > 0.02 * mean_of(found["ppo"]).value and (lead.sign > 0 or seconds["ppo"] <= 1.5 * seconds["a2c"])
+    assert config.task_options["agent"] == ("ppo" if ppo else "a2c")
 
 
 SCRIPTS = {"default_budget": "learning", "ppo": "parity"}  # that make a file of another name

@@ -27,6 +27,8 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "discrete": ("CartPole-v1", {"frames": 3000, "interval": 1000, "agent_options": {"envs_per_member": 4}}),
+    "narrow": ("CartPole-v1", {"frames": 3000, "interval": 1000, "agent_options": {"envs_per_member": 4, "hidden": [32]}}),
+    "uneven": ("CartPole-v1", {"frames": 3000, "interval": 1000, "agent_options": {"envs_per_member": 4, "hidden": [100, 48]}}),
     "continuous": (
         "Pendulum-v1",
         {
@@ -103,7 +105,7 @@ def observations_of(winner: Winner) -> np.ndarray:
 
 
 @pytest.mark.parametrize("ending", [".onnx", ".pt"])
-@pytest.mark.parametrize("case", ["discrete", "continuous", "picture"])
+@pytest.mark.parametrize("case", ["discrete", "narrow", "uneven", "continuous", "picture"])
 def test_an_exported_policy_acts_equally_on_a_thousand_observations(
     runs: Callable[[str], rl_pbt.Run], tmp_path: Path, case: str, ending: str
 ) -> None:
