@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -34,5 +35,15 @@ class Rollout:
             raise ValueError(f"a rollout of {tuple(shape[1:])} environments has core states {tuple(self.core_state.shape)}")
 
     def to(self, device: str) -> Rollout:
-        """The same rollout on another device."""
-        return Rollout(**{name: getattr(self, name).to(device) for name in self.__slots__})
+        """The same rollout on another device.
+
+        To a GPU it goes through pinned memory, from which a copy need not be waited for: the device runs it before what is
+        computed from it, while the host goes on.
+        """
+        return Rollout(**{name: _moved(getattr(self, name), torch.device(device)) for name in self.__slots__})
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

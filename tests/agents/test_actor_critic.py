@@ -735,3 +735,19 @@ def test_an_annealed_rate_is_the_rate_times_what_is_left(name: str) -> None:
 def test_no_other_way_to_anneal_is_known() -> None:
     with pytest.raises(ValueError, match="anneal must be one of none, linear, but is 'cosine'"):
         replace(CONFIG, anneal="cosine")
+
+
+def test_a_rollout_moves_to_another_device_as_a_whole() -> None:
+    rollout = make_rollout()
+    for name in Rollout.__slots__:
+        here, there = getattr(rollout, name), getattr(rollout.to("meta"), name)
+        assert there.device.type == "meta" and there.shape == here.shape and there.dtype == here.dtype
+        assert getattr(rollout.to("cpu"), name) is here, "nothing is copied to where it is"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_rollout_arrives_unchanged_on_a_gpu() -> None:
+    rollout = make_rollout()
+    moved = rollout.to("cuda")
+    for name in Rollout.__slots__:
+        torch.testing.assert_close(getattr(moved, name).cpu(), getattr(rollout, name), rtol=0, atol=0)
