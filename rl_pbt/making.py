@@ -7,6 +7,7 @@ Users see one flat list of settings: keywords, a TOML file or flags. `configure`
 from __future__ import annotations
 
 import os
+from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import final
@@ -19,19 +20,20 @@ from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.space import lacks_scale, parse_dimension
-from rl_pbt.tasks.base import Machine, Task
+from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.registry import named, task_type
 
 OWN = frozenset({"task_options", "method_options"})  # fields of RunConfig that users fill by naming the options themselves
 
 
-def configure(settings: Settings, recorded: RunConfig | None = None) -> RunConfig:
+def configure(settings: Settings, recorded: RunConfig | None = None, *, elsewhere: AbstractSet[str] = frozenset()) -> RunConfig:
     """The configuration of these settings, on top of the defaults of their task or of the configuration of a resumed run.
 
-    Raises UserError for an unknown name or an invalid value.
+    Names that are set `elsewhere` are not proposed in place of an unknown one. Raises UserError for an unknown name or an invalid
+    value.
     """
-    sorted_out = sort_out(settings, recorded)
+    sorted_out = sort_out(settings, recorded, elsewhere=elsewhere)
     kind = task_type(sorted_out.task)
     whole = kind.complete(sorted_out.given, _flat(recorded) if recorded else None)
     chosen = tuple(sorted_out.methods or whole["methods"])
@@ -60,7 +62,7 @@ class SortedOut:
     of_methods: Settings
 
 
-def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut:
+def sort_out(settings: Settings, recorded: RunConfig | None = None, *, elsewhere: AbstractSet[str] = frozenset()) -> SortedOut:
     """The first half of `configure`; loads no training code. Raises UserError."""
     name, others = named(settings, recorded.task if recorded else None)
     kind = task_type(name)
@@ -70,8 +72,9 @@ def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut
     of_methods = {setting for entry in METHODS.values() for setting in _names(entry.options)}
     for setting in flat:
         if setting not in SHARED | of_task | of_methods:
-            known = sorted(SHARED | of_task | of_methods | {"task", "methods"} | set(kind.aliases))
-            raise BadSetting(setting, f"is not a setting of the task {name}: {near_names(setting, known)}")
+            raise BadSetting(
+                setting, f"is not a setting of the task {name}: {near_names(setting, sorted(_proposals(kind) - elsewhere))}"
+            )
     given: Settings = {
         s: _checked(s, v, RunConfig if s in SHARED else kind.options) for s, v in flat.items() if s in SHARED | of_task
     }
@@ -80,6 +83,13 @@ def sort_out(settings: Settings, recorded: RunConfig | None = None) -> SortedOut
     return SortedOut(
         task=name, given=given, methods=methods, of_methods={**{s: v for s, v in flat.items() if s in of_methods}, **replay}
     )
+
+
+def _proposals(kind: TaskType) -> set[str]:
+    """The names that a user may set with a task of that kind: not those of what the task itself finds, such as a digest."""
+    of_methods = {setting for entry in METHODS.values() for setting in options.settable(entry.options)}
+    of_all = {"task", "methods", *(SHARED & options.settable(RunConfig))}
+    return of_all | options.settable(kind.options) | of_methods | set(kind.aliases)
 
 
 def check_early(settings: Settings) -> None:

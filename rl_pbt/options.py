@@ -34,26 +34,30 @@ _types: dict[type, Mapping[str, Kind]] = {}  # cache, by dataclass: resolving ty
 
 
 @overload
-def option(*, help: str, flag: bool = True, trains: bool = True, place: bool = False) -> Any: ...
+def option(*, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False) -> Any: ...
 @overload
-def option(default: T, *, help: str, flag: bool = True, trains: bool = True, place: bool = False) -> T: ...
+def option(default: T, *, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False) -> T: ...
 @overload
-def option(*, help: str, factory: Callable[[], T], flag: bool = True, trains: bool = True, place: bool = False) -> T: ...
+def option(
+    *, help: str, factory: Callable[[], T], flag: bool = True, given: bool = False, trains: bool = True, place: bool = False
+) -> T: ...
 def option(
     default: object = MISSING,
     *,
     help: str,
     factory: Callable[[], object] | None = None,
     flag: bool = True,
+    given: bool = False,
     trains: bool = True,
     place: bool = False,
 ) -> object:
     """A dataclass field with the line that the command line's help shows for it; without `flag`, the command line lacks it.
 
+    What has no flag is found by the task and not set by users, unless it is `given` in another way.
     `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
     is the location of files whose digest is another option: a resumed run may have another location.
     """
-    metadata = {"help": help, "flag": flag, "trains": trains, "place": place}
+    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place}
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -70,6 +74,11 @@ def types_of(cls: type) -> Mapping[str, Kind]:
 def places_of(cls: type) -> list[str]:
     """The names of the options that are locations of files."""
     return [one.name for one in fields(cls) if one.metadata.get("place")]
+
+
+def settable(cls: type) -> set[str]:
+    """The names of the options that a user may set; the others are found by the task."""
+    return {one.name for one in fields(cls) if one.metadata.get("given", True)}
 
 
 def fields_of(cls: type) -> dict[str, Field[Any]]:

@@ -61,7 +61,7 @@ LAST_LINES = 5  # of a program's output, which the reason of its failure quotes
 class CommandOptions:
     """The program, how members are judged, and the words of its field. Raises BadSetting for invalid values."""
 
-    program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False)
+    program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False, given=True)
     evaluations: int = option(
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
