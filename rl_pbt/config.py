@@ -116,13 +116,13 @@ class RunConfig:
 
 def check_contrasts(methods: Sequence[str], primary: str | None, against: str | None) -> None:
     """Raises BadSetting unless `against` is one of the methods and `primary` names two different ones; None is allowed."""
-    if against is not None and against not in methods:
-        raise BadSetting("against", f"must be one of the methods, but is {against!r:.100}: {near_names(against, methods)}")
     if primary is not None:
         pair = primary.split(":")
         if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(methods):
             known = ", ".join(methods)
             raise BadSetting("primary", f"must be two of the methods ({known}), as in pbt:random, but is {primary!r:.100}")
+    if against is not None and against not in methods:
+        raise BadSetting("against", f"must be one of the methods, but is {against!r:.100}: {near_names(against, methods)}")
 
 
 def _flat(fields: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rl_pbt.cli.ahead import begin_loading, look_ahead
 from rl_pbt.cli.arguments import build_parser, settings_of, split_program
-from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.dry_run import planned
 from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
@@ -75,7 +75,8 @@ def train(words: Sequence[str], program: str) -> None:
         )
         raise_again()
         if args.dry_run:
-            print("\n".join(plan_lines(opened.config, prepared.task, prepared.workers)))
+            lines, _ = planned(opened.config, prepared.task, prepared.workers)
+            print("\n".join(lines))
             return
         with owning(prepared) as owned:
             _carry_out(owned, program, words)

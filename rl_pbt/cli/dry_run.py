@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +25,18 @@ MEASURABLE = 1e9  # units per second; anything faster, such as the quadratic (co
 MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would need ever more
 
 
-def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
-    """The lines of the plan: what would be run, what it costs and, by a short measurement, about how long it takes here."""
+def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], float]:
+    """The lines of the plan: what would be run, what it costs and, by a short measurement, about how long it takes here.
+
+    The seconds that it would take are returned beside them.
+    """
     words = words_of(config)
     total = plan_of(config, task).total * len(config.methods) * len(config.seeds)
     lost = config.budget % task.quantum
     rounded = f"; {lost} remain unused, since members train for multiples of {task.quantum}" if lost else ""
     plan = plan_of(config, task)
     pace, checkpoint_bytes = measure(config, task)
+    seconds = _seconds(config, pace, workers)
     rate = f"{readable(pace.units_per_s)} {words.short_units}/s measured on one worker"
     if pace.units_per_s > MEASURABLE:
         rate = "training itself takes no time that could be measured"
@@ -46,26 +51,36 @@ def plan_lines(config: RunConfig, task: Task, workers: int) -> list[str]:
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
         ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
         ("checkpoints", _sizes(config, checkpoint_bytes)),
-        ("time", f"about {duration(_seconds(config, pace, workers))} ({rate})"),
+        ("time", f"about {duration(seconds)} ({rate})"),
     ]
+    return labelled(lines), seconds
+
+
+def labelled(lines: Iterable[tuple[str, str]]) -> list[str]:
+    """The lines of a plan, from (label, text)."""
     return [f"{label:12} {text}" for label, text in lines]
 
 
 def _would_find(config: RunConfig) -> str:
     """The smallest difference that this many seeds can show, for each family of comparisons."""
-    from rl_pbt.report.chance import Chance  # noqa: PLC0415 - it loads SciPy, which the help does not need
-    from rl_pbt.report.comparison import contrasts  # noqa: PLC0415
+    from rl_pbt.report.comparison import contrasts  # noqa: PLC0415 - it loads SciPy, which the help does not need
 
-    seeds, told = (len(config.seeds),), []
+    told = []
     for family, together in Counter(contrasts(config).values()).items():
-        # With a spread of 1, the detectable difference is in standard deviations.
-        chance = Chance(p_value=None, corrected=None, together=together, seeds=seeds, spread=1.0, family=family)
         compared = "the primary contrast" if family == "primary" else _count(together, "comparison")
-        if (found := chance.detectable) is None:
-            told.append(f"{compared}: nothing; that takes {chance.needed} seeds")
-        else:
-            told.append(f"{compared}: {found:.1f} standard deviations over seeds, 4 times in 5")
+        told.append(f"{compared}: {detectable(together, len(config.seeds))}")
     return "; ".join(told) or "nothing: there is only one method"
+
+
+def detectable(together: int, seeds: int) -> str:
+    """The smallest difference that is found in each of so many comparisons that are corrected together."""
+    from rl_pbt.report.chance import Chance  # noqa: PLC0415
+
+    # With a spread of 1, the detectable difference is in standard deviations.
+    chance = Chance(p_value=None, corrected=None, together=together, seeds=(seeds,), spread=1.0)
+    if (found := chance.detectable) is None:
+        return f"nothing; that takes {chance.needed} seeds"
+    return f"{found:.1f} standard deviations over seeds, 4 times in 5"
 
 
 def _sizes(config: RunConfig, checkpoint_bytes: int) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.dry_run import detectable, labelled, planned
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
-from rl_pbt.report.evidence import read_evidence, returns_of
+from rl_pbt.report.evidence import returns_of
 from rl_pbt.report.statistics import mean_of
-from rl_pbt.report.suite import write_suite_page
+from rl_pbt.report.suite import MeasuredCell, write_suite_page
+from rl_pbt.report.suite.claims import other_contrasts
 from rl_pbt.running import Prepared
-from rl_pbt.suites.cells import How, carry_out, cell_folder, prepared_cells, usual_folder
+from rl_pbt.suites.cells import How, carry_out, prepared_cells, usual_folder
 from rl_pbt.suites.definition import Cell, Suite, find_suite, frozen_suites, read_suite
-from rl_pbt.suites.results import band_checks, page_of
-from rl_pbt.text import counted, listed, score_text, shown
+from rl_pbt.suites.results import band_checks, measured, page_of
+from rl_pbt.text import counted, duration, listed, score_text, shown
 
 WIDTH = 100  # characters per line of the list of suites
 
@@ -34,21 +35,21 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
         return
     _check_flags(args, settings)
     suite = find_suite(args.suite)
-    if args.check and not any(cell.bands for cell in suite.cells):
+    if args.check and not suite.bands:
         raise BadSetting("check", f"has nothing to compare with: {suite.title} declares no bands")
     folder: Path = args.out or usual_folder(suite)
     machine = How(workers=args.workers, executor=args.executor or "processes", options=how, track=args.track)
     raise_again()
     cells = prepared_cells(suite, folder, machine)
     if args.dry_run:
-        print("\n\n".join(_plan(name, cell) for name, cell in cells.items()))
+        print(*_plans(suite, cells), sep="\n\n")
         return
-    failed = _carried_out(suite, folder, cells, command)
-    page = page_of(suite, folder, failed)
-    print(f"{page.verdict}\npage: {shown(write_suite_page(page, folder).absolute())}")
-    misses = _misses(suite, folder) if args.check and not page.failed else []
-    print("\n".join(misses), end="\n" if misses else "")
-    if page.failed or misses:
+    found, failed = _carried_out(suite, folder, cells, command)
+    page = page_of(suite, found, failed)
+    print(page.verdict, page.ahead, *(f"without {cell}: {why}" for cell, why in failed.items()), sep="\n")
+    print(f"page: {shown(write_suite_page(page, folder).absolute())}")
+    within = _checked(suite, found) if args.check else True
+    if failed or not within:
         raise SystemExit(1)
 
 
@@ -63,43 +64,70 @@ def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
         raise BadSetting("keep_population", "is for single runs: a suite's budgets are fixed and cannot be extended")
 
 
-def _carried_out(suite: Suite, folder: Path, cells: Mapping[str, Prepared], command: str) -> dict[str, str]:
-    """Run the cells, and print a line for each. Returns the reasons of those that failed. Raises SystemExit if interrupted."""
+def _carried_out(
+    suite: Suite, folder: Path, cells: Mapping[str, Prepared], command: str
+) -> tuple[list[MeasuredCell], dict[str, str]]:
+    """Run the cells, and print a line for each. Returns those with a result, and for each of the others why it has none.
+
+    Raises SystemExit if interrupted.
+    """
     size = f"{counted(len(suite.cells), 'cell')}, {counted(len(suite.seeds), 'seed')}"
     print(f"suite {suite.title}: {listed(suite.methods)} on {size}, in {shown(folder)}")
+    found: list[MeasuredCell] = []
     failed: dict[str, str] = {}
 
     def told(cell: Cell, why: str | None) -> None:
-        if why is not None:
-            failed[cell.name] = why
-        print(f"{cell.name}: {_scores(cell, folder) if why is None else why}", flush=True)
+        try:
+            if why is not None:
+                raise UserError(why)
+            found.append(measured(cell, folder))
+            line = _scores(found[-1])
+        except UserError as error:
+            line = failed[cell.name] = str(error)
+        print(f"{cell.name}: {line}", flush=True)
 
     try:
         carry_out(suite, folder, cells, command=command, stream=sys.stdout, told=told)
     except KeyboardInterrupt:
         print(f"\nstopped; continue with the same command: {command}", file=sys.stderr)
         raise SystemExit(130) from None
-    return failed
+    return found, failed
 
 
-def _plan(name: str, cell: Prepared) -> str:
-    return "\n".join([f"cell {name}", *plan_lines(cell.opened.config, cell.task, cell.workers)])
+def _plans(suite: Suite, cells: Mapping[str, Prepared]) -> Iterator[str]:
+    """The plan of each cell, and of the whole suite."""
+    whole_s = 0.0
+    for name, cell in cells.items():
+        lines, seconds = planned(cell.opened.config, cell.task, cell.workers)
+        whole_s += seconds
+        yield "\n".join([f"cell {name}", *lines])
+    families = {
+        "the declared contrast": 1,
+        "each further comparison": len(other_contrasts(suite.methods, suite.primary, suite.reference)),
+        "the contrast in each cell": len(suite.cells),
+    }
+    found = "; ".join(f"{family}: {detectable(size, len(suite.seeds))}" for family, size in families.items() if size)
+    yield "\n".join([f"suite {suite.title}", *labelled([("would find", found), ("time", f"about {duration(whole_s)} in all")])])
 
 
-def _scores(cell: Cell, folder: Path) -> str:
+def _scores(cell: MeasuredCell) -> str:
     """Each method's mean test score, in words."""
-    histories = read_evidence(cell_folder(folder, cell)).histories
-    means = {method: returns_of(by_seed) for method, by_seed in histories.items()}
-    return ", ".join(f"{method} {score_text(mean_of(returns).value)}" for method, returns in means.items() if returns)
+    means = {method: mean_of(returns_of(by_seed)).value for method, by_seed in cell.evidence.histories.items()}
+    return ", ".join(f"{method} {score_text(mean)}" for method, mean in means.items())
 
 
-def _misses(suite: Suite, folder: Path) -> list[str]:
-    """A line for each score that is outside the band that the suite expects."""
-    return [
-        f"{one.cell}: {one.method} {score_text(one.score)} is not within {score_text(one.band[0])} to {score_text(one.band[1])}"
-        for one in band_checks(suite, folder)
-        if not one.within
-    ]
+def _checked(suite: Suite, cells: Sequence[MeasuredCell]) -> bool:
+    """Print which scores are outside the bands that the suite expects. Returns whether all bands have a score within them."""
+    checks = band_checks(suite, cells)
+    misses = [one for one in checks if not one.within]
+    for one in misses:
+        low, high = map(score_text, one.band)
+        print(f"{one.cell}: {one.method} {score_text(one.score)} is not within {low} to {high}")
+    missing = sorted(suite.bands.keys() - {cell.name for cell in cells})
+    for name in missing:
+        print(f"{name}: has no result to compare with its bands")
+    print(f"{len(checks) - len(misses)} of {counted(sum(map(len, suite.bands.values())), 'score')} within their bands")
+    return not misses and not missing
 
 
 def suites_help() -> str:

@@ -109,16 +109,19 @@ class Samples:
         return (len(self.first),) if self.paired else (len(self.first), len(self.second))
 
 
-def chances(samples: Mapping[Key, Samples], family: Family) -> dict[Key, Chance]:
-    """The chance of each comparison of a family, whose p values are corrected together (Holm)."""
+def chances(samples: Mapping[Key, Samples], family: Family, *, missing: int = 0) -> dict[Key, Chance]:
+    """The chance of each comparison of a family, whose p values are corrected together (Holm).
+
+    The correction is also for comparisons that are `missing`, since the family was declared with them.
+    """
     tests = {key: (p_value_of if one.paired else unpaired_p_value_of)(one.first, one.second) for key, one in samples.items()}
     known = {key: p_value for key, p_value in tests.items() if p_value is not None}
-    corrected = dict(zip(known, holm(list(known.values())), strict=True))
+    corrected = dict(zip(known, holm([*known.values(), *[1.0] * missing]), strict=False))
     return {
         key: Chance(
             p_value=tests[key],
             corrected=corrected.get(key),
-            together=len(known) or len(samples),
+            together=(len(known) or len(samples)) + missing,
             seeds=one.seeds,
             spread=(spread_of if one.paired else unpaired_spread_of)(one.first, one.second),
             family=family,

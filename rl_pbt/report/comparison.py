@@ -31,6 +31,10 @@ from rl_pbt.text import listed, readable
 COSTLY_SHARE = 0.4  # of all units; if evaluation takes more, there is a caveat
 BUDGET_TOLERANCE = 0.005  # share by which the units that two methods spent may differ
 TRAINING_TOLERANCE = 0.05  # share by which the units that they trained for may differ without a caveat
+OF_A_SUITE = (
+    "This run is a cell of a suite, and p values are not corrected for the other cells: what may be claimed over all cells, "
+    "and in which of them, is on the suite's page."
+)
 Methods: TypeAlias = tuple[str, str]
 
 
@@ -76,6 +80,8 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
             f"This is a second look: the others are compared with {against}, but the run had declared {config.reference}. "
             "When the reference is chosen after seeing the results, p values are too small."
         )
+    if evidence.of_a_suite:
+        yield OF_A_SUITE
     if words.baseline and evidence.manifest.baseline is None:
         yet = "" if evidence.status == "finished" else " yet"
         yield f"The {words.baseline} was not measured{yet}, so it is unknown whether anything was learned."

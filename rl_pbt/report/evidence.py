@@ -25,13 +25,14 @@ Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
 class Evidence:
     """A run according to its files: its manifest, and the content of every ledger, by method and seed.
 
-    `status` is that of `RunFolder.status`, so it can be "killed", which a manifest cannot say. `layouts` gives the positions of
-    the nodes in a history's family tree.
+    `status` is that of `RunFolder.status`, so it can be "killed", which a manifest cannot say. `of_a_suite` says whether the run
+    is a cell of one. `layouts` gives the positions of the nodes in a history's family tree.
     """
 
     status: RunStatus
     manifest: Manifest
     histories: Mapping[str, Histories]
+    of_a_suite: bool = False
     layouts: Layouts = field(default_factory=Layouts, compare=False, repr=False)
 
     @property
@@ -70,7 +71,7 @@ def read_evidence(run: RunFolder) -> Evidence:
     manifest = manifest_of(run)
     config = manifest.config
     histories = {method: {seed: history_of(run, config, method, seed) for seed in config.seeds} for method in config.methods}
-    return Evidence(status=run.status, manifest=manifest, histories=histories)
+    return Evidence(status=run.status, manifest=manifest, histories=histories, of_a_suite=run.is_cell)
 
 
 def total_cost(by_seed: Histories) -> Cost:

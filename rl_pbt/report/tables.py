@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from rl_pbt.errors import plain_text
-from rl_pbt.records import Hypers, Trial
+from rl_pbt.records import Cost, Hypers, Trial
 from rl_pbt.report.diagnostics import Diagnostics, typical_reliability
 from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
@@ -83,14 +83,18 @@ def results(summary: Summary) -> Table:
 
 def verdicts(summary: Summary) -> list[tuple[str, str]]:
     """For each comparison the verdict, and how much the two methods trained for; "" if the comparison was refused."""
-    return [(one.verdict, _trained(summary, one.methods) if one.measured else "") for one in summary.comparisons]
+    costs = {name: method.cost for name, method in summary.methods.items()}
+    return [
+        (one.verdict, trained({name: costs[name] for name in one.methods}, summary.words.short_units) if one.measured else "")
+        for one in summary.comparisons
+    ]
 
 
-def _trained(summary: Summary, methods: Sequence[str]) -> str:
-    words, costs = summary.words, {name: summary.methods[name].cost for name in methods}
-    trained = [f"{readable(cost.train_units)} for {name} ({cost.updates:,} updates)" for name, cost in costs.items()]
+def trained(costs: Mapping[str, Cost], short_units: str) -> str:
+    """How much of what methods spent went to training; `costs` are by method."""
+    told = [f"{readable(cost.train_units)} for {name} ({cost.updates:,} updates)" for name, cost in costs.items()]
     spent = readable(max(cost.units for cost in costs.values()))
-    return f"Of the {spent} {words.short_units} that each spent, training took {listed(trained)}."
+    return f"Of the {spent} {short_units} that each spent, training took {listed(told)}."
 
 
 def compared(summary: Summary) -> Table | None:

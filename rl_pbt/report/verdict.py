@@ -30,11 +30,19 @@ def verdict_of(methods: tuple[str, str], difference: Estimate, chance: Chance, w
     where = WHERE.get(chance.family, "")
     if chance.hopeless:
         return f"{NONE_FOUND}{where}: {measured}. {_too_few(chance)}"
+    claimed = better_of(methods, difference, chance)
+    found = f"{claimed} is better" if claimed else NONE_FOUND
     small = chance.corrected < ALPHA
-    found = f"{better} is better" if small and difference.sign else NONE_FOUND
     but = " No difference is claimed, because the interval includes 0." if small and not difference.sign else ""
     p_value = f"p = {chance.corrected:.2g}{_of_many(chance)}"
     return f"{found}{where}: {measured}, {p_value}.{but}{_could_have_found(chance)}"
+
+
+def better_of(methods: tuple[str, str], difference: Estimate, chance: Chance) -> str | None:
+    """The method that is claimed to be better; None if no difference is claimed."""
+    if chance.corrected is None or chance.corrected >= ALPHA:
+        return None
+    return {1: methods[0], -1: methods[1], 0: None}[difference.sign]
 
 
 def _of_many(chance: Chance) -> str:

@@ -23,6 +23,7 @@ from rl_pbt.store.owner import holder
 
 RunStatus: TypeAlias = Status | Literal["killed"]
 LEDGER, CHECKPOINTS, EXHIBITS = "ledger.jsonl", "checkpoints", "exhibits"
+SUITE = "suite.toml"  # in the folder of a suite: a copy of the suite's file, made before the first frame
 TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
 
 
@@ -59,6 +60,11 @@ class RunFolder:
     def begun(self) -> bool:
         """Whether there is a run in the folder."""
         return self.manifest_path.exists()
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether the run is a cell of a suite, which was declared in the folder above."""
+        return (self.folder.parent / SUITE).is_file()
 
     @property
     def is_compacted(self) -> bool:

@@ -16,10 +16,8 @@ from rl_pbt.options import Settings
 from rl_pbt.running import Prepared, complete, owning, prepare
 from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably
 from rl_pbt.store.owner import RUN_LOCK, owned
-from rl_pbt.store.run import RunFolder
+from rl_pbt.store.run import SUITE, RunFolder
 from rl_pbt.suites.definition import Cell, Suite
-
-DECLARATION = "suite.toml"  # in a folder of results: a copy of the suite's file, made before the first frame
 
 
 @final
@@ -48,7 +46,7 @@ def prepared_cells(suite: Suite, folder: Path, how: How) -> dict[str, Prepared]:
 
     Raises UserError if the folder belongs to something else or to another suite, or if a cell could not run.
     """
-    path = check_inside(folder, DECLARATION)
+    path = check_inside(folder, SUITE)
     if not path.exists() and folder.is_dir() and any(entry.name != RUN_LOCK for entry in folder.iterdir()):
         raise BadSetting("out", f"names {folder}, which exists and is no suite's: choose another folder")
     if path.exists() and path.read_bytes() != suite.text:
@@ -80,8 +78,8 @@ def carry_out(
     with disk_errors_in_one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with owned(folder):
-        if not (folder / DECLARATION).exists():
-            write_durably(folder / DECLARATION, suite.text)
+        if not (folder / SUITE).exists():
+            write_durably(folder / SUITE, suite.text)
         for number, cell in enumerate(suite.cells, 1):
             title = f"{number}/{len(suite.cells)} {cell.name}"
             told(cell, _carried_out(cells[cell.name], command=command, stream=stream, watch=partial(CellLine, title)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from rl_pbt.errors import UserError
-from rl_pbt.report.evidence import Evidence, read_evidence, returns_of
+from rl_pbt.report.evidence import read_evidence, returns_of
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.suite import MeasuredCell, scores_of
 from rl_pbt.report.suite.page import SuitePage
@@ -32,33 +32,31 @@ class BandCheck:
         return self.band[0] <= self.score <= self.band[1]
 
 
-def page_of(suite: Suite, folder: Path, failed: Mapping[str, str]) -> SuitePage:
-    """What the cells show together, without those that `failed` or cannot be compared. Raises UserError if none is left."""
-    failed = dict(failed)
-    cells = []
-    for cell in suite.cells:
-        if cell.name not in failed:
-            try:
-                measured = MeasuredCell(name=cell.name, evidence=_evidence(folder, cell), scale=cell.scale)
-                scores_of([measured])  # raises if the cell cannot be compared
-                cells.append(measured)
-            except UserError as error:
-                failed[cell.name] = str(error)
+def measured(cell: Cell, folder: Path) -> MeasuredCell:
+    """A cell that has ended. Raises UserError, one line, if its methods cannot be compared, as when a seed has no result."""
+    found = MeasuredCell(name=cell.name, evidence=read_evidence(cell_folder(folder, cell)), scale=cell.scale)
+    scores_of([found])
+    return found
+
+
+def page_of(suite: Suite, cells: Sequence[MeasuredCell], failed: Mapping[str, str]) -> SuitePage:
+    """What the cells show together; `failed` says why the others have no result. Raises UserError if there is no cell."""
     if not cells:
         raise UserError(f"no cell of {suite.title} has a result: {'; '.join(failed.values())}")
     return SuitePage(
-        title=suite.title, description=suite.description, primary=suite.primary, scores=scores_of(cells), failed=failed
+        title=suite.title,
+        description=suite.description,
+        primary=suite.primary,
+        reference=suite.reference,
+        scores=scores_of(cells),
+        failed=failed,
     )
 
 
-def band_checks(suite: Suite, folder: Path) -> Iterator[BandCheck]:
-    """Every mean test score for which the suite declares a band."""
-    for cell in suite.cells:
-        if cell.bands:
-            histories = _evidence(folder, cell).histories
-            for method, band in cell.bands.items():
-                yield BandCheck(cell=cell.name, method=method, score=mean_of(returns_of(histories[method])).value, band=band)
-
-
-def _evidence(folder: Path, cell: Cell) -> Evidence:
-    return read_evidence(cell_folder(folder, cell))
+def band_checks(suite: Suite, cells: Sequence[MeasuredCell]) -> list[BandCheck]:
+    """Every mean test score of these cells for which the suite declares a band."""
+    return [
+        BandCheck(cell=cell.name, method=method, score=mean_of(returns_of(cell.evidence.histories[method])).value, band=band)
+        for cell in cells
+        for method, band in suite.bands.get(cell.name, {}).items()
+    ]

@@ -1,10 +1,11 @@
 """Normalised scores of all cells of a suite, and statistics of them, as rliable and Demšar define them.
 
 Scores of several environments are put on one scale, which the suite declares: 0 is a random policy's score. The scores of a
-method are an array [seed, cell]. Aggregates and their stratified bootstrap, which resamples seeds in each cell, follow Agarwal et
-al. 2021 (arXiv 2108.13264): interquartile mean, optimality gap, performance profile, probability of improvement. Ranks, and the
-critical difference between them, follow Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets": a cell is
-a block, however many seeds it has. The contrast of two methods is paired by seed, on each seed's mean difference over all cells.
+method are an array [seed, cell]. Aggregates follow Agarwal et al. 2021 (arXiv 2108.13264): interquartile mean, optimality gap,
+performance profile, probability of improvement. Deviation: only the band of a profile is their stratified bootstrap, which
+resamples seeds in each cell; for few seeds it is too narrow, so that the other intervals are a jackknife over seeds or, of the
+probability of improvement, a formula. Ranks, and the critical difference between them, follow Demšar 2006, "Statistical
+Comparisons of Classifiers over Multiple Data Sets": a cell is a block, however many seeds it has.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
+from rl_pbt.report import intervals
 from rl_pbt.report.comparison import unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, returns_of, total_cost
 from rl_pbt.report.intervals import LEVEL, TAIL
-from rl_pbt.report.statistics import Estimate, iqm, probability_of_improvement
-from rl_pbt.store.curves import anytime_curve
+from rl_pbt.report.statistics import LEAST_SEEDS, Estimate, iqm, iqm_of, probability_of_improvement
 
 Aggregate: TypeAlias = Callable[[Floats], Floats]  # [..., seed, cell] -> [...]
 REPETITIONS = 2_000  # of the bootstrap, as in rliable's own example
@@ -108,9 +109,10 @@ class SuiteScores:
         everything = math.inf if self.friedman_p >= 1 - LEVEL else self.critical_difference
         return joined_by(self.ranks, everything)
 
-    def by_seed(self, method: str) -> list[tuple[float]]:
-        """The mean over all cells for each seed, by which two methods are compared."""
-        return [(float(mean),) for mean in self.by_method[method].mean(axis=1)]
+    def by_seed(self, method: str, places: Sequence[int] | None = None) -> list[tuple[float]]:
+        """The mean over all cells, or over those at these places, for each seed: by it two methods are compared."""
+        scores = self.by_method[method] if places is None else self.by_method[method][:, places]
+        return [(float(mean),) for mean in scores.mean(axis=1)]
 
 
 def joined_by(ranks: Mapping[str, float], difference: float) -> list[tuple[float, float]]:
@@ -154,6 +156,12 @@ def interquartile_mean(scores: Floats) -> Floats:
     return iqm(scores.reshape(*scores.shape[:-2], -1))
 
 
+def mean_score(scores: Floats) -> Floats:
+    """Mean over all seeds of all cells, [..., seed, cell] -> [...]."""
+    mean: Floats = np.mean(scores, axis=(-2, -1))
+    return mean
+
+
 def optimality_gap(scores: Floats) -> Floats:
     """How far scores are below 1 on average, where scores above 1 count as 1; [..., seed, cell] -> [...]."""
     gap: Floats = np.mean(np.maximum(0.0, 1.0 - scores), axis=(-2, -1))
@@ -161,25 +169,34 @@ def optimality_gap(scores: Floats) -> Floats:
 
 
 def aggregated(scores: Floats, aggregate: Aggregate) -> Estimate:
-    """An aggregate of [seed, cell], with its interval over seeds, which is None for a single seed."""
+    """An aggregate of [seed, cell] with its interval over seeds, each of which is left out once in all cells (jackknife).
+
+    Seeds are not independent of themselves in other cells, so they are left out as a whole. The interval is None for a single
+    seed. A mean over seeds has Student's t interval by this rule.
+    """
     value = float(aggregate(scores))
     if len(scores) < 2:
         return Estimate(value=value, interval=None, unit="seeds")
-    return Estimate(value=value, interval=_interval(aggregate(_resampled(scores, _generator()))), unit="seeds")
+    left_out = aggregate(np.stack([np.delete(scores, seed, axis=0) for seed in range(len(scores))]))
+    return Estimate(value=value, interval=intervals.of_jackknife(value, left_out), unit="seeds")
+
+
+def aggregated_iqm(scores: Floats) -> Estimate:
+    """The interquartile mean of [seed, cell]; of a single cell, with the interval that it has in the report of a run.
+
+    Of the few values of one cell so few are left that a jackknife is too narrow.
+    """
+    if scores.shape[1] == 1 and len(scores) >= LEAST_SEEDS:
+        return iqm_of(scores.tolist())
+    return aggregated(scores, interquartile_mean)
 
 
 def improvement(first: Floats, second: Floats) -> Estimate:
     """Probability that a seed of the first method beats one of the second in a random cell; ties count a half."""
-    rng = _generator()
-
-    def over_cells(ours: Floats, theirs: Floats) -> float:
-        return float(np.mean([probability_of_improvement(x, y) for x, y in zip(ours.T, theirs.T, strict=True)]))
-
-    value = over_cells(first, second)
-    if min(len(first), len(second)) < 2:
-        return Estimate(value=value, interval=None, unit="seeds")
-    pairs = zip(_resampled(first, rng), _resampled(second, rng), strict=True)
-    return Estimate(value=value, interval=_interval(np.array([over_cells(x, y) for x, y in pairs])), unit="seeds")
+    by_cell = [probability_of_improvement(ours, theirs) for ours, theirs in zip(first.T, second.T, strict=True)]
+    few = min(len(first), len(second)) < 2
+    interval = None if few else intervals.of_mean_improvement(by_cell, len(first), len(second))
+    return Estimate(value=float(np.mean(by_cell)), interval=interval, unit="seeds")
 
 
 def profile(scores: Floats, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
@@ -191,21 +208,6 @@ def profile(scores: Floats, thresholds: Floats) -> tuple[Floats, Floats, Floats]
 
     low, high = np.percentile(shares(_resampled(scores, _generator())), _ENDS, axis=0)
     return shares(scores), low, high
-
-
-def reached(cell: MeasuredCell, first: str, second: str) -> float | None:
-    """The share of the second method's budget after which the first's best member so far tests as well as the second's winner.
-
-    Both are means over seeds, on held-out seeds. The curve is linear between two tests; before the first one nothing is known.
-    None if that never happens.
-    """
-    curves = [np.array(anytime_curve(h), dtype=np.float64) for h in cell.evidence.histories[first].values()]
-    budget = np.mean([history.cost.units for history in cell.evidence.histories[second].values()])
-    target = np.mean([np.mean(returns) for returns in returns_of(cell.evidence.histories[second])])
-    places = np.linspace(max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves), 1001)
-    mean = np.mean([np.interp(places, *curve.T) for curve in curves], axis=0)
-    above = np.flatnonzero(mean >= target)
-    return float(places[above[0]] / budget) if len(above) else None
 
 
 _ENDS = (100 * TAIL, 100 * (1 - TAIL))
@@ -220,8 +222,3 @@ def _resampled(scores: Floats, rng: np.random.Generator) -> Floats:
     drawn = rng.integers(len(scores), size=(REPETITIONS, *scores.shape))
     resampled: Floats = np.take_along_axis(scores[None], drawn, axis=1)
     return resampled
-
-
-def _interval(draws: Floats) -> tuple[float, float]:
-    low, high = np.percentile(draws, _ENDS)
-    return float(low), float(high)

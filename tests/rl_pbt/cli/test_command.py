@@ -16,7 +16,7 @@ import pytest
 from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
 from rl_pbt.cli.arguments import build_parser
-from rl_pbt.cli.dry_run import plan_lines
+from rl_pbt.cli.dry_run import planned
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
@@ -229,8 +229,9 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 
 def test_a_dry_run_gives_no_rate_to_a_training_in_closed_form() -> None:
     config = configure({"task": "quadratic"})
-    lines = plan_lines(config, make_task(config, 1), 1)
-    assert lines[-1].endswith("about 0s (training itself takes no time that could be measured)")
+    lines, seconds = planned(config, make_task(config, 1), 1)
+    assert lines[-1].endswith("(training itself takes no time that could be measured)")
+    assert seconds < 30, "what is left is the time to begin intervals, which on a busy machine is more"
 
 
 def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

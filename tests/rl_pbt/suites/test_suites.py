@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tomllib
@@ -13,10 +14,12 @@ import pytest
 import tomli_w
 
 import rl_pbt
+from rl_pbt.cli.dry_run import Pace
 from rl_pbt.cli.main import main
-from rl_pbt.errors import UserError
-from rl_pbt.making import configure
-from rl_pbt.suites.definition import Suite, find_suite, frozen_suites, read_suite
+from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.making import configure, sort_out
+from rl_pbt.suites.definition import find_suite, frozen_suites, read_suite
+from rl_pbt.tasks.registry import TASKS
 
 ROOT = Path(__file__).resolve().parents[3]
 SCALE = {"zero": 0.0, "one": 1.2, "source": "the paper"}
@@ -27,13 +30,15 @@ SMALL: dict[str, Any] = {
     "primary": "pbt:random",
     "seeds": [0, 1, 2],
     "settings": {"task": "quadratic", "population": 4},
-    "cells": {"one": {"scale": SCALE, "bands": {"pbt": [0.5, 1.2]}}, "two": {"scale": SCALE, "budget": 40}},
+    "cells": {"one": {"scale": SCALE}, "two": {"scale": SCALE, "budget": 40}},
 }
 
 
-def written(folder: Path, fields: dict[str, Any] = SMALL, name: str = "small") -> Path:
+def written(folder: Path, fields: dict[str, Any] = SMALL, name: str = "small", *, bands: dict[str, Any] | None = None) -> Path:
     path = folder / f"{name}.toml"
     path.write_text(tomli_w.dumps(fields), encoding="utf-8")
+    if bands is not None:
+        (folder / f"{name}.bands.toml").write_text(tomli_w.dumps(bands), encoding="utf-8")
     return path
 
 
@@ -67,6 +72,7 @@ def cell(**fields: Any) -> dict[str, Any]:
         (changed(method=["pbt"]), "unknown name 'method': did you mean 'methods'"),
         (changed(primary="pbt"), "primary must be two of the methods"),
         (changed(primary="pbt:asha"), "primary must be two of the methods"),
+        (changed(methods=["pbt", "random", "tpe"], primary="pbt:asha"), "primary must be two of the methods"),
         (changed(primary="pbt:pbt"), "primary must be two of the methods"),
         (changed(methods=["pbt", "randon"]), "cell one: unknown method 'randon': did you mean 'random'"),
         (changed(seeds=[0, 1, 1]), "cell one: seeds must not name one twice"),
@@ -84,11 +90,12 @@ def cell(**fields: Any) -> dict[str, Any]:
         (cell(task="quadratik"), "did you mean 'quadratic'"),
         (cell(scale={"zero": 0.0, "one": 1.0}), "cell one: scale must have zero and one"),
         (cell(scale={"zero": 0.0, "one": float("nan"), "source": ""}), "cell one: scale must have zero and one"),
-        (cell(scale={"zero": 1.0, "one": 1.0, "source": ""}), "cell one: scale must have another score"),
+        (cell(scale={"zero": 1.0, "one": 1.0, "source": ""}), "cell one: scale must have a higher score for one than for zero"),
+        (cell(scale={"zero": 1.0, "one": 0.0, "source": ""}), "cell one: scale must have a higher score for one than for zero"),
         (changed(cells={"one": {}}), "cell one: scale is missing"),
-        (cell(bands={"asha": [0.0, 1.0]}), "cell one: unknown method of the suite 'asha'"),
-        (cell(bands={"pbt": [1.0, 0.0]}), "cell one: bands of pbt"),
-        (cell(bands=3), "cell one: bands must be a table"),
+        (changed(against="asha"), "against must be one of the methods, but is 'asha'"),
+        (changed(against=3), "against must be one of the methods, but is 3"),
+        (changed(methods=["pbt", "random", "tpe"], against="asha"), "against must be one of the methods, but is 'asha'"),
     ],
 )
 def test_what_could_not_run_whole_is_refused_in_one_line_that_names_it(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -96,6 +103,55 @@ def test_what_could_not_run_whole_is_refused_in_one_line_that_names_it(fields: d
     with pytest.raises(UserError, match=re.escape(said)) as refused:
         read_suite(path)
     assert str(refused.value).startswith(f"{path}: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("bands", "said"),
+    [
+        ({"three": {"pbt": [0.0, 1.0]}}, "unknown cell of the suite 'three'"),
+        ({"one": {"asha": [0.0, 1.0]}}, "unknown method of the suite 'asha'"),
+        ({"one": {"pbt": [1.0, 0.0]}}, "bands of pbt must be the least and the largest"),
+        ({"one": 3}, "bands of one must be a table"),
+    ],
+)
+def test_bands_of_what_the_suite_does_not_have_are_refused(bands: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, bands=bands)
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        read_suite(path)
+    assert str(refused.value).startswith(f"{tmp_path / 'small.bands.toml'}: ")
+
+
+def test_an_unknown_setting_is_answered_with_names_that_a_cell_may_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        read_suite(written(tmp_path, cell(qqqq=1)))
+    named = set(re.findall(r"\w+", str(refused.value).partition("known are ")[2]))
+    assert {"population", "budget", "search"} <= named
+    assert not named & {"methods", "seeds", "primary", "against"}, "these are of all cells"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_task_proposes_a_setting_that_it_finds_itself(task: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        sort_out({"task": task, "qqqq": 1})
+    named = set(re.findall(r"\w+", refused.value.message.partition("known are ")[2]))
+    assert {"population", "methods", "seeds"} <= named and (task != "command" or "program" in named)
+    assert not named & {"header", "digest", "classifier_digest", "signature", "target", "replay", "task_options"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "primary", "reference"),
+    [
+        ({}, None, "pbt"),
+        ({"methods": ["pbt", "random", "tpe"]}, "pbt:random", "random"),
+        ({"methods": ["pbt", "random", "tpe"], "against": "tpe"}, "pbt:random", "tpe"),
+    ],
+)
+def test_a_cell_of_more_than_two_methods_has_the_declaration_of_its_suite(
+    fields: dict[str, Any], primary: str | None, reference: str, tmp_path: Path
+) -> None:
+    """With two methods there is nothing to declare."""
+    suite = read_suite(written(tmp_path, changed(**fields)))
+    assert {(one.config.primary, one.config.reference) for one in suite.cells} == {(primary, reference)}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +215,7 @@ def test_the_page_lists_every_suite_with_its_seeds() -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of the small suite, beside its file."""
     folder = tmp_path_factory.mktemp("suite")
-    assert run(written(folder), "--out", folder / "out") == 0
+    assert run(written(folder, bands={"one": {"pbt": [0.5, 1.2]}, "two": {"pbt": [0.0, 1.2]}}), "--out", folder / "out") == 0
     return folder
 
 
@@ -186,7 +242,35 @@ def test_the_page_tells_of_all_cells_and_has_its_figures(made: Path) -> None:
         assert named in page
     for name in re.findall(r"\]\((\w+\.png)\)", page):
         assert (made / "out" / name).stat().st_size > 5_000
-    assert page.count(".png") == 3
+    assert page.count(".png") == 2 and not (made / "out" / "ranks.png").exists(), "ranks of two methods are not tested"
+
+
+def test_the_page_has_the_contrast_in_each_cell_what_it_cost_and_what_weakens_it(made: Path) -> None:
+    page = (made / "out" / "suite.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (one|two) \| ([^|]+) \| [^|]+\(seeds\) \| ([^|]+) \| ([^|]+) \| not shown \|$", page, re.M)
+    assert [name for name, *_ in rows] == ["one", "two"]
+    for name, difference, p_value, corrected in rows:
+        summary = json.loads((made / "out" / name / "summary.json").read_text(encoding="utf-8"))
+        comparison = summary["comparison"]
+        assert float(difference) == pytest.approx(comparison["difference"]["value"] / 1.2, rel=1e-3, abs=1e-6)
+        assert float(p_value) == pytest.approx(comparison["p_value"], rel=1e-3)
+        assert float(corrected) >= float(p_value)
+    assert "pbt is shown to be better in 0 of 2 cells" in page
+    assert re.search(r"Of the [\d.]+k steps that each spent, training took [\d.]+k for pbt \([\d,]+ updates\)", page)
+    assert "p values are not corrected for the other cells" in (made / "out" / "one" / "summary.md").read_text(encoding="utf-8")
+    assert "p values are not corrected for the other cells" not in page
+
+
+def test_a_suite_of_three_methods_and_cells_tests_ranks_and_has_further_comparisons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = {f"c{budget}": {"scale": SCALE, "budget": budget} for budget in (20, 30, 40)}
+    fields = changed(methods=["pbt", "random", "exploit-only"], cells=cells, settings={"task": "quadratic", "population": 2})
+    assert run(written(tmp_path, fields), "--out", tmp_path / "out") == 0
+    page = (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
+    assert "ranks.png" in page and (tmp_path / "out" / "ranks.png").exists() and "joined by a bar" in page
+    assert "## Further comparisons" in page and "| random minus exploit-only |" in page
+    assert "is better" in capsys.readouterr().out or "No statistically significant difference" in page
 
 
 def test_a_suite_goes_on_where_it_was_stopped_and_leaves_what_ended(
@@ -221,12 +305,26 @@ def test_a_folder_of_something_else_is_left_alone(
     assert "--out names" in capsys.readouterr().err and sorted(folder.rglob("*")) == before
 
 
-def test_a_cell_whose_methods_cannot_be_compared_leaves_the_others_alone(made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["a seed that is gone", "unequal budgets"])
+def test_a_cell_without_a_comparison_is_named_on_the_terminal_and_nothing_is_declared(
+    what: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(made / "out", tmp_path / "out")
-    ledger = tmp_path / "out" / "two" / "random" / "seed-0" / "ledger.jsonl"
-    ledger.write_bytes(b"")
-    assert run(made / "small.toml", "--out", tmp_path / "out") == 1
-    assert "Without two" in (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
+    if what == "a seed that is gone":
+        shutil.rmtree(tmp_path / "out" / "two" / "random" / "seed-0")
+        reason = "random is unfinished on seed 0"
+    else:
+        of_cell_two = iter([None, "the budgets differ", None])  # asked for once a cell, and again for the page
+        monkeypatch.setattr("rl_pbt.report.suite.scores.unequal_budgets", lambda *_: next(of_cell_two))
+        reason = "the budgets differ"
+    assert run(made / "small.toml", "--out", tmp_path / "out", "--check") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"two: {reason}" in lines and f"without two: {reason}" in lines
+    assert any(line.startswith("Unfinished: 1 of 2 cells has a result") for line in lines)
+    assert not any("in the declared primary contrast" in line or "is better" in line for line in lines)
+    assert lines[-2:] == ["two: has no result to compare with its bands", "1 of 2 scores within their bands"]
+    page = (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
+    assert f"**Without two: {reason}**" in page and "**Unfinished: 1 of 2 cells" in page
 
 
 def test_a_cell_that_fails_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,13 +344,11 @@ def test_a_cell_that_fails_leaves_the_others_alone(tmp_path: Path, capsys: pytes
 
 def test_scores_are_checked_against_the_bands(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(made / "small.toml", "--out", made / "out", "--check") == 0
-    fields = changed(cells={**SMALL["cells"], "one": {"scale": SCALE, "bands": {"random": [5.0, 6.0]}}})
-    path = written(tmp_path, fields)
-    shutil.copytree(made / "out", tmp_path / "out")
-    shutil.copy(path, tmp_path / "out" / "suite.toml")
-    capsys.readouterr()
-    assert run(path, "--out", tmp_path / "out", "--check") == 1
-    assert re.search(r"one: random 1\.\d+ is not within 5 to 6", capsys.readouterr().out)
+    assert capsys.readouterr().out.endswith("\n2 of 2 scores within their bands\n")
+    path = written(tmp_path, bands={"one": {"random": [5.0, 6.0]}})
+    assert run(path, "--out", made / "out", "--check") == 1, "bands that were written later are those of the same suite"
+    said = capsys.readouterr().out
+    assert re.search(r"one: random 1\.\d+ is not within 5 to 6", said) and said.endswith("\n0 of 1 score within their bands\n")
     unbanded = written(tmp_path, changed(cells={"one": {"scale": SCALE}}), name="unbanded")
     assert run(unbanded, "--out", tmp_path / "other", "--check") == 2
     assert "declares no bands" in capsys.readouterr().err and not (tmp_path / "other").exists()
@@ -284,6 +380,24 @@ def test_a_dry_run_plans_every_cell_and_writes_nothing(tmp_path: Path, capsys: p
     assert run(written(tmp_path), "--out", tmp_path / "out", "--dry-run") == 0
     said = capsys.readouterr().out
     assert "cell one" in said and "cell two" in said and not (tmp_path / "out").exists()
+    whole = said.partition("suite small, version 1\n")[2]
+    assert "the declared contrast: nothing; that takes 6 seeds; the contrast in each cell: nothing; that takes 7 seeds" in whole
+    assert re.search(r"^time +about \S+ in all$", whole, re.M) and "further" not in whole
+
+
+def test_a_dry_run_adds_up_the_times_of_the_cells_and_tells_what_each_family_of_claims_would_find(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = Pace(start_s=0.0, units_per_s=1.0)
+    monkeypatch.setattr("rl_pbt.cli.dry_run.measure", lambda config, task: (pace, 1))
+    fields = changed(methods=["pbt", "random", "tpe"], seeds=list(range(10)))
+    assert run(written(tmp_path, fields), "--dry-run") == 0
+    said = capsys.readouterr().out
+    *cells, whole = [line.split()[2] for line in said.splitlines() if line.startswith("time ")]
+    assert (cells, whole) == (["6h40m", "1h20m"], "8h00m")
+    (found,) = re.findall(r"^would find +(.*each cell.*)$", said, re.M)
+    numbers = re.findall(r"the declared contrast: ([\d.]+) .*each further comparison: ([\d.]+) .*each cell: ([\d.]+) ", found)
+    assert numbers == [("1.0", "1.0", "1.1")], found
 
 
 def test_suites_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -307,5 +421,6 @@ def test_a_suite_whose_package_is_absent_does_not_hide_the_others(
 @pytest.mark.timeout(600)
 def test_smoke_is_where_it_should_be(tmp_path: Path) -> None:
     """What CI runs of the suites: it shows nothing about methods, and that everything works together."""
-    assert isinstance(find_suite("smoke"), Suite)
+    suite = find_suite("smoke")
+    assert suite.bands.keys() == {one.name for one in suite.cells}
     assert run("smoke", "--out", tmp_path / "out", "--check") == 0
