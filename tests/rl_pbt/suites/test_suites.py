@@ -195,6 +195,21 @@ def test_the_package_has_the_suites_that_its_pages_name() -> None:
     assert package_data["rl_pbt.suites"] == ["frozen/*.toml"], "an installed package has them too"
 
 
+def test_the_suites_of_the_study_differ_only_in_what_they_are_named_for() -> None:
+    wide, more, narrow, secondary = (find_suite(f"study-{name}") for name in ("wide", "wide-16", "narrow", "secondary"))
+    assert {suite.primary for suite in (wide, more, narrow, secondary)} == {("pbt", "random")} and secondary.reference == "pbt"
+    for other, differs in ((more, {"population", "group_size"}), (narrow, {"search"})):
+        for one, two in zip(wide.cells, other.cells, strict=True):
+            assert one.name == two.name and one.scale == two.scale
+            assert {line.partition(":")[0].partition(".")[0] for line in one.config.difference(two.config)} == differs
+    for one, two in zip(wide.cells, secondary.cells, strict=True):
+        differs = {line.partition(":")[0].partition(".")[0] for line in one.config.difference(two.config)}
+        assert one.scale == two.scale and differs == {"methods", "primary", "against", "method_options"}
+    earlier = {one.settings["env"]: one for name in ("control", "minatar") for one in find_suite(name).cells}
+    for one in wide.cells:
+        assert (one.config, one.scale) == (earlier[one.settings["env"]].config, earlier[one.settings["env"]].scale)
+
+
 def test_the_page_lists_every_suite_with_its_seeds() -> None:
     rows = [line.split("|")[1:4] for line in (ROOT / "docs" / "suites.md").read_text(encoding="utf-8").splitlines()]
     listed = {row[0].strip(" `"): (row[1], row[2].strip()) for row in rows if len(row) == 3 and row[0].startswith(" `")}
@@ -270,7 +285,8 @@ def test_a_suite_of_three_methods_and_cells_tests_ranks_and_has_further_comparis
     page = (tmp_path / "out" / "suite.md").read_text(encoding="utf-8")
     assert "ranks.png" in page and (tmp_path / "out" / "ranks.png").exists() and "joined by a bar" in page
     assert "## Further comparisons" in page and "| random minus exploit-only |" in page
-    assert "is better" in capsys.readouterr().out or "No statistically significant difference" in page
+    verdict = re.findall(r"^\*\*(.+?)\*\*", page, re.M)[0]
+    assert "in the declared primary contrast" in verdict and verdict in capsys.readouterr().out.splitlines()
 
 
 def test_a_suite_goes_on_where_it_was_stopped_and_leaves_what_ended(
