@@ -1,7 +1,7 @@
 """Environments: from what people type to exactly one environment, made as a vector environment with every option set."""
 
 from rl_pbt.envs.backends import BACKENDS
-from rl_pbt.envs.catalogue import make_population, make_vector, resolve
+from rl_pbt.envs.catalogue import make_population, make_vector, resolve, resumable_form
 from rl_pbt.envs.chosen import chosen_of
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.guarding import Guarded, close_quietly, finite_reward, quietly
@@ -30,5 +30,6 @@ __all__ = [
     "make_vector",
     "quietly",
     "resolve",
+    "resumable_form",
     "watch",
 ]

@@ -46,7 +46,7 @@ class Gymnasium:
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
         if spec.family == "atari":
-            return atari.make(spec.options, num_envs, threads)
+            return atari.make(spec.options, num_envs, threads, resumable=spec.resumable)
         register(spec.family, spec.id)
         return vector.make(spec, num_envs)
 

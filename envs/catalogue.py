@@ -57,6 +57,16 @@ def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
     return BACKENDS[spec.backend].make(spec, num_envs, threads)
 
 
+def resumable_form(spec: EnvSpec) -> EnvSpec | None:
+    """The same environment, stepped so that its episodes can be left and continued, even if that is slower; None if nothing can.
+
+    Only Atari has such a form beside its own (`envs.emulators`). What an episode shows and pays is the same in both.
+    """
+    if spec.resumable:
+        return spec
+    return replace(spec, resumable=True) if spec.family == "atari" and spec.backend == DEFAULT_BACKEND else None
+
+
 def make_population(spec: EnvSpec, members: int, copies: int) -> Population | None:
     """All copies of all members in one object, which play as those of `make_vector` would; None where that is impossible."""
     return BACKENDS[spec.backend].make_population(spec, members, copies)

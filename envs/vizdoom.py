@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 
 from rl_pbt.envs.aliases import Array, Info, Options, Pixels, Step, UnknownEnv
-from rl_pbt.envs.blocks import block_means
+from rl_pbt.envs.shrinking import block_means
 
 FRAME_SKIP = 4
 FOLDER = Path("_vizdoom")

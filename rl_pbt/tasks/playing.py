@@ -64,9 +64,10 @@ def unseen_tails(options: Settings) -> tuple[str, ...]:
     seen = options["unseen_from_step"]
     if seen is None:
         return ()
+    carried = ", and with carry_episodes, where the environment can be left, all of them" if "carry_episodes" in options else ""
     return (
         f"Training saw nothing of an episode after its step {seen:,}, because every interval begins new episodes: with a longer "
-        "interval, or fewer environments per member, it sees more of them.",
+        f"interval, or fewer environments per member, it sees more of them{carried}.",
     )
 
 

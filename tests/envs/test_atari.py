@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 
-from rl_pbt.envs import atari, make_vector, resolve
-from rl_pbt.envs.blocks import block_means
+from rl_pbt.envs import atari, emulators, make_vector, resolve
+from rl_pbt.envs.shrinking import block_means
 
 Array = np.ndarray[Any, Any]
 
@@ -111,7 +111,7 @@ def test_in_each_frame_the_action_of_the_frame_before_is_taken_again_with_probab
             taken.append(action)
             return int(super().act(action, paddle_strength))
 
-    monkeypatch.setattr(atari, "ALEInterface", Recorder)
+    monkeypatch.setattr(emulators, "ALEInterface", Recorder)
     env = atari.make(quiet(repeat_action_probability=0.25), 1, 1)
     actions = Emulator().actions
     changes = []
@@ -123,7 +123,7 @@ def test_in_each_frame_the_action_of_the_frame_before_is_taken_again_with_probab
             assert not env.step(np.array([action]))[2].any()
             wanted += [actions[action]] * 4
         assert len(taken) == len(wanted)
-        for wants, was, takes in zip(wanted, [actions[atari.NOOP], *taken], taken, strict=False):
+        for wants, was, takes in zip(wanted, [actions[emulators.NOOP], *taken], taken, strict=False):
             assert takes in (wants, was)
             if wants != was:
                 changes.append(takes == was)

@@ -20,6 +20,7 @@ from rl_pbt.envs.aliases import Options
         ("MinAtar/Breakout-v1", {"sticky_action_prob": 0.5, "frame_stack": 2}),
         ("MiniGrid-DoorKey-5x5-v0", {"max_steps": 50}),
         ("Pacman", {"stack_num": 2, "noop_max": 0}),
+        ("Pacman", {"full_action_space": True, "use_fire_reset": True}),
         ("MsPacman", {"full_action_space": True, "repeat_action_probability": 0}),
     ],
 )
@@ -96,8 +97,7 @@ def test_a_stack_holds_the_last_observations_and_nothing_of_the_episode_before(n
         ("CartPole-v1", {"max_episode_steps": 0}, "a whole number, 1 or more"),
         ("CartPole-v1", {"frame_stack": True}, "a whole number, 1 or more"),
         ("CartPole-v1", {"frame_stack": "x"}, "a whole number, 1 or more"),
-        ("Pacman", {"full_action_space": True}, "what can be set is stack_num, repeat_action_probability, noop_max"),
-        ("MsPacman", {"game": "pong"}, "cannot set 'game'"),
+        ("MsPacman", {"game": "pong"}, "cannot set 'game' of ms_pacman: what can be set is stack_num, "),
         ("MsPacman", {"repeat_action_probability": 2.0}, "from 0 to 1"),
         ("MsPacman", {"noop_max": 1.5}, "must be like 30"),
     ],

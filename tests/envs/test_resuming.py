@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rl_pbt.envs import Resumes, atari, make_population, make_vector, resolve
+from rl_pbt.envs import Resumes, emulators, make_population, make_vector, resolve, resumable_form
 
 COPIES = 3
 POPULATIONS = ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0")
@@ -58,26 +58,35 @@ def test_what_begins_later_is_of_the_new_seed() -> None:
     assert not np.array_equal(begun[0][-1], begun[1][-1])
 
 
-def pacman() -> Resumes:
-    env = make_vector(resolve("Pacman"), COPIES)
+def atari(game: str) -> Resumes:
+    spec = resumable_form(resolve(game))
+    assert spec is not None
+    env = make_vector(spec, COPIES)
     assert isinstance(env, Resumes)
     return env
 
 
+def test_only_atari_has_a_form_of_its_own_for_resuming() -> None:
+    for name in ("Pacman", "CartPole-v1"):
+        assert resumable_form(resolve(name)) == resolve(name)
+    assert resumable_form(resolve("FrozenLake-v1")) is None
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, 60])
-def test_pacman_goes_on_here_and_elsewhere(steps: int, elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("game", ["Pacman", "MsPacman"])
+def test_atari_goes_on_here_and_elsewhere(game: str, steps: int, elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere the emulators' own states are not known, and the frames are played again."""
-    monkeypatch.setattr(atari, "_left", {})
-    actions = actions_of("Pacman", steps + 40)
-    left, gone_on = pacman(), pacman()
+    monkeypatch.setattr(emulators, "_left", {})
+    actions = actions_of(game, steps + 40)
+    left, gone_on = atari(game), atari(game)
     left.reset(seed=5)  # type: ignore[attr-defined]
     for chosen in actions[:steps]:
         left.step(chosen)  # type: ignore[attr-defined]
     state = left.state()
-    assert len(atari._left) == COPIES
+    assert len(emulators._left) == COPIES
     if elsewhere:
-        atari._left.clear()
+        emulators._left.clear()
     gone_on.reset(seed=9)  # type: ignore[attr-defined]
     gone_on.resume(state)
     for env in (left, gone_on):  # from now on, the same chance
@@ -89,13 +98,13 @@ def test_pacman_goes_on_here_and_elsewhere(steps: int, elsewhere: bool, monkeypa
 
 
 def test_no_more_emulators_are_remembered_than_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atari, "_left", {})
-    monkeypatch.setattr(atari, "MOST_LEFT", 4)
-    env = pacman()
+    monkeypatch.setattr(emulators, "_left", {})
+    monkeypatch.setattr(emulators, "MOST_LEFT", 4)
+    env = atari("Pacman")
     for seed in range(4):
         env.reset(seed=seed)  # type: ignore[attr-defined]
         env.state()
-    assert len(atari._left) <= 4
+    assert len(emulators._left) <= 4
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,7 @@ def test_no_more_emulators_are_remembered_than_is_good(monkeypatch: pytest.Monke
     ],
 )
 def test_what_is_no_state_of_pacman_is_refused(spoil, says: str) -> None:  # type: ignore[no-untyped-def]
-    env = pacman()
+    env = atari("Pacman")
     env.reset(seed=1)  # type: ignore[attr-defined]
     for chosen in actions_of("Pacman", 5):
         env.step(chosen)  # type: ignore[attr-defined]

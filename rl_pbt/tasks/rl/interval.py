@@ -19,7 +19,7 @@ from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.settings import ActorCriticConfig
 from rl_pbt.agents.slots import CheckpointMismatch
 from rl_pbt.arrays import Array, State
-from rl_pbt.envs import EnvSpec, close_quietly, make_vector
+from rl_pbt.envs import EnvSpec, close_quietly, make_vector, resumable_form
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
@@ -268,7 +268,7 @@ class RLTask:
         if not job.proposals[0].trains:
             return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
         with MemberEnvironments(
-            self.env,
+            (self.carry_episodes and resumable_form(self.env)) or self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
             together=self.step_together,

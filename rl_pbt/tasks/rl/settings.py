@@ -11,7 +11,7 @@ from rl_pbt import options
 from rl_pbt.agents import AGENTS
 from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import EnvSpec
+from rl_pbt.envs import EnvSpec, resumable_form
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
@@ -96,7 +96,7 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
     if recorded:  # perhaps by a version with fewer options: those that came later have their defaults
         known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
         whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
-    if whole["carry_episodes"] and not env.resumable:
+    if whole["carry_episodes"] and resumable_form(env) is None:
         raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
     if not recorded and not whole["carry_episodes"]:
         whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
@@ -217,6 +217,8 @@ def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
     cut = cut_episodes(env, chosen.max_episode_frames, config.interval)
     copies = options.built(AGENTS[chosen.agent].config, chosen.agent_options).envs_per_member
     seen = None if chosen.carry_episodes else seen_in_words(env, copies, config.interval)
+    if seen and resumable_form(env):
+        seen += "; with carry_episodes they continue"
     return [
         ("environment", f"{in_words(config.task_options)}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),

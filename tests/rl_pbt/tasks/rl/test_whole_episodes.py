@@ -124,7 +124,8 @@ def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -
     assert "saw nothing of an episode after its step 100" in said
     assert configure({}, short) == short
     lines = dict(task_type(short.task).describe(short, make_task(short, 1)))
-    assert lines["trains on"] == "the first 100 steps of an episode, of up to 500, since every interval begins new ones"
+    said = "the first 100 steps of an episode, of up to 500, since every interval begins new ones"
+    assert lines["trains on"] == said + ("" if agent.startswith("sb3") else "; with carry_episodes they continue")
     assert "trains on" not in dict(task_type(seen.task).describe(seen, make_task(seen, 1)))
 
 
@@ -169,6 +170,28 @@ def test_episodes_go_on_from_interval_to_interval(agent: str, options: dict[str,
     assert state["unfinished.environments.lengths"].tolist() == [100] * 4 and int(state["unfinished.member"]) == 0
     scaled = config.task_options["agent_options"]["normalise_returns"]  # type: ignore[index, call-overload]
     assert ("unfinished.agent.sums" in state) == scaled
+
+
+@pytest.mark.parametrize("game", ["Pacman", "MsPacman"])
+def test_an_episode_of_atari_is_longer_than_an_interval(game: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes are cut after 40 steps here, and an interval has 25."""
+    monkeypatch.setattr("rl_pbt.envs.atari.EPISODE_FRAMES", 160)
+    config = configure(
+        {
+            "env": game,
+            "env_options": {"noop_max": 0},
+            "carry_episodes": True,
+            "frames": 4_000,
+            "interval": 400,
+            "agent_options": {"envs_per_member": 4, "unroll_length": 5, "autocast": False},
+        }
+    )
+    assert config.task_options["unseen_from_step"] is None
+    checkpoints, found = FolderCheckpoints(tmp_path), []
+    for number in range(3):
+        (result,) = interval(config, checkpoints, proposal(number, number - 1 if number else None))
+        found.append((result.metrics.get("rollout/ep_len_mean"), checkpoints.load(number)["unfinished.environments.lengths"][0]))
+    assert found == [(None, 25), (40.0, 9), (None, 34)], "the step after an end is none of the next episode's"
 
 
 def test_a_copy_begins_new_episodes_and_the_donor_goes_on(tmp_path: Path) -> None:
@@ -226,4 +249,10 @@ def test_only_what_can_be_left_is_carried() -> None:
         configure({"env": "FrozenLake-v1", "carry_episodes": True})
     assert not configure({"env": "FrozenLake-v1"}).task_options["carry_episodes"]
     assert configure({"env": "Pacman"}).task_options["carry_episodes"]
+    usual = configure({"env": "MsPacman"})
+    assert not usual.task_options["carry_episodes"] and usual.task_options["unseen_from_step"] == 1_250
+    lines = dict(task_type(usual.task).describe(usual, make_task(usual, 1)))
+    assert lines["trains on"].endswith("since every interval begins new ones; with carry_episodes they continue")
+    carried = configure({"env": "MsPacman", "carry_episodes": True})
+    assert "trains on" not in dict(task_type(carried.task).describe(carried, make_task(carried, 1)))
     assert not configure({"env": "Pacman", "carry_episodes": False}).task_options["carry_episodes"]
