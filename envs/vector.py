@@ -10,7 +10,6 @@ import gymnasium
 from gymnasium import error as gymnasium_error
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import FrameStackObservation
 
 from rl_pbt.envs.aliases import Env, Options, Space, UnknownEnv, Vector
 from rl_pbt.envs.chosen import STACK
@@ -18,6 +17,7 @@ from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.flattening import Flat, FlatVector
 from rl_pbt.envs.guarding import Guarded, close_quietly
 from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
+from rl_pbt.envs.stacking import Stack
 
 
 def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vector:
@@ -46,8 +46,8 @@ def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))
-    if STACK in spec.options:  # frames before the first one are black, as in ale_py
-        wrappers.append(functools.partial(FrameStackObservation, stack_size=spec.options[STACK], padding_type="zero"))
+    if STACK in spec.options:
+        wrappers.append(functools.partial(Stack, depth=spec.options[STACK]))
     # A process that is forked from one with threads may hang.
     vector_kwargs = {"context": "spawn"} if mode == "async" else None
     return gymnasium.make_vec(

@@ -173,7 +173,7 @@ def test_it_goes_on_where_it_was_left() -> None:
 def test_a_shorter_limit_and_stacked_observations() -> None:
     env = make_vector(resolve(ID, options={"max_episode_steps": 3, "frame_stack": 2}), 2)
     first = env.reset(seed=0)[0]
-    assert first.shape == (2, 2, UNITS * 10 + 3 * ORDERS)
+    assert first.shape == (2, 2 * (UNITS * 10 + 3 * ORDERS))
     still = np.full((2, 3), STOP)
     assert [bool(env.step(still)[3].all()) for _ in range(3)] == [False, False, True]
     env.close()
