@@ -177,8 +177,37 @@ def test_words_set_an_environment_as_values_do() -> None:
 def test_a_run_is_resumed_with_the_environment_that_it_has() -> None:
     recorded = configure({"env": "Pendulum-v1", "env_options": {"g": 5.0}})
     assert configure({"env": "pendulum"}, recorded).difference(recorded) == []
-    for other in ({"env_options": {"g": 6.0}}, {"env_options": {"frame_stack": 2}}, {"env": "Acrobot-v1"}):
-        assert configure(other, recorded).difference(recorded)
+    assert configure({"env": "Pendulum-v1", "env_options": {"g": 5.0}, "agent": "a2c"}, recorded).difference(recorded) == []
+
+
+OTHERS = [
+    ({"backend": "envpool"}, r"^backend cannot be envpool, since in the run that is resumed it is gymnasium: start a new run"),
+    ({"backend": "envpool", "env": "Pendulum-v1"}, "^backend cannot be envpool"),
+    ({"env": "FrozenLake-v1"}, r"^env cannot be FrozenLake-v1, since in the run that is resumed it is Acrobot-v1"),
+    ({"env": "Pendulum-v1"}, "^env cannot be"),
+    ({"env_options": {"frame_stack": 2}}, r"^env_options cannot be .*frame_stack=2, since in the run that is resumed it is "),
+    ({"agent": "ppo"}, r"^agent cannot be ppo, since in the run that is resumed it is a2c"),
+    ({"agent": "sb3:ppo"}, "^agent cannot be sb3:ppo"),
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_episode_steps": 50}])
+@pytest.mark.parametrize(("other", "says"), OTHERS, ids=str)
+def test_what_cannot_change_in_a_resumed_run_is_named_and_not_what_follows_from_it(
+    other: dict[str, Any], says: str, options: dict[str, Any]
+) -> None:
+    recorded = configure({"env": "Acrobot-v1", "env_options": options})
+    with pytest.raises(BadSetting, match=says) as error:
+        configure(other, recorded)
+    assert "\n" not in str(error.value)
+
+
+def test_neither_can_it_with_agents_of_stable_baselines() -> None:
+    recorded = configure({"env": "CartPole-v1", "agent": "sb3:ppo"})
+    assert configure({"env": "cartpole", "agent": "sb3:PPO"}, recorded).difference(recorded) == []
+    for other in ({"agent": "sb3:dqn"}, {"agent": "a2c"}, {"env": "Pendulum-v1"}, {"env_options": {"max_episode_steps": 9}}):
+        with pytest.raises(BadSetting, match=f"^{next(iter(other))} cannot be .*, since in the run that is resumed it is"):
+            configure(other, recorded)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rl_pbt.envs import (
     DEFAULT_BACKEND,
     FAMILIES,
@@ -60,6 +62,27 @@ def environment_settings(given: Settings, before: Settings) -> Settings:
         return {**named, "env_options": {**chosen_of(recorded), **own}}
     except WrongOption as error:
         raise BadSetting("env_options", str(error)) from None
+
+
+def check_resumed(given: Settings, recorded: Settings | None, **now: object) -> None:
+    """Raises BadSetting for a `given` setting that is `now` another than in the run that is resumed, if there is one.
+
+    Call it before what follows from the setting is checked, since a complaint would then name something that nobody set.
+    """
+    for name, value in now.items():
+        if name in given and recorded and name in recorded and value != (was := _chosen(name, recorded[name])):
+            why = f"since in the run that is resumed it is {_in_words(was)}"
+            raise BadSetting(name, f"cannot be {_in_words(value)}, {why}: start a new run, or leave the setting out")
+
+
+def _chosen(name: str, value: object) -> object:
+    return dict(chosen_of(value)) if name == "env_options" and isinstance(value, Mapping) else value
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={in_a_word(entry)}" for name, entry in value.items()) or "none"
+    return in_a_word(value)
 
 
 def check_env(given: Settings) -> None:

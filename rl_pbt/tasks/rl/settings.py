@@ -11,7 +11,7 @@ from rl_pbt import options
 from rl_pbt.agents import AGENTS
 from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import EnvSpec, resumable_form
+from rl_pbt.envs import EnvSpec, chosen_of, resumable_form
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
@@ -20,7 +20,7 @@ from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
 from rl_pbt.tasks.rl.options import RLOptions
-from rl_pbt.tasks.rl.resolving import cut_episodes, environment_settings, in_words, resolved
+from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import readable
@@ -65,12 +65,15 @@ def check_new(given: Settings) -> None:
 
 def _checked(given: Settings, recorded: Settings | None) -> Settings:
     """All settings, except what the device decides."""
+    check_resumed(given, recorded, backend=given.get("backend"))
     env = resolved(environment_settings(given, recorded or {}))
+    check_resumed(given, recorded, env=env.id, env_options=dict(chosen_of(env.options)))
     if given.get("frame_skip", env.frame_skip) != env.frame_skip:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
     record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
     base = recorded or _defaults(env, given)
     agent = _agent(given, base["agent"])
+    check_resumed(given, recorded, agent=agent)
     learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])

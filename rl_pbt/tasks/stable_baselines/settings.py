@@ -11,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig
-from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec
+from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec, chosen_of
 from rl_pbt.envs.chosen import STACK
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
@@ -19,7 +19,7 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.resolving import cut_episodes, environment_settings, in_words, resolved
+from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
@@ -39,8 +39,10 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     """`tasks.base.TaskType.complete` for Stable-Baselines3."""
     before = recorded or {}
     env = resolved({**environment_settings(given, before), "backend": DEFAULT_BACKEND})
-    refuse_stacks(env)
+    check_resumed(given, recorded, env=env.id, env_options=dict(chosen_of(env.options)))
     algorithm = algorithm_of(given.get("agent", before.get("agent", f"{PREFIX}ppo")))
+    check_resumed(given, recorded, agent=f"{PREFIX}{algorithm}")
+    refuse_stacks(env)
     observations, actions = spaces_of(env)
     refuse_actions(env, algorithm, actions)
     base = recorded or _defaults(env, algorithm, given, observations)
