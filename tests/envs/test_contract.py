@@ -237,6 +237,20 @@ def test_copies_are_independent_and_reusable_as_the_spec_says(case: Case, backen
         env.close()
 
 
+def test_a_seeded_reset_leaves_a_trace_in_minatar() -> None:
+    """Why its environments are made anew for each interval; if this fails, the package has changed and they can be reused."""
+    pytest.importorskip("minatar")
+    spec = resolve("MinAtar/Breakout-v1", options={"sticky_action_prob": 0.5})
+    assert not spec.reusable
+    actions, differs = np.zeros((1, 1), int), []
+    for seed in range(8):
+        env = make_vector(spec, 1)
+        playing(env, np.ones((5, 1), int), seed=99)
+        differs.append(not playing(env, actions, seed).same_as(play(spec, actions, seed)))
+        env.close()
+    assert any(differs) and not all(differs), "the first step repeats the action that the episode before ended with, or does not"
+
+
 class BesideAnother:
     """An environment that is stepped while another one is: begun after it, waited for before it."""
 
