@@ -23,6 +23,7 @@ PACKAGES = (
     *("box2d", "dmlab-gym", "envpool", "jax", "jaxlib", "jaxmarl", "minatar", "minigrid", "mujoco", "pysc2", "vizdoom"),
     *("optuna", "scikit-learn", "sacrebleu", "sentencepiece"),
 )
+OF_TORCH = ("torch kernels", "devices")  # of the hardware: known where torch is loaded
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,8 +48,8 @@ def hardware() -> dict[str, JSON]:
         "cores": os.cpu_count(),
     }
     if torch := sys.modules.get("torch"):  # if it is not loaded, nothing computed depends on it
-        found["torch kernels"] = torch.backends.cpu.get_cpu_capability()
-        found["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        found |= zip(OF_TORCH, (torch.backends.cpu.get_cpu_capability(), devices), strict=True)
     return found | {name: os.environ[name] for name in CHOOSES_KERNELS if name in os.environ}
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, plain_text
 from rl_pbt.options import built, checked
+from rl_pbt.provenance import OF_TORCH
 from rl_pbt.records import JSON, LONGEST_S, Fields, is_score
 from rl_pbt.store.version_1 import config_of_version_1
 
@@ -44,7 +45,8 @@ class Session:
     def differences(self, before: Session) -> list[str]:
         """What differs from an earlier session, and may change the results, in their last digits or entirely; one text each.
 
-        Packages that are installed in only one of the two sessions are ignored: they had no part in both.
+        Packages that are installed in only one of the two sessions are ignored: they had no part in both. So is what torch knows
+        of the hardware, if only one of them had loaded it.
         """
         packages = before.versions.keys() & self.versions.keys()
         versions_then, versions_now = ({name: one.versions[name] for name in packages} for one in (before, self))
@@ -57,6 +59,7 @@ class Session:
             )
             for key in sorted({*then, *now})
             if then.get(key) != now.get(key) and key not in ("cores", "host")
+            if key not in OF_TORCH or (key in then and key in now)
             for name in (f"{title}{key}",)
         ]
         if before.commit != self.commit:

@@ -63,3 +63,13 @@ def test_packages_that_were_installed_since_change_nothing(tmp_path: Path) -> No
     (session,) = RunFolder(tmp_path / "run").manifest().sessions
     assert replace(session, versions={**session.versions, "another": "1.0"}).differences(session) == []
     assert "numpy" in replace(session, versions={**session.versions, "numpy": "0.1"}).differences(session)[0]
+
+
+def test_what_only_torch_knows_is_compared_where_both_sessions_had_loaded_it(tmp_path: Path) -> None:
+    begun(tmp_path / "run")
+    (session,) = RunFolder(tmp_path / "run").manifest().sessions
+    began = replace(session, hardware={"machine": "x86_64", "devices": [], "torch kernels": "AVX512"})
+    without = replace(session, hardware={"machine": "x86_64"})
+    assert began.differences(without) == without.differences(began) == []
+    other = replace(session, hardware={"machine": "x86_64", "devices": [], "torch kernels": "AVX2"})
+    assert other.differences(began) == ["torch kernels AVX512 then, AVX2 now"]
