@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 from rich.columns import Columns
@@ -16,6 +17,7 @@ from rl_pbt.text import NOTHING, TRAINING_EPISODES, counted, duration, readable,
 
 GAP = 2  # columns between columns
 WIDEST_BAR, NARROWEST_BAR = 24, 6
+LEFT_OUT = "..."  # in ASCII, which every terminal shows in as many columns
 
 
 @final
@@ -41,12 +43,15 @@ def _heading(run: RunStanding, width: int) -> Text:
     seeds = f"seed {outline.seeds[0]}" if len(outline.seeds) == 1 else counted(len(outline.seeds), "seed")
     told = f"{outline.title} · {counted(outline.population, 'member')} · {seeds}"
     text = Text(no_wrap=True, overflow="ellipsis").append("rl_pbt", style="bold cyan").append(f" · {told}", style="bold")
-    room = width - len(text.plain) - GAP
-    return (
-        text.append(" " * (room - len(outline.folder) + GAP) + outline.folder, style="dim")
-        if room >= len(outline.folder)
-        else text
-    )
+    room = width - len(text.plain)
+    return text.append(_end_of(outline.folder, room - GAP).rjust(room), style="dim")
+
+
+def _end_of(folder: str, room: int) -> str:
+    """As many of its last parts as fit: their names tell runs apart."""
+    parts = Path(folder).parts
+    ends = (folder, *(str(Path(LEFT_OUT, *parts[start:])) for start in range(1, len(parts))))
+    return next((end for end in ends if len(end) <= room), "")
 
 
 def _bars(run: RunStanding, width: int, most: int) -> Table:
@@ -57,20 +62,28 @@ def _bars(run: RunStanding, width: int, most: int) -> Table:
         now = methods.index(run.search.method) if run.searches else 0
         first = max(0, min(now - (most - 1) // 2, len(methods) - most + 1))
         shown = methods[first : first + most - 1]
-    table = _bar_table(width, max(map(len, (*shown, "total"))))
+    names, room = _widths(run, width)
+    table = _bar_table(names, width)
     for method in shown:
         bar = ProgressBar(
             total=run.outline.units * len(run.outline.seeds), completed=run.spent_by(method), width=_bar_width(width)
         )
-        table.add_row(method, bar, _told_of(run, method))
+        table.add_row(method, bar, _told_of(run, method, room))
     if len(shown) < len(methods):
-        table.add_row(Text("…", style="dim"), "", Text(f"{len(methods) - len(shown)} more methods", style="dim"))
+        table.add_row(Text(LEFT_OUT, style="dim"), "", Text(f"{len(methods) - len(shown)} more methods", style="dim"))
     return table
 
 
-def _bar_table(width: int, names: int) -> Table:
+def _widths(run: RunStanding, width: int) -> tuple[int, int]:
+    """Columns for the names of the methods, and for what is told of each."""
+    names = min(width // 3, max(map(len, (*run.outline.methods, "total"))))
+    return names, max(1, width - names - _bar_width(width) - 2 * GAP)
+
+
+def _bar_table(names: int, width: int) -> Table:
+    """Names and bars have fixed widths: rich would take columns from them where the text is too long."""
     table = Table.grid(padding=(0, GAP, 0, 0))
-    table.add_column(no_wrap=True, min_width=min(names, width // 3))
+    table.add_column(no_wrap=True, overflow="ellipsis", width=names)
     table.add_column(no_wrap=True, width=_bar_width(width))
     table.add_column(no_wrap=True, overflow="ellipsis")
     return table
@@ -80,7 +93,13 @@ def _bar_width(width: int) -> int:
     return max(NARROWEST_BAR, min(WIDEST_BAR, width // 5))
 
 
-def _told_of(run: RunStanding, method: str) -> Text:
+def _fitted(parts: Sequence[str], room: int) -> str:
+    """As many of the parts as fit, from the first on: a number that is cut would be another number."""
+    fitting = (line for count in range(len(parts), 1, -1) if len(line := (" " * GAP).join(parts[:count])) <= room)
+    return next(fitting, parts[0])
+
+
+def _told_of(run: RunStanding, method: str, room: int) -> Text:
     searches, seeds = run.of(method), run.outline.seeds
     if not searches:
         return Text("waiting", style="dim")
@@ -88,10 +107,10 @@ def _told_of(run: RunStanding, method: str) -> Text:
     result = "" if tested is None else f"test {run.outline.words.score} {score_text(tested)}"
     if len(searches) == len(seeds) and searches[-1].test is not None:
         return Text(result or "no winner", style="green")
-    told = [f"seed {len(searches)} of {len(seeds)}"] if len(seeds) > 1 else []
+    told = [f"seed {len(searches)}/{len(seeds)}"] if len(seeds) > 1 else []
     if searches[-1] is run.search and searches[-1].test is None:
         told += _place(searches[-1], run.outline.generations)
-    return Text("  ".join([*told, result] if result else told))
+    return Text(_fitted([*told, *([result] if result else [])], room))
 
 
 def _place(search: SearchStanding, generations: int) -> list[str]:
@@ -104,17 +123,18 @@ def _place(search: SearchStanding, generations: int) -> list[str]:
         place = f"interval {search.trained + 1}"
     best, middle = search.best, search.median
     judged = [] if best is None or middle is None else [f"best {score_text(best)}", f"median {score_text(middle)}"]
-    judged += [f"({TRAINING_EPISODES})"] if judged and search.by_training else []
-    return [place, *judged, *([f"{counted(search.copies, 'copy', 'copies')}"] if search.copies else [])]
+    copies = [counted(search.copies, "copy", "copies")] if search.copies else []
+    return [place, *judged, *copies, *([f"({TRAINING_EPISODES})"] if judged and search.by_training else [])]
 
 
 def _total(run: RunStanding, width: int) -> Table:
     spent, total = run.spent, run.outline.total
-    table = _bar_table(width, max(map(len, ("total", *run.outline.methods))))
+    names, room = _widths(run, width)
+    table = _bar_table(names, width)
     share = min(100.0, 100 * spent / total)
     units = f"{readable(spent)}/{readable(total)} {run.outline.words.short_units}"
     bar = ProgressBar(total=total, completed=spent, width=_bar_width(width))
-    table.add_row(Text("total", style="bold"), bar, f"{share:.0f} %  {time_told(run)}  {units}")
+    table.add_row(Text("total", style="bold"), bar, _fitted([f"{share:.0f} %  {time_told(run)}", units], room))
     return table
 
 

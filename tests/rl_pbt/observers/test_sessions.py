@@ -36,7 +36,7 @@ class Slow:
         self.age += budget * self.rate
 
     def evaluate(self, seed):
-        return self.age + seed % 7
+        return SCALE * (self.age + seed % 7)
 
     def state(self):
         return {"age": self.age}
@@ -57,12 +57,22 @@ class Session:
 
 
 def session(
-    folder: Path, *, columns: int, lines: int, members: int, pause_s: float, term: str = "xterm-256color", **variables: str
+    folder: Path,
+    *,
+    columns: int,
+    lines: int,
+    members: int,
+    pause_s: float,
+    scale: float = 1.0,
+    seeds: int = 1,
+    term: str = "xterm-256color",
+    **variables: str,
 ) -> Session:
     """A run of the tune command in a terminal of that size, watched to its end."""
-    (folder / "slowly.py").write_text(TRAINING.replace("PAUSE", str(pause_s)))
+    (folder / "slowly.py").write_text(TRAINING.replace("PAUSE", str(pause_s)).replace("SCALE", str(scale)))
     words = ["tune", "--task", "slowly:Slow", "--search", "rate=log:1e-3:1", "momentum=linear:0:1", "--population", str(members)]
     words += ["--budget", "40", "--interval", "10", "--out", "results/run", "--executor", "inline", "--methods", "pbt", "random"]
+    words += ["--seeds", *map(str, range(seeds))]
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {
@@ -128,6 +138,20 @@ def test_progress_is_always_seen_and_every_member_has_a_fitness(tmp_path: Path, 
         assert all(len(member_rows(screen)) == members for screen in later)
     text = "\n".join(line for screen in screens for line in screen)
     assert re.search(r"random +\S* +waiting", text) and re.search(r"pbt +━+ +test score", text)
+
+
+@pytest.mark.parametrize("columns", [80, pytest.param(100, marks=pytest.mark.nightly)])
+def test_of_several_seeds_and_large_scores_no_name_and_no_number_is_cut(tmp_path: Path, columns: int) -> None:
+    seen = session(tmp_path, columns=columns, lines=24, members=2, pause_s=0.2, scale=54_321.0, seeds=2)
+    assert seen.status == 0
+    rows = [line for screen in of_members(seen.screens) for line in screen if line.startswith(("pbt ", "random "))]
+    assert len(rows) >= 10
+    for row in rows:
+        assert re.match(r"(pbt   |random)  [━╸╺ ]*(waiting|seed \d/2|test score)", row), row
+        assert "…" not in row and not re.search(r"(best|median|copies|score)$", row), row
+    text = "\n".join(rows)
+    assert re.search(r"seed 2/2 +generation \d/4 +best \d{3},\d{3} ", text)
+    assert re.search(r"test score \d{3},\d{3}", text)
 
 
 def test_the_end_is_a_table_and_nothing_of_the_screen_is_left(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from rl_pbt.observers import terminal as module
-from rl_pbt.observers.standing import Outline
+from rl_pbt.observers.screen import Screen
+from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.base import Words
@@ -150,3 +152,66 @@ def test_the_nouns_are_the_tasks_own() -> None:
     first, last = stream.getvalue().splitlines()
     assert "50% of the budget (200 sentences), 0s elapsed, ~0s left" in first
     assert last == "pbt, seed 0: winner member 1, test BLEU 31 (1 evaluation)"
+
+
+def screen_of(run: RunStanding, columns: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=columns, height=24, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(Screen(run))
+    return captured.get().splitlines()
+
+
+def sixth_seed_of_random_search(score: float) -> RunStanding:
+    """PBT has ended on six seeds, and random search, which is not evaluated yet, on five."""
+    outline = Outline(
+        title="a2c on CartPole-v1",
+        folder="results/CartPole-v1/20261126-142500",
+        methods=("pbt", "random"),
+        seeds=tuple(range(6)),
+        population=24,
+        generations=20,
+        units=40_000,
+        words=WORDS,
+    )
+    run = RunStanding(outline, lambda: 0)
+    for method, seed in [("pbt", seed) for seed in range(6)] + [("random", seed) for seed in range(6)]:
+        run.begin(method, seed)
+        run.search.propose([proposal(0, 0), proposal(1, 1)])
+        for id_ in (0, 1):
+            unjudged = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics={TRAINING_SCORE: score})
+            run.finish(proposal(id_, id_), result(id_, score) if method == "pbt" else unjudged, replayed=False)
+        if (method, seed) != ("random", 5):
+            run.search.test = FinalTest(proposal=0, returns=(score,), cost=Cost())
+    run.search.propose([proposal(2, 0, parent=1), proposal(3, 1, parent=1)])
+    return run
+
+
+WHOLE = [
+    "seed 6/6",
+    "generation 2/20",
+    r"best \S+",
+    r"median \S+",
+    r"\d cop(y|ies)",
+    r"\(training episodes\)",
+    r"test return \S+",
+]
+
+
+@pytest.mark.parametrize("score", [381.2, -123_456.0, 1.2345e-05])
+@pytest.mark.parametrize("columns", [44, 60, 80, 100, 120, 200])
+def test_what_does_not_fit_into_a_line_is_left_out_and_never_cut(columns: int, score: float) -> None:
+    heading, pbt, random, total, *_ = screen_of(sixth_seed_of_random_search(score), columns)
+    assert max(map(len, (heading, pbt, random, total))) <= columns
+    assert re.match(r"pbt [━ ]+ test return \S+$", pbt.rstrip()) and re.match(r"total +\S+", total)
+    told = re.sub(r"^random [━╸╺ ]+", "", random.rstrip())
+    parts = re.split(r" {2,}", told)
+    assert [re.fullmatch(form, part) is not None for form, part in zip(WHOLE, parts, strict=False)] == [True] * len(parts), told
+    assert len(parts) == len(WHOLE) if columns == 200 else len(parts) >= (1 if columns == 44 else 2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "folder"), [(60, ""), (80, ".../20261126-142500"), (100, "results/CartPole-v1/20261126-142500")]
+)
+def test_of_the_folder_the_end_is_shown_as_far_as_it_fits(columns: int, folder: str) -> None:
+    heading = screen_of(sixth_seed_of_random_search(1.0), columns)[0]
+    assert heading.rstrip().partition("6 seeds")[2].strip() == folder
