@@ -28,6 +28,14 @@ def check_code(given: Settings, recorded: RunConfig, folder: RunFolder) -> None:
                 raise BadSetting(setting, f"names {word}, which lies in the run's own folder: code is not to be there")
 
 
+def code_in_words(config: RunConfig) -> list[str]:
+    """The words that name the user's code in a run; a command needs them again, since a folder by itself runs no code."""
+    code = task_type(config.task).code(config.task_options)
+    program = code.get("program", ())
+    flags = [word for setting, named in code.items() if setting != "program" for word in (f"--{setting}", *named)]
+    return [*flags, *(("--", *program) if program else ())]
+
+
 def _lies_in(word: str, folder: Path) -> bool:
     """Whether the module of "module:Name" would be imported from a folder.
 

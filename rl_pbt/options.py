@@ -39,7 +39,14 @@ def option(*, help: str, flag: bool = True, given: bool = False, trains: bool = 
 def option(default: T, *, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False) -> T: ...
 @overload
 def option(
-    *, help: str, factory: Callable[[], T], flag: bool = True, given: bool = False, trains: bool = True, place: bool = False
+    *,
+    help: str,
+    factory: Callable[[], T],
+    flag: bool = True,
+    given: bool = False,
+    trains: bool = True,
+    place: bool = False,
+    entries: Callable[[Settings], Settings] | None = None,
 ) -> T: ...
 def option(
     default: object = MISSING,
@@ -50,14 +57,16 @@ def option(
     given: bool = False,
     trains: bool = True,
     place: bool = False,
+    entries: Callable[[Settings], Settings] | None = None,
 ) -> object:
     """A dataclass field with the line that the command line's help shows for it; without `flag`, the command line lacks it.
 
     What has no flag is found by the task and not set by users, unless it is `given` in another way.
     `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
-    is the location of files whose digest is another option: a resumed run may have another location.
+    is the location of files whose digest is another option: a resumed run may have another location. `entries` returns, for all
+    values of the dataclass, what a mapping's entries are if nothing is said: those that an older version did not have.
     """
-    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place}
+    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place, "entries": entries}
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -111,6 +120,12 @@ def _required(cls: type) -> tuple[str, ...]:
 def plain(instance: DataclassInstance) -> dict[str, JSON]:
     """The fields of a dataclass as plain JSON, which `built` reads."""
     return {name: as_json(getattr(instance, name)) for name in fields_of(type(instance))}
+
+
+def with_entries(cls: type, values: Settings) -> Settings:
+    """The values, with every entry of their mappings: an older version, whose record they may be, had fewer."""
+    usual = {name: one.metadata["entries"](values) for name, one in fields_of(cls).items() if one.metadata.get("entries")}
+    return {**values, **{name: {**entries, **values.get(name, {})} for name, entries in usual.items()}}
 
 
 def as_json(value: object) -> JSON:

@@ -13,7 +13,7 @@ from typing import final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import LARGEST, Settings, built, fields_of
+from rl_pbt.options import LARGEST, Settings, built, fields_of, with_entries
 from rl_pbt.recorded import history_of, manifest_of, wrong_hypers
 from rl_pbt.records import Hyper, Hypers
 from rl_pbt.search.replay import Schedules, StageRecord
@@ -110,8 +110,9 @@ def _line(history: History, run: RunFolder, method: str, seed: int) -> list[Stag
 def setting_of(config: RunConfig) -> Settings:
     """The settings that must be equal for a schedule to keep its meaning: all but the budget, the seeds and the search method."""
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
-    described = fields_of(task_type(config.task).options)
-    of_training = {n: value for n, value in config.task_options.items() if described[n].metadata.get("trains", True)}
+    kind = task_type(config.task).options
+    described, whole = fields_of(kind), with_entries(kind, config.task_options)
+    of_training = {n: value for n, value in whole.items() if described[n].metadata.get("trains", True)}
     return {"task": config.task, "searched": sorted(config.search), "held": held, **of_training}
 
 
@@ -155,9 +156,17 @@ def _check_setting(config: RunConfig, replay: Settings) -> None:
     theirs = replay.get("setting")
     if not isinstance(theirs, Mapping):
         raise UserError("the schedules that are to be replayed do not say how they were made")
-    ours = setting_of(config)
+    ours, theirs = setting_of(config), with_entries(task_type(config.task).options, theirs)
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         if ours.get(name) != theirs.get(name):
-            raise UserError(
-                f"{replay.get('run')} was made with {name} {theirs.get(name)}, not {ours.get(name)}: replay it with the same"
-            )
+            mine, found = _differing(name, ours.get(name), theirs.get(name))
+            raise UserError(f"{replay.get('run')} was made with {found}, not {mine}: replay it with the same")
+
+
+def _differing(name: str, ours: object, theirs: object) -> tuple[str, str]:
+    """A setting of both, in words; of mappings only the entries that differ."""
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        return str(ours), f"{name} {theirs}"
+    names = [entry for entry in {**ours, **theirs} if ours.get(entry) != theirs.get(entry)]
+    mine, found = (", ".join(f"{entry}={one.get(entry)}" for entry in names) for one in (ours, theirs))
+    return mine, f"{name} {found}"

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from rl_pbt import __version__, options
 from rl_pbt.cli.parser import Parser
-from rl_pbt.cli.toml import read_toml
+from rl_pbt.cli.toml import settings_from
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.executors import EXECUTORS
@@ -98,7 +98,7 @@ def build_parser(program: str) -> Parser:
 
 def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     """Add the flags that are not settings."""
-    what("--config", type=Path, metavar="FILE", help="settings from a TOML file; flags override them")
+    what("--config", type=Path, metavar="FILE", help="settings from a TOML file, or from a run's folder; flags override them")
     suite = "run a suite of environments, whose settings flags cannot change: a name ('help' lists them), or a FILE.toml"
     what("--suite", metavar="NAME", help=suite)
     what("--check", action="store_true", help="with --suite: fail if a score is outside the band that the suite expects")
@@ -188,15 +188,15 @@ def _count(text: str) -> int:
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The given settings by name: those of the TOML file, overridden by flags."""
-    given = dict(read_toml(args.config)) if args.config else {}
+    """The given settings by name: those of `--config`, overridden by flags."""
+    given: dict[str, Any] = {}
     for name, value in vars(args).items():
         if value is None or name in OUTSIDE:
             continue
         given[name] = _entries(name, value) if _is_mapping(name) else value
     if program := getattr(args, "program", None):
         given["program"] = program
-    return given
+    return {**settings_from(args.config, given), **given} if args.config else given
 
 
 def _is_mapping(name: str) -> bool:

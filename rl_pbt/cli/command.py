@@ -14,15 +14,14 @@ from rl_pbt.cli.dry_run import planned
 from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
-from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, exit_status
 from rl_pbt.making import for_executor
+from rl_pbt.named_code import code_in_words
 from rl_pbt.observers import check_tracker
 from rl_pbt.opening import open_run
 from rl_pbt.running import Prepared, complete, owning, prepare
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.registry import task_type
 from rl_pbt.text import shown
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def train(words: Sequence[str], program: str) -> None:
 def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
     """Run what this process owns, from the first line on the terminal to the last."""
     folder, config = owned.opened.folder, owned.opened.config
-    again = shlex.join([*program.split(), "--resume", shown(folder.folder), *_code_in_words(config)])
+    again = shlex.join([*program.split(), "--resume", shown(folder.folder), *code_in_words(config)])
     if owned.opened.manifest is None:
         print(f"run {shown(folder.folder)}; stop it with Ctrl-C, resume with: {again}", flush=True)
     else:
@@ -100,14 +99,6 @@ def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
         print(f"\nstopped; resume with: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     _show(summary, folder, program)
-
-
-def _code_in_words(config: RunConfig) -> list[str]:
-    """The words that name the user's code in a run; resuming needs them again, since a folder by itself runs no code."""
-    code = task_type(config.task).code(config.task_options)
-    program = code.get("program", ())
-    flags = [word for setting, named in code.items() if setting != "program" for word in (f"--{setting}", *named)]
-    return [*flags, *(("--", *program) if program else ())]
 
 
 def _show(summary: Summary, folder: RunFolder, program: str) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rl_pbt.errors import plain_text
+from rl_pbt.named_code import code_in_words
 from rl_pbt.recorded import manifest_of
 from rl_pbt.records import Hypers
 from rl_pbt.report import page_path
@@ -119,12 +120,24 @@ def _verdicts(summary: Summary) -> Iterator[Text]:
 
 def _next(summary: Summary, run: RunFolder, manifest: Manifest, program: str) -> Iterator[tuple[str, str]]:
     """(what it is for, command) for what can be done next."""
-    folder, options = shown(run.folder), manifest.config.task_options
-    commands = {"report": shown(page_path(run)), "curves": shlex.join(["tensorboard", "--logdir", shown(run.curves)])}
-    if "env" in options and any(method.test_return for method in summary.methods.values()):
-        commands["watch"] = f"{COMMAND.sub('play', program)} {shlex.quote(folder)}"
-        first = next(iter(summary.methods.values()))
-        if summary.status == "finished" and any(seed.exploits for seed in first.seeds.values()):
-            words = ["--env", plain_text(str(options["env"]), LONGEST_WORD), "--methods", f"replay:{folder}"]
-            commands["replay"] = f"{COMMAND.sub('bench', program)} {shlex.join(words)}"
-    yield from commands.items()
+    folder, config = shown(run.folder), manifest.config
+    yield "report", shown(page_path(run))
+    if run.curves.is_dir():
+        yield "curves", shlex.join(["tensorboard", "--logdir", shown(run.curves)])
+    if "env" not in config.task_options:
+        return
+    if _can_play(summary, run):
+        yield "watch", f"{COMMAND.sub('play', program)} {shlex.join([folder, *code_in_words(config)])}"
+    first = next(iter(summary.methods.values()))
+    if summary.status == "finished" and any(seed.exploits for seed in first.seeds.values()):
+        words = ["--config", folder, "--methods", f"replay:{folder}", *code_in_words(config)]
+        yield "replay", f"{COMMAND.sub('bench', program)} {shlex.join(words)}"
+
+
+def _can_play(summary: Summary, run: RunFolder) -> bool:
+    """Whether a winner was tested and is still there: a compacted run has none, and a repository need not contain them."""
+    return any(
+        seed.winner is not None and seed.test_returns and run.checkpoints(name, number).holds(seed.winner.proposal)
+        for name, method in summary.methods.items()
+        for number, seed in method.seeds.items()
+    )

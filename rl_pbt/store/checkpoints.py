@@ -105,6 +105,10 @@ class FolderCheckpoints:
                     return states[proposal]
         return None
 
+    def holds(self, proposal: int) -> bool:
+        """Whether there is a file that may hold a proposal's checkpoint."""
+        return any(proposal in _range(path) for path in self._files() if not path.name.startswith("."))
+
     def _files(self) -> list[Path]:
         """Our own files in the folder; anything else there is left alone."""
         if not self.folder.is_dir():

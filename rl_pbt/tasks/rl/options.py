@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rl_pbt.agents import AGENTS
-from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.options import Settings, at_least_one, option, plain
 
 AGENT_NAMES = tuple(AGENTS)
+
+
+def _of_agent(chosen: Settings) -> Settings:
+    """The options of the agent that its configuration declares."""
+    agent = chosen.get("agent")
+    return plain(AGENTS[agent].config()) if agent in AGENTS else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +34,9 @@ class RLOptions:
         "where that learns more)",
     )
     agent_options: Settings = option(
-        factory=dict, help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip"
+        factory=dict,
+        help="fixed settings of the agent, as in envs_per_member=8 unroll_length=20 hidden=64,64 rewards=clip",
+        entries=_of_agent,
     )
     fitness: Literal["evaluation", "training"] = option(
         "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False

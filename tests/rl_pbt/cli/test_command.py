@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import pytest
 
 from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
-from rl_pbt.cli.arguments import build_parser
+from rl_pbt.cli import playing
+from rl_pbt.cli.arguments import build_parser, settings_of
 from rl_pbt.cli.dry_run import planned
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
 from rl_pbt.search import METHODS
+from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.defaults import defaults_of
 
@@ -210,6 +213,50 @@ def test_a_finished_run_is_replayed_with_fresh_weights(finished: Path, tmp_path:
     assert json.loads(run)["config"]["method_options"]["replay"]["method"] == "pbt"
     with pytest.raises(UserError, match="was made with env CartPole-v1, not Acrobot-v1"):
         train("--env", "Acrobot-v1", "--methods", f"replay:{finished}", "--out", str(tmp_path / "other"))
+
+
+UNUSUAL = [
+    "--agent-options", "envs_per_member=4", "unroll_length=8", "--env-options", "max_episode_steps=100",
+    "--hypers", "vf_coef=0.7", "--search", "gamma=0.9:0.99", "--fraction", "0.5", "--primary", "pbt:random",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("without_pages")
+def test_what_is_offered_at_the_end_of_a_run_with_its_own_settings_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(*SMALL, *UNUSUAL, "--executor", "inline", "--out", "run")
+    lines = capsys.readouterr().out.splitlines()
+    offered = dict(line.split(maxsplit=1) for line in lines if re.match(r"(report|curves|watch|replay) ", line))
+    assert list(offered) == ["report", "curves", "watch", "replay"]
+    assert Path(shlex.split(offered["curves"])[-1]).is_dir()
+    played, replayed = (shlex.split(offered[what].split(" -m ")[1])[1:] for what in ("watch", "replay"))
+    assert playing.build_parser("play").parse_args(played).run == Path("run")
+    train(*replayed, "--dry-run")
+    plan = capsys.readouterr().out
+    assert "replay-schedule" in plan and "unroll_length=8" in plan and "max_episode_steps=100" in plan
+    with pytest.raises(UserError, match=r"was made with agent_options unroll_length=8, not unroll_length=5: replay it"):
+        train(*replayed, "--agent-options", "unroll_length=5", "envs_per_member=4", "--dry-run")
+
+
+@pytest.mark.parametrize("name", ["acrobot-v1", "cartpole-v1"])
+def test_a_run_of_an_older_version_can_be_replayed_with_its_own_settings(name: str) -> None:
+    """Options that came later have the values that do what that version did, whatever a new run of it would have."""
+    folder = Path(__file__).parents[3] / "results" / "reference" / name
+    words = ["--config", str(folder), "--methods", f"replay:{folder}"]
+    config = configure(settings_of(build_parser(PROGRAM).parse_args(words)))
+    recorded = RunFolder(folder).manifest().config
+    assert config.task_options["agent_options"].items() >= recorded.task_options["agent_options"].items()
+    assert set(config.task_options["agent_options"]) == {field.name for field in fields(AGENTS["a2c"].config)}
+    assert (config.budget, config.seeds, config.search) == (recorded.budget, recorded.seeds, recorded.search)
+
+
+def test_settings_of_a_run_run_no_code_that_is_not_named_again(tmp_path: Path) -> None:
+    config = configure({"task": "tests.rl_pbt.undrawn:Made", "budget": 20, "interval": 10, "search": {"x": "log:1:2"}})
+    RunFolder(tmp_path).write_manifest(Manifest(command="", config=config, status="finished"))
+    with pytest.raises(UserError, match="names code"):
+        settings_of(build_parser(PROGRAM).parse_args(["--config", str(tmp_path)]))
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:

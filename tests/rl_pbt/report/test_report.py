@@ -26,6 +26,7 @@ from rl_pbt.report import tree_layout
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
+from rl_pbt.store.compacting import compact
 from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, from_json
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest, Session
@@ -484,6 +485,10 @@ def test_pictures_that_a_report_no_longer_draws_go_and_other_peoples_stay(tmp_pa
 
 def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Path) -> None:
     run = make_run(tmp_path)
+    winner = report.summarise(run).methods["pbt"].seeds[0].winner
+    assert winner is not None
+    run.checkpoints("pbt", 0).save(winner.proposal, {"weights": np.zeros(1)})
+    run.curves.mkdir()
     lines = [line.rstrip() for line in ending_of(run).splitlines()]
     assert lines[1].startswith("a2c on Made/Up-v0 · 6 members × 5k frames") and lines[1].endswith(" · seed 0")
     header = next(line for line in lines if line.startswith("method"))
@@ -496,6 +501,20 @@ def test_the_terminal_gets_a_table_the_verdict_and_what_comes_next(tmp_path: Pat
     assert f"report  {tmp_path / 'report.html'}" in lines
     assert f"curves  tensorboard --logdir {tmp_path / 'tensorboard'}" in lines
     assert f"watch   rl-pbt play {tmp_path}" in lines
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_is_not_there_is_not_offered(tmp_path: Path, compacted: bool) -> None:
+    """Checkpoints and curves are not kept in a repository, and a compacted run has no winner that could play."""
+    run = make_run(tmp_path)
+    if compacted:
+        winner = report.summarise(run).methods["pbt"].seeds[0].winner
+        assert winner is not None
+        run.checkpoints("pbt", 0).save(winner.proposal, {"weights": np.zeros(1)})
+        assert "\nwatch " in ending_of(run)
+        compact(run)
+    told = ending_of(run)
+    assert "\nreport " in told and "\nwatch " not in told and "\ncurves " not in told
 
 
 def test_damage_is_named_by_file_and_line(tmp_path: Path) -> None:
