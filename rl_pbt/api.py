@@ -17,6 +17,7 @@ import numpy as np
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError, did_you_mean
+from rl_pbt.executors.processes import end_if_unguarded
 from rl_pbt.making import check_recorded, configure, for_executor, machine, make_task
 from rl_pbt.named_code import check_code
 from rl_pbt.opening import check_files, open_run
@@ -238,8 +239,9 @@ def bench(
 ) -> Run:
     """Compare PBT with its baselines on a Gymnasium environment, with the options of the command line as keywords.
 
-    `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. Raises UserError, with a one-line message,
-    for invalid settings.
+    `bench("Pacman", population=8, frames=200_000, seeds=range(6), agent="impala")`. A script calls it, and `tune`, under
+    `if __name__ == "__main__":`, because worker processes import the script. Raises UserError, with a one-line message, for
+    invalid settings.
     """
     where = _Where(
         out=out, resume=resume, workers=workers, executor=executor, keep_population=keep_population, track=track, quiet=quiet
@@ -297,6 +299,7 @@ class _Where:
 
 def _run(given: Settings, where: _Where, task: type[Trainable] | None = None) -> Run:
     """Begin or continue a run, and write its report."""
+    end_if_unguarded()
     env = given.get("env")
     given, how = for_executor(given)
     opened = open_run(_plain(given), out=_path(where.out), resume=_path(where.resume))

@@ -143,6 +143,17 @@ def test_the_training_of_the_readme_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_every_script_that_begins_a_run_has_the_guard() -> None:
+    """Without it, worker processes, which import the script, would begin the run again."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    blocks = [
+        block for page in pages for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    begin = [block for block in blocks if re.search(r"rl_pbt\.(tune|bench)\(", block)]
+    assert len(begin) >= 5
+    assert [block for block in begin if 'if __name__ == "__main__":' not in block] == []
+
+
 def test_no_page_has_a_gap_that_was_to_be_filled() -> None:
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/**/*.md")]
     assert [path.name for path in pages if re.search(r"@@\w+@@|\b(?:TODO|TBD|FIXME)\b", path.read_text(encoding="utf-8"))] == []

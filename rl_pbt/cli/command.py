@@ -15,6 +15,7 @@ from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.errors import BadSetting, exit_status
+from rl_pbt.executors.processes import end_if_unguarded
 from rl_pbt.making import for_executor
 from rl_pbt.named_code import code_in_words
 from rl_pbt.observers import check_tracker
@@ -38,6 +39,7 @@ def main(words: Sequence[str], program: str) -> int:
 
 def train(words: Sequence[str], program: str) -> None:
     """Make or resume the run that the words ask for. Raises UserError, and SystemExit if it is interrupted."""
+    end_if_unguarded()
     own, trained = split_program(words)
     args = build_parser(program).parse_args(own)
     args.program = trained

@@ -35,6 +35,7 @@ T = TypeVar("T")
 AnyPending: TypeAlias = "_Pending[Any]"  # of a job with any type of result
 
 LONGEST_SOCKET_FOLDER = 60  # characters; a socket's path may have about a hundred
+UNGUARDED = 72  # exit status of a worker whose script, imported by it, asks for another run
 NO_OPTIONS = ExecutorOptions()
 if sys.platform == "linux":
     _CONTEXT = multiprocessing.get_context("forkserver")
@@ -75,6 +76,15 @@ def _short_paths_of_sockets() -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = before
+
+
+def end_if_unguarded() -> None:
+    """End this process if it is a worker that still imports the script of its parent: to begin a run then is a mistake there.
+
+    Python's own error would be a traceback of every worker. So the worker says nothing, and the parent one line.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds it out
+        os._exit(UNGUARDED)
 
 
 def prepare(module: str) -> None:
@@ -162,9 +172,16 @@ class _Worker:
             found: Answer[Any] | Death = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             self.process.join()
-            found = death_of(self.process.exitcode, self.board.proposal)
+            found = self._end()
         self.board.clear()
         return found
+
+    def _end(self) -> Answer[Any] | Death:
+        """What became of a process that has ended without an answer."""
+        if self.process.exitcode == UNGUARDED:
+            told = "worker processes import this script, which then begins a run again"
+            return Answer(error=UserError(f'{told}: put the call under `if __name__ == "__main__":`'))
+        return death_of(self.process.exitcode, self.board.proposal)
 
     def stop(self) -> None:
         self.connection.close()

@@ -411,3 +411,28 @@ def test_a_temporary_folder_with_a_long_path_is_no_hindrance(tmp_path: Path) -> 
         [sys.executable, "-c", script], check=False, env=environment, capture_output=True, text=True, timeout=120
     )
     assert ran.returncode == 0 and ran.stdout.startswith("(-0.42"), ran.stderr
+
+
+UNGUARDED = """
+import sys
+import rl_pbt
+from rl_pbt.cli.main import main
+
+print("imported")
+if sys.argv[1] == "keywords":
+    rl_pbt.tune("quadratic", {}, population=2, budget=20, interval=10, workers=2, out="run", quiet=True)
+else:
+    main(["tune", "--task", "quadratic", "--population", "2", "--budget", "20", "--interval", "10", "--out", "run"])
+"""
+
+
+@pytest.mark.parametrize("way", ["keywords", "words"])
+def test_a_script_without_the_guard_is_told_so_once(tmp_path: Path, way: str) -> None:
+    """Worker processes import the script, and so would begin the run again."""
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    words = [sys.executable, "-W", "ignore", "script.py", way]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    assert done.returncode == (1 if way == "keywords" else 2), done.stderr
+    assert 'put the call under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    assert done.stderr.count("Traceback") == (1 if way == "keywords" else 0), "of the script's own process"
+    assert "status" not in done.stderr
