@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-import numpy as np
-
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import BadSetting, UserError, did_you_mean
+from rl_pbt.errors import UserError
 from rl_pbt.executors.processes import end_if_unguarded
 from rl_pbt.making import check_recorded, configure, for_executor, machine, make_task
 from rl_pbt.named_code import check_code
 from rl_pbt.opening import check_files, open_run
 from rl_pbt.options import Settings
-from rl_pbt.recorded import manifest_of
+from rl_pbt.recorded import check_export, check_kept, chosen_winner, manifest_of
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.report import Summary, summarise, write_report
 from rl_pbt.running import complete, owning, prepare
@@ -35,7 +33,6 @@ from rl_pbt.tasks import own
 from rl_pbt.tasks.base import Task
 from rl_pbt.tasks.checkpoints import Sealed
 from rl_pbt.tasks.finding import Trainable
-from rl_pbt.tasks.registry import task_type
 
 Row: TypeAlias = dict[str, JSON]
 Folder: TypeAlias = str | Path
@@ -87,8 +84,7 @@ class Run:
         """
         method, seed, proposal = self.chosen(method, seed)
         config = self.config
-        if self._run.is_compacted:
-            raise UserError(f"{self.folder} was compacted: its winners' checkpoints are gone, and its report is left")
+        check_kept(self._run, method, seed, proposal)
         if config.task == "own" and self._task is None:
             target = config.task_options["target"]
             raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
@@ -106,11 +102,10 @@ class Run:
         Without a method or a seed, the winner with the best test score. Returns `path`. Raises UserError if there is no winner or
         if it has no such policy.
         """
-        config = self.config
-        if reason := task_type(config.task).not_exported(config.task_options):
-            raise UserError(f"this run's winner cannot be exported: {reason}")
+        path = Path(path)
+        check_export(self.config, path)
         method, seed, _ = self.chosen(method, seed)
-        path, told = Path(path), {"run": self.folder.name, "method": method, "seed": str(seed)}
+        told = {"run": self.folder.name, "method": method, "seed": str(seed)}
         write_durably(path, self.winner(method, seed).exported(path.suffix, told))
         return path
 
@@ -119,20 +114,7 @@ class Run:
 
         Raises UserError for an unknown method or seed, and if there is no winner yet.
         """
-        config = self.config
-        if method is not None and method not in config.methods:
-            raise did_you_mean("method of this run", method, config.methods)
-        if seed is not None and seed not in config.seeds:
-            raise BadSetting("seed", f"{seed} is not a seed of this run: it has {', '.join(map(str, config.seeds))}")
-        candidates: list[tuple[float, str, int, int]] = []
-        for name in config.methods if method is None else (method,):
-            for number in config.seeds if seed is None else (seed,):
-                history = read_history(self._run, name, number)
-                if history.chosen is not None:
-                    candidates.append((_tested(history), name, number, history.chosen))
-        if not candidates:
-            raise UserError(f"{self.folder} has no winner yet: resume it first")
-        return max(candidates, key=lambda candidate: candidate[0])[1:]
+        return chosen_winner(self._run, self.config, method, seed)
 
     def schedule(self, method: str | None = None, seed: int | None = None) -> list[Row]:
         """The hyperparameters along the winner's line of descent, founder first, one row per interval.
@@ -163,10 +145,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"rl_pbt.load({str(self.folder)!r})"
-
-
-def _tested(history: History) -> float:
-    return float(np.mean(history.test.returns)) if history.test is not None and history.test.returns else -np.inf
 
 
 def _row(history: History, method: str, seed: int, proposal: int) -> Row:

@@ -36,16 +36,30 @@ def configure(settings: Settings, recorded: RunConfig | None = None, *, elsewher
     sorted_out = sort_out(settings, recorded, elsewhere=elsewhere)
     kind = task_type(sorted_out.task)
     whole = kind.complete(sorted_out.given, _flat(recorded) if recorded else None)
+    config = _assembled(sorted_out, whole, recorded.method_options if recorded else whole)
+    check_replay(config)
+    return config
+
+
+def _assembled(sorted_out: SortedOut, whole: Settings, of_methods: Settings) -> RunConfig:
+    """The configuration of all settings of the search and of the task, with usual or recorded options `of_methods`."""
+    kind = task_type(sorted_out.task)
     chosen = tuple(sorted_out.methods or whole["methods"])
-    config = RunConfig(
+    return RunConfig(
         task=sorted_out.task,
         methods=chosen,
         **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in SHARED},
         task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in _names(kind.options)})),
-        method_options=_method_options(chosen, sorted_out.of_methods, recorded.method_options if recorded else whole),
+        method_options=_method_options(chosen, sorted_out.of_methods, of_methods),
     )
-    check_replay(config)
-    return config
+
+
+def check_methods(sorted_out: SortedOut, whole: Settings) -> None:
+    """Raises UserError for options, or a budget, with which a method cannot be made, before the task is: that may load torch."""
+    config = _assembled(sorted_out, whole, whole)
+    plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+    for name in config.methods:
+        _method(name, config, config.seeds[0], plan)
 
 
 @final
@@ -197,8 +211,11 @@ def plan_of(config: RunConfig, task: Task) -> Plan:
 
 def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:
     """A search method on one seed. Raises BadSetting for options, a space or a plan that it cannot work with."""
+    return _method(name, config, seed, plan_of(config, task))
+
+
+def _method(name: str, config: RunConfig, seed: int, plan: Plan) -> Method:
     entry = METHODS[name]
-    plan = plan_of(config, task)
     problem = Problem(space=config.space, plan=plan, root_seed=seed, published=dict(config.hypers))
     own = {s: v for s, v in config.method_options.items() if s in _names(entry.options)}
     return entry.make(problem, options.built(entry.options, own))

@@ -6,12 +6,15 @@ takes from a manifest is checked as strictly as the command line, and method nam
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import BadSetting, LostCheckpoint, UserError, did_you_mean
 from rl_pbt.options import built, plain, types_of
 from rl_pbt.records import Hyper, is_score
 from rl_pbt.search import METHODS
@@ -19,6 +22,7 @@ from rl_pbt.space import Space
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.playing import check_ending
 from rl_pbt.tasks.registry import task_type
 
 LONGEST_TEXT = 100_000  # characters, of one text of a configuration; it may be a whole program
@@ -96,3 +100,44 @@ def wrong_hypers(space: Space, hypers: Mapping[str, Hyper]) -> str | None:
 
 def _is_number(value: Hyper) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def chosen_winner(run: RunFolder, config: RunConfig, method: str | None = None, seed: int | None = None) -> tuple[str, int, int]:
+    """Method, seed and proposal of the winner with the best mean test score, among those of the given method and seed.
+
+    Raises UserError for an unknown method or seed, and if there is no winner yet.
+    """
+    if method is not None and method not in config.methods:
+        raise did_you_mean("method of this run", method, config.methods)
+    if seed is not None and seed not in config.seeds:
+        raise BadSetting("seed", f"{seed} is not a seed of this run: it has {', '.join(map(str, config.seeds))}")
+    candidates: list[tuple[float, str, int, int]] = []
+    for name in config.methods if method is None else (method,):
+        for number in config.seeds if seed is None else (seed,):
+            history = read_history(run, name, number)
+            if history.chosen is not None:
+                candidates.append((_tested(history), name, number, history.chosen))
+    if not candidates:
+        raise UserError(f"{run.folder} has no winner yet: resume it first")
+    return max(candidates, key=lambda candidate: candidate[0])[1:]
+
+
+def _tested(history: History) -> float:
+    """The mean test score; lower than any other if nothing was tested."""
+    return fmean(history.test.returns) if history.test is not None and history.test.returns else -math.inf
+
+
+def check_kept(run: RunFolder, method: str, seed: int, proposal: int) -> None:
+    """Raises UserError if the checkpoint of a winner is not in the run's folder."""
+    if run.is_compacted:
+        raise UserError(f"{run.folder} was compacted: its winners' checkpoints are gone, and its report is left")
+    checkpoints = run.checkpoints(method, seed)
+    if not checkpoints.holds(proposal):
+        raise LostCheckpoint(proposal, f"checkpoint {checkpoints.path(proposal)} is missing")
+
+
+def check_export(config: RunConfig, path: Path) -> None:
+    """Raises UserError if a winner of the run has no policy to export, or none in files that end like `path`."""
+    if reason := task_type(config.task).not_exported(config.task_options):
+        raise UserError(f"this run's winner cannot be exported: {reason}")
+    check_ending(path.suffix)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from rl_pbt.errors import did_you_mean
 from rl_pbt.executors.processes import prepare
-from rl_pbt.making import SortedOut, check_early, check_workers, executor_options, sort_out
+from rl_pbt.making import SortedOut, check_early, check_methods, check_workers, executor_options, sort_out
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.playing import check_device
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS
 from rl_pbt.tasks.rl.options import AGENT_NAMES as RL_AGENTS
 from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES as SB3_AGENTS
@@ -36,15 +37,19 @@ def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, 
 
 
 def _check_agent(wanted: SortedOut) -> None:
-    """Check the agent's name first, and then what needs gymnasium, which other tasks do not load; torch is never loaded."""
+    """Check names first, and then what needs gymnasium, which other tasks do not load; torch is never loaded."""
     names = RL_AGENTS if wanted.task == "rl" else SB3_AGENTS
     agent = wanted.given.get("agent", names[0])
     if str(agent).lower() not in names:
         raise did_you_mean("agent", agent, names)
+    check_device(wanted.given.get("device", "cpu"))
     from rl_pbt.tasks.rl.resolving import check_env  # noqa: PLC0415
-    from rl_pbt.tasks.rl.settings import check_new  # noqa: PLC0415
+    from rl_pbt.tasks.rl.settings import foreseen  # noqa: PLC0415
 
-    (check_new if wanted.task == "rl" else check_env)(wanted.given)
+    if wanted.task != "rl":
+        check_env(wanted.given)
+    elif (whole := foreseen(wanted.given)) is not None:
+        check_methods(wanted, whole)
 
 
 def begin_loading(executor: str | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rl_pbt.cli.parser import Parser, in_flags
 from rl_pbt.errors import BadSetting, Unfinished, UserError, exit_status, near_names
+from rl_pbt.report.gathering import gathered
 from rl_pbt.store.files import write_durably
 from rl_pbt.text import shown
 
@@ -36,11 +37,12 @@ def build_parser(program: str) -> Parser:
 def _compare(args: argparse.Namespace) -> None:
     if args.format is not None and args.format not in FORMATS:
         raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
-    from rl_pbt.report.several import compare  # noqa: PLC0415 - statistics and plots take longer to load than everything else
+    found = gathered(args.runs)
+    from rl_pbt.report.several import judged  # noqa: PLC0415 - statistics and plots take longer to load than everything else
     from rl_pbt.report.several_page import write_page  # noqa: PLC0415
     from rl_pbt.report.several_tables import TABLES, as_text, curves_as_csv  # noqa: PLC0415
 
-    groups = compare(args.runs)
+    groups = judged(found)
     if args.curves is not None:
         write_durably(args.curves, curves_as_csv(groups).encode())
     page = None if args.out is None else write_page(groups, args.out)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rl_pbt.cli.parser import Parser, in_flags
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.errors import exit_status
-from rl_pbt.recorded import manifest_of
+from rl_pbt.recorded import check_export, check_kept, chosen_winner, manifest_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import shown
 
@@ -40,7 +40,10 @@ def main(words: Sequence[str], program: str) -> int:
 
     def export() -> None:
         args = parser.parse_args(words)
-        manifest_of(RunFolder(args.run))  # raises if it is not a run
+        folder = RunFolder(args.run)
+        config = manifest_of(folder).config
+        check_export(config, args.file)
+        check_kept(folder, *chosen_winner(folder, config, args.method, args.seed))
         from rl_pbt.api import load  # noqa: PLC0415 - it loads torch
 
         raise_again()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rl_pbt.cli.parser import Parser, in_flags
 from rl_pbt.cli.starting import raise_again
 from rl_pbt.errors import BadSetting, exit_status
-from rl_pbt.recorded import manifest_of
+from rl_pbt.recorded import check_kept, chosen_winner, manifest_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import listed
 
@@ -85,7 +85,8 @@ def _check(args: argparse.Namespace) -> None:
             raise BadSetting(name, f"must be 1 or more, but is {number}")
     if args.episodes and args.best_of:
         raise BadSetting("best_of", "shows one episode: leave the number of episodes out")
-    manifest_of(RunFolder(args.run.absolute()))
+    folder = RunFolder(args.run.absolute())
+    check_kept(folder, *chosen_winner(folder, manifest_of(folder).config, args.method, args.seed))
     if args.video is not None:
         from rl_pbt.play.film import check_name
 

@@ -37,6 +37,10 @@ def _report(parser: Parser, words: Sequence[str], program: str) -> None:
     args = parser.parse_args(words)
     run = RunFolder(args.run)
     check_contrasts(manifest_of(run).config.methods, None, args.against)
+    if args.optuna is not None:
+        from rl_pbt.report.optuna_study import check_storage  # noqa: PLC0415
+
+        check_storage(args.optuna)
     from rl_pbt.cli.ending import print_end  # noqa: PLC0415 - plots take longer to load than everything else
     from rl_pbt.report import write_report  # noqa: PLC0415
 

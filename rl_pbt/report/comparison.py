@@ -17,7 +17,7 @@ from rl_pbt.records import JSON, Cost
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.chance import Chance, Family, Samples, chances
 from rl_pbt.report.diagnostics import Diagnostics
-from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
+from rl_pbt.report.evidence import Evidence, Histories, budgets_differ, differ, returns_of, total_cost
 from rl_pbt.report.selection import of_selection
 from rl_pbt.report.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
@@ -29,7 +29,6 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import listed, readable
 
 COSTLY_SHARE = 0.4  # of all units; if evaluation takes more, there is a caveat
-BUDGET_TOLERANCE = 0.005  # share by which the units that two methods spent may differ
 TRAINING_TOLERANCE = 0.05  # share by which the units that they trained for may differ without a caveat
 OF_A_SUITE = (
     "This run is a cell of a suite, and p values are not corrected for the other cells: what may be claimed over all cells, "
@@ -120,7 +119,7 @@ def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
     unlike = {
         name: cost.train_units
         for name, cost in others
-        if not budgets_differ(own.units, cost.units) and _differ(own.train_units, cost.train_units, TRAINING_TOLERANCE)
+        if not budgets_differ(own.units, cost.units) and differ(own.train_units, cost.train_units, TRAINING_TOLERANCE)
     }
     if unlike:
         trained = [f"{name} on {readable(units)}" for name, units in unlike.items()]
@@ -193,15 +192,6 @@ def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words
         f"{abs(one - other) / max(one, other):.1%} apart. With a larger budget, or less evaluation, the cost of the last "
         "evaluation matters less"
     )
-
-
-def budgets_differ(one: float, other: float) -> bool:
-    """Whether two budgets differ by more than cannot be avoided."""
-    return _differ(one, other, BUDGET_TOLERANCE)
-
-
-def _differ(one: float, other: float, tolerance: float) -> bool:
-    return abs(one - other) > tolerance * max(one, other)
 
 
 def _refused(evidence: Evidence, methods: tuple[str, ...], refusal: str, family: Family = "all") -> Comparison:

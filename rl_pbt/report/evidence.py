@@ -18,6 +18,7 @@ from rl_pbt.tasks.base import LONGEST_WORD, Words
 from rl_pbt.tasks.registry import task_type, words_of
 
 Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
+BUDGET_TOLERANCE = 0.005  # share by which the units that two methods spent may differ
 
 
 @final
@@ -82,3 +83,13 @@ def total_cost(by_seed: Histories) -> Cost:
 def returns_of(by_seed: Histories) -> list[tuple[float, ...]]:
     """Test scores of each seed's winner, for the seeds that were tested."""
     return [history.test.returns for history in by_seed.values() if history.test is not None and history.test.returns]
+
+
+def budgets_differ(one: float, other: float) -> bool:
+    """Whether two budgets differ by more than cannot be avoided."""
+    return differ(one, other, BUDGET_TOLERANCE)
+
+
+def differ(one: float, other: float, tolerance: float) -> bool:
+    """Whether two numbers above 0 differ by more than a `tolerance`, a share of the larger one."""
+    return abs(one - other) > tolerance * max(one, other)

@@ -25,12 +25,13 @@ from typing import Any, final
 from rl_pbt.errors import UserError, plain_text
 from rl_pbt.records import JSON, Hyper, Trial
 from rl_pbt.report.evidence import read_evidence
-from rl_pbt.search.bayesian import load_optuna
+from rl_pbt.search.bayesian import check_optuna, load_optuna
 from rl_pbt.space import Choice, Dimension, Horizon, Integer, Log
 from rl_pbt.store.history import History, judged
 from rl_pbt.store.run import RunFolder
 
 SQLITE = "sqlite:///"
+NEEDED = "a study of Optuna needs"
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -66,15 +67,21 @@ class Parameter:
         return distributions.FloatDistribution(low, high, log=isinstance(self.dimension, Log | Horizon) and low > 0)
 
 
+def check_storage(storage: str) -> None:
+    """Raises UserError if studies cannot be written there, or if Optuna is absent; does not load it."""
+    if not storage.startswith(SQLITE) or not Path(storage.removeprefix(SQLITE)).parent.is_dir():
+        raise UserError(f"cannot write studies to {storage!r}: write {SQLITE}FILE.db, in a folder that exists")
+    check_optuna(NEEDED)
+
+
 def write_studies(run: RunFolder, storage: str) -> list[str]:
     """Write the studies into an SQLite database. Returns their names.
 
     Raises UserError if one of that name exists, or if they cannot be written.
     """
-    optuna = load_optuna("a study of Optuna needs")
+    check_storage(storage)
+    optuna = load_optuna(NEEDED)
     evidence = read_evidence(run)
-    if not storage.startswith(SQLITE) or not Path(storage.removeprefix(SQLITE)).parent.is_dir():
-        raise UserError(f"cannot write studies to {storage!r}: write {SQLITE}FILE.db, in a folder that exists")
     name = plain_text(run.folder.absolute().name, 100)
     searches = {
         f"{name}/{method}/seed-{seed}": (method, seed, history)

@@ -19,6 +19,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Literal, TypeAlias, final
 
@@ -34,11 +35,15 @@ INSTALL = "pip install -e '.[search]'"
 
 
 def load_optuna(wanted: str = "bayes and tpe need") -> ModuleType:
-    """The package. Raises UserError, which begins with `wanted` and says how to install it, if it is absent."""
-    try:
-        return importlib.import_module("optuna")
-    except ImportError as error:
-        raise UserError(f"{wanted} the package optuna, which is not installed: {INSTALL}") from error
+    """The package. Raises UserError as `check_optuna` does."""
+    check_optuna(wanted)
+    return importlib.import_module("optuna")
+
+
+def check_optuna(wanted: str) -> None:
+    """Raises UserError, which begins with `wanted` and says how to install the package, if it is absent."""
+    if find_spec("optuna") is None:
+        raise UserError(f"{wanted} the package optuna, which is not installed: {INSTALL}")
 
 
 def startup_trials(population: int) -> int:

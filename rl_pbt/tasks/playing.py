@@ -5,16 +5,22 @@ It loads neither torch nor gymnasium, so that a report need not load them either
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
 
+from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.records import TRAINING_SCORE, is_score
 from rl_pbt.tasks.base import Words
 
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
+ONNX, TORCH = ".onnx", (".pt", ".pt2")  # how files end that a policy can be exported to
+INSTALL = "pip install -e '.[export]'"
+DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
 DIVERGED = "diverged: a loss or a weight is not finite"
 
 
@@ -35,6 +41,22 @@ class Played(Protocol):
     def truncated(self) -> int:
         """How many of them a time limit ended."""
         ...
+
+
+def check_ending(ending: str) -> None:
+    """Raises UserError for the ending of a file that no policy is exported to, or if a package for it is not installed."""
+    if ending not in (ONNX, *TORCH):
+        raise UserError(
+            f"cannot export to a file that ends in {ending!r}: name a file that ends in {ONNX}, {TORCH[0]} or {TORCH[1]}"
+        )
+    if ending == ONNX and (absent := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
+        raise UserError(f"{ONNX} needs the package {absent[0]}, which is not installed: {INSTALL}, or export to {TORCH[0]}")
+
+
+def check_device(name: str) -> None:
+    """Raises BadSetting for what cannot be the name of a device; whether there is such a one, only torch can tell."""
+    if not DEVICE.fullmatch(name):
+        raise BadSetting("device", f"cannot be {name!r}: write cpu, cuda, or cuda:1 for the second one")
 
 
 def code_of_environment(env: str) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import final
 
 import gymnasium
@@ -29,9 +28,8 @@ from rl_pbt.agents.torsos import entries_of
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
+from rl_pbt.tasks.playing import ONNX, check_ending
 
-ONNX, TORCH = ".onnx", (".pt", ".pt2")
-INSTALL = "pip install -e '.[export]'"
 METADATA = "rl_pbt.json"  # the extra file of an exported program; in ONNX each entry is "rl_pbt.NAME"
 EXAMPLES = 2  # a batch of one would become a constant of the graph
 OTHER_LIBRARIES = "torch.onnx._internal.exporter._registration"  # logs which operators of torchvision are missing
@@ -82,16 +80,11 @@ def exported(acting: Acting, ending: str, told: Mapping[str, str]) -> bytes:
     The same policy gives the same bytes. Raises UserError for another ending, for a package that is not installed, and for
     observations of several parts.
     """
-    if ending not in (ONNX, *TORCH):
-        raise UserError(
-            f"cannot export to a file that ends in {ending!r}: name a file that ends in {ONNX}, {TORCH[0]} or {TORCH[1]}"
-        )
+    check_ending(ending)
     if entries_of(acting.observation_space):
         raise UserError(
             f"{acting.env.id} gives observations of several parts, which are flattened first: no such policy is exported"
         )
-    if ending == ONNX and (absent := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
-        raise UserError(f"{ONNX} needs the package {absent[0]}, which is not installed: {INSTALL}, or export to {TORCH[0]}")
     with _silence(), torch.no_grad():
         program = _program(acting)
         metadata = {**told, **_described(acting)}

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rl_pbt.agents import AGENTS
 from rl_pbt.options import Settings, at_least_one, option, plain
+from rl_pbt.tasks.playing import check_device
 
 AGENT_NAMES = tuple(AGENTS)
 
@@ -67,4 +68,5 @@ class RLOptions:
     )
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         at_least_one(self, "eval_episodes", *([] if self.max_episode_frames is None else ["max_episode_frames"]))

@@ -53,14 +53,13 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     return whole
 
 
-def check_new(given: Settings) -> None:
-    """Raises UserError for what is wrong with a new run, before anything large is loaded.
+def foreseen(given: Settings) -> Settings | None:
+    """All settings of a new run, except what the device decides; loads nothing large. Raises UserError for what is wrong.
 
-    An environment without defaults is not checked: what it is like is found out once, when settings are completed.
+    None for an environment without defaults: what it is like is found out once, when settings are completed.
     """
     env = resolved(environment_settings(given, {}))
-    if not is_unknown(env.family, env.id):
-        _checked(given, None)
+    return None if is_unknown(env.family, env.id) else _checked(given, None)
 
 
 def _checked(given: Settings, recorded: Settings | None) -> Settings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.tasks.playing import check_device
 
 AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test compares them with `arguments.ALGORITHMS`
 
@@ -48,4 +49,5 @@ class StableBaselinesOptions:
     )
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         at_least_one(self, "eval_episodes", *([] if self.max_episode_frames is None else ["max_episode_frames"]))

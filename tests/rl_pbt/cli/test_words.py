@@ -18,6 +18,8 @@ from rl_pbt.making import configure
 from rl_pbt.space import parse_dimension
 
 PROGRAM = "python -m rl_pbt.bench"
+REFERENCE = Path(__file__).parents[3] / "results" / "reference"
+FINISHED = REFERENCE / "acrobot-v1"
 HEAVY = (
     "torch",
     "scipy",
@@ -79,6 +81,21 @@ def settings(*words: str) -> dict[str, object]:
         ("play nowhere", 2),
         ("play nowhere --epsiodes 3", 2),
         ("config nowhere", 2),
+        ("bench --env Pacman --device cda", 2),
+        ("bench --env Pacman --agent sb3:ppo --device cda", 2),
+        (f"play {FINISHED} --method nope", 2),
+        (f"play {FINISHED} --seed 99", 2),
+        (f"play {FINISHED}", 2),  # its checkpoints are gone
+        (f"export {FINISHED} winner.zip", 2),
+        (f"export {FINISHED} winner.pt --method nope", 2),
+        (f"export {FINISHED} winner.pt --seed 99", 2),
+        (f"report {FINISHED} --optuna postgres://x", 2),
+        (f"report {FINISHED} --against nope", 2),
+        ("compare nowhere", 2),
+        (f"compare {FINISHED} nowhere", 2),
+        (f"compare {FINISHED} {FINISHED}", 2),
+        (f"compare {FINISHED} {REFERENCE / 'cartpole-v1'}", 2),
+        (f"compare {FINISHED} --format html", 2),
     ],
 )
 def test_nothing_large_is_loaded_to_help_or_to_refuse(words: str, status: int, tmp_path: Path) -> None:
@@ -106,6 +123,19 @@ def test_an_unknown_environment_is_refused_before_what_trains_is_loaded(env: str
         ("CartPole-v1 --search clip_range=0.1:0.3", "unknown hyperparameter 'clip_range'"),
         ("CartPole-v1 --agent ppo --search clip_range=2", "clip_range: it must be above 0 and at most 1"),
         ("CartPole-v1 --hypers discount=1.5", "discount: it must be 0 or more and at most 1"),
+        ("CartPole-v1 --fraction 0.9", "--fraction must be above 0"),
+        ("CartPole-v1 --copy-margin -1", "--copy-margin must be 0 or more"),
+        ("CartPole-v1 --resample-probability 2", "--resample-probability must be between 0 and 1"),
+        ("CartPole-v1 --factors 0", "--factors must be numbers above 0"),
+        ("CartPole-v1 --burn-in -1", "--burn-in must be 0 or more"),
+        ("CartPole-v1 --any-age", "--any-age is an option of pbt-async"),
+        ("CartPole-v1 --methods grid --grid-points lr=4", "--grid-points make 4"),
+        ("CartPole-v1 --methods grid --grid-points epsilon=8", "--grid-points cannot cut epsilon"),
+        ("CartPole-v1 --methods mf-pbt --population 6", "--population must be 8, 12"),
+        ("CartPole-v1 --methods random-annealed --annealed discount", "--annealed must be a searched hyperparameter"),
+        ("CartPole-v1 --methods default-warmup --warmup 2", "--warmup must be above 0"),
+        ("CartPole-v1 --eval-episodes 0", "--eval-episodes must be 1 or more"),
+        ("Pacman --fraction 0.9", "--fraction must be above 0"),
     ],
 )
 def test_what_an_agent_does_not_have_is_refused_before_torch_is_loaded(words: str, said: str) -> None:
