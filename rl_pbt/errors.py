@@ -68,9 +68,9 @@ def plain_text(text: str, longest: int = LONGEST) -> str:
 
 def near_names(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the nearest known one, or all of them if none is near."""
-    known = list(known)
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    by_word = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_word, n=1)
+    return f"did you mean {by_word[near[0]]!r}?" if near else f"known are {', '.join(by_word.values())}"
 
 
 def did_you_mean(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -7,6 +7,7 @@ Users see one flat list of settings: keywords, a TOML file or flags. `configure`
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -14,14 +15,15 @@ from typing import final
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig, check_contrasts
-from rl_pbt.errors import BadSetting, did_you_mean, near_names
+from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
-from rl_pbt.space import lacks_scale, parse_dimension
+from rl_pbt.space import check_bounds, lacks_scale, parse_dimension
 from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
+from rl_pbt.tasks.other_words import our_word
 from rl_pbt.tasks.registry import named, task_type
 
 OWN = frozenset({"task_options", "method_options"})  # fields of RunConfig that users fill by naming the options themselves
@@ -50,8 +52,30 @@ def _assembled(sorted_out: SortedOut, whole: Settings, of_methods: Settings) -> 
         methods=chosen,
         **{s: options.checked(s, whole[s], options.types_of(RunConfig)[s]) for s in SHARED},
         task_options=options.plain(options.built(kind.options, {s: v for s, v in whole.items() if s in _names(kind.options)})),
-        method_options=_method_options(chosen, sorted_out.of_methods, of_methods),
+        method_options=_method_options(chosen, _our_names(sorted_out, whole), of_methods),
     )
+
+
+def _our_names(sorted_out: SortedOut, whole: Settings) -> Settings:
+    """The given options of methods, with our names for the hyperparameters that they name."""
+    aliases = {word: name for word, name in task_type(sorted_out.task).hyper_aliases.items() if word not in whole["search"]}
+    given = dict(sorted_out.of_methods)
+    for entry in METHODS.values():
+        for option, one in options.fields_of(entry.options).items():
+            if option in sorted_out.of_methods and one.metadata.get("of_hypers"):
+                given[option] = _renamed(option, sorted_out.of_methods[option], aliases)
+    return given
+
+
+def _renamed(option: str, named: object, aliases: Mapping[str, str]) -> object:
+    """Names of hyperparameters, as keys or separated by commas, without aliases. Raises BadSetting for two names of one."""
+    if isinstance(named, Mapping):
+        renamed = {aliases.get(name, name): value for name, value in named.items()}
+        if len(renamed) < len(named):
+            raise BadSetting(option, f"names a hyperparameter twice, in {', '.join(named)}: name it once")
+        return renamed
+    words = [word.strip() for word in named.split(",")] if isinstance(named, str) else None
+    return named if words is None else ",".join(aliases.get(word, word) for word in words)
 
 
 def check_methods(sorted_out: SortedOut, whole: Settings) -> None:
@@ -86,9 +110,10 @@ def sort_out(settings: Settings, recorded: RunConfig | None = None, *, elsewhere
     of_methods = {setting for entry in METHODS.values() for setting in _names(entry.options)}
     for setting in flat:
         if setting not in SHARED | of_task | of_methods:
-            raise BadSetting(
-                setting, f"is not a setting of the task {name}: {near_names(setting, sorted(_proposals(kind) - elsewhere))}"
-            )
+            known = _proposals(kind) - elsewhere
+            ours = our_word(setting)
+            hint = f"here that is {ours}" if ours and ours.split(" ")[0] in known else near_names(setting, sorted(known))
+            raise BadSetting(setting, f"is not a setting of the task {name}: {hint}")
     given: Settings = {
         s: _checked(s, v, RunConfig if s in SHARED else kind.options) for s, v in flat.items() if s in SHARED | of_task
     }
@@ -109,9 +134,9 @@ def _proposals(kind: TaskType) -> set[str]:
 def check_early(settings: Settings) -> None:
     """Raises UserError for settings that are invalid for every task; known before anything large is loaded."""
     types = options.types_of(RunConfig)
-    for written in options.checked("search", settings.get("search", {}), types["search"]).values():
+    for name, written in options.checked("search", settings.get("search", {}), types["search"]).items():
         if isinstance(written, str) and ":" in written:
-            parse_dimension(f"linear:{written}" if lacks_scale(written) else written)  # its real scale does not matter here
+            _check_range(name, written)
     usual = {"methods": (), "seeds": (0,), "population": 2, "interval": 1, "group_size": 1, "test_episodes": 1}
     said = {name: settings.get(name, value) for name, value in usual.items()}
     said["budget"] = settings.get("budget", said["interval"])
@@ -119,6 +144,14 @@ def check_early(settings: Settings) -> None:
         task="", search={}, hypers={}, **{name: options.checked(name, value, types[name]) for name, value in said.items()}
     )
     Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+
+
+def _check_range(name: str, written: str) -> None:
+    """Raises BadSetting for a range that no hyperparameter can have."""
+    try:
+        check_bounds(written) if lacks_scale(written) else parse_dimension(written)
+    except UserError as error:
+        raise BadSetting("search", f"has a wrong range of {name}: {error}") from None
 
 
 def check_workers(workers: int | None) -> None:
@@ -151,6 +184,8 @@ def _methods(listed: object) -> tuple[tuple[str, ...] | None, Settings]:
         return None, {}
     words = options.checked("methods", listed, tuple[str, ...])
     runs = [word.removeprefix(PREFIX) for word in words if word.startswith(PREFIX)]
+    if "" in runs:
+        raise BadSetting("methods", f"must name the run that is replayed, as in {PREFIX}results/CartPole-v1/RUN")
     if len(runs) > 1:
         raise BadSetting("methods", "can replay one run, not several")
     replay = {"replay": read_schedules(Path(runs[0]))} if runs else {}

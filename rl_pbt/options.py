@@ -34,9 +34,20 @@ _types: dict[type, Mapping[str, Kind]] = {}  # cache, by dataclass: resolving ty
 
 
 @overload
-def option(*, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False) -> Any: ...
+def option(
+    *, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False, of_hypers: bool = False
+) -> Any: ...
 @overload
-def option(default: T, *, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False) -> T: ...
+def option(
+    default: T,
+    *,
+    help: str,
+    flag: bool = True,
+    given: bool = False,
+    trains: bool = True,
+    place: bool = False,
+    of_hypers: bool = False,
+) -> T: ...
 @overload
 def option(
     *,
@@ -46,6 +57,7 @@ def option(
     given: bool = False,
     trains: bool = True,
     place: bool = False,
+    of_hypers: bool = False,
     entries: Callable[[Settings], Settings] | None = None,
 ) -> T: ...
 def option(
@@ -57,6 +69,7 @@ def option(
     given: bool = False,
     trains: bool = True,
     place: bool = False,
+    of_hypers: bool = False,
     entries: Callable[[Settings], Settings] | None = None,
 ) -> object:
     """A dataclass field with the line that the command line's help shows for it; without `flag`, the command line lacks it.
@@ -64,9 +77,11 @@ def option(
     What has no flag is found by the task and not set by users, unless it is `given` in another way.
     `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
     is the location of files whose digest is another option: a resumed run may have another location. `entries` returns, for all
-    values of the dataclass, what a mapping's entries are if nothing is said: those that an older version did not have.
+    values of the dataclass, what a mapping's entries are if nothing is said: those that an older version did not have. An option
+    `of_hypers` names hyperparameters, as keys or separated by commas, so they may have other names too.
     """
-    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place, "entries": entries}
+    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place}
+    metadata |= {"of_hypers": of_hypers, "entries": entries}
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -216,13 +231,20 @@ def read(name: str, text: str, kind: Kind) -> object:
     if text == "none" and NoneType in alternatives:
         return None
     if get_origin(kind) is tuple:
-        return tuple(read(name, word, alternatives[0]) for word in text.split(","))
+        return _read_list(name, text, kind)
     if get_origin(kind) is Literal:
         return checked(name, text, kind)
     try:
         return READERS.get(_without_none(kind), str)(text)
     except (ValueError, KeyError):
         raise BadSetting(name, f"must be {in_words(kind)}, but is {text!r}") from None
+
+
+def _read_list(name: str, text: str, kind: Kind) -> tuple[object, ...]:
+    try:
+        return tuple(read(name, word.strip(), get_args(kind)[0]) for word in text.split(","))
+    except BadSetting:
+        raise BadSetting(name, f"must be {in_words(kind)}, separated by commas, but is {text!r}") from None
 
 
 def _without_none(kind: Kind) -> Kind:

@@ -311,6 +311,12 @@ def lacks_scale(text: str) -> bool:
     return len(words) == 2 and not any(isinstance(_number_or_text(word), str | bool) for word in words)
 
 
+def check_bounds(text: str) -> None:
+    """Raises UserError if two bounds without a scale cannot be those of any."""
+    low, high = (float(word) for word in text.split(":"))
+    _Interval(low=low, high=high)
+
+
 def with_scale(text: str, usual: str | None) -> str:
     """Two bounds without a scale, `1e-5:1e-2`, get the scale of the text `usual`, the hyperparameter's usual range."""
     scale = (usual or "").partition(":")[0]

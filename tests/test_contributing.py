@@ -134,6 +134,7 @@ class Counting:
 class CountingType:
     options = CountingOptions
     aliases = {}
+    hyper_aliases = {}
     def complete(self, given, recorded):
         return completed(given, recorded, {"search": {"step": "log:0.1:10"}, "budget": 20})
     def words(self, options):

@@ -20,6 +20,7 @@ from rl_pbt.cli import comparing, exporting, playing, reporting
 from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
 from rl_pbt.config import RunConfig
+from rl_pbt.errors import UserError
 from rl_pbt.options import fields_of
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import difference_of
@@ -187,12 +188,28 @@ def test_how_long_an_answer_takes_is_what_was_measured(env: str) -> None:
 
 
 def test_words_of_other_libraries_are_understood(parser: argparse.ArgumentParser) -> None:
-    from rl_pbt.tasks.rl.settings import ALIASES
+    from rl_pbt.tasks.rl.options import ALIASES
 
     rows = [line for line in README.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines() if "the same" in line]
     assert len(rows) == 1
     theirs, ours = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].strip("|").split("|"))
     assert theirs and {ALIASES[word] for word in theirs} >= ours
+
+
+def test_a_flag_in_the_words_of_another_library_is_answered_with_ours(parser: argparse.ArgumentParser) -> None:
+    """For every word of the table that is written like a setting, and that is not also one of ours."""
+    rows = [line.strip("|").split("|") for line in README.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]]
+    table = {word: ours for theirs, ours in rows for word in re.findall(r"`(\w+)`", theirs)}
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    asked = {word: f"--{word.replace('_', '-')}" for word in table}
+    foreign = {word: flag for word, flag in asked.items() if flag not in flags}
+    assert len(foreign) >= 15
+    for word, flag in foreign.items():
+        with pytest.raises(UserError, match=rf"unknown argument '{flag}': here that is --") as error:
+            parser.parse_args(["--env", "CartPole-v1", flag, "1"])
+        ours = str(error.value).partition("here that is ")[2].split("=")[0]
+        assert ours.split(" ")[0] in flags
+        assert word in ours or all(said in table[word] for said in ours.split(" ")), f"{word}: {ours}"
 
 
 def test_what_the_first_section_claims_of_pbt_is_what_the_committed_runs_show() -> None:

@@ -56,6 +56,7 @@ METAVARS = {
     "ray_address": "HOST:PORT",
 }
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
+LARGE = "200000, 200k or 1.5M"  # how a large number can be written
 # Flags that are not settings: where and how to run, which changes no result.
 OUTSIDE = ("config", "suite", "check", "out", "resume", "workers", "executor", "keep_population", "track", "dry_run", "program")
 
@@ -152,30 +153,35 @@ def _entries_of(text: str) -> list[str]:
 
 
 class _Flattened(argparse.Action):
-    """Stores one flat list of the values of all words; a word may hold several, separated by commas."""
+    """Stores one flat list of the values of all words; a word may hold several, separated by commas.
+
+    A second list is refused: it may be meant to be added to the first, or to replace it.
+    """
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "is given twice: write all of its values after one")
         setattr(namespace, self.dest, [value for word in values for value in word])
 
 
 def _words(kind: Any) -> Callable[[str], list[Any]]:
-    read = _reader(kind)
-    return lambda text: [read(word) for word in text.split(",") if word]
+    read = _reader(kind, as_in="each, as in 0 1 2 3" if kind is int else "")
+    return lambda text: [read(word.strip()) for word in text.split(",") if word.strip()]
 
 
-def _reader(kind: Any) -> Callable[[str], Any]:
+def _reader(kind: Any, as_in: str = "") -> Callable[[str], Any]:
     """A function from a word to a value; argparse shows the message of the error that it raises."""
 
     def read(text: str) -> Any:
         try:
-            return _count(text) if kind is int else options.read("it", text, kind)
+            return _count(text, as_in or LARGE) if kind is int else options.read("it", text, kind)
         except BadSetting:
             raise argparse.ArgumentTypeError(f"{text!r} is not {in_words(kind)}") from None
 
     return read
 
 
-def _count(text: str) -> int:
+def _count(text: str, as_in: str = LARGE) -> int:
     """A whole number, written as `200000`, `200k` or `1.5M`."""
     number, unit = (text[:-1], UNITS[text[-1].lower()]) if text[-1:].lower() in UNITS else (text, 1.0)
     try:
@@ -184,7 +190,7 @@ def _count(text: str) -> int:
             raise ValueError
         return round(count)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number: write 200000, 200k or 1.5M") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number: write {as_in}") from None
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -215,6 +221,8 @@ def _entries(name: str, words: Iterable[str]) -> dict[str, Any]:
         entry, equals, text = word.partition("=")
         if not equals or not text:
             raise BadSetting(name, f"cannot read {word!r}: write NAME=VALUE")
+        if entry in entries:
+            raise BadSetting(name, f"names {entry} twice: name it once")
         entries[entry] = READERS.get(name, range_or_value)(text)
     return entries
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.tasks.other_words import our_flag
 
 EVERY = ("-h", "--help")
 
@@ -66,6 +67,8 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, word: str) -> str:
         flag = word.partition("=")[0]
+        if (ours := our_flag(flag)) and ours.split(" ")[0] in self._flags():
+            return f"unknown argument {flag!r}: here that is {ours}"
         near = get_close_matches(flag, self._flags(), n=1) if flag.startswith("-") else []
         return f"unknown argument {flag!r}: " + (f"did you mean {near[0]!r}?" if near else "see --help")
 

@@ -31,6 +31,7 @@ class GridOptions:
     grid_points: Mapping[str, int] = option(
         factory=dict,
         help="number of points in each range, as in learning_rate=4 discount=2 (default: as even as the population allows)",
+        of_hypers=True,
     )
 
     def __post_init__(self) -> None:

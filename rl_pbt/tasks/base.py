@@ -164,6 +164,11 @@ class TaskType(Protocol):
         """Other names of settings that are usual in this task's field, each with the setting's name: `frames` for `budget`."""
         ...
 
+    @property
+    def hyper_aliases(self) -> Mapping[str, str]:
+        """Other names of hyperparameters."""
+        ...
+
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings of a run, flat: every field of `RunConfig` and of `options` that this task has a value for. For a new run
         also options of methods, by name, where this task wants other defaults than the methods' own.

@@ -235,6 +235,7 @@ class CommandType:
 
     options = CommandOptions
     aliases: Mapping[str, str] = {}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`program` may be given as one text, which is split as a shell does."""

@@ -212,6 +212,7 @@ class OwnType:
 
     options = OwnOptions
     aliases: Mapping[str, str] = {}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`target` may be given as the class itself."""

@@ -110,6 +110,7 @@ class QuadraticType:
 
     options = QuadraticOptions
     aliases: Mapping[str, str] = {}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         defaults = {"search": SEARCH, "budget": 200, "interval": 10, "population": 8, "hypers": {"h0": 1.0, "h1": 1.0}}

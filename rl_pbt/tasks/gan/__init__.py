@@ -51,6 +51,7 @@ class GanType:
 
     options = GanOptions
     aliases: Mapping[str, str] = {}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """The files of a new run are read, so that their digests are recorded. Raises UserError."""

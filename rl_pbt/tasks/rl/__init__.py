@@ -16,7 +16,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
-from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.rl.interval import RLTask
@@ -28,6 +28,7 @@ class RLType:
 
     options: type = RLOptions
     aliases: Mapping[str, str] = {"frames": "budget"}
+    hyper_aliases: Mapping[str, str] = ALIASES
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         from rl_pbt.tasks.rl.resolving import check_env

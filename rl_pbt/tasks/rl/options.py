@@ -14,6 +14,21 @@ from rl_pbt.options import Settings, at_least_one, option, plain
 from rl_pbt.tasks.playing import check_device
 
 AGENT_NAMES = tuple(AGENTS)
+# Names that the hyperparameters have elsewhere.
+ALIASES = {
+    "lr": "learning_rate",
+    "ent_coef": "entropy_cost",
+    "entropy": "entropy_cost",
+    "gamma": "discount",
+    "vf_coef": "value_cost",
+    "gae_lambda": "trace_lambda",
+    "lambda": "trace_lambda",
+    "eps": "epsilon",
+    "rms_prop_eps": "epsilon",
+    "clip_coef": "clip_range",
+    "clip_eps": "clip_range",
+    "n_epochs": "num_epochs",
+}
 
 
 def _of_agent(chosen: Settings) -> Settings:

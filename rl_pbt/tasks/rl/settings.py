@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from rl_pbt import options
 from rl_pbt.agents import AGENTS
 from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
+from rl_pbt.agents.settings import PPOConfig
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, chosen_of, resumable_form
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
@@ -17,29 +18,14 @@ from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
+from rl_pbt.tasks.other_words import our_word
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
-from rl_pbt.tasks.rl.options import RLOptions
+from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
-from rl_pbt.text import readable
-
-# Names that the hyperparameters have elsewhere.
-ALIASES = {
-    "lr": "learning_rate",
-    "ent_coef": "entropy_cost",
-    "entropy": "entropy_cost",
-    "gamma": "discount",
-    "vf_coef": "value_cost",
-    "gae_lambda": "trace_lambda",
-    "lambda": "trace_lambda",
-    "eps": "epsilon",
-    "rms_prop_eps": "epsilon",
-    "clip_coef": "clip_range",
-    "clip_eps": "clip_range",
-    "n_epochs": "num_epochs",
-}
+from rl_pbt.text import listed, readable
 
 
 def completed(given: Settings, recorded: Settings | None) -> Settings:
@@ -76,8 +62,8 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
     learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
-    for name, value in given.get("hypers", {}).items():
-        hypers[_known(known, name)] = _legal(known, _known(known, name), value)
+    for name, value in _by_name(known, given.get("hypers", {}), "hypers").items():
+        hypers[name] = _legal(known, name, value, "hypers")
     if missing := [name for name in learning if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
     fixed = agent_options(agent, given.get("agent_options", {}), base["agent_options"])
@@ -106,8 +92,8 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
 
 
 def _agent(given: Settings, otherwise: str) -> str:
-    """The name of the agent that is asked for. Raises UserError for an unknown one."""
-    agent = str(given.get("agent", otherwise))
+    """The name of the agent that is asked for, in either case. Raises UserError for an unknown one."""
+    agent = str(given.get("agent", otherwise)).lower()
     if agent not in AGENTS:
         raise did_you_mean("agent", agent, AGENTS)
     return agent
@@ -156,36 +142,52 @@ def searched(
 ) -> tuple[dict[str, Hyper], dict[str, str]]:
     """Values and ranges of all hyperparameters: a `given` range replaces the one before, and a given number fixes it."""
     held, ranges = dict(hypers), dict(search)
-    for word, written in given.items():
-        name = _known(known, word)
+    for name, written in _by_name(known, given, "search").items():
         value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
             value = with_scale(value, search.get(name))
             for extreme in parse_dimension(value).extremes:
-                _legal(known, name, extreme)
+                _legal(known, name, extreme, "search")
             if known[name].whole and value.partition(":")[0] not in ("int", "choice"):
                 raise BadSetting("search", f"cannot use {name}: it is a whole number, so write {name}=int:LOW:HIGH")
             ranges[name] = value
         else:
-            held[name] = _legal(known, name, value)
+            held[name] = _legal(known, name, value, "search")
             ranges.pop(name, None)
     return held, ranges
 
 
-def _known(known: Mapping[str, HyperSpec], word: str) -> str:
-    """The agent's name for a hyperparameter, which may have an alias. Raises BadSetting for an unknown one."""
+def _by_name(known: Mapping[str, HyperSpec], given: Settings, setting: str) -> Settings:
+    """What is `given`, by the agent's own names. Raises BadSetting for an unknown name, and for two of one hyperparameter."""
+    words: dict[str, str] = {}
+    for word in given:
+        name = _known(known, word, setting)
+        if name in words:
+            raise BadSetting(setting, f"names {name} twice, as {words[name]} and as {word}: name it once")
+        words[name] = word
+    return {name: given[word] for name, word in words.items()}
+
+
+def _known(known: Mapping[str, HyperSpec], word: str, setting: str) -> str:
+    """The agent's name for a hyperparameter, which may have an alias. Raises BadSetting for one that it does not have."""
     name = ALIASES.get(word, word)
-    if name not in known:
-        raise BadSetting("search", f"names an unknown hyperparameter {word!r}: {near_names(word, [*known, *ALIASES])}")
-    return name
+    if name in known:
+        return name
+    if owners := [agent for agent, entry in AGENTS.items() if name in entry.hypers]:
+        raise BadSetting(setting, f"names {word!r}, a hyperparameter of {listed(owners)}, which this agent does not have")
+    if name in options.types_of(PPOConfig):
+        raise BadSetting(setting, f"names {word!r}, which stays fixed while an agent trains: set it among the agent_options")
+    near = near_names(word, [*known, *(alias for alias, ours in ALIASES.items() if ours in known)])
+    raise BadSetting(setting, f"names an unknown hyperparameter {word!r}: {near}")
 
 
-def _legal(known: Mapping[str, HyperSpec], name: str, value: object) -> float:
+def _legal(known: Mapping[str, HyperSpec], name: str, value: object, setting: str) -> float:
     """The value as a number. Raises BadSetting for a value that the agent cannot use."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2")
+        way_out = f"write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2" if setting == "search" else "write a number"
+        raise BadSetting(setting, f"cannot set {name} to {value!r}: {way_out}")
     if complaint := known[name].complaint(value):
-        raise BadSetting("search", f"cannot use {name}: it {complaint}")
+        raise BadSetting(setting, f"cannot use {name}: it {complaint}")
     return float(value)
 
 
@@ -199,7 +201,7 @@ def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, 
     values = dict(defaults)
     for name, value in given.items():
         if name not in kinds:
-            raise BadSetting("agent_options", f"has no {name!r}: {near_names(name, kinds)}")
+            raise BadSetting("agent_options", f"has no {name!r}: {_where(agent, name) or near_names(name, kinds)}")
         try:
             values[name] = options.read(name, value, kinds[name]) if isinstance(value, str) else value
         except BadSetting as error:
@@ -208,6 +210,14 @@ def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, 
         return options.plain(options.built(config, values))
     except (ValueError, BadSetting) as error:
         raise BadSetting("agent_options", f"cannot be used: {error}") from None
+
+
+def _where(agent: str, name: str) -> str | None:
+    """Where a name belongs that is no option of the agent, if it is known."""
+    if ALIASES.get(name, name) in AGENTS[agent].hypers:
+        return "it is a hyperparameter, so set it among the hypers, or search it"
+    ours = our_word(name)
+    return f"it is {ours.split(' ')[1].rstrip('=')} here" if ours and ours.startswith("agent_options ") else None
 
 
 def described(config: RunConfig, network: str) -> list[tuple[str, str]]:

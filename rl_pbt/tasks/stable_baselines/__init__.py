@@ -16,7 +16,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
-from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
+from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
@@ -28,6 +28,7 @@ class StableBaselinesType:
 
     options: type = StableBaselinesOptions
     aliases: Mapping[str, str] = {"frames": "budget"}
+    hyper_aliases: Mapping[str, str] = ALIASES
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings, with exact names, and hyperparameters under SB3's names. Raises UserError."""

@@ -36,23 +36,6 @@ ACTIONS: Mapping[str, tuple[type[spaces.Space[object]], ...]] = {
     "sac": (spaces.Box,),
     "td3": (spaces.Box,),
 }
-# Names that the arguments have elsewhere, also in our own agents.
-ALIASES = {
-    "lr": "learning_rate",
-    "discount": "gamma",
-    "entropy_cost": "ent_coef",
-    "entropy": "ent_coef",
-    "value_cost": "vf_coef",
-    "trace_lambda": "gae_lambda",
-    "lambda": "gae_lambda",
-    "epsilon": "rms_prop_eps",
-    "eps": "rms_prop_eps",
-    "clip": "clip_range",
-    "epochs": "n_epochs",
-    "envs_per_member": "n_envs",
-    "unroll_length": "n_steps",
-    "hidden": "net_arch",
-}
 # Numbers that do not change the training, and switches whose data our checkpoints do not hold.
 IGNORED = frozenset({"seed", "verbose", "stats_window_size", "_init_setup_model", "optimize_memory_usage"})
 LENGTH = "sets the least number of frames that a member can train for"

@@ -9,6 +9,23 @@ from rl_pbt.options import Settings, at_least_one, option
 from rl_pbt.tasks.playing import check_device
 
 AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test compares them with `arguments.ALGORITHMS`
+# Names that the arguments have elsewhere, also in our own agents.
+ALIASES = {
+    "lr": "learning_rate",
+    "discount": "gamma",
+    "entropy_cost": "ent_coef",
+    "entropy": "ent_coef",
+    "value_cost": "vf_coef",
+    "trace_lambda": "gae_lambda",
+    "lambda": "gae_lambda",
+    "epsilon": "rms_prop_eps",
+    "eps": "rms_prop_eps",
+    "clip": "clip_range",
+    "epochs": "n_epochs",
+    "envs_per_member": "n_envs",
+    "unroll_length": "n_steps",
+    "hidden": "net_arch",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,10 @@ from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
-from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, ALIASES, PREFIX
+from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
 from rl_pbt.tasks.stable_baselines.environments import make_one
-from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
+from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 from rl_pbt.text import readable
 
 Spaces: TypeAlias = tuple[spaces.Space[object], spaces.Space[object]]  # of observations and of actions

@@ -58,6 +58,7 @@ class TableType:
 
     options = TableOptions
     aliases: Mapping[str, str] = {"frames": "budget"}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """The search space is that of the grid, or a part of it; the budget is at most what all curves reach. Raises UserError.

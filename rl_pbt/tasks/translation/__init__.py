@@ -37,6 +37,7 @@ class TranslationType:
 
     options: type = TranslationOptions
     aliases: Mapping[str, str] = {}
+    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """Reads the corpus of a new run. Raises UserError."""

@@ -34,6 +34,10 @@ SMALL = [
 ]  # fmt: skip
 
 
+OPTIONS_OF_AGENT = ["--agent-options", "envs_per_member=4"]
+BESIDES = [word for word in SMALL if word not in OPTIONS_OF_AGENT]  # for tests with other options of the agent
+
+
 def command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "rl_pbt.bench", *arguments],
@@ -105,6 +109,33 @@ BAD = [
     (["--env", "CartPole-v1", "--search", "lr=nan"], "lr must be a finite number"),
     (["--env", "CartPole-v1", "--search", "lr=choice:low:high"], "cannot set learning_rate to 'low'"),
     (["--env", "CartPole-v1", "--backend", "jax"], "unknown backend 'jax'"),
+    (["--env", "CartPole-v1", "--search", "clip_eps=0.2"], "'clip_eps', a hyperparameter of ppo, which this agent does not have"),
+    (["--env", "CartPole-v1", "--search", "clip_epss=0.2"], "unknown hyperparameter 'clip_epss': known are learning_rate"),
+    (["--env", "CartPole-v1", "--search", "hidden=8"], "which stays fixed while an agent trains: set it among the agent_options"),
+    (
+        ["--env", "CartPole-v1", "--agent", "ppo", "--hypers", "num_epochs=2.5"],
+        "--hypers cannot use num_epochs: it must be a whole",
+    ),
+    (["--env", "CartPole-v1", "--hypers", "lr=fast"], "--hypers cannot set learning_rate to 'fast': write a number"),
+    (["--env", "CartPole-v1", "--hypers", "momentum=1"], "--hypers names an unknown hyperparameter 'momentum'"),
+    (["--env", "CartPole-v1", "--agent", "ppo", "--agent-options", "n_epochs=3"], "has no 'n_epochs': it is a hyperparameter"),
+    (["--env", "CartPole-v1", "--agent-options", "n_envs=3"], "has no 'n_envs': it is envs_per_member here"),
+    (
+        ["--env", "CartPole-v1", "--agent-options", "hidden=64x64"],
+        "hidden must be a list, each a whole number, separated by commas",
+    ),
+    (["--env", "CartPole-v1", "--search", "lr=1e-2:1e-5"], "--search has a wrong range of lr: bounds must be finite"),
+    (["--env", "CartPole-v1", "--search", "lr=1e-3", "learning_rate=1e-2"], "--search names learning_rate twice, as lr and as"),
+    (["--env", "CartPole-v1", "--search", "lr=1e-3", "lr=1e-2"], "--search names lr twice"),
+    (["--env", "CartPole-v1", "--hypers", "lr=1e-3", "learning_rate=1e-2"], "--hypers names learning_rate twice"),
+    (["--env", "CartPole-v1", "--methods", "grid", "--grid-points", "lr=4", "learning_rate=2"], "--grid-points names a hyper"),
+    (["--env", "CartPole-v1", "--seeds", "0", "--seeds", "1"], "--seeds: is given twice: write all of its values after one"),
+    (["--env", "CartPole-v1", "--seeds", "0-5"], "'0-5' is not a whole number: write each, as in 0 1 2 3"),
+    (["--env", "CartPole-v1", "--methods", "replay:"], "--methods must name the run that is replayed"),
+    (["--env", "CartPole-v1", "--methods", "PBT"], "unknown method 'PBT': did you mean 'pbt'?"),
+    (["--env", "CartPole-v1", "--agent", "PPOO"], "did you mean 'ppo'"),
+    (["--env", "CartPole-v1", "--total-timesteps", "10k"], "unknown argument '--total-timesteps': here that is --frames"),
+    (["--env", "CartPole-v1", "--learning-rate", "1e-3"], "here that is --search learning_rate="),
     (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
     ([], "say which environment"),
 ]
@@ -226,7 +257,7 @@ def test_what_is_offered_at_the_end_of_a_run_with_its_own_settings_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    train(*SMALL, *UNUSUAL, "--executor", "inline", "--out", "run")
+    train(*BESIDES, *UNUSUAL, "--executor", "inline", "--out", "run")
     lines = capsys.readouterr().out.splitlines()
     offered = dict(line.split(maxsplit=1) for line in lines if re.match(r"(report|curves|watch|replay) ", line))
     assert list(offered) == ["report", "curves", "watch", "replay"]
@@ -368,7 +399,7 @@ def test_the_agent_options_that_the_help_shows_are_options(tmp_path: Path) -> No
     (action,) = (action for action in build_parser(PROGRAM)._actions if action.dest == "agent_options")
     shown = [word for word in (action.help or "").split() if "=" in word]
     assert shown
-    train(*SMALL, "--out", str(tmp_path / "run"), "--dry-run", "--agent-options", *shown)
+    train(*BESIDES, "--out", str(tmp_path / "run"), "--dry-run", "--agent-options", *shown)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
@@ -411,8 +442,9 @@ def test_a_real_run_killed_after_every_ledger_event_ends_as_if_nothing_had_happe
     agent: list[str], step: int, tmp_path: Path
 ) -> None:
     script = Path(__file__).parents[1] / "killing.py"
+    small = BESIDES if "--agent-options" in agent else SMALL
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *SMALL, *agent],
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *small, *agent],
         capture_output=True, text=True, timeout=2900, check=False, env={**os.environ, "KILL_EVERY": str(step)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

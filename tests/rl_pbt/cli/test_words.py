@@ -120,7 +120,7 @@ def test_an_unknown_environment_is_refused_before_what_trains_is_loaded(env: str
         ("Pacman --agent ppo --agent-options batch_size=0", "batch_size must be 1 or more"),
         ("CartPole-v1 --agent-options core=gru", "core must be one of none, lstm"),
         ("CartPole-v1 --search entropi=1e-3:1e-1", "unknown hyperparameter 'entropi'"),
-        ("CartPole-v1 --search clip_range=0.1:0.3", "unknown hyperparameter 'clip_range'"),
+        ("CartPole-v1 --search clip_range=0.1:0.3", "'clip_range', a hyperparameter of ppo"),
         ("CartPole-v1 --agent ppo --search clip_range=2", "clip_range: it must be above 0 and at most 1"),
         ("CartPole-v1 --hypers discount=1.5", "discount: it must be 0 or more and at most 1"),
         ("CartPole-v1 --fraction 0.9", "--fraction must be above 0"),
@@ -199,6 +199,7 @@ def test_lists_have_commas_or_not() -> None:
         "gamma": 0.99,
         "entropy": 0,
     }
+    assert settings("--methods", "pbt, random") == {"methods": ["pbt", "random"]}
     assert settings("--agent-options", "hidden=64,64,rewards=clip")["agent_options"] == {"hidden": "64,64", "rewards": "clip"}
 
 
@@ -215,6 +216,19 @@ def test_lists_have_commas_or_not() -> None:
 def test_a_range_without_a_scale_has_that_of_the_default_range(given: dict[str, object], searched: dict[str, str]) -> None:
     found = configure(given).search
     assert {name: found[name] for name in searched} == searched
+
+
+def test_hyperparameters_have_their_other_names_wherever_they_are_named() -> None:
+    grid = configure({"env": "CartPole-v1", "methods": ["grid"], "grid_points": {"lr": 4, "gamma": 2}})
+    assert grid.method_options["grid_points"] == {"learning_rate": 4, "discount": 2}
+    annealed = configure({"env": "CartPole-v1", "methods": ["random-annealed"], "annealed": "lr, ent_coef"})
+    assert annealed.method_options["annealed"] == "learning_rate,entropy_cost"
+    with pytest.raises(UserError, match="total_timesteps is not a setting of the task rl: here that is frames"):
+        configure({"env": "CartPole-v1", "total_timesteps": 10})
+
+
+def test_an_agent_is_named_in_either_case() -> None:
+    assert configure({"env": "CartPole-v1", "agent": "PPO"}) == configure({"env": "CartPole-v1", "agent": "ppo"})
 
 
 @pytest.mark.parametrize("task", ["quadratic", "tests.no_module:Training"])
