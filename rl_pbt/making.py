@@ -20,6 +20,7 @@ from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
+from rl_pbt.search.annealed import names_of
 from rl_pbt.space import check_bounds, lacks_scale, parse_dimension
 from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
@@ -39,6 +40,8 @@ def configure(settings: Settings, recorded: RunConfig | None = None, *, elsewher
     kind = task_type(sorted_out.task)
     whole = kind.complete(sorted_out.given, _flat(recorded) if recorded else None)
     config = _assembled(sorted_out, whole, recorded.method_options if recorded else whole)
+    if recorded is None:
+        _check_annealed(config)
     check_replay(config)
     return config
 
@@ -81,6 +84,7 @@ def _renamed(option: str, named: object, aliases: Mapping[str, str]) -> object:
 def check_methods(sorted_out: SortedOut, whole: Settings) -> None:
     """Raises UserError for options, or a budget, with which a method cannot be made, before the task is: that may load torch."""
     config = _assembled(sorted_out, whole, whole)
+    _check_annealed(config)
     plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
     for name in config.methods:
         _method(name, config, config.seeds[0], plan)
@@ -129,6 +133,15 @@ def _proposals(kind: TaskType) -> set[str]:
     of_methods = {setting for entry in METHODS.values() for setting in options.settable(entry.options)}
     of_all = {"task", "methods", *(SHARED & options.settable(RunConfig))}
     return of_all | options.settable(kind.options) | of_methods | set(kind.aliases)
+
+
+def _check_annealed(config: RunConfig) -> None:
+    """Raises BadSetting for a method with a schedule made by hand, for a hyperparameter that the training lowers itself."""
+    own = task_type(config.task).anneals(config.task_options)
+    by_hand = [name for name in config.methods if METHODS[name].made_by_hand]
+    if by_hand and (twice := [name for name in names_of(config.method_options["annealed"]) if name in own]):
+        told = f"cannot have {by_hand[0]} of a training that anneals its {twice[0]}: it would be lowered twice"
+        raise BadSetting("methods", f"{told}; leave out one of the two")
 
 
 def check_early(settings: Settings) -> None:

@@ -149,6 +149,8 @@ class CountingType:
         return "the count"
     def planned_for_all(self, options):
         return None
+    def anneals(self, options):
+        return ()
     def not_exported(self, options):
         return "a count is no policy"
     def cautions(self, options):

@@ -210,6 +210,10 @@ class TaskType(Protocol):
         """What in the training depends on the whole budget, so that it cannot be extended; None if nothing does."""
         ...
 
+    def anneals(self, options: Settings) -> Sequence[str]:
+        """The hyperparameters that a training itself lowers over the budget, from the value that the search gives it."""
+        ...
+
     def not_exported(self, options: Settings) -> str | None:
         """Why no winner can be exported as a file, and what to do instead; None if it can, by `winner.exported(ending, told)`."""
         ...

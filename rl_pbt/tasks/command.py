@@ -269,6 +269,10 @@ class CommandType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "what a program learned is in its own files: rl_pbt.load(RUN).winner().write_to(FOLDER) writes them"

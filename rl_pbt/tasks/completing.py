@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
@@ -65,3 +65,14 @@ def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, 
             held[name] = value
             ranges.pop(name, None)
     return held, ranges
+
+
+def by_name(given: Settings, setting: str, name_of: Callable[[str], str]) -> Settings:
+    """What is `given` by words of hyperparameters, by their names. Raises BadSetting for two words of the same one."""
+    words: dict[str, str] = {}
+    for word in given:
+        name = name_of(word)
+        if name in words:
+            raise BadSetting(setting, f"names {name} twice, as {words[name]} and as {word}: name it once")
+        words[name] = word
+    return {name: given[word] for name, word in words.items()}

@@ -250,6 +250,10 @@ class OwnType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a training of your own is saved by its own code: rl_pbt.load(RUN, task=...).winner() is the object"

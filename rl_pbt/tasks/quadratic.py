@@ -138,6 +138,10 @@ class QuadraticType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "the quadratic has no policy: its winner is two numbers"

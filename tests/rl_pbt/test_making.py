@@ -250,5 +250,15 @@ def test_a_whole_number_is_searched_among_whole_numbers() -> None:
     for wrong in ("log:1:20", "linear:1:20", "int:0:3", "choice:1:2.5", 2.5, float("inf"), float("nan")):
         with pytest.raises(UserError, match="num_epochs"):
             configure({**given, "search": {"num_epochs": wrong}})
-    with pytest.raises(UserError, match="unknown hyperparameter 'num_epochs'"):
+    with pytest.raises(UserError, match="'num_epochs', a hyperparameter of ppo, which this agent does not have"):
         configure({"env": "CartPole-v1", "search": {"num_epochs": "int:1:3"}})
+
+
+def test_a_rate_that_the_agent_anneals_is_not_annealed_by_a_method_too() -> None:
+    annealing = {"env": "CartPole-v1", "agent_options": {"anneal": "linear"}}
+    with pytest.raises(UserError, match="methods cannot have random-annealed of a training that anneals its learning_rate"):
+        configure({**annealing, "methods": ["pbt", "random-annealed"]})
+    other = configure({**annealing, "methods": ["pbt", "random-annealed"], "annealed": "entropy_cost"})
+    (told,) = task_type("rl").cautions(other.task_options)
+    assert "annealed their learning rate" in told
+    assert task_type("rl").cautions(configure({"env": "CartPole-v1"}).task_options) == ()

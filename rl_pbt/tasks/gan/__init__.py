@@ -97,6 +97,10 @@ class GanType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a GAN has no policy: rl_pbt.load(RUN).winner().images(64) are images of its generator"

@@ -54,12 +54,17 @@ class RLType:
         return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
     def cautions(self, options: Settings) -> tuple[str, ...]:
-        """That training does not see episodes to their end, if so."""
-        return unseen_tails(options)
+        """That training does not see episodes to their end, or that the learning rate is not the one shown, if so."""
+        annealed = "Agents annealed their learning rate linearly to 0 over the budget; a learning rate shown here is that before."
+        return (*unseen_tails(options), *([annealed] if self.anneals(options) else []))
 
     def planned_for_all(self, options: Settings) -> str | None:
         """The learning rate, if it is annealed."""
-        return None if options["agent_options"].get("anneal", "none") == "none" else "the learning rate is annealed"
+        return "the learning rate is annealed" if self.anneals(options) else None
+
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """The learning rate, with the agent's option `anneal`."""
+        return () if options["agent_options"].get("anneal", "none") == "none" else ("learning_rate",)
 
     def not_exported(self, options: Settings) -> str | None:
         """None: a winner can be exported."""

@@ -17,7 +17,7 @@ from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
-from rl_pbt.tasks.completing import SHARED_DEFAULTS, half
+from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name, half
 from rl_pbt.tasks.other_words import our_word
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
@@ -62,7 +62,7 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
     learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
-    for name, value in _by_name(known, given.get("hypers", {}), "hypers").items():
+    for name, value in by_name(given.get("hypers", {}), "hypers", lambda word: _known(known, word, "hypers")).items():
         hypers[name] = _legal(known, name, value, "hypers")
     if missing := [name for name in learning if name not in hypers and name not in search]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
@@ -142,7 +142,7 @@ def searched(
 ) -> tuple[dict[str, Hyper], dict[str, str]]:
     """Values and ranges of all hyperparameters: a `given` range replaces the one before, and a given number fixes it."""
     held, ranges = dict(hypers), dict(search)
-    for name, written in _by_name(known, given, "search").items():
+    for name, written in by_name(given, "search", lambda word: _known(known, word, "search")).items():
         value = range_or_value(written)
         if isinstance(value, str) and ":" in value:
             value = with_scale(value, search.get(name))
@@ -155,17 +155,6 @@ def searched(
             held[name] = _legal(known, name, value, "search")
             ranges.pop(name, None)
     return held, ranges
-
-
-def _by_name(known: Mapping[str, HyperSpec], given: Settings, setting: str) -> Settings:
-    """What is `given`, by the agent's own names. Raises BadSetting for an unknown name, and for two of one hyperparameter."""
-    words: dict[str, str] = {}
-    for word in given:
-        name = _known(known, word, setting)
-        if name in words:
-            raise BadSetting(setting, f"names {name} twice, as {words[name]} and as {word}: name it once")
-        words[name] = word
-    return {name: given[word] for name, word in words.items()}
 
 
 def _known(known: Mapping[str, HyperSpec], word: str, setting: str) -> str:

@@ -69,6 +69,10 @@ class StableBaselinesType:
         """DQN's exploration, which falls over a part of the budget."""
         return "its exploration falls" if options["agent"] == "sb3:dqn" else None
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str | None:
         """SB3 has its own way to save an agent."""
         return "an agent of Stable-Baselines3 saves itself: rl_pbt.load(RUN).winner().model.save(FILE)"

@@ -17,7 +17,7 @@ from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
-from rl_pbt.tasks.completing import SHARED_DEFAULTS
+from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
@@ -47,11 +47,11 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     refuse_actions(env, algorithm, actions)
     base = recorded or _defaults(env, algorithm, given, observations)
     values = _Values(algorithm, dict(base["hypers"]), dict(base["search"]), dict(base["agent_options"]))
-    for name, value in given.get("agent_options", {}).items():
+    for name, value in values.by_name(given, "agent_options").items():
         values.hold(name, value, "agent_options")
-    for name, value in given.get("hypers", {}).items():
+    for name, value in values.by_name(given, "hypers").items():
         values.publish(name, value)
-    for name, value in given.get("search", {}).items():
+    for name, value in values.by_name(given, "search").items():
         values.search_or_hold(name, value)
     values.refuse_idle()
     whole = {
@@ -148,6 +148,10 @@ class _Values:
     search: dict[str, str]
     fixed: dict[str, JSON]
 
+    def by_name(self, given: Settings, setting: str) -> Settings:
+        """What the setting gives, by SB3's names."""
+        return by_name(given.get(setting, {}), setting, lambda word: self._known(word, setting))
+
     def search_or_hold(self, word: str, written: object) -> None:
         value = range_or_value(written)
         if not (isinstance(value, str) and ":" in value):
@@ -202,7 +206,7 @@ class _Values:
         known = {**arguments.searchable(self.algorithm), **arguments.agent_options(self.algorithm)[0]}
         name = word if word in known else ALIASES.get(word, word)
         if name not in known:
-            near = near_names(word, [*known, *ALIASES])
+            near = near_names(word, [*known, *(alias for alias, ours in ALIASES.items() if ours in known)])
             raise BadSetting(setting, f"names {word!r}, which {PREFIX}{self.algorithm} does not have: {near}")
         return name
 

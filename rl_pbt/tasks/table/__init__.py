@@ -107,6 +107,10 @@ class TableType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "nothing was trained: a table has curves and no policies"

@@ -77,6 +77,10 @@ class TranslationType:
     def planned_for_all(self, options: Settings) -> None:
         """Nothing."""
 
+    def anneals(self, options: Settings) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a translator is no policy: rl_pbt.load(RUN).winner().translate([...]) uses it"

@@ -126,6 +126,14 @@ BAD = [
     ),
     (["--env", "CartPole-v1", "--search", "lr=1e-2:1e-5"], "--search has a wrong range of lr: bounds must be finite"),
     (["--env", "CartPole-v1", "--search", "lr=1e-3", "learning_rate=1e-2"], "--search names learning_rate twice, as lr and as"),
+    (
+        ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--search", "lr=1e-3", "learning_rate=1e-2"],
+        "--search names learning_rate twice",
+    ),
+    (
+        ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--search", "epsilom=1"],
+        "'epsilom', which sb3:ppo does not have: known are",
+    ),
     (["--env", "CartPole-v1", "--search", "lr=1e-3", "lr=1e-2"], "--search names lr twice"),
     (["--env", "CartPole-v1", "--hypers", "lr=1e-3", "learning_rate=1e-2"], "--hypers names learning_rate twice"),
     (["--env", "CartPole-v1", "--methods", "grid", "--grid-points", "lr=4", "learning_rate=2"], "--grid-points names a hyper"),

@@ -134,6 +134,8 @@ def test_an_unknown_environment_is_refused_before_what_trains_is_loaded(env: str
         ("CartPole-v1 --methods mf-pbt --population 6", "--population must be 8, 12"),
         ("CartPole-v1 --methods random-annealed --annealed discount", "--annealed must be a searched hyperparameter"),
         ("CartPole-v1 --methods default-warmup --warmup 2", "--warmup must be above 0"),
+        ("CartPole-v1 --methods random-annealed --agent-options anneal=linear", "anneals its learning_rate: it would be lowered"),
+        ("CartPole-v1 --methods pbt default-warmup --agent-options anneal=linear --dry-run", "it would be lowered twice"),
         ("CartPole-v1 --eval-episodes 0", "--eval-episodes must be 1 or more"),
         ("Pacman --fraction 0.9", "--fraction must be above 0"),
     ],
