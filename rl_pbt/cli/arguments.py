@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -19,7 +20,9 @@ from rl_pbt.observers import TRACKERS
 from rl_pbt.options import in_words, types_of
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
+from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS, task_type
+from rl_pbt.text import value_text
 
 # The groups of the help, in order; ELSEWHERE has settings that are shown in another group than those they are declared with.
 WHAT, BUDGET, SEARCH, AGENT, OWN, TRANSLATION, MACHINE, OUTPUT = GROUPS = (
@@ -55,6 +58,7 @@ METAVARS = {
     "timeout_s": "SECONDS",
     "ray_address": "HOST:PORT",
 }
+DEPENDS = ("eval_episodes", "carry_episodes", "deterministic", "annealed")  # defaults of these depend on what is trained
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 LARGE = "200000, 200k or 1.5M"  # how a large number can be written
 # Flags that are not settings: where and how to run, which changes no result.
@@ -122,9 +126,29 @@ def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[s
         known.add(name)
         flags = [_flag(name), *(_flag(alias) for alias, field in names.items() if field == name)]
         form = _form(name, types_of(cls)[name])
-        groups[ELSEWHERE.get(name, usual)].add_argument(
-            *flags, dest=name, help=one.metadata.get("help", "").replace("%", "%%"), **form
-        )
+        told = one.metadata.get("help", "") + _default_in_words(name, one.metadata.get("help", ""))
+        groups[ELSEWHERE.get(name, usual)].add_argument(*flags, dest=name, help=told.replace("%", "%%"), **form)
+
+
+def _default_in_words(name: str, told: str) -> str:
+    """The default of a setting, unless it depends on what is trained, is nothing, or is `told` already."""
+    value = fixed_default(name)
+    if value is None or value is False or "default" in told:
+        return ""
+    values = value if isinstance(value, tuple) else (value,)
+    return f" (default: {' '.join(str(one).lower() if one is True else value_text(one) for one in values)})"
+
+
+def fixed_default(name: str) -> Any:
+    """The default of a setting if it is the same for every method, task and executor that has the setting; otherwise None."""
+    if name in SHARED_DEFAULTS:
+        return SHARED_DEFAULTS[name]
+    classes: list[type] = [task_type(task).options for task in TASKS]
+    classes += [entry.options for entry in METHODS.values()]
+    classes += [entry.options for entry in EXECUTORS.values()]
+    declared = [one for cls in classes if (one := options.fields_of(cls).get(name)) is not None]
+    defaults = {repr(one.default): one.default for one in declared if one.default is not MISSING}
+    return next(iter(defaults.values())) if len(defaults) == 1 and name not in DEPENDS else None
 
 
 def _form(name: str, kind: Any) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from rl_pbt.cli import ahead, configuration, playing, reporting
-from rl_pbt.cli.arguments import ELSEWHERE, GROUPS, METAVARS, build_parser, settings_of
+from rl_pbt.cli.arguments import ELSEWHERE, GROUPS, METAVARS, build_parser, fixed_default, settings_of
 from rl_pbt.cli.parser import Parser
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
+from rl_pbt.options import as_json
 from rl_pbt.space import parse_dimension
 
 PROGRAM = "python -m rl_pbt.bench"
@@ -162,6 +163,33 @@ def test_help_is_in_groups_has_a_short_usage_and_four_examples(monkeypatch: pyte
     assert len(text.split("examples:")[1].strip().splitlines()) == 4
     assert not re.search(r"\b([A-Z|=:]+) (\[?\1|\[\1)", text), "a value is named twice"
     assert "--budget, --frames N" in text and "--[no-]any-age" in text and "--seeds N ..." in text
+
+
+WITH_DEFAULTS = [
+    {"env": "CartPole-v1"},
+    {"env": "Pendulum-v1", "agent": "ppo"},
+    {"env": "Pacman"},
+    {"env": "CartPole-v1", "agent": "sb3:a2c"},
+    {"task": "quadratic"},
+    {"task": "numpy.linalg:LinAlgError", "budget": 20, "search": {"x": "log:1:2"}},
+    {"task": "command", "program": ["true"], "budget": 20, "search": {"x": "log:1:2"}},
+]
+
+
+@pytest.mark.parametrize("given", WITH_DEFAULTS, ids=[" ".join(map(str, given.values())) for given in WITH_DEFAULTS])
+def test_a_default_that_help_shows_is_that_of_every_run(given: dict[str, object]) -> None:
+    shown = {
+        action.dest: fixed_default(action.dest)
+        for action in build_parser(PROGRAM)._actions
+        if "(default: " in (action.help or "") and fixed_default(action.dest) is not None
+    }
+    assert {"population", "seeds", "methods", "anytime_tests", "fraction", "factors", "resample_probability"} <= set(shown)
+    config = configure({**given, "methods": ["pbt", "pbt-async", "default-warmup"] if "env" in given else ["pbt"]})
+    chosen = {**config.to_json(), **config.task_options, **config.method_options}
+    for name in set(shown) & set(chosen) - {"methods"}:
+        assert chosen[name] == as_json(shown[name]), name
+    if given.get("task") != "command":
+        assert configure(given).methods == shown["methods"]
 
 
 def test_groups_and_values_are_of_settings_that_there_are() -> None:
