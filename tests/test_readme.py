@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from rich.console import Console
 
 import rl_pbt
 from rl_pbt.cli import comparing, exporting, playing, reporting
@@ -21,11 +23,16 @@ from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
+from rl_pbt.observers.screen import Screen
+from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.options import fields_of
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import difference_of
+from rl_pbt.report.verdict import NONE_FOUND
 from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.playing import FRAMES
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +160,61 @@ def test_every_script_that_begins_a_run_has_the_guard() -> None:
     begin = [block for block in blocks if re.search(r"rl_pbt\.(tune|bench)\(", block)]
     assert len(begin) >= 5
     assert [block for block in begin if 'if __name__ == "__main__":' not in block] == []
+
+
+def test_pages_quote_the_verdict_as_reports_say_it() -> None:
+    for page in ("getting-started", "how-sure"):
+        assert f'"{NONE_FOUND}"' in (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_no_page_tells_tensorboard_to_show_the_members_too() -> None:
+    """A folder above would open `tensorboard_members` as well: a run for each member, beside one for each method."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    shown = [
+        folder for page in pages for folder in re.findall(r"tensorboard --logdir (\S+?)[`\s]", page.read_text(encoding="utf-8"))
+    ]
+    assert len(shown) >= 2 and [folder for folder in shown if not folder.endswith("/tensorboard")] == []
+
+
+def test_the_readmes_terminal_is_what_the_screen_draws() -> None:
+    """The words and their order, as a run that is drawn today has them; numbers are of a run that was watched."""
+    lines = README.split("While it runs, the terminal shows")[1].split("```text\n")[1].split("```")[0].splitlines()
+    outline = Outline(
+        title="a2c on CartPole-v1", folder="results/see", methods=("pbt", "random"), seeds=(0,), population=12, generations=4,
+        units=120_000, words=FRAMES,
+    )  # fmt: skip
+    run = RunStanding(outline, lambda: 0)
+    for method in outline.methods:
+        run.begin(method, 0)
+        for generation in range(3):
+            asked = [
+                Proposal(
+                    id=12 * generation + member,
+                    member=member,
+                    generation=generation,
+                    hypers={"discount": 0.9, "entropy_cost": 0.1, "learning_rate": 0.01},
+                    parent=12 * (generation - 1) + member if generation else None,
+                    units=2500,
+                )
+                for member in range(12)
+            ]
+            run.search.propose(asked)
+            for one in asked if generation < 2 else []:
+                metrics = {TRAINING_SCORE: 20.0 + one.member} if method == "random" else {}
+                fitness = None if method == "random" else 20.0
+                told = Result(proposal=one.id, fitness=fitness, cost=Cost(train_units=2500), metrics=metrics)
+                run.finish(one, told, replayed=False)
+        if method == "pbt":
+            run.search.test = FinalTest(proposal=0, returns=(327.5,), cost=Cost())
+    console = Console(file=io.StringIO(), width=90, height=24, force_terminal=True, color_system=None)
+    console.print(Screen(run))
+    assert isinstance(console.file, io.StringIO)
+    drawn = [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+    def words(text: list[str]) -> list[list[str]]:
+        return [re.findall(r"[a-z_#]+(?: [a-z]+)*", re.sub(r"\d[\d.,]*[smhkM]?\b|[━╸╺]+", "", line)) for line in text]
+
+    assert words(lines) == words(drawn)
 
 
 def test_no_page_has_a_gap_that_was_to_be_filled() -> None:
