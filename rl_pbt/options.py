@@ -140,7 +140,15 @@ def plain(instance: DataclassInstance) -> dict[str, JSON]:
 def with_entries(cls: type, values: Settings) -> Settings:
     """The values, with every entry of their mappings: an older version, whose record they may be, had fewer."""
     usual = {name: one.metadata["entries"](values) for name, one in fields_of(cls).items() if one.metadata.get("entries")}
-    return {**values, **{name: {**entries, **values.get(name, {})} for name, entries in usual.items()}}
+    return {
+        **values,
+        **{name: {**entries, **values.get(name, {})} for name, entries in usual.items() if _is_mapping(values, name)},
+    }
+
+
+def _is_mapping(values: Settings, name: str) -> bool:
+    """Whether a value is missing or a mapping, as it should be: a record may come from anybody."""
+    return isinstance(values.get(name, {}), Mapping)
 
 
 def as_json(value: object) -> JSON:

@@ -44,6 +44,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def fitted(parts: Sequence[str], room: int) -> str:
+    """As many of the parts as fit into so many columns, from the first on: a number that is cut would be another number."""
+    fitting = (line for count in range(len(parts), 1, -1) if len(line := "  ".join(parts[:count])) <= room)
+    return next(fitting, parts[0])
+
+
 def value_text(value: Hyper | None) -> str:
     """A number to four digits, a word on one line, a dash for none."""
     return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else plain_text(str(value), LONGEST_VALUE)

@@ -13,7 +13,7 @@ from rich.text import Text
 from rl_pbt.observers.screen import time_told
 from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.records import FinalTest, Proposal, Result
-from rl_pbt.text import score_text
+from rl_pbt.text import fitted, score_text
 
 
 @final
@@ -40,17 +40,20 @@ class CellLine:
 
     def _line(self) -> Text:
         with self._lock:
-            return Text(self.line, no_wrap=True, overflow="ellipsis")
+            return Text(fitted(self._parts(), self._console.width), no_wrap=True, overflow="ellipsis")
 
     @property
     def line(self) -> str:
-        """The current text of the line."""
+        """The current text of the line, however long it is."""
+        return "  ".join(self._parts())
+
+    def _parts(self) -> list[str]:
         run, outline = self._run, self._run.outline
         share = min(100.0, 100 * run.spent / outline.total)
         tested = ((method, run.tested(method)) for method in outline.methods)
         scores = [f"{method} {score_text(mean)}" for method, mean in tested if mean is not None]
         where = f"{run.search.method}, seed {run.search.seed}"
-        return "  ".join([f"{self._title}  {share:.0f}%", where, time_told(run), *scores])
+        return [f"{self._title}  {share:.0f}%", where, time_told(run), *scores]
 
     def say(self, line: str) -> None:
         """Print a message above the line."""

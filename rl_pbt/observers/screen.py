@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rl_pbt.observers.standing import MemberRow, RunStanding, SearchStanding
-from rl_pbt.text import NOTHING, TRAINING_EPISODES, counted, duration, readable, score_text, value_text
+from rl_pbt.text import NOTHING, TRAINING_EPISODES, counted, duration, fitted, readable, score_text, value_text
 
 GAP = 2  # columns between columns
 WIDEST_BAR, NARROWEST_BAR = 24, 6
@@ -93,12 +93,6 @@ def _bar_width(width: int) -> int:
     return max(NARROWEST_BAR, min(WIDEST_BAR, width // 5))
 
 
-def _fitted(parts: Sequence[str], room: int) -> str:
-    """As many of the parts as fit, from the first on: a number that is cut would be another number."""
-    fitting = (line for count in range(len(parts), 1, -1) if len(line := (" " * GAP).join(parts[:count])) <= room)
-    return next(fitting, parts[0])
-
-
 def _told_of(run: RunStanding, method: str, room: int) -> Text:
     searches, seeds = run.of(method), run.outline.seeds
     if not searches:
@@ -110,7 +104,7 @@ def _told_of(run: RunStanding, method: str, room: int) -> Text:
     told = [f"seed {len(searches)}/{len(seeds)}"] if len(seeds) > 1 else []
     if searches[-1] is run.search and searches[-1].test is None:
         told += _place(searches[-1], run.outline.generations)
-    return Text(_fitted([*told, *([result] if result else [])], room))
+    return Text(fitted([*told, *([result] if result else [])], room))
 
 
 def _place(search: SearchStanding, generations: int) -> list[str]:
@@ -134,7 +128,7 @@ def _total(run: RunStanding, width: int) -> Table:
     share = min(100.0, 100 * spent / total)
     units = f"{readable(spent)}/{readable(total)} {run.outline.words.short_units}"
     bar = ProgressBar(total=total, completed=spent, width=_bar_width(width))
-    table.add_row(Text("total", style="bold"), bar, _fitted([f"{share:.0f} %  {time_told(run)}", units], room))
+    table.add_row(Text("total", style="bold"), bar, fitted([f"{share:.0f} %  {time_told(run)}", units], room))
     return table
 
 

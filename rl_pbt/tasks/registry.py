@@ -46,7 +46,7 @@ def named(given: Settings, recorded: str | None) -> tuple[str, Settings]:
     others = dict(given)
     task = others.pop("task", recorded)
     if ("env" in others and task is None) or (task in AGENTS_ON_ENVIRONMENTS and "agent" in others):
-        task = "stable_baselines" if str(others.get("agent", "")).startswith(SB3) else "rl"
+        task = "stable_baselines" if str(others.get("agent", "")).lower().startswith(SB3) else "rl"
     if task is None:
         raise BadSetting("env", "is missing: say which environment, Pacman for instance, or which task")
     if isinstance(task, str) and ":" in task:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl_pbt.text import counted, duration, listed, readable, table, value_text
+from rl_pbt.text import counted, duration, fitted, listed, readable, table, value_text
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_values_and_nouns() -> None:
 
 def test_a_table_is_markdown() -> None:
     assert table(["name", "value"], [["a", "1"], ["b|c", "2"]]) == ("| name | value |\n| --- | --- |\n| a | 1 |\n| b\\|c | 2 |\n")
+
+
+@pytest.mark.parametrize(("room", "line"), [(99, "one  22  333"), (12, "one  22  333"), (11, "one  22"), (6, "one"), (1, "one")])
+def test_parts_that_do_not_fit_are_left_out(room: int, line: str) -> None:
+    assert fitted(["one", "22", "333"], room) == line

@@ -33,8 +33,8 @@ ALIASES = {
 
 def _of_agent(chosen: Settings) -> Settings:
     """The options of the agent that its configuration declares."""
-    agent = chosen.get("agent")
-    return plain(AGENTS[agent].config()) if agent in AGENTS else {}
+    agent = AGENTS.get(str(chosen.get("agent")))
+    return {} if agent is None else plain(agent.config())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
