@@ -203,8 +203,11 @@ def agent_options(agent: str, given: Settings, defaults: Settings) -> dict[str, 
 
 def _where(agent: str, name: str) -> str | None:
     """Where a name belongs that is no option of the agent, if it is known."""
-    if ALIASES.get(name, name) in AGENTS[agent].hypers:
+    hyper = ALIASES.get(name, name)
+    if hyper in AGENTS[agent].hypers:
         return "it is a hyperparameter, so set it among the hypers, or search it"
+    if owners := [owner for owner, entry in AGENTS.items() if hyper in entry.hypers]:
+        return f"it is a hyperparameter of {listed(owners)}, which this agent does not have"
     ours = our_word(name)
     return f"it is {ours.split(' ')[1].rstrip('=')} here" if ours and ours.startswith("agent_options ") else None
 

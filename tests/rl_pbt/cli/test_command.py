@@ -119,6 +119,7 @@ BAD = [
     (["--env", "CartPole-v1", "--hypers", "lr=fast"], "--hypers cannot set learning_rate to 'fast': write a number"),
     (["--env", "CartPole-v1", "--hypers", "momentum=1"], "--hypers names an unknown hyperparameter 'momentum'"),
     (["--env", "CartPole-v1", "--agent", "ppo", "--agent-options", "n_epochs=3"], "has no 'n_epochs': it is a hyperparameter"),
+    (["--env", "CartPole-v1", "--agent-options", "n_epochs=3"], "has no 'n_epochs': it is a hyperparameter of ppo"),
     (["--env", "CartPole-v1", "--agent-options", "n_envs=3"], "has no 'n_envs': it is envs_per_member here"),
     (
         ["--env", "CartPole-v1", "--agent-options", "hidden=64x64"],
