@@ -61,6 +61,13 @@ def score_text(score: float, *, sign: bool = False) -> str:
     return format(score, f"{'+' if sign else ''}{form}")
 
 
+def told_apart(number: float, limit: float, form: str, digits: int) -> str:
+    """The number in a format such as "%", with `digits`, or as many more as it takes not to look like the limit."""
+    while number != limit and f"{number:.{digits}{form}}" == f"{limit:.{digits}{form}}":
+        digits += 1
+    return f"{number:.{digits}{form}}"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, ending with a line break; a vertical bar inside a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]

@@ -27,7 +27,7 @@ def build_parser(program: str) -> Parser:
         examples=[f"{program} results/Pacman/RUN", f"{program} results/Pacman/RUN --optuna sqlite:///studies.db"],
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
-    against = "compare the others with this method instead of the declared one; the report then calls this a second look"
+    against = "compare the others with this method, not the run's reference; of more than two methods, this is a second look"
     parser.add_argument("--against", metavar="METHOD", help=against)
     parser.add_argument("--optuna", metavar="URL", help="also write it as Optuna studies, into sqlite:///FILE.db")
     return parser

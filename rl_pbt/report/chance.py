@@ -24,7 +24,7 @@ from rl_pbt.report.statistics import (
 from rl_pbt.text import counted, listed
 
 ALPHA = 0.05
-# The primary contrast; all others beside it; all, if none was declared; all, against a method that was not declared.
+# The primary contrast; all others beside it; all, if none was declared; all, against another method than the run's reference.
 Family: TypeAlias = Literal["primary", "further", "all", "second look"]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -77,9 +77,9 @@ class Chance:
 
     @property
     def detectable(self) -> float | None:
-        """The true difference that this many seeds with this spread would find 4 times in 5, were it the only one compared.
+        """The true difference that this many seeds with this spread would find 4 times in 5, if only these two methods differed.
 
-        None for too few seeds, or if all differ by the same amount.
+        The p value is corrected for all compared `together`. None for too few seeds, or if all differ by the same amount.
         """
         effect = smallest_effect(self.seeds, ALPHA / self.together) if self.spread and not self.hopeless else None
         return None if effect is None or self.spread is None else effect * self.spread

@@ -7,7 +7,7 @@ other comparisons of a run together, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from rl_pbt.records import JSON, Cost
 from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.chance import Chance, Family, Samples, chances
 from rl_pbt.report.diagnostics import Diagnostics
-from rl_pbt.report.evidence import Evidence, Histories, budgets_differ, differ, returns_of, total_cost
+from rl_pbt.report.evidence import BUDGET_TOLERANCE, Evidence, Histories, budgets_differ, differ, returns_of, total_cost
 from rl_pbt.report.selection import of_selection
 from rl_pbt.report.statistics import Estimate, difference_of, improvement_of, iqm_of, margin_of, mean_of
 from rl_pbt.report.summary import BaselineMargins, Comparison, Measured
@@ -26,7 +26,7 @@ from rl_pbt.search import Plan
 from rl_pbt.store.descent import winning_line
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import listed, readable
+from rl_pbt.text import listed, readable, told_apart
 
 COSTLY_SHARE = 0.4  # of all units; if evaluation takes more, there is a caveat
 TRAINING_TOLERANCE = 0.05  # share by which the units that they trained for may differ without a caveat
@@ -40,8 +40,8 @@ Methods: TypeAlias = tuple[str, str]
 def comparisons(evidence: Evidence, against: str | None = None) -> list[Comparison]:
     """The primary contrast, and the reference against each of the others; for a run with one method, one that says so.
 
-    `against` a method that is not the run's declared reference is a second look. Raises BadSetting for a method that the run does
-    not have.
+    `against` another method than the run's reference is a second look, unless there are only two. Raises BadSetting for a method
+    that the run does not have.
     """
     planned = contrasts(evidence.config, against)
     if not planned:
@@ -65,19 +65,24 @@ def contrasts(config: RunConfig, against: str | None = None) -> dict[Methods, Fa
     """The pairs of methods that are compared, the primary contrast first, with the family of claims that each belongs to."""
     chosen = config if against is None else replace(config, against=against)
     primary, reference = config.primary_contrast, chosen.reference
-    others: Family = "second look" if reference != config.reference else "further" if primary else "all"
+    others: Family = "second look" if is_second_look(config, against) else "further" if primary else "all"
     planned: dict[Methods, Family] = {primary: "primary"} if primary else {}
     pairs = [(reference, method) for method in config.methods if method != reference]
     return planned | {pair: others for pair in pairs if set(pair) != set(primary or ())}
 
 
+def is_second_look(config: RunConfig, against: str | None) -> bool:
+    """Whether the methods are compared with another one than the run did. Of two methods there is one comparison, either way."""
+    return against not in (None, config.reference) and len(config.methods) > 2
+
+
 def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]], against: str | None = None) -> Iterator[str]:
     """What weakens all results, and what to do about it, in sentences; `diagnostics` has one entry per seed for each method."""
     config, words = evidence.config, evidence.words
-    if against not in (None, config.reference):
+    if is_second_look(config, against):
         yield (
-            f"This is a second look: the others are compared with {against}, but the run had declared {config.reference}. "
-            "When the reference is chosen after seeing the results, p values are too small."
+            f"This is a second look: the others are compared with {against}, but the run had compared them with "
+            f"{config.reference}. When the reference is chosen after seeing the results, p values are too small."
         )
     if evidence.of_a_suite:
         yield OF_A_SUITE
@@ -100,7 +105,7 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
             f"Evaluation took more than {COSTLY_SHARE:.0%} of the {words.units} of {listed(costly)}: a longer interval or less "
             "evaluation would leave more for training."
         )
-    yield from _unequal_training(costs, words)
+    yield from _unequal_training(contrasts(config, against), costs, words)
     planned = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
     fewest = {
         method: min(_generations(history, config.population, planned) for history in by_seed.values())
@@ -113,20 +118,17 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
         )
 
 
-def _unequal_training(costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
-    """A sentence on methods that spent equal budgets but trained for different shares of them."""
-    (first, own), *others = costs.items()
-    unlike = {
-        name: cost.train_units
-        for name, cost in others
-        if not budgets_differ(own.units, cost.units) and differ(own.train_units, cost.train_units, TRAINING_TOLERANCE)
-    }
+def _unequal_training(compared: Collection[Methods], costs: Mapping[str, Cost], words: Words) -> Iterator[str]:
+    """A sentence on methods that are compared and spent equal budgets, but trained for different shares of them."""
+    unlike = [(one, other) for one, other in compared if _trained_unequally(costs[one], costs[other])]
     if unlike:
-        trained = [f"{name} on {readable(units)}" for name, units in unlike.items()]
-        yield (
-            f"At equal cost, the methods trained on different numbers of {words.units}: {first} on "
-            f"{readable(own.train_units)}, {listed(trained)}."
-        )
+        methods = dict.fromkeys(method for pair in unlike for method in pair)
+        first, *others = [f"{method} on {readable(costs[method].train_units)}" for method in methods]
+        yield f"At equal cost, the methods trained on different numbers of {words.units}: {first}, {listed(others)}."
+
+
+def _trained_unequally(one: Cost, other: Cost) -> bool:
+    return not budgets_differ(one.units, other.units) and differ(one.train_units, other.train_units, TRAINING_TOLERANCE)
 
 
 def _not_held_out(evidence: Evidence) -> Iterator[str]:
@@ -187,10 +189,10 @@ def unequal_budgets(methods: tuple[str, str], one: int, other: int, words: Words
     """Why methods that spent `one` and `other` units cannot be compared, and what would help; or None."""
     if not budgets_differ(one, other):
         return None
+    apart = told_apart(abs(one - other) / max(one, other), BUDGET_TOLERANCE, "%", 1)
     return (
-        f"the budgets differ: {methods[0]} spent {one:,} {words.units} and {methods[1]} {other:,}, "
-        f"{abs(one - other) / max(one, other):.1%} apart. With a larger budget, or less evaluation, the cost of the last "
-        "evaluation matters less"
+        f"the budgets differ: {methods[0]} spent {one:,} {words.units} and {methods[1]} {other:,}, {apart} apart. "
+        "With a larger budget, or less evaluation, the cost of the last evaluation matters less"
     )
 
 

@@ -97,7 +97,8 @@ class BaselineMargins:
 class Measured:
     """Two methods compared. Both p values are None if there are too few seeds for an interval over seeds.
 
-    `detectable_difference` is the true difference that would be found 4 times in 5; None if none could be found.
+    `detectable_difference` is the true difference that would be found 4 times in 5, as `Chance.detectable` explains; None if
+    none could be found.
     """
 
     mean_test_returns: Mapping[str, tuple[float, ...]]

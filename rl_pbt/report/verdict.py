@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rl_pbt.report.chance import ALPHA, Chance, Family
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.tasks.base import Words
-from rl_pbt.text import score_text
+from rl_pbt.text import score_text, told_apart
 
 NONE_FOUND = "No statistically significant difference"
 WHERE: Mapping[Family, str] = {"primary": " in the declared primary contrast", "second look": " in a second look"}
@@ -34,7 +34,7 @@ def verdict_of(methods: tuple[str, str], difference: Estimate, chance: Chance, w
     found = f"{claimed} is better" if claimed else NONE_FOUND
     small = chance.corrected < ALPHA
     but = " No difference is claimed, because the interval includes 0." if small and not difference.sign else ""
-    p_value = f"p = {chance.corrected:.2g}{_of_many(chance)}"
+    p_value = f"p = {told_apart(chance.corrected, ALPHA, 'g', 2)}{_of_many(chance)}"
     return f"{found}{where}: {measured}, {p_value}.{but}{_could_have_found(chance)}"
 
 

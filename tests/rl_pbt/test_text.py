@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl_pbt.text import counted, duration, fitted, listed, readable, table, value_text
+from rl_pbt.text import counted, duration, fitted, listed, readable, table, told_apart, value_text
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,12 @@ def test_values_and_nouns() -> None:
     assert [counted(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
     assert counted(0, "batch", "batches") == "0 batches"
     assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_a_number_beyond_a_limit_does_not_look_like_it() -> None:
+    assert told_apart(31 / 5972, 0.005, "%", 1) == "0.52%" and told_apart(0.0050001, 0.005, "%", 1) == "0.50001%"
+    assert told_apart(0.2, 0.005, "%", 1) == "20.0%" and told_apart(0.005, 0.005, "%", 1) == "0.5%"
+    assert told_apart(0.04999, 0.05, "g", 2) == "0.04999" and told_apart(0.0123, 0.05, "g", 2) == "0.012"
 
 
 def test_a_table_is_markdown() -> None:

@@ -23,7 +23,10 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Result
 from rl_pbt.report import tree_layout
+from rl_pbt.report.comparison import unequal_budgets
+from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import Estimate
+from rl_pbt.report.summarising import summary_of
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.compacting import compact
@@ -31,6 +34,7 @@ from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, 
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.playing import FRAMES
 from rl_pbt.text import readable
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -253,7 +257,7 @@ def test_another_reference_than_the_declared_one_is_a_second_look(
     declared = (run.folder / "summary.json").read_bytes()
     assert reporting.main([str(run.folder), "--against", "random"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "This is a second look: the others are compared with random, but the run had declared pbt." in told
+    assert "This is a second look: the others are compared with random, but the run had compared them with pbt." in told
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["comparison"]["methods"] == ["pbt", "explore-only"] and summary["comparison"]["family"] == "primary"
     further = summary["further_comparisons"]
@@ -264,6 +268,16 @@ def test_another_reference_than_the_declared_one_is_a_second_look(
     assert reporting.main([str(run.folder), "--against", "randm"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: --against must be one of the methods") and "did you mean 'random'" in error
+
+
+def test_two_methods_are_one_comparison_whichever_comes_first(tmp_path: Path) -> None:
+    """Nothing was chosen after the results, so no p value is too small."""
+    evidence = read_evidence(make_run(tmp_path, seeds=6, bonus=5.0))
+    (declared,), (turned,) = (summary_of(evidence, against).comparisons for against in (None, "random"))
+    assert declared.measured is not None and turned.measured is not None
+    assert turned.methods == declared.methods[::-1] and turned.family == declared.family == "all"
+    assert turned.measured.p_value_corrected == declared.measured.p_value_corrected
+    assert summary_of(evidence, "random").caveats == summary_of(evidence).caveats
 
 
 def test_methods_that_chose_the_same_agent_are_said_to(tmp_path: Path) -> None:
@@ -338,6 +352,11 @@ def test_what_was_trained_for_stands_beside_the_verdict_and_5_percent_is_a_cavea
     both = f"pbt on {readable(pbt['train_units'])}, random on {readable(random['train_units'])}"
     caveat = f"At equal cost, the methods trained on different numbers of environment frames: {both}."
     assert caveat in summary["caveats"]
+    three = read_evidence(make_run(tmp_path / "three", eval_units=150, methods=THREE))
+    turned = f"random on {readable(random['train_units'])}, pbt on {readable(pbt['train_units'])}"
+    for against, names in {"pbt": (f"pbt on {readable(pbt['train_units'])}, random", False), "random": (turned, True)}.items():
+        (told,) = [one for one in summary_of(three, against).caveats if "trained on different numbers" in one]
+        assert names[0] in told and ("explore-only on" in told) == names[1], "explore-only trains on as much as pbt"
     cheap = summarise(make_run(tmp_path / "cheap", eval_units=20))["caveats"]
     assert not [one for one in cheap if "trained on different numbers" in one]
 
@@ -382,6 +401,11 @@ def test_unequal_budgets_are_refused(tmp_path: Path) -> None:
     assert "larger budget" in comparison["refused"] and "less evaluation" in comparison["refused"], "the way out"
     assert comparison["verdict"].startswith("No comparison")
     assert comparison["baseline"]["margins"]["random"]["value"] > 5
+
+
+def test_budgets_a_little_too_far_apart_do_not_look_as_if_they_were_not() -> None:
+    refusal = unequal_budgets(("pbt", "random"), 5941, 5972, FRAMES)
+    assert refusal is not None and "5,941 environment frames and random 5,972, 0.52% apart" in refusal
 
 
 def test_a_lone_method_is_reported_and_compared_with_nothing(tmp_path: Path) -> None:

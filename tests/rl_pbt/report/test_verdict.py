@@ -27,6 +27,7 @@ def test_so_many_seeds_are_needed_as_can_give_a_small_p_value(together: int, pai
     ("given", "says"),
     [
         (chance(6), "a is better: a minus b is +2 in mean test return (95 % interval +1 to +3 over 6 seeds), p = 0.01."),
+        (chance(6, p_value=0.0498), "(95 % interval +1 to +3 over 6 seeds), p = 0.0498."),
         (chance(4, 6), "over 4 and 6 unpaired seeds), p = 0.01."),
         (chance(6), "With 6 seeds and this spread, a true difference of 18 would be found 4 times in 5."),
         (chance(12, together=17, p_value=0.001), "p = 0.017, corrected for 17 comparisons. With 12 seeds"),
