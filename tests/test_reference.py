@@ -14,7 +14,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.report import summarise
 from rl_pbt.report.chance import ALPHA, Chance, Samples, chances
-from rl_pbt.report.statistics import difference_of, holm, mean_of
+from rl_pbt.report.statistics import difference_of, holm, mean_of, unpaired_difference_of
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import score_text
 
@@ -114,6 +114,14 @@ def test_the_index_corrects_for_all_sizes_of_a_population() -> None:
     p_values = [against(scores, "pbt")["random"].p_value for scores in pairs]
     corrected = [f"{p_value:.2g}" for p_value in holm([p_value for p_value in p_values if p_value is not None])]
     assert corrected == ["0.16", "0.0078", "0.1", "0.26"] and "p is 0.16, 0.008, 0.1 and 0.26" in INDEX
+
+
+def test_the_index_says_what_bfloat16_costs_on_pacman_paired_and_not() -> None:
+    one, other = (scores_of(f"pacman-{precision}")["random"] for precision in ("bfloat16", "float32"))
+    paired, unpaired = difference_of(one, other), unpaired_difference_of(one, other)
+    assert paired.interval is not None and unpaired.interval is not None
+    assert f"{paired.value:.1f}, 95 % interval {paired.interval[0]:.1f} to {paired.interval[1]:+.1f}, paired by seed" in INDEX
+    assert f"and has {unpaired.interval[0]:.1f} to {unpaired.interval[1]:+.1f}" in INDEX
 
 
 def test_every_folder_is_in_the_index() -> None:
