@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -54,6 +55,12 @@ class Unfinished(UserError):
         self.command = command
 
 
+def against_disk_error(error: OSError) -> str:
+    """What helps where a file cannot be written: space, or another place."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free space, then resume or repeat the command" if full else "choose a folder in which you can write"
+
+
 def in_one_line(error: BaseException) -> str:
     """The error's message on one line, without control characters; preceded by its type unless it is a UserError."""
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -95,6 +102,6 @@ def exit_status(command: Callable[[], None], worded: Callable[[UserError], str] 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
         return 1
     except OSError as error:
-        print(f"error: {plain_text(str(error))}: free space or choose another folder, then resume", file=sys.stderr)
+        print(f"error: {plain_text(str(error))}: {against_disk_error(error)}", file=sys.stderr)
         return 2
     return 0

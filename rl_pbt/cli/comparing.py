@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rl_pbt.cli.parser import Parser, in_flags
 from rl_pbt.errors import BadSetting, Unfinished, UserError, exit_status, near_names
-from rl_pbt.report.gathering import gathered
+from rl_pbt.report.gathering import gather
 from rl_pbt.store.files import write_durably
 from rl_pbt.text import shown
 
@@ -37,15 +38,20 @@ def build_parser(program: str) -> Parser:
 def _compare(args: argparse.Namespace) -> None:
     if args.format is not None and args.format not in FORMATS:
         raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
-    found = gathered(args.runs)
+    gathered = gather(args.runs)
     from rl_pbt.report.several import judged  # noqa: PLC0415 - statistics and plots take longer to load than everything else
-    from rl_pbt.report.several_page import write_page  # noqa: PLC0415
+    from rl_pbt.report.several_page import check_apart, write_page  # noqa: PLC0415
     from rl_pbt.report.several_tables import TABLES, as_text, curves_as_csv  # noqa: PLC0415
 
-    groups = judged(found)
+    compared = judged(gathered)
+    groups = compared.groups
+    if args.out is not None:
+        check_apart(args.out, groups)
     if args.curves is not None:
         write_durably(args.curves, curves_as_csv(groups).encode())
-    page = None if args.out is None else write_page(groups, args.out)
+    page = None if args.out is None else write_page(compared, args.out)
+    for refusal in compared.left_out:
+        print(f"left out: {refusal}", file=sys.stderr)
     if args.format is not None:
         print(TABLES[args.format](groups), end="")
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import plain_text
+from rl_pbt.errors import UserError, plain_text
 from rl_pbt.recorded import history_of, manifest_of
 from rl_pbt.records import Cost
 from rl_pbt.report.tree_layout import Layouts
@@ -68,11 +68,29 @@ class Evidence:
 
 
 def read_evidence(run: RunFolder) -> Evidence:
-    """Read a run's files. Raises UserError where there is no run, or it is damaged."""
+    """Read a run's files.
+
+    Raises UserError where there is no run, it is damaged, or it has finished and not all of its ledgers were kept.
+    """
     manifest = manifest_of(run)
     config = manifest.config
     histories = {method: {seed: history_of(run, config, method, seed) for seed in config.seeds} for method in config.methods}
+    if manifest.status == "finished":
+        _check_whole(run, histories)
     return Evidence(status=run.status, manifest=manifest, histories=histories, of_a_suite=run.is_cell)
+
+
+def _check_whole(run: RunFolder, histories: Mapping[str, Histories]) -> None:
+    """Raises UserError unless each ledger is there up to its end: less would be reported as a run that never got further."""
+    for method, by_seed in histories.items():
+        for seed, history in by_seed.items():
+            if not history.ended:
+                ledger = run.ledger(method, seed)
+                lost = "does not reach its end" if ledger.exists else "was not kept"
+                raise UserError(
+                    f"{run.folder} has finished, but {ledger.path.relative_to(run.folder)} {lost}: without it the results "
+                    "cannot be made again. If summary.json is there, it still has them"
+                )
 
 
 def total_cost(by_seed: Histories) -> Cost:

@@ -1,10 +1,15 @@
-"""Which runs are compared with one another, and whether they can be; loads no statistics, so a refusal is quick."""
+"""Which runs can be compared with one another: those of one environment or other task, alike in all that a score depends on.
+
+A run that is named itself must be among them. Of a folder of runs, those that cannot be compared with most others are left out.
+No statistics are loaded here, so a refusal is quick.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import Unfinished, UserError, plain_text
@@ -12,34 +17,54 @@ from rl_pbt.records import JSON
 from rl_pbt.report.evidence import Evidence, budgets_differ, read_evidence
 from rl_pbt.store.run import RunFolder
 
-Gathered: TypeAlias = Mapping[str, Mapping[Path, Evidence]]  # by what was scored, then by the folder of the run
+Members: TypeAlias = Mapping[Path, Evidence]  # runs by their folders
 LONGEST_NAME = 40  # characters of a run's name
 MOST_DEEP = 3  # levels of folders below a suite in which its runs may lie
 # Settings of a task that decide what a score means; those that concern only the agent may differ.
 OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score", "digest")
-OF_AGENTS = ("backend", "frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
+OF_AGENTS = ("frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
 
-def gathered(folders: Sequence[Path]) -> Gathered:
-    """All these runs and suites of runs, those of one environment together.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The runs that can be compared, by what is scored in them, and why each of the others cannot."""
 
-    Raises UserError, one line, for runs that cannot be compared, and Unfinished for one that has not finished.
+    alike: Mapping[str, Members]
+    refusals: dict[Path, UserError]
+
+
+def gather(folders: Sequence[Path]) -> Gathered:
+    """The runs in these folders, each of which is a run or holds runs.
+
+    Raises UserError, one line, for a folder that is neither, for a run that is named twice or cannot be compared, for runs of
+    different environments or tasks if each is named itself, and where nothing is left. Raises Unfinished for a run that is named
+    itself and has not finished.
     """
     runs = [run for folder in folders for run in _runs_in(folder)]
     places = [run.folder.resolve() for run in runs]
     if twice := [run for run, place in zip(runs, places, strict=True) if places.count(place) > 1]:
         raise UserError(f"{twice[0].folder} is named twice: name each run once")
-    suites = any(not RunFolder(folder).begun for folder in folders)
-    groups: dict[str, dict[Path, Evidence]] = {}
-    for run in runs:
-        evidence = _finished(run)
-        groups.setdefault(_what_is_scored(evidence), {})[run.folder] = evidence
-    if len(groups) > 1 and not suites:
-        first, second, *_ = groups
+    named = frozenset(folder for folder in folders if RunFolder(folder).begun)
+    evidence, refusals = _finished_among(runs)
+    by_title: dict[str, dict[Path, Evidence]] = {}
+    for folder, one in evidence.items():
+        by_title.setdefault(_what_is_scored(one), {})[folder] = one
+    if len(by_title) > 1 and len(named) == len(folders):
+        first, second, *_ = by_title
         raise UserError(f"these runs are of {first} and of {second}: compare runs of the same one, or name a folder of runs")
-    for title, members in groups.items():
-        _check_group(title, members)
-    return groups
+    alike: dict[str, Members] = {}
+    for title, members in by_title.items():
+        several, unlike = _most_alike(members)
+        refusals |= unlike
+        if alone := _alone(title, several):
+            refusals |= alone
+        else:
+            alike[title] = several
+    for folder, refusal in refusals.items():
+        if not alike or folder in named:
+            raise refusal
+    return Gathered(alike=alike, refusals=refusals)
 
 
 def _runs_in(folder: Path) -> list[RunFolder]:
@@ -50,6 +75,18 @@ def _runs_in(folder: Path) -> list[RunFolder]:
         if found := sorted(folder.glob("/".join(["*"] * depth + ["manifest.json"]))):
             return [RunFolder(path.parent) for path in found]
     raise UserError(f"{folder} is neither a run nor a folder of runs: it holds no manifest.json")
+
+
+def _finished_among(runs: Sequence[RunFolder]) -> tuple[dict[Path, Evidence], dict[Path, UserError]]:
+    """What the finished runs hold, and for each of the others why it cannot be compared."""
+    evidence: dict[Path, Evidence] = {}
+    refusals: dict[Path, UserError] = {}
+    for run in runs:
+        try:
+            evidence[run.folder] = _finished(run)
+        except UserError as refusal:
+            refusals[run.folder] = refusal
+    return evidence, refusals
 
 
 def _finished(run: RunFolder) -> Evidence:
@@ -66,28 +103,39 @@ def _what_is_scored(evidence: Evidence) -> str:
     return evidence.title if env is None else plain_text(str(env), LONGEST_NAME * 2)
 
 
-def _check_group(title: str, members: Mapping[Path, Evidence]) -> None:
-    """Raises UserError unless there is something to compare, and its scores mean the same."""
-    (first_folder, first), *others = members.items()
-    for folder, other in others:
-        _check_alike(first_folder, first, folder, other)
-    if not others and len(first.config.methods) < 2:
-        raise UserError(f"{first_folder} is the only run of {title}, with one method: name another run to compare it with")
+def _most_alike(members: Members) -> tuple[Members, dict[Path, UserError]]:
+    """The largest part of the runs that can be compared with one of them, and for each of the others why it cannot."""
+    by_first = [
+        {folder: refusal for folder, other in members.items() if (refusal := _unlike(first, members[first], folder, other))}
+        for first in members
+    ]
+    unlike = min(by_first, key=len)
+    return {folder: one for folder, one in members.items() if folder not in unlike}, unlike
 
 
-def _check_alike(first_folder: Path, first: Evidence, folder: Path, other: Evidence) -> None:
-    """Raises UserError if the scores of the two runs do not mean the same, or their budgets differ."""
+def _alone(title: str, members: Members) -> dict[Path, UserError]:
+    """Why a single run with a single method cannot be compared; empty for more."""
+    return {
+        folder: UserError(f"{folder} is the only run of {title}, with one method: name another run to compare it with")
+        for folder, evidence in members.items()
+        if len(members) == len(evidence.config.methods) == 1
+    }
+
+
+def _unlike(first_folder: Path, first: Evidence, folder: Path, other: Evidence) -> UserError | None:
+    """Why two runs cannot be compared: their scores do not mean the same, or their budgets differ; or None."""
     one, two = first.config, other.config
     budgets = [config.population * config.budget for config in (one, two)]
     if budgets_differ(*budgets):
-        raise UserError(
+        return UserError(
             f"the budgets differ: {first_folder} has {budgets[0]:,} {first.words.units} a seed and {folder} {budgets[1]:,}; "
             "run both with the same population and budget"
         )
     if first.words != other.words:
-        raise UserError(f"{first_folder} and {folder} name their units or scores differently: compare runs of one task")
+        return UserError(f"{first_folder} and {folder} name their units or scores differently: compare runs of one task")
     if difference := _scored_differently(one, two):
-        raise UserError(f"{first_folder} and {folder} are not scored alike ({difference}): compare runs that are")
+        return UserError(f"{first_folder} and {folder} are not scored alike ({difference}): compare runs that are")
+    return None
 
 
 def _scored_differently(one: RunConfig, two: RunConfig) -> str | None:

@@ -1,4 +1,4 @@
-"""Several runs side by side: which of them can be compared, and what their comparison shows.
+"""Several runs side by side: what the comparison of those that can be compared shows.
 
 A column is one method of one run. Columns are compared as the methods of one run are: fairly, or not at all. The seeds of two
 runs are paired if the same seed means the same initial members and the same test; otherwise each column's seeds are a separate
@@ -7,7 +7,7 @@ sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from rl_pbt.records import JSON, Cost
 from rl_pbt.report.chance import Chance, Samples, chances
 from rl_pbt.report.comparison import unequal_budgets, without_a_test
 from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
-from rl_pbt.report.gathering import LONGEST_NAME, Gathered, gathered
+from rl_pbt.report.gathering import LONGEST_NAME, Gathered, Members, gather
 from rl_pbt.report.statistics import Estimate, ReturnsBySeed, difference_of, iqm_of, mean_of, unpaired_difference_of
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.tasks.base import Words
@@ -95,30 +95,40 @@ class Group:
         return self.columns[0].evidence.words
 
 
-def compare(folders: Sequence[Path]) -> list[Group]:
-    """The comparison of all these runs and suites of runs; with a suite among them, one for each environment.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A group for each environment or other task, and a sentence on each run of a folder that is in none of them."""
 
-    Raises UserError, one line, for runs that cannot be compared, and Unfinished for one that has not finished.
+    groups: tuple[Group, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def compare(folders: Sequence[Path]) -> Compared:
+    """The comparison of all these runs and folders of runs; with a folder among them, one for each environment.
+
+    Raises UserError, one line, if nothing can be compared or a run that is named itself cannot, and Unfinished if that has not
+    finished.
     """
-    return judged(gathered(folders))
+    return judged(gather(folders))
 
 
-def judged(found: Gathered) -> list[Group]:
+def judged(gathered: Gathered) -> Compared:
     """The comparison of runs that can be compared."""
-    return _judged([_group(title, members) for title, members in found.items()])
+    groups = [Group(title=title, columns=_columns(members)) for title, members in gathered.alike.items()]
+    return Compared(groups=tuple(_judged(groups)), left_out=tuple(map(str, gathered.refusals.values())))
 
 
-def _group(title: str, members: Mapping[Path, Evidence]) -> Group:
-    first = next(iter(members.values()))
+def _columns(members: Members) -> tuple[Column, ...]:
+    """A column for each method of each run."""
     names = dict(zip(members, short_names(list(members)), strict=True))
     methods = {evidence.config.methods for evidence in members.values()}
-    alone = len(methods) == 1 and len(first.config.methods) == 1
-    columns = tuple(
+    alone = len(methods) == 1 and len(next(iter(methods))) == 1
+    return tuple(
         Column(label=_label(names[folder], method, alone, len(members)), folder=folder, method=method, evidence=evidence)
         for folder, evidence in members.items()
         for method in evidence.config.methods
     )
-    return Group(title=title, columns=columns)
 
 
 def _label(name: str, method: str, alone: bool, runs: int) -> str:

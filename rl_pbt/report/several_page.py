@@ -6,27 +6,38 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rl_pbt.errors import BadSetting
 from rl_pbt.report import plots, style
 from rl_pbt.report.page import harmless
-from rl_pbt.report.several import Group, settings_that_differ
+from rl_pbt.report.several import Compared, Group, settings_that_differ
 from rl_pbt.report.several_tables import markdown_of
 from rl_pbt.report.statistics import LEAST_SEEDS
 from rl_pbt.report.writing import as_labels
 from rl_pbt.store.files import check_inside, write_durably
+from rl_pbt.store.run import RunFolder
 from rl_pbt.text import counted
 
 PAGE = "comparison.md"
 CURVES, SCORES = "learning_curves.png", "test_scores.png"
 
 
-def write_page(groups: Sequence[Group], folder: Path) -> Path:
+def check_apart(folder: Path, groups: Sequence[Group]) -> None:
+    """Raises BadSetting if a page written into `folder` would lie in the folder of a run, and its figures among the run's own."""
+    place = folder.resolve()
+    runs = {column.folder.resolve() for group in groups for column in group.columns}
+    if RunFolder(folder).begun or any(place.is_relative_to(run) for run in runs):
+        raise BadSetting("out", f"must be a folder outside of all runs, but {folder} is a run or lies in one")
+
+
+def write_page(compared: Compared, folder: Path) -> Path:
     """Write the page and its figures into `folder`; the same runs give the same bytes. Returns the path of the page."""
+    groups = compared.groups
     places = [""] if len(groups) == 1 else _names(groups)
     for group, place in zip(groups, places, strict=True):
         check_inside(folder, *filter(None, [place]), CURVES)
         _draw(group, folder / place)
     check_inside(folder, PAGE)
-    write_durably(folder / PAGE, page_of(groups, places).encode())
+    write_durably(folder / PAGE, page_of(compared, places).encode())
     return folder / PAGE
 
 
@@ -36,11 +47,12 @@ def _names(groups: Sequence[Group]) -> list[str]:
     return [name if name and names.count(name) == 1 else f"{name}-{place}" for place, name in enumerate(names, 1)]
 
 
-def page_of(groups: Sequence[Group], places: Sequence[str]) -> str:
+def page_of(compared: Compared, places: Sequence[str]) -> str:
     """The page in Markdown; `places` are the folders of the figures, relative to it."""
+    groups = compared.groups
     heading = [f"# {harmless(groups[0].title)}"] if len(groups) == 1 else [f"# {counted(len(groups), 'comparison')}"]
     parts = [part for group, place in zip(groups, places, strict=True) for part in _parts(group, place, len(groups) > 1)]
-    return "\n\n".join(part.strip("\n") for part in [*heading, *parts, _measured(groups)]) + "\n"
+    return "\n\n".join(part.strip("\n") for part in [*heading, *parts, _measured(groups), *_left_out(compared)]) + "\n"
 
 
 def _parts(group: Group, place: str, titled: bool) -> Iterator[str]:
@@ -54,6 +66,13 @@ def _parts(group: Group, place: str, titled: bool) -> Iterator[str]:
     if differing := settings_that_differ(group):
         yield "Settings that differ from each run to the next:"
         yield "\n".join(f"* {harmless(runs)}: {harmless(settings)}" for runs, settings in differing)
+
+
+def _left_out(compared: Compared) -> Iterator[str]:
+    """A list of the runs that are not compared."""
+    if compared.left_out:
+        yield "## Left out"
+        yield "\n".join(f"* {harmless(refusal)}" for refusal in compared.left_out)
 
 
 def _measured(groups: Sequence[Group]) -> str:

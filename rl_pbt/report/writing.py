@@ -35,15 +35,16 @@ MOST_DRAWN = 40  # populations for which everything is drawn; if there are more,
 
 
 def summarise(run: RunFolder) -> Summary:
-    """The summary of a run, as far as it went; writes nothing. Raises UserError where there is no run or it is damaged."""
+    """The summary of a run, as far as it went; writes nothing. Raises UserError as `read_evidence` does."""
     return summary_of(read_evidence(run))
 
 
 def write_report(run: RunFolder, against: str | None = None) -> Summary:
     """`summarise`, and write the result as data, pages and plots; the same manifest and ledgers give the same bytes.
 
-    `against` compares the others with another method than the one that the run declared. That is a second look, and every verdict
-    says so. Raises UserError as `summarise` does, and BadSetting if the run does not have that method.
+    `against` compares the others with another method than the run's reference. With more than two methods that is a second look,
+    and every verdict says so. Raises UserError as `summarise` does, writing nothing, and BadSetting if the run does not have that
+    method.
     """
     check_inside(run.folder, PLOTS)
     evidence = read_evidence(run)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rl_pbt.errors import UserError
+from rl_pbt.errors import UserError, against_disk_error
 from rl_pbt.records import JSON, Fields
 
 # Characters beyond 16 bits are escaped as two surrogates. A single one can be read from JSON, but not encoded again.
@@ -29,9 +29,7 @@ def disk_errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder, then resume"
-        ) from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {against_disk_error(error)}") from error
 
 
 def write_durably(path: Path, content: bytes) -> None:

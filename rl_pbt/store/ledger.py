@@ -58,6 +58,11 @@ class Ledger:
         """Where it is after a finished run was compacted."""
         return self.path.with_name(f"{self.path.name}.gz")
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file, plain or compressed."""
+        return self.path.exists() or self.compressed.exists()
+
     def read(self) -> list[Event]:
         """All events of complete batches. Raises UserError, naming file and line, for damage, and for a ledger of another run."""
         return [event for _, event in self.numbered()]

@@ -280,6 +280,27 @@ def test_two_methods_are_one_comparison_whichever_comes_first(tmp_path: Path) ->
     assert summary_of(evidence, "random").caveats == summary_of(evidence).caveats
 
 
+def test_a_finished_run_whose_ledgers_were_not_kept_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its summary is all that is left of it."""
+    whole = make_run(tmp_path / "whole", seeds=2)
+    report.write_report(whole)
+    for name, lose in {
+        "all": lambda run: [shutil.rmtree(run.folder / method) for method in ("pbt", "random")],
+        "one": lambda run: run.ledger("random", 1).path.unlink(),
+        "end": lambda run: run.ledger("random", 1).path.write_bytes(
+            b"".join(run.ledger("random", 1).path.read_bytes().splitlines(True)[:9])
+        ),
+    }.items():
+        run = RunFolder(Path(shutil.copytree(whole.folder, tmp_path / name)))
+        lose(run)
+        before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+        assert reporting.main([str(run.folder)]) == 2
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.count("\n") == 1 and "has finished, but " in told.err
+        assert ("does not reach its end" if name == "end" else "was not kept") in told.err
+        assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
+
+
 def test_methods_that_chose_the_same_agent_are_said_to(tmp_path: Path) -> None:
     """Copied weights leave the hypers alone, which are all that counts here: the same member wins, with and without copies."""
     summary = summarise(make_run(tmp_path, methods=("weights-only", "random"), seeds=2, eval_units=0))

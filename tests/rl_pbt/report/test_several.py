@@ -16,7 +16,7 @@ import pytest
 from rl_pbt.cli.main import main
 from rl_pbt.errors import UserError
 from rl_pbt.report.evidence import read_evidence
-from rl_pbt.report.several import Group, compare, short_names
+from rl_pbt.report.several import Compared, Group, compare, short_names
 from rl_pbt.report.several_page import write_page
 from rl_pbt.report.several_tables import as_csv, as_latex, as_markdown, as_text, curves_as_csv
 from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_p_value_of
@@ -39,8 +39,8 @@ def on(run: RunFolder, **options: Any) -> RunFolder:
     return configured(run, task_options={**run.manifest().config.task_options, **options})
 
 
-def only(groups: list[Group]) -> Group:
-    (group,) = groups
+def only(compared: Compared) -> Group:
+    (group,) = compared.groups
     return group
 
 
@@ -84,7 +84,7 @@ def test_other_seeds_or_members_are_not_paired(made: Path, tmp_path: Path, field
     assert not pair.paired and pair.p_value == unpaired_p_value_of(first, second) and "unpaired" in pair.verdict
     assert pair.difference is not None
     assert pair.difference.value == pytest.approx(np.mean(np.mean(first, 1)) - np.mean(np.mean(second, 1)))
-    page = write_page([group], tmp_path / "page").read_text()
+    page = write_page(Compared(groups=(group,)), tmp_path / "page").read_text()
     assert "Not paired" in page and "Settings that differ from each run to the next" in page and next(iter(fields)) in page
 
 
@@ -116,7 +116,7 @@ def test_a_suite_is_compared_environment_by_environment(made: Path, tmp_path: Pa
             folder = tmp_path / "suite" / env.partition("-")[0].replace("/", "") / name
             shutil.copytree(made / name, folder)
             on(RunFolder(folder), env=env)
-    groups = compare([tmp_path / "suite"])
+    groups = compare([tmp_path / "suite"]).groups
     assert [group.title for group in groups] == ["Made/Up-v0", "Other-v1"]
     assert [[column.label for column in group.columns] for group in groups] == [["better: pbt", "usual: random"]] * 2
     assert [pair.corrected for group in groups for pair in group.pairs] == [4 / 2**6] * 2
@@ -141,6 +141,7 @@ def unfinished(folder: Path) -> None:
     [
         (lambda folder: configured(RunFolder(folder), budget=5050), "the budgets differ: .* has 30,000 .* and .* 30,300"),
         (unfinished, r"usual has not finished \(interrupted\): resume it first, as in rl-pbt bench --resume .*/usual$"),
+        (lambda folder: (folder / "random" / "seed-3" / "ledger.jsonl").unlink(), "random/seed-3/ledger.jsonl was not kept"),
         (lambda folder: on(RunFolder(folder), frame_skip=1), "not scored alike .frame_skip: 4, not 1"),
         (lambda folder: on(RunFolder(folder), env="Other-v1"), "these runs are of Made/Up-v0 and of Other-v1"),
         (lambda folder: (folder / "manifest.json").unlink(), "neither a run nor a folder of runs"),
@@ -157,6 +158,77 @@ def test_what_is_not_fair_is_refused_in_one_line(
     assert status.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1
     assert re.search(says, error.strip()), error
     assert not (tmp_path / "page").exists()
+
+
+def test_scores_on_different_back_ends_are_not_compared(made: Path, tmp_path: Path) -> None:
+    """As gymnasium and envpool record themselves: nothing else that both have differs."""
+    options = ({"backend": "gymnasium", "vectorization_mode": "sync"}, {"backend": "envpool", "task": "Up-v0", "config": {}})
+    folders = []
+    for env_options in options:
+        folders.append(tmp_path / str(env_options["backend"]))
+        on(RunFolder(Path(shutil.copytree(made / "usual", folders[-1]))), env_options=env_options)
+    with pytest.raises(UserError, match=r"are not scored alike \(backend: gymnasium, not envpool\)"):
+        compare(folders)
+
+
+def test_of_a_folder_what_cannot_be_compared_with_most_is_left_out_and_named(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "suite"
+    changes: dict[str, Any] = {
+        "a other budget": lambda folder: configured(RunFolder(folder), budget=6000),
+        "b": lambda folder: None,
+        "c": lambda folder: None,
+        "d unfinished": unfinished,
+        "e ledgers not kept": lambda folder: shutil.rmtree(folder / "random"),
+        "f of one method alone": lambda folder: on(RunFolder(folder), env="Other-v1"),
+    }
+    for name, change in changes.items():
+        change(Path(shutil.copytree(made / "usual", suite / name)))
+    compared = compare([suite])
+    assert [column.label for column in only(compared).columns] == ["b", "c"]
+    assert len(compared.left_out) == 4
+    for name in ("a other budget", "d unfinished", "e ledgers not kept", "f of one method alone"):
+        assert sum(f"/{name}" in refusal for refusal in compared.left_out) == 1, name
+    with pytest.raises(SystemExit) as status:
+        main(["compare", str(suite), "--out", str(tmp_path / "page")])
+    told = capsys.readouterr().err
+    assert status.value.code == 0 and told.count("left out: ") == told.count("\n") == 4
+    page = (tmp_path / "page" / "comparison.md").read_text()
+    assert all(refusal in page for refusal in compared.left_out)
+    with pytest.raises(UserError, match="the budgets differ"):
+        compare(
+            [
+                suite,
+                made / "usual",
+                configured(RunFolder(Path(shutil.copytree(made / "usual", tmp_path / "own"))), budget=1).folder,
+            ]
+        )
+    for name in ("c", "b"):
+        shutil.rmtree(suite / name)
+    with pytest.raises(UserError, match="d unfinished has not finished"):
+        compare([suite])
+
+
+def test_a_page_is_never_written_into_a_run(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [Path(shutil.copytree(made / name, tmp_path / name)) for name in ("better", "usual")]
+    other = Path(shutil.copytree(made / "usual", tmp_path / "other"))
+    before = sorted(tmp_path.rglob("*"))
+    for out in (runs[0], runs[1] / "plots", other):
+        with pytest.raises(SystemExit) as status:
+            main(["compare", *map(str, runs), "--out", str(out)])
+        error = capsys.readouterr().err
+        assert status.value.code == 2 and error.count("\n") == 1 and "--out must be a folder outside of all runs" in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_not_blamed_on_space(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = made / "usual" / "manifest.json" / "page"  # a file is in the way
+    with pytest.raises(SystemExit) as status:
+        main(["compare", str(made / "better"), str(made / "usual"), "--curves", str(taken)])
+    error = capsys.readouterr().err
+    assert status.value.code == 2 and "choose a folder in which you can write" in error
+    assert "space" not in error and "resume" not in error
 
 
 @pytest.mark.parametrize(
@@ -188,7 +260,7 @@ def test_runs_of_one_budget_that_spent_different_amounts_are_refused_on_the_page
 
 
 def test_every_format_has_the_same_numbers(made: Path) -> None:
-    groups = compare([made / "better", made / "usual"])
+    groups = compare([made / "better", made / "usual"]).groups
     rows = list(csv.DictReader(io.StringIO(as_csv(groups))))
     for column, row in zip(groups[0].columns, rows, strict=True):
         assert column.mean is not None and column.mean.interval is not None and column.iqm is not None
@@ -208,7 +280,7 @@ def test_every_format_has_the_same_numbers(made: Path) -> None:
 def test_the_curves_are_what_the_population_stood_at(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["compare", str(made / "better"), str(made / "usual"), "--format", "csv", "--curves", str(tmp_path / "curves.csv")])
-    groups = compare([made / "better", made / "usual"])
+    groups = compare([made / "better", made / "usual"]).groups
     assert capsys.readouterr().out == as_csv(groups)
     assert (tmp_path / "curves.csv").read_text() == curves_as_csv(groups)
     rows = [
@@ -223,8 +295,9 @@ def test_the_curves_are_what_the_population_stood_at(made: Path, tmp_path: Path,
 def test_names_from_elsewhere_do_no_harm(made: Path, tmp_path: Path) -> None:
     hostile = tmp_path / "=_<b>[x](y)|$a$ & \\input{z}\n"
     shutil.copytree(made / "usual", hostile)
-    groups = compare([made / "better", hostile])
-    page = write_page(groups, tmp_path / "page").read_text()
+    compared = compare([made / "better", hostile])
+    groups = compared.groups
+    page = write_page(compared, tmp_path / "page").read_text()
     assert "<b>" not in page and "](y)" not in page and "\n|" in page
     assert r"\input" not in as_latex(groups) and "$a$" not in as_latex(groups)
     assert "\n'=_<b>" in curves_as_csv(groups) or "\n\"'=_<b>" in curves_as_csv(groups)
