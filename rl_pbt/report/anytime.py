@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rl_pbt.arrays import Floats
+from rl_pbt.report.baseline import draw_baseline
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
-from rl_pbt.report.style import COLOURS, GREY, clean, colours
+from rl_pbt.report.style import COLOURS, clean, colours, legend_below, legend_beside
 from rl_pbt.store.curves import anytime_curve
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
@@ -35,16 +36,17 @@ def anytime_curves(
             axes.plot(*curves[0].T, color=colour, linewidth=2.4, marker="o", markersize=4, zorder=4, label=method)
         elif curves:
             _draw_mean(axes, method, curves, colour, whole=few)
-    if baseline:
-        mean = float(np.mean(baseline))
-        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.4, zorder=1, label=f"{words.baseline}: {mean:.4g}")
     clean(axes)
     axes.set_xlabel(f"{words.units} spent by the whole population, evaluation included")
     axes.set_ylabel(f"test {words.score} of the best member so far")
     axes.set_title(title or f"Best member so far, on held-out test {words.held_out}", loc="left", fontweight="bold")
-    if axes.get_legend_handles_labels()[0]:
-        place = {"loc": "outside lower center", "ncols": 4} if few else {"loc": "outside right center", "fontsize": "small"}
-        figure.legend(frameon=False, **place)
+    if baseline:
+        draw_baseline(axes, baseline, (axes.dataLim.y0, axes.dataLim.y1), words)
+    handles = axes.get_legend_handles_labels()[0]
+    if handles and few:
+        legend_below(figure, handles)
+    elif handles:
+        legend_beside(figure, handles)
     return figure
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rl_pbt.arrays import Floats
 from rl_pbt.records import Trial
-from rl_pbt.report.style import INK
+from rl_pbt.report.style import INK, legend_below
 from rl_pbt.report.tree_layout import Places
 from rl_pbt.store.descent import copies, surviving, winning_line
 from rl_pbt.store.history import History
@@ -51,7 +51,7 @@ def family_tree(history: History, places: Places, *, title: str) -> Figure:
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
     axes.tick_params(length=0, colors=TICKS)
     axes.set_title(title, loc="left", fontweight="bold")
-    figure.legend(handles=_tree_legend(history), loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
+    legend_below(figure, _tree_legend(history), size=8.5)
     return figure
 
 

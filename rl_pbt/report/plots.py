@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rl_pbt.arrays import Floats
+from rl_pbt.report.baseline import Ends, draw_baseline, reached
 from rl_pbt.report.statistics import mean_of
-from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours
+from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, legend_below, legend_beside
 from rl_pbt.store.curves import Standing, standings
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
@@ -45,10 +46,10 @@ def learning_curves(histories: Mapping[str, Sequence[History]], *, words: Words,
     note = "mean of " + counted(seeds, "seed") if seeds > 1 else ""
     if drawn and few:
         handles = [*drawn, *_meanings()]
-        figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=min(6, len(handles)), title=note or None)
+        legend_below(figure, handles, title=note or None)
     elif drawn:
         told = "median member" + (f",\n{note}" if note else "")
-        figure.legend(handles=drawn, frameon=False, loc="outside right center", fontsize="small", title=told)
+        legend_beside(figure, drawn, title=told)
     return figure
 
 
@@ -96,35 +97,39 @@ def winners_scores(
 ) -> Figure:
     """Every test episode of each seed's winner, the seeds' means, and the method's mean with its 95 % interval.
 
-    The axis covers most scores; those far away are drawn as triangles at its edge.
+    The axis covers most scores; those far away, and a baseline far away, are triangles at its edge.
     """
     figure = Figure(figsize=(1.6 + 2.4 * max(2, len(histories)), 5), layout="constrained")
     axes = figure.add_subplot()
+    usual = _usual_ends(list(histories.values()))
+    ends = (0.0, 0.0) if usual is None else reached(usual, baseline)
     for place, (by_seed, colour) in enumerate(zip(histories.values(), colours(len(histories)), strict=True)):
         returns = [history.test.returns for history in by_seed if history.test is not None and history.test.returns]
         for seed, values in enumerate(returns):
             centre = place + 0.56 * ((seed + 0.5) / len(returns) - 0.5) - 0.06
-            _draw_strip(axes, values, centre, 0.4 / len(returns), colour)
+            _draw_strip(axes, values, centre, 0.4 / len(returns), colour, ends)
         if returns:
             _draw_mean(axes, returns, place + 0.38, words)
-    if baseline:
-        mean = float(np.mean(baseline))
-        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.4, zorder=1, label=f"{words.baseline}: {mean:.4g}")
     axes.set_xlim(-0.5, max(1, len(histories)) - 0.4)
     axes.set_xticks(range(len(histories)), list(histories))
     clean(axes, counts_on_x=False)
     axes.grid(False, axis="x")
     axes.set_ylabel(f"{words.score} of a test {words.episode}")
     axes.set_title(title or f"The winners on held-out test {words.held_out}", loc="left", fontweight="bold")
-    _mark_outliers(axes, list(histories.values()), [float(np.mean(baseline))] if baseline else [], words)
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    if usual is not None:
+        _mark_outliers(axes, list(histories.values()), ends, words)
+    if baseline:
+        draw_baseline(axes, baseline, ends, words)
+    if handles := axes.get_legend_handles_labels()[0]:
+        legend_below(figure, handles)
     return figure
 
 
-def _draw_strip(axes: Axes, values: Sequence[float], centre: float, width: float, colour: str) -> None:
-    golden = (np.arange(len(values)) * 0.618034) % 1 - 0.5  # spread evenly, and in the same way each time
-    axes.scatter(centre + width * golden, values, s=13, color=colour, alpha=0.45, linewidths=0, zorder=2)
+def _draw_strip(axes: Axes, values: Sequence[float], centre: float, width: float, colour: str, ends: Ends) -> None:
+    scores, (low, high) = np.asarray(values), ends
+    golden = (np.arange(len(scores)) * 0.618034) % 1 - 0.5  # spread evenly, and in the same way each time
+    near = (low <= scores) & (scores <= high)
+    axes.scatter((centre + width * golden)[near], scores[near], s=13, color=colour, alpha=0.45, linewidths=0, zorder=2)
     mean = float(np.mean(values))
     axes.plot([centre - width * 0.6, centre + width * 0.6], [mean, mean], color=INK, linewidth=1.6, zorder=3)
 
@@ -140,15 +145,22 @@ def _draw_mean(axes: Axes, returns: Sequence[Sequence[float]], place: float, wor
     axes.annotate(f"{estimate.value:.4g}", (place, estimate.value), (7, 0), textcoords="offset points", va="center")
 
 
-def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], shown_too: Sequence[float], words: Words) -> None:
-    """Limit the axis to where most scores are, and draw what lies beyond at its edge."""
-    tests = [[v for history in by_seed if history.test is not None for v in history.test.returns] for by_seed in by_method]
-    ranges = [limits for values in tests if (limits := usual_range(values))]
-    if not ranges:
-        return
-    means = [end for by_seed in by_method for end in means_of([h.test.returns for h in by_seed if h.test and h.test.returns])]
-    low = min([*(low for low, _ in ranges), *means, *shown_too])
-    high = max([*(high for _, high in ranges), *means, *shown_too])
+def _scores(by_seed: Sequence[History]) -> list[float]:
+    """All test scores of a method."""
+    return [score for history in by_seed if history.test is not None for score in history.test.returns]
+
+
+def _usual_ends(by_method: Sequence[Sequence[History]]) -> Ends | None:
+    """From where to where most scores are, and all means with their intervals; None before any test."""
+    ends = [end for by_seed in by_method for end in usual_range(_scores(by_seed)) or ()]
+    ends += [end for by_seed in by_method for end in means_of([h.test.returns for h in by_seed if h.test and h.test.returns])]
+    return (min(ends), max(ends)) if ends else None
+
+
+def _mark_outliers(axes: Axes, by_method: Sequence[Sequence[History]], ends: Ends, words: Words) -> None:
+    """If scores lie beyond the ends, limit the axis to what is between, and draw them at its edge."""
+    low, high = ends
+    tests = [_scores(by_seed) for by_seed in by_method]
     margin = 0.06 * (high - low) or 0.5
     if not any(v < low or v > high for values in tests for v in values):
         return

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rl_pbt.records import Trial
-from rl_pbt.report.style import COLOURS, GREY, INK, clean, literal
+from rl_pbt.report.style import COLOURS, GREY, INK, clean, legend_below, literal
 from rl_pbt.search import METHODS
 from rl_pbt.space import Axis, Dimension, Space
 from rl_pbt.store.curves import ancestor_curve
@@ -59,7 +59,7 @@ def schedules(history: History, space: Space, *, title: str, words: Words, besid
         handles.append(Line2D([], [], color=INK, linestyle=line, linewidth=1.6, label=label))
     if any(dimension.bounds for dimension in space.dimensions.values()):
         handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 4)), linewidth=0.9, label="bounds of the search"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 

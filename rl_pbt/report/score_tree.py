@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from rl_pbt.records import TRAINING_SCORE, Trial
 from rl_pbt.report.family_tree import DIED_OUT, FIRST, LAST, faded, has_tree, shades_of
-from rl_pbt.report.style import INK, clean
+from rl_pbt.report.style import INK, clean, legend_below
 from rl_pbt.report.tree_layout import Places
 from rl_pbt.store.descent import surviving, winning_line
 from rl_pbt.store.history import History
@@ -52,7 +52,7 @@ def score_tree(history: History, places: Places, *, words: Words, title: str) ->
     axes.spines["bottom"].set_visible(False)
     axes.set_ylabel(f"fitness ({words.score})")
     axes.set_title(title, loc="left", fontweight="bold")
-    figure.legend(handles=_legend(history), loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    legend_below(figure, _legend(history), size=8.5)
     return figure
 
 

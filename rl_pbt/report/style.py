@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rl_pbt.errors import plain_text
@@ -23,6 +27,12 @@ INK = "#1b1f3b"
 GRID = "#e4e6eb"
 DPI = 150
 LONGEST_LABEL = 150  # characters
+Place: TypeAlias = Literal["outside lower center", "outside right center"]
+ONE_ROW, MARGIN, LEAST_WIDTH = (
+    0.4,
+    0.3,
+    5.0,
+)  # inches: the height of a legend with one row, its margins, the width of axes beside it
 
 
 def colours(count: int) -> Sequence[str]:
@@ -46,6 +56,46 @@ def clean(axes: Axes, *, counts_on_x: bool = True) -> None:
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: readable(count)))
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], *, title: str | None = None, size: float = 10) -> None:
+    """A legend below the axes, in as few rows as fit the width of the figure, in letters of `size` points or less.
+
+    The figure becomes higher for all rows but the first, so that its axes keep their height.
+    """
+    for rows in range(1, len(handles) + 1):
+        legend = _legend(figure, handles, "outside lower center", title, size, columns=ceil(len(handles) / rows))
+        width, height = _inches(legend)
+        if width <= figure.get_figwidth():
+            break
+        legend.remove()
+    else:
+        smaller = size * figure.get_figwidth() / width
+        width, height = _inches(_legend(figure, handles, "outside lower center", title, smaller))
+    figure.set_figheight(figure.get_figheight() + max(0.0, height - ONE_ROW))
+
+
+def legend_beside(figure: Figure, handles: Sequence[Artist], *, title: str | None = None) -> None:
+    """A legend on the right of the axes; the figure grows to hold all of it, and axes as wide as `LEAST_WIDTH`."""
+    width, height = _inches(_legend(figure, handles, "outside right center", title, "small"))
+    figure.set_figwidth(max(figure.get_figwidth(), width + LEAST_WIDTH))
+    figure.set_figheight(max(figure.get_figheight(), height + MARGIN))
+
+
+def _legend(
+    figure: Figure, handles: Sequence[Artist], place: Place, title: str | None, size: float | str, columns: int = 1
+) -> Legend:
+    return figure.legend(
+        handles=handles, frameon=False, loc=place, title=title, fontsize=size, title_fontsize=size, ncols=columns
+    )
+
+
+def _inches(legend: Legend) -> tuple[float, float]:
+    """Width and height."""
+    extent = legend.get_window_extent()
+    figure = legend.get_figure(root=True)
+    assert figure is not None
+    return extent.width / figure.dpi, extent.height / figure.dpi
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl_pbt.arrays import Floats
+from rl_pbt.report.baseline import is_far, reached
 from rl_pbt.report.evidence import Histories
 from rl_pbt.report.plots import curve_label, means_of, usual_range
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, colours
-from rl_pbt.report.web.figures import DASHES, NUMBER, Column, counts_on_x, empty_figure, hover, label
+from rl_pbt.report.web.figures import DASHES, MARGIN, NUMBER, Column, counts_on_x, empty_figure, hover, label
 from rl_pbt.store.curves import anytime_curve, standings
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
@@ -98,8 +99,6 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
     made = empty_figure(320)
     counts_on_x(made, words.short_units)
     made.yaxis.axis_label = label(f"test {words.score}")
-    if baseline:
-        made.hspan([float(np.mean(baseline))], line_color=GREY, line_dash=DASHES, line_width=1.4)
     dots = []
     for (method, by_seed), colour in zip(histories.items(), colours(len(histories)), strict=True):
         for seed, history in by_seed.items():
@@ -109,6 +108,9 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
                 line = made.line("units", "score", source=told, line_color=colour, line_width=1.8, line_alpha=0.8)
                 dots.append(made.scatter("units", "score", source=told, size=8, fill_color=colour, line_color=None))
                 line.tags = dots[-1].tags = [series(method)]
+    if baseline:
+        shown = [score for by_seed in histories.values() for h in by_seed.values() for _, score in anytime_curve(h)]
+        _draw_baseline(made, float(np.mean(baseline)), (min(shown), max(shown)), words, upright=True)
     rows = [("method", "@method"), ("seed", "@seed"), (words.units, "@units{%d}"), (words.score, f"@score{NUMBER}")]
     made.add_tools(hover(rows, dots))
     return made
@@ -125,24 +127,52 @@ def test_scores(histories: Mapping[str, Histories], words: Words, baseline: Sequ
     ranges = [found for by_seed in tested.values() if (found := usual_range([v for values in by_seed.values() for v in values]))]
     if not ranges:
         return None
-    shown = [end for ends in ranges for end in ends]
+    shown = [end for limits in ranges for end in limits]
     shown += [end for by_seed in tested.values() for end in means_of(list(by_seed.values()))]
+    low, high = reached((min(shown), max(shown)), baseline)
     made = empty_figure(90 + 64 * len(histories))
     made.y_range = Range1d(len(histories) - 0.45, -0.55)
     made.yaxis.ticker = list(range(len(histories)))
     made.yaxis.major_label_overrides = {row: label(method) for row, method in enumerate(histories)}
     made.ygrid.visible = False
     made.xaxis.axis_label = label(words.score)
-    if baseline:
-        shown.append(float(np.mean(baseline)))
-        made.vspan(shown[-1:], line_color=GREY, line_dash=DASHES, line_width=1.4)
-    margin = 0.03 * (max(shown) - min(shown)) or 1.0
-    ends = min(shown) - margin, max(shown) + margin
+    margin = 0.03 * (high - low) or 1.0
+    ends = low - margin, high + margin
     made.x_range = Range1d(*ends)
+    if baseline:
+        _draw_baseline(made, float(np.mean(baseline)), (low, high), words, upright=False)
     for row, (by_seed, colour) in enumerate(zip(tested.values(), colours(len(histories)), strict=True)):
         if by_seed:
             _draw_scores(made, by_seed, row, colour, words, ends)
     return made
+
+
+def _draw_baseline(made: figure, mean: float, ends: tuple[float, float], words: Words, *, upright: bool) -> None:
+    """A line at the mean of the baseline beside scores between the ends, on an `upright` axis or one that lies; or at the edge
+    its value, if a line would flatten the scores.
+    """
+    from bokeh.models import Label, Node  # noqa: PLC0415 - with all of Bokeh
+
+    if not is_far(mean, ends):
+        (made.hspan if upright else made.vspan)([mean], line_color=GREY, line_dash=DASHES, line_width=1.4)
+        return
+    below = mean < ends[0]
+    arrow = ("▼" if below else "▲") if upright else ("◀" if below else "▶")
+    right, bottom = not (upright or below), upright and below
+    made.add_layout(
+        Label(
+            x=Node(target="frame", symbol="right" if right else "left"),
+            y=Node(target="frame", symbol="bottom" if bottom else "top"),
+            x_offset=-MARGIN if right else MARGIN,
+            y_offset=MARGIN if bottom else -MARGIN,
+            text=label(f"{arrow} {words.baseline}: {mean:.4g}"),
+            text_align="right" if right else "left",
+            text_baseline="bottom" if bottom else "top",
+            text_color=GREY,
+            text_font="system-ui, sans-serif",
+            text_font_size="11px",
+        )
+    )
 
 
 def _draw_scores(

@@ -16,14 +16,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Hyper, Proposal, Result, Trial
-from rl_pbt.report import family_tree, plots, schedules, score_tree, sheets
+from rl_pbt.report import anytime, family_tree, plots, schedules, score_tree, sheets
 from rl_pbt.report.style import save
 from rl_pbt.report.tree_layout import tree_layout
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.descent import copies, has_schedules
-from rl_pbt.store.history import History
+from rl_pbt.store.history import History, Incumbent
 from rl_pbt.tasks.base import Words
 
 WORDS = Words(unit="training sentence", short_unit="sentence", score="BLEU", episode="evaluation", baseline="copied source")
@@ -130,6 +130,79 @@ def test_the_legend_never_lies_on_the_curves() -> None:
     assert axes.get_legend() is None and len(bands) == 5, "a band for each mean"
     below = figure.legends[0].get_window_extent().y1
     assert below <= axes.get_window_extent().y0
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("names", [
+    ["pbt", "random"],
+    ["better: pbt", "usual: random"],
+    [f"{'a run with a rather long name'}-{index}: hypers-only" for index in range(6)],
+    [f"method {index}" for index in range(40)],
+], ids=["default", "two runs", "long", "many"])  # fmt: skip
+def test_a_legend_lies_inside_its_figure_and_leaves_room_for_the_axes(names: list[str], seeds: int) -> None:
+    methods = ["pbt", *["random"] * (len(names) - 1)]
+    tests = tuple(float(value) for value in range(8))
+    tested = FinalTest(proposal=0, returns=(*tests, 1000.0), cost=Cost(eval_units=3))
+    led = (Incumbent(units=1000, test=tested), Incumbent(units=9000, test=tested))
+    histories = {
+        name: [replace(history(method, seed=seed), test=tested, incumbents=led) for seed in range(seeds)]
+        for name, method in zip(names, methods, strict=True)
+    }
+    family = histories[names[0]][0]
+    beside = dict.fromkeys(names[:2], family)
+    for figure in (
+        plots.learning_curves(histories, words=WORDS, title="title"),
+        plots.winners_scores(histories, words=WORDS, baseline=[0.5, 1.0], title="title"),
+        anytime.anytime_curves(histories, words=WORDS, baseline=[0.5, 1.0], title="title"),
+        schedules.schedules(family, Space.parse(SEARCH), title="schedules", words=WORDS, beside=beside),
+        tree_of(family),
+        tree_of(history("pbt", population=2, generations=2)),
+        score_tree.score_tree(family, tree_layout(family), words=WORDS, title="tree"),
+    ):
+        assert_drawn(figure)
+        (legend,) = figure.legends
+        inside, whole = legend.get_window_extent(), figure.bbox
+        assert inside.x0 >= 0 and inside.x1 <= whole.x1 and inside.y0 >= 0 and inside.y1 <= whole.y1
+        assert all(axes.get_position().height * figure.get_figheight() > 0.8 for axes in figure.axes)
+        assert all(axes.get_position().width > 0.3 for axes in figure.axes)
+
+
+def test_a_legend_too_long_for_one_line_is_in_smaller_letters() -> None:
+    figure = plots.learning_curves({"l" * 150: [history("random")]}, words=WORDS)
+    assert_drawn(figure)
+    assert figure.legends[0].get_window_extent().x0 >= 0
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_every_line_of_the_learning_curves_has_a_length(evaluated: bool) -> None:
+    """Also that of a method which is evaluated only at its end."""
+    histories = {"pbt" if evaluated else "random": [history("pbt" if evaluated else "random")]}
+    for line in plots.learning_curves(histories, words=WORDS).axes[0].lines:
+        assert len(set(line.get_xdata())) >= 2, line.get_label()
+
+
+@pytest.mark.parametrize(("baseline", "far"), [(-500.0, True), (-150.0, False), (-100.0, False), (400.0, True)])
+def test_a_baseline_far_away_does_not_flatten_the_scores_but_is_written_at_the_edge(baseline: float, far: bool) -> None:
+    returns = tuple(float(value) for value in range(-120, -60, 5))
+    tested = FinalTest(proposal=0, returns=(*returns, -250.0), cost=Cost())
+    histories = {"pbt": [replace(history("pbt"), test=tested)]}
+    figure = plots.winners_scores(histories, words=WORDS, baseline=[baseline])
+    assert_drawn(figure)
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    assert low < min(returns) and max(returns) < high, "all but the outlier are shown"
+    written = [text.get_text() for text in axes.texts if WORDS.baseline in text.get_text()]
+    named = [text.get_text() for text in figure.legends[0].get_texts() if WORDS.baseline in text.get_text()]
+    assert (written, named) == (([f"copied source: {baseline:.4g}"], []) if far else ([], [f"copied source: {baseline:.4g}"]))
+    assert (low <= baseline <= high) is not far
+    assert not far or (max(returns) - min(returns)) > 0.4 * (high - low)
+
+
+def test_where_all_scores_are_equal_the_baseline_is_a_line() -> None:
+    tested = FinalTest(proposal=0, returns=(500.0,) * 12, cost=Cost())
+    figure = plots.winners_scores({"pbt": [replace(history("pbt"), test=tested)]}, words=WORDS, baseline=[22.0])
+    low, high = figure.axes[0].get_ylim()
+    assert low < 22 and high > 500
 
 
 def standing_at(fitness: list[list[float]], cost: int = 10) -> History:

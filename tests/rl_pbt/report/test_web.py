@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bokeh.models import Bezier, Circle, ColumnDataSource, Line
+from bokeh.models import Bezier, Circle, ColumnDataSource, Label, Line
 
 from rl_pbt.records import Cost, FinalTest, Result
 from rl_pbt.report.evidence import Evidence, read_evidence
@@ -133,6 +133,22 @@ def test_an_outlier_does_not_flatten_the_scores_and_tells_its_own(tmp_path: Path
     data = next(one for one in drawn.select({"type": ColumnDataSource}) if "episode" in one.data).data
     assert np.mean(returns) < high < 1000, "the mean is on the axis"
     assert max(data["place"]) == high and max(data["score"]) == 5000.0
+
+
+@pytest.mark.parametrize(("baseline", "arrow"), [(-500.0, "◀"), (-150.0, None), (400.0, "▶")])
+def test_a_baseline_far_away_is_written_at_the_edge(baseline: float, arrow: str | None) -> None:
+    tested = FinalTest(proposal=0, returns=tuple(float(value) for value in range(-120, -60, 5)), cost=Cost())
+    led = replace(history("pbt"), test=tested, incumbents=(Incumbent(units=2000, test=replace(tested, returns=(-200.0,))),))
+    histories = {"pbt": {0: led}}
+    drawn = charts.test_scores(histories, WORDS, [baseline])
+    assert drawn is not None
+    told = [one.text for one in drawn.select({"type": Label})]
+    assert told == ([] if arrow is None else [f"{arrow} copied source: {baseline:.4g}"])
+    assert (drawn.x_range.start <= baseline <= drawn.x_range.end) is (arrow is None)
+    curves = charts.anytime_curves(histories, WORDS, [baseline])
+    assert curves is not None
+    told = [one.text for one in curves.select({"type": Label})]
+    assert told == ([] if arrow is None else [f"{'▼' if arrow == '◀' else '▲'} copied source: {baseline:.4g}"])
 
 
 def test_only_the_scripts_of_the_page_may_run(tmp_path: Path) -> None:
