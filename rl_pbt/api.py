@@ -120,7 +120,8 @@ class Run:
         """The hyperparameters along the winner's line of descent, founder first, one row per interval.
 
         A row has the units trained in the interval (`units`), the training age at its end (`lineage_units`), the member, the
-        fitness, and each hyperparameter. Raises UserError if there is no winner.
+        fitness, the score (the fitness, or the mean return of training episodes where the member was not evaluated), and each
+        hyperparameter. Raises UserError if there is no winner.
         """
         method, seed, proposal = self.chosen(method, seed)
         history = read_history(self._run, method, seed)
@@ -160,6 +161,7 @@ def _row(history: History, method: str, seed: int, proposal: int) -> Row:
         "units": asked.units,
         "lineage_units": result.lineage_units,
         "fitness": result.fitness,
+        "score": result.score,
         "failure": result.failure,
         **result.cost.to_json(),
         **asked.hypers,
