@@ -1,9 +1,10 @@
 """How many members the controller can handle: PBT on the quadratic of Jaderberg 2017, whose training costs nothing.
 
-    python -m benchmarks.controller [--members N ...] [--out FILE.json]
+    python -m benchmarks.controller [--sizes MEMBERS[xGENERATIONS] ...] [--out FILE.json]
 
 Ledger and checkpoints are written as durably as in any run. Each run is stopped in its last generation, resumed, and reported
-with its plots. Each size is measured in a process of its own, with one thread; peak memory is the operating system's figure.
+with its plots: these show every interval, so a long run of few members is measured, too. Each size is measured in a process of
+its own, with one thread; peak memory is the operating system's figure.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import NOTHING, table
 
-MEMBERS = (1_000, 2_000, 5_000, 10_000)  # sizes of the population
-GENERATIONS = 10
+SIZES = ("1000", "2000", "5000", "10000", "64x100")
+GENERATIONS = 10  # if a size does not say how many
 INTERVAL = 10  # gradient steps
 GROUP_SIZE = 1_000  # members of one job at most
 
@@ -61,12 +62,18 @@ class Stopper:
         """Nothing stops here."""
 
 
-def configuration(members: int) -> RunConfig:
-    """PBT on the quadratic with a number of members."""
+def shape_of(size: str) -> tuple[int, int]:
+    """Members and generations: "64x100" -> (64, 100). Raises ValueError for anything else than numbers."""
+    members, _, generations = size.partition("x")
+    return int(members), int(generations or GENERATIONS)
+
+
+def configuration(members: int, generations: int) -> RunConfig:
+    """PBT on the quadratic with a number of members and of generations."""
     return configure(
         {
             **{"task": "quadratic", "methods": ["pbt"], "seeds": [0], "test_episodes": 1},
-            **{"population": members, "group_size": GROUP_SIZE, "budget": GENERATIONS * INTERVAL, "interval": INTERVAL},
+            **{"population": members, "group_size": GROUP_SIZE, "budget": generations * INTERVAL, "interval": INTERVAL},
         }
     )
 
@@ -114,10 +121,11 @@ class Size(TypedDict):
     report_peak_memory_mib: NotRequired[float]
 
 
-def measure(members: int) -> Size:
-    """Measure one size; to be called in a process of its own."""
-    config = configuration(members)
-    proposals = members * GENERATIONS
+def measure(shape: tuple[int, int]) -> Size:
+    """Measure one size, members and generations; to be called in a process of its own."""
+    members, generations = shape
+    config = configuration(members, generations)
+    proposals = members * generations
     stopped_after = proposals - members // 2
     with tempfile.TemporaryDirectory() as name:
         folder = RunFolder(Path(name))
@@ -131,7 +139,7 @@ def measure(members: int) -> Size:
         report_s = report(folder, config)
     return {
         "members": members,
-        "generations": GENERATIONS,
+        "generations": generations,
         "proposals": proposals,
         "proposals_per_s": stopped_after / forward_s,
         "peak_memory_mib": peak_mib,
@@ -148,14 +156,23 @@ def _peak_mib() -> float:
 
 def page(results: Mapping[str, Size]) -> str:
     """The figures as a Markdown table, a row for each size."""
-    header = ["members", "proposals", "proposals/s", "peak memory", "resumed in", "reported in", "peak memory by then"]
+    header = [
+        "members",
+        "generations",
+        "proposals",
+        "proposals/s",
+        "peak memory",
+        "resumed in",
+        "reported in",
+        "peak memory by then",
+    ]
     return table(header, [_row(one) for one in results.values()])
 
 
 def _row(one: Size) -> list[str]:
     reported = "report_s" in one
     return [
-        *(f"{one['members']:,}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"),
+        *(f"{one['members']:,}", f"{one['generations']}", f"{one['proposals']:,}", f"{one['proposals_per_s']:,.0f}"),
         *(f"{one['peak_memory_mib']:,.0f} MiB", f"{one['resume_s']:.1f} s"),
         *((f"{one['report_s']:.1f} s", f"{one['report_peak_memory_mib']:,.0f} MiB") if reported else (NOTHING, NOTHING)),
     ]
@@ -164,9 +181,10 @@ def _row(one: Size) -> list[str]:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure each size, write the file, print its page."""
     arguments = parser("controller", __doc__)
-    arguments.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    arguments.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="MEMBERS[xGENERATIONS]")
     args = arguments.parse_args(words)
-    todo = [Measurement(place=(str(size),), asked={}, make=partial(alone, measure, size)) for size in args.members]
+    shapes = {size: shape_of(size) for size in args.sizes}
+    todo = [Measurement(place=(size,), asked={}, make=partial(alone, measure, shape)) for size, shape in shapes.items()]
     run(todo, out=args.out, page=page)
 
 

@@ -127,8 +127,19 @@ def test_committed_results_can_be_read() -> None:
         assert results and all(any(line.startswith(f"| {_shown(key)} |") for line in lines) for key in results), script
 
 
+def test_the_controller_is_measured_up_to_its_report() -> None:
+    assert [controller.shape_of(size) for size in ("1000", "64x100")] == [(1000, controller.GENERATIONS), (64, 100)]
+    found = controller.measure((8, 3))
+    assert (found["members"], found["generations"], found["proposals"]) == (8, 3, 24)
+    assert min(found["report_s"], found["resume_s"], found["proposals_per_s"], found["report_peak_memory_mib"]) > 0
+    assert found["report_peak_memory_mib"] >= found["peak_memory_mib"]
+    row = controller.page({"8x3": found}).splitlines()[-1]
+    assert row.startswith("| 8 | 3 | 24 |") and "–" not in row
+
+
 def _shown(key: str) -> str:
-    return f"{int(key):,}" if key.isdigit() else key
+    members, _, generations = key.partition("x")
+    return f"{int(members):,}" if members.isdigit() and (generations.isdigit() or not generations) else key
 
 
 def test_both_precisions_are_compared_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
