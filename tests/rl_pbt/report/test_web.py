@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,6 +34,7 @@ from tests.rl_pbt.report.test_plots import SEARCH, WORDS, history, standing_at
 from tests.rl_pbt.report.test_report import TRANSLATOR, make_run
 
 LARGEST = 5_000_000  # bytes of a page
+SLOWEST_OPENING_S, SLOWEST_ANSWER_S = 40.0, 5.0  # of a large page, also beside other work
 HOSTILE = ["</script><script>hacked = 1</script>", '"><img src=x onerror="hacked = 1">', "<!--<script>", "{{ 7*7 }}@x$y"]
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed to show the page in")
 
@@ -222,9 +224,18 @@ def test_methods_that_never_copy_have_no_tree(tmp_path: Path) -> None:
     assert "No hyperparameter changed" in elements.text
 
 
-def test_a_hundred_members_and_two_hundred_intervals_fit(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def large_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a hundred members and two hundred intervals, on four seeds."""
+    folder = tmp_path_factory.mktemp("large")
     large = history("pbt", population=100, generations=200)
-    page = page_from(made_up(tmp_path, {"pbt": dict.fromkeys(range(4), large)}))
+    path = folder / "report.html"
+    path.write_text(page_from(made_up(folder, {"pbt": dict.fromkeys(range(4), large)})), encoding="utf-8")
+    return path
+
+
+def test_a_hundred_members_and_two_hundred_intervals_fit(large_page: Path) -> None:
+    page = large_page.read_text(encoding="utf-8")
     assert len(page.encode()) < LARGEST
     elements = Elements(page)
     assert "tree-0" in elements.data, "the first population is drawn"
@@ -336,6 +347,21 @@ def test_hovering_tells_hyperparameters_and_fitness(tab: Tab, page: Path) -> Non
     (told,) = tab.value(TOOLTIPS)
     for words in ("member", "generation", "fitness", "copied", "learning_rate", "discount"):
         assert words in told
+
+
+@needs_chromium
+def test_a_hundred_members_and_two_hundred_intervals_can_be_hovered_over(tab: Tab, large_page: Path) -> None:
+    began = time.monotonic()
+    tab.open(large_page)
+    assert time.monotonic() - began < SLOWEST_OPENING_S and tab.value(f"{UNDRAWN}.length") == 0
+    x, y = on_the_winners_line(tab)
+    tab.mouse(x - 1, y)
+    moved = time.monotonic()
+    tab.mouse(x, y)
+    tab.until(f"{TOOLTIPS}.length === 1")
+    assert time.monotonic() - moved < SLOWEST_ANSWER_S
+    (told,) = tab.value(TOOLTIPS)
+    assert "member" in told and "fitness" in told
 
 
 @needs_chromium
