@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, counted
 
 PLACES = 200  # points of a mean over seeds
+LONGEST_LINE = 24  # characters of a name below its scores
 FAR = 3.0  # interquartile ranges beyond the quartiles, past which a score is drawn at the edge
 Curves: TypeAlias = Mapping[str, tuple[Floats, Floats]]  # of one method: name -> units, values
 
@@ -111,7 +113,7 @@ def winners_scores(
         if returns:
             _draw_mean(axes, returns, place + 0.38, words)
     axes.set_xlim(-0.5, max(1, len(histories)) - 0.4)
-    axes.set_xticks(range(len(histories)), list(histories))
+    axes.set_xticks(range(len(histories)), [fill(name, LONGEST_LINE) for name in histories])
     clean(axes, counts_on_x=False)
     axes.grid(False, axis="x")
     axes.set_ylabel(f"{words.score} of a test {words.episode}")

@@ -1,24 +1,26 @@
-"""`comparison.md` and its figures: several runs on one page."""
+"""`comparison.md` with its figures, and `comparison.html`: several runs on one page."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from rl_pbt.errors import BadSetting
 from rl_pbt.report import plots, style
 from rl_pbt.report.page import harmless
 from rl_pbt.report.several import Compared, Group, settings_that_differ
-from rl_pbt.report.several_tables import markdown_of
-from rl_pbt.report.statistics import LEAST_SEEDS
+from rl_pbt.report.several_tables import described, how_compared, markdown_of
+from rl_pbt.report.web import comparison_of
 from rl_pbt.report.writing import as_labels
 from rl_pbt.store.files import check_inside, write_durably
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import counted
 
-PAGE = "comparison.md"
+TEXT, PAGE = "comparison.md", "comparison.html"
 CURVES, SCORES = "learning_curves.png", "test_scores.png"
+LONGEST_LINE = 56  # characters of a title, on the smallest figure
 
 
 def check_apart(folder: Path, groups: Sequence[Group]) -> None:
@@ -30,14 +32,14 @@ def check_apart(folder: Path, groups: Sequence[Group]) -> None:
 
 
 def write_page(compared: Compared, folder: Path) -> Path:
-    """Write the page and its figures into `folder`; the same runs give the same bytes. Returns the path of the page."""
+    """Write the pages and their figures into `folder`; the same runs give the same bytes. Returns the path of the HTML page."""
     groups = compared.groups
     places = [""] if len(groups) == 1 else _names(groups)
     for group, place in zip(groups, places, strict=True):
         check_inside(folder, *filter(None, [place]), CURVES)
         _draw(group, folder / place)
-    check_inside(folder, PAGE)
-    write_durably(folder / PAGE, page_of(compared, places).encode())
+    for name, content in {TEXT: page_of(compared, places), PAGE: comparison_of(compared)}.items():
+        write_durably(check_inside(folder, name), content.encode())
     return folder / PAGE
 
 
@@ -52,7 +54,13 @@ def page_of(compared: Compared, places: Sequence[str]) -> str:
     groups = compared.groups
     heading = [f"# {harmless(groups[0].title)}"] if len(groups) == 1 else [f"# {counted(len(groups), 'comparison')}"]
     parts = [part for group, place in zip(groups, places, strict=True) for part in _parts(group, place, len(groups) > 1)]
-    return "\n\n".join(part.strip("\n") for part in [*heading, *parts, _measured(groups), *_left_out(compared)]) + "\n"
+    return (
+        "\n\n".join(
+            part.strip("\n")
+            for part in [*heading, *parts, f"## How it was compared\n\n{harmless(how_compared(groups))}", *_left_out(compared)]
+        )
+        + "\n"
+    )
 
 
 def _parts(group: Group, place: str, titled: bool) -> Iterator[str]:
@@ -75,33 +83,13 @@ def _left_out(compared: Compared) -> Iterator[str]:
         yield "\n".join(f"* {harmless(refusal)}" for refusal in compared.left_out)
 
 
-def _measured(groups: Sequence[Group]) -> str:
-    """How to read the numbers."""
-    pairs = [pair for group in groups for pair in group.pairs if pair.refused is None]
-    together = sum(pair.p_value is not None for pair in pairs)
-    text = (
-        f"The first row of a table is compared with each of the others. An interval over seeds needs at least {LEAST_SEEDS} "
-        "seeds; with fewer it is over test episodes, and says nothing about other seeds."
-    )
-    if together > 1:
-        text += f" The p values are corrected for {counted(together, 'comparison')} together (Holm)."
-    if any(column.evidence.config.primary for group in groups for column in group.columns):
-        text += " A primary contrast that a run declared is tested alone only in that run's own report."
-    if paired := [" and ".join(pair.labels) for pair in pairs if pair.paired]:
-        text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
-    if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:
-        text += (
-            " Not paired, since their seeds or their settings differ: intervals are Welch's, and p values are from an unpaired "
-            f"permutation test, which is less sensitive: {'; '.join(unpaired)}."
-        )
-    return f"## How it was compared\n\n{harmless(text)}"
-
-
 def _draw(group: Group, folder: Path) -> None:
     histories = {_as_label(column.label): list(column.by_seed.values()) for column in group.columns}
     words = as_labels(group.words)
-    style.save(plots.learning_curves(histories, words=words), folder / CURVES)
-    style.save(plots.winners_scores(histories, words=words), folder / SCORES)
+    title = fill(f"{style.literal(described(group))}:", LONGEST_LINE)
+    style.save(plots.learning_curves(histories, words=words, title=f"{title}\nfitness while learning"), folder / CURVES)
+    held_out = f"the winners on held-out test {words.held_out}"
+    style.save(plots.winners_scores(histories, words=words, title=f"{title}\n{held_out}"), folder / SCORES)
 
 
 def _as_label(label: str) -> str:

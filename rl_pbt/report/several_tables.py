@@ -1,4 +1,7 @@
-"""One table of several runs: as aligned text, Markdown, LaTeX and raw numbers; and their learning curves as numbers."""
+"""One table of several runs, and its heading and explanation: as aligned text, Markdown, LaTeX and raw numbers.
+
+Their learning curves as numbers, too.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rl_pbt.report.page import harmless
 from rl_pbt.report.several import Column, Group
-from rl_pbt.report.statistics import Estimate
+from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.tables import INTERVAL, cells_of
 from rl_pbt.store.curves import standings
-from rl_pbt.text import NOTHING, readable, table
+from rl_pbt.text import NOTHING, counted, listed, readable, table
 
 RAW = (
     "method", "run", "environment", "seeds", "budget units", "mean test score", "low", "high", "IQM", "IQM low", "IQM high",
@@ -23,7 +26,38 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     NOTHING: "--",
 }  # fmt: skip
+MOST_TITLES = 3  # of what was trained, in one heading
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes text that begins with one of these for a formula
+
+
+def described(group: Group) -> str:
+    """What was trained, in populations of which sizes: "a2c on CartPole-v1, 8 and 16 members"."""
+    titles = list(dict.fromkeys(column.evidence.title for column in group.columns))
+    sizes = list(dict.fromkeys(column.evidence.config.population for column in group.columns))
+    members = counted(sizes[0], "member") if len(sizes) == 1 else f"{listed([f'{size:,}' for size in sizes])} members"
+    return f"{listed(titles) if len(titles) <= MOST_TITLES else group.title}, {members}"
+
+
+def how_compared(groups: Sequence[Group]) -> str:
+    """How to read the numbers of all groups."""
+    pairs = [pair for group in groups for pair in group.pairs if pair.refused is None]
+    together = sum(pair.p_value is not None for pair in pairs)
+    text = (
+        f"The first row of a table is compared with each of the others. An interval over seeds needs at least {LEAST_SEEDS} "
+        "seeds; with fewer it is over test episodes, and says nothing about other seeds."
+    )
+    if together > 1:
+        text += f" The p values are corrected for {counted(together, 'comparison')} together (Holm)."
+    if any(column.evidence.config.primary for group in groups for column in group.columns):
+        text += " A primary contrast that a run declared is tested alone only in that run's own report."
+    if paired := [" and ".join(pair.labels) for pair in pairs if pair.paired]:
+        text += f" Paired by seed, since the same seed gives the same initial members and the same test: {'; '.join(paired)}."
+    if unpaired := [" and ".join(pair.labels) for pair in pairs if not pair.paired]:
+        text += (
+            " Not paired, since their seeds or their settings differ: intervals are Welch's, and p values are from an unpaired "
+            f"permutation test, which is less sensitive: {'; '.join(unpaired)}."
+        )
+    return text
 
 
 def rows_of(group: Group) -> tuple[list[str], list[list[str]]]:

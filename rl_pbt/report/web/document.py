@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import final
 
@@ -17,15 +15,15 @@ from rl_pbt.report.family_tree import has_tree
 from rl_pbt.report.style import COLOURS, colours
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.tables import Table
-from rl_pbt.report.web.charts import anytime_curves, learning_curves, series, test_scores
+from rl_pbt.report.web.charts import anytime_curves, learning_curves, test_scores
 from rl_pbt.report.web.embedding import Block, embedded
+from rl_pbt.report.web.rendering import Tile, rendered, tile_of
 from rl_pbt.report.web.schedules import schedule_figures
 from rl_pbt.report.web.tree import tree_figure
 from rl_pbt.store.descent import copies, has_schedules
 from rl_pbt.store.history import History
-from rl_pbt.text import NOTHING, counted, duration, listed, value_text
+from rl_pbt.text import counted, duration, listed, value_text
 
-HERE = Path(__file__).parent
 MOST_OPEN = 6  # populations that are unfolded at first
 NO_SHEETS: Mapping[tuple[str, int], bytes] = MappingProxyType({})
 LARGEST = 3_400_000  # bytes of all populations; with Bokeh and the rest, a page stays below 5 MB
@@ -33,18 +31,8 @@ LARGEST = 3_400_000  # bytes of all populations; with Bokeh and the rest, a page
 
 def document_of(evidence: Evidence, summary: Summary, sheets: Mapping[tuple[str, int], bytes] = NO_SHEETS) -> str:
     """The page in HTML; the same evidence gives the same text. `sheets` are PNG files by method and seed."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for this page alone
-    from markupsafe import Markup  # noqa: PLC0415
-
-    library, script = _library(), (HERE / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_printable
-    )
-    return environment.get_template("page.html").render(
-        policy=_policy(library, script),
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        library=Markup(library),
-        script=Markup(script),
+    return rendered(
+        "page.html",
         tiles=_tiles(summary),
         **_told(evidence, summary),
         **_drawn(evidence, sheets),
@@ -55,6 +43,7 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
     """The text and tables of the page."""
     scores = evidence.baseline
     return {
+        "kind": "report",
         "title": evidence.title,
         "methods": evidence.config.methods,
         "facts": _facts(evidence),
@@ -103,47 +92,12 @@ def _drawn(evidence: Evidence, sheets: Mapping[tuple[str, int], bytes]) -> Mappi
     }
 
 
-def _library() -> str:
-    """Bokeh's own script, which comes with its package."""
-    from bokeh.resources import Resources  # noqa: PLC0415 - takes a while, and is needed for this page alone
-
-    return str(Resources(mode="inline", minified=True, components=["bokeh"]).js_raw[0])
-
-
-def _policy(*scripts: str) -> str:
-    """A content security policy under which nothing is loaded from anywhere, and no script runs but these."""
-    digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-def _printable(value: object) -> object:
-    """Text from outside, without characters that hide or reverse text; our own files are `Markup` and stay as they are."""
-    return "".join(c if c.isprintable() else "?" for c in value) if type(value) is str else value
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """The test of one method at a glance; `series` is the tag of all that is drawn for it."""
-
-    name: str
-    series: str
-    colour: str
-    value: str
-    under: str
-
-
 def _tiles(summary: Summary) -> list[Tile]:
-    tiles = []
-    for (name, method), colour in zip(summary.methods.items(), colours(len(summary.methods)), strict=True):
-        tested = method.test_return
-        interval = NOTHING if tested is None else tested.interval_text(summary.words)
-        under = "not tested yet" if tested is None else f"mean test {summary.words.score}"
-        under += "" if interval == NOTHING else f", 95 % interval {interval}"
-        value = value_text(None if tested is None else tested.value)
-        tiles.append(Tile(name=name, series=series(name), colour=colour, value=value, under=under))
-    return tiles
+    shades = colours(len(summary.methods))
+    return [
+        tile_of(name, method.test_return, colour, summary.words)
+        for (name, method), colour in zip(summary.methods.items(), shades, strict=True)
+    ]
 
 
 def _facts(evidence: Evidence) -> list[str]:

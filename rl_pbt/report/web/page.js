@@ -59,7 +59,9 @@
     button.addEventListener("click", () => {
       const shown = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(shown));
-      for (const renderer of views().flatMap((view) => view.model.renderers)) {
+      const section = button.closest("section"); // another group of runs may have the same names
+      const near = views().filter((view) => section.contains(view.el));
+      for (const renderer of near.flatMap((view) => view.model.renderers)) {
         if (renderer.tags.includes(button.dataset.series)) renderer.visible = shown;
       }
     });

@@ -12,11 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONGEST_S = 90.0
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed to show the page in")
+
+# JavaScript: the view of the figure in a place, places that nothing was drawn in, texts of tooltips, and all figures.
+VIEW = "const el = document.getElementById('{place}'); const view = [...Bokeh.index].find((one) => el.contains(one.el));"
+UNDRAWN = "[...document.querySelectorAll('.figure')].filter((one) => !one.closest('details:not([open])') && !one.children.length)"
+TOOLTIPS = """(() => {
+  const found = [];
+  const walk = (node) => { for (const child of node.children) {
+    if (child.classList.contains('bk-Tooltip') && getComputedStyle(child).display !== 'none')
+      found.push([...child.shadowRoot.children].filter((one) => one.tagName === 'DIV').map((one) => one.innerText).join(' '));
+    if (child.shadowRoot) walk(child.shadowRoot);
+    walk(child);
+  } };
+  walk(document.body);
+  return found;
+})()"""
+
+FIGURES = "[...Bokeh.index].filter((view) => view.model.type === 'Figure')"
 
 
 class Tab:

@@ -84,7 +84,8 @@ def test_other_seeds_or_members_are_not_paired(made: Path, tmp_path: Path, field
     assert not pair.paired and pair.p_value == unpaired_p_value_of(first, second) and "unpaired" in pair.verdict
     assert pair.difference is not None
     assert pair.difference.value == pytest.approx(np.mean(np.mean(first, 1)) - np.mean(np.mean(second, 1)))
-    page = write_page(Compared(groups=(group,)), tmp_path / "page").read_text()
+    write_page(Compared(groups=(group,)), tmp_path / "page")
+    page = (tmp_path / "page" / "comparison.md").read_text()
     assert "Not paired" in page and "Settings that differ from each run to the next" in page and next(iter(fields)) in page
 
 
@@ -122,7 +123,7 @@ def test_a_suite_is_compared_environment_by_environment(made: Path, tmp_path: Pa
     assert [pair.corrected for group in groups for pair in group.pairs] == [4 / 2**6] * 2
     with pytest.raises(SystemExit) as status:
         main(["compare", str(tmp_path / "suite"), "--out", str(tmp_path / "page")])
-    assert status.value.code == 0 and str(tmp_path / "page" / "comparison.md") in capsys.readouterr().out
+    assert status.value.code == 0 and str(tmp_path / "page" / "comparison.html") in capsys.readouterr().out
     page = (tmp_path / "page" / "comparison.md").read_text()
     figures = re.findall(r"!\[\w+\]\(([^)]+)\)", page)
     assert len(figures) == 4 and all((tmp_path / "page" / figure).stat().st_size > 10_000 for figure in figures)
@@ -297,7 +298,8 @@ def test_names_from_elsewhere_do_no_harm(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "usual", hostile)
     compared = compare([made / "better", hostile])
     groups = compared.groups
-    page = write_page(compared, tmp_path / "page").read_text()
+    write_page(compared, tmp_path / "page")
+    page = (tmp_path / "page" / "comparison.md").read_text()
     assert "<b>" not in page and "](y)" not in page and "\n|" in page
     assert r"\input" not in as_latex(groups) and "$a$" not in as_latex(groups)
     assert "\n'=_<b>" in curves_as_csv(groups) or "\n\"'=_<b>" in curves_as_csv(groups)
@@ -307,6 +309,9 @@ def test_names_from_elsewhere_do_no_harm(made: Path, tmp_path: Path) -> None:
 def test_the_same_runs_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
     for name in ("first", "again"):
         write_page(compare([made / "better", made / "usual"]), tmp_path / name)
+    assert {path.name for path in (tmp_path / "first").iterdir()} == {
+        "comparison.md", "comparison.html", "learning_curves.png", "test_scores.png",
+    }  # fmt: skip
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 

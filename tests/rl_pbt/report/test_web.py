@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -29,14 +28,13 @@ from rl_pbt.store.descent import copies
 from rl_pbt.store.history import History, Incumbent
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import readable
-from tests.rl_pbt.report.browser import CHROMIUM, Tab, chromium
+from tests.rl_pbt.report.browser import FIGURES, TOOLTIPS, UNDRAWN, VIEW, Tab, needs_chromium
 from tests.rl_pbt.report.test_plots import SEARCH, WORDS, history, standing_at
 from tests.rl_pbt.report.test_report import TRANSLATOR, make_run
 
 LARGEST = 5_000_000  # bytes of a page
 SLOWEST_OPENING_S, SLOWEST_ANSWER_S = 40.0, 5.0  # of a large page, also beside other work
 HOSTILE = ["</script><script>hacked = 1</script>", '"><img src=x onerror="hacked = 1">', "<!--<script>", "{{ 7*7 }}@x$y"]
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed to show the page in")
 
 
 class Elements(HTMLParser):
@@ -269,37 +267,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(browser: Tab) -> Iterator[Tab]:
-    """After a test the console may hold no complaint, and nothing may have been asked of a network."""
-    browser.complaints.clear()
-    browser.requested.clear()
-    yield browser
-    assert browser.complaints == []
-    assert [address for address in browser.requested if not address.startswith(("file:", "data:"))] == []
-
-
-VIEW = "const el = document.getElementById('{place}'); const view = [...Bokeh.index].find((one) => el.contains(one.el));"
-UNDRAWN = "[...document.querySelectorAll('.figure')].filter((one) => !one.closest('details:not([open])') && !one.children.length)"
-TOOLTIPS = """(() => {
-  const found = [];
-  const walk = (node) => { for (const child of node.children) {
-    if (child.classList.contains('bk-Tooltip') && getComputedStyle(child).display !== 'none')
-      found.push([...child.shadowRoot.children].filter((one) => one.tagName === 'DIV').map((one) => one.innerText).join(' '));
-    if (child.shadowRoot) walk(child.shadowRoot);
-    walk(child);
-  } };
-  walk(document.body);
-  return found;
-})()"""
-
-FIGURES = "[...Bokeh.index].filter((view) => view.model.type === 'Figure')"
 PAINTED = (
     FIGURES
     + """.map((view) => {
