@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -202,5 +203,6 @@ def test_a_cell_without_a_test_is_refused(tmp_path) -> None:  # type: ignore[no-
     for ledger in run.folder.rglob("*.jsonl"):
         ledger.write_bytes(b"")
         break
+    run.write_manifest(replace(run.manifest(), status="interrupted"))
     with pytest.raises(UserError, match="is unfinished on seed 0"):
         scores_of([MeasuredCell(name="one", evidence=read_evidence(run), scale=Scale(zero=0.0, one=1.0, source="made up"))])
