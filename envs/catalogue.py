@@ -18,7 +18,7 @@ from rl_pbt.envs import atari, names, probes
 from rl_pbt.envs.aliases import Options, Vector
 from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.chosen import with_options
-from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register, require
+from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register_ids, require
 from rl_pbt.envs.population import Population
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
 
@@ -75,7 +75,7 @@ def make_population(spec: EnvSpec, members: int, copies: int) -> Population | No
 def _from_name(name: str) -> EnvSpec:
     family = family_of_name(name)
     if family is not None and name not in gymnasium.registry:
-        register(family, name)
+        register_ids(family, name)
     return _registered_spec(names.registered_id(name, family))
 
 

@@ -16,6 +16,8 @@ from rl_pbt.envs import dmlab, minigrid, smax, starcraft2, vizdoom
 from rl_pbt.envs.aliases import Env, Options, UnknownEnv
 from rl_pbt.envs.spec import EnvironmentUnavailable
 
+OURS = __name__.rpartition(".")[0]  # the package of our own environments
+
 
 class Wrap(Protocol):
     """A wrapper that takes the options of its EnvSpec."""
@@ -111,7 +113,7 @@ FAMILIES: Mapping[str, Family] = {
         entry=starcraft2.__name__,
         typed=("starcraft2", "starcraftii"),
         imports=f"{starcraft2.__name__}:register_mini_games",
-        needs=("pysc2",),
+        needs=(starcraft2.PACKAGE,),
         install=starcraft2.INSTALL,
         lacks=starcraft2.lacks,
         frame_skip=starcraft2.FRAME_SKIP,
@@ -144,13 +146,24 @@ def family_of_name(name: str) -> str | None:
 def register(name: str, what: str) -> None:
     """Import what a family's environments need to be known and made; repeating it does no harm.
 
+    Raises EnvironmentUnavailable for `what`.
+    """
+    require(name, what)
+    register_ids(name, what)
+
+
+def register_ids(name: str, what: str) -> None:
+    """Make the ids of a family known. Only ids that its package registers need the package, so that a name which our own module
+    does not register is an unknown one, whether the package is installed or not.
+
     Raises EnvironmentUnavailable for `what`. Deprecation warnings from within the package are ignored: they are not ours to fix,
     and turned into errors they would crash Python in Box2D.
     """
-    require(name, what)
     module, _, function = FAMILIES[name].imports.partition(":")
     if not module or name in _registered_families:
         return
+    if not _within(module, OURS):
+        require(name, what)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:

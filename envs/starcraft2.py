@@ -1,6 +1,7 @@
-"""The mini-games of StarCraft II through the package pysc2, for users who have the game; tested only with a stand-in for it.
+"""The mini-games of StarCraft II through the package pysc2_evolved, for users who have the game; tested only with a stand-in.
 
-pysc2 is from Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782). Its agents choose among
+pysc2 is from Vinyals 2017, "StarCraft II: A New Challenge for Reinforcement Learning" (arXiv 1708.04782). Its last version, 4.0,
+cannot be imported by Python 3.11 or newer; pysc2_evolved is the same library, maintained for these. Its agents choose among
 hundreds of functions, each with arguments of its own, and see 38 layers of screen and minimap. The interface here is smaller, so
 that any agent can play:
 
@@ -56,7 +57,8 @@ ORDERS = {
 }
 OWN, NEUTRAL, ENEMY = 1, 3, 4  # pysc2's features.PlayerRelative
 CROWDED = 16  # so many units on a pixel are shown as white
-INSTALL = "pip install pysc2, and the game with its mini-games: docs/environments.md"
+PACKAGE = "pysc2_evolved"
+INSTALL = f"pip install {PACKAGE}, and the game with its mini-games: docs/environments.md"
 OPTIONS: Options = {"screen": SCREEN, "grid": GRID, "orders": list(ORDERS), "loops_per_step": FRAME_SKIP}
 
 
@@ -67,8 +69,8 @@ def register_mini_games() -> None:
 
 
 def lacks() -> str:
-    """What is missing where pysc2 is installed but the game is not, as far as that can be seen without pysc2; "" if nothing."""
-    if platform.system() != "Linux":  # on other systems pysc2 has its own ways of finding the game
+    """What is missing of the game, as far as that can be seen without the package; "" if nothing."""
+    if platform.system() != "Linux":  # on other systems the package has its own ways of finding the game
         return ""
     folder = Path(os.environ.get("SC2PATH", "~/StarCraftII")).expanduser()
     maps = folder / "Maps" / "mini_games"
@@ -107,7 +109,7 @@ class MiniGame(gymnasium.Env[Pixels, Array]):
 
     def _call(self, order: int, column: int, row: int) -> Any:
         """pysc2's function call for an action."""
-        actions = importlib.import_module("pysc2.lib.actions")
+        actions = importlib.import_module(f"{PACKAGE}.lib.actions")
         name = list(ORDERS)[order]
         number = int(getattr(actions.FUNCTIONS, name).id)
         if order == 0 or number not in self._offered:
@@ -135,10 +137,7 @@ class MiniGame(gymnasium.Env[Pixels, Array]):
 
 def started(map_name: str, seed: int | None) -> Any:
     """pysc2's environment for one player, with its game running."""
-    flags = importlib.import_module("absl.flags").FLAGS
-    if not flags.is_parsed():
-        flags.mark_as_parsed()  # pysc2 reads settings from them, here all at their defaults
-    sc2_env = importlib.import_module("pysc2.env.sc2_env")
+    sc2_env = importlib.import_module(f"{PACKAGE}.env.sc2_env")
     size = sc2_env.Dimensions(screen=SCREEN, minimap=SCREEN)
     return sc2_env.SC2Env(
         map_name=map_name,

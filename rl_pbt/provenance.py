@@ -20,7 +20,7 @@ CHOOSES_KERNELS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_
 # Packages that train, evaluate or choose: another version may compute something else.
 PACKAGES = (
     *("torch", "numpy", "scipy", "gymnasium", "ale-py", "safetensors", "stable-baselines3"),
-    *("box2d", "dmlab-gym", "envpool", "jax", "jaxlib", "jaxmarl", "minatar", "minigrid", "mujoco", "pysc2", "vizdoom"),
+    *("box2d", "dmlab-gym", "envpool", "jax", "jaxlib", "jaxmarl", "minatar", "minigrid", "mujoco", "pysc2-evolved", "vizdoom"),
     *("optuna", "scikit-learn", "sacrebleu", "sentencepiece"),
 )
 OF_TORCH = ("torch kernels", "devices")  # of the hardware: known where torch is loaded

@@ -101,6 +101,9 @@ def prepare(module: str) -> None:
 def _serve(connection: Connection, numbers: Any, mark: str) -> None:
     """What a worker process does until it is closed: answer one job after another."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The run's process ends daemons when it exits, so workers are daemons to it. But daemons may not have children, and what is
+    # trained may need some, as vector environments and data loaders do; `descendants` ends those.
+    multiprocessing.current_process().daemon = False
     descendants.begin(mark)
     keep_freed_memory()
     # If a child of this worker inherited the pipe, the parent would not see it close when the worker dies.

@@ -1,4 +1,4 @@
-"""The mini-games of StarCraft II, with a stand-in for pysc2: the real one needs a game that users install."""
+"""The mini-games of StarCraft II, with a stand-in for pysc2_evolved: the real one needs a game that users install."""
 
 from __future__ import annotations
 
@@ -12,74 +12,8 @@ import numpy as np
 import pytest
 
 from rl_pbt.envs import EnvironmentUnavailable, families, make_vector, resolve, starcraft2
+from tests.envs.stand_ins import PYSC2, game_in, written
 
-# Of pysc2 4.0 what the adapter touches: names, numbers of functions, the forms of arguments, layers, who is who.
-PYSC2 = {
-    "pysc2/__init__.py": "",
-    "pysc2/lib/__init__.py": "",
-    "pysc2/lib/actions.py": """
-import collections, types
-FunctionCall = collections.namedtuple("FunctionCall", ["function", "arguments"])
-IDS = dict(no_op=0, select_point=2, select_idle_worker=6, select_army=7, Attack_screen=12, Build_Barracks_screen=42,
-    Build_Refinery_screen=79, Build_SupplyDepot_screen=91, Harvest_Gather_screen=264, Move_screen=331, Train_Marine_quick=477,
-    Train_SCV_quick=490)
-FUNCTIONS = types.SimpleNamespace(**{name: types.SimpleNamespace(id=number) for name, number in IDS.items()})
-""",
-    "pysc2/env/__init__.py": "",
-    "pysc2/env/sc2_env.py": """
-import collections, types
-import numpy as np
-from absl import flags
-from pysc2.lib import actions
-Agent = collections.namedtuple("Agent", ["race"])
-Race = types.SimpleNamespace(terran=1)
-Dimensions = collections.namedtuple("Dimensions", ["screen", "minimap"])
-AgentInterfaceFormat = collections.namedtuple("AgentInterfaceFormat", ["feature_dimensions"])
-TimeStep = collections.namedtuple("TimeStep", ["kind", "reward", "observation"])
-TimeStep.last = lambda self: self.kind == "last"
-LENGTH = 5
-class SC2Env:
-    games = []
-    def __init__(self, *, map_name, players, agent_interface_format, step_mul, game_steps_per_episode, random_seed):
-        assert flags.FLAGS.is_parsed() and len(players) == 1 and (step_mul, game_steps_per_episode) == (8, 0)
-        self.size, self.seed, self.map_name = agent_interface_format.feature_dimensions.screen, random_seed, map_name
-        self.calls, self.open, self.episodes = [], True, 0
-        SC2Env.games.append(self)
-    def reset(self):
-        self.steps, self.selected = 0, False
-        self.episodes += 1
-        return (self.seen("first", 0),)
-    def step(self, calls):
-        (call,) = calls
-        assert call.function in self.offered, "not available"
-        self.calls.append(call)
-        self.steps += 1
-        self.selected |= call.function == actions.FUNCTIONS.select_army.id
-        moved = call.function == actions.FUNCTIONS.Move_screen.id
-        return (self.seen("last" if self.steps == LENGTH else "mid", int(moved)),)
-    def seen(self, kind, reward):
-        names = ("player_relative", "selected", "unit_hit_points_ratio", "unit_density")
-        layers = {name: np.zeros((self.size, self.size), np.int32) for name in names}
-        layers["player_relative"][2, 3], layers["player_relative"][4, 5], layers["player_relative"][6, 7] = 1, 3, 4
-        layers["selected"][2, 3] = self.selected
-        layers["unit_hit_points_ratio"][2, 3], layers["unit_density"][2, 3], layers["unit_density"][4, 5] = 200, 1, 40
-        self.offered = {0, 2, 7, 12} | ({331} if self.selected else set())
-        screen = types.SimpleNamespace(**layers)
-        observation = {"available_actions": np.array(sorted(self.offered)), "feature_screen": screen}
-        return TimeStep(kind, reward, observation)
-    def close(self):
-        assert self.open
-        self.open = False
-""",
-    "absl/__init__.py": "",
-    "absl/flags.py": """
-class Flags:
-    parsed = False
-    def is_parsed(self): return self.parsed
-    def mark_as_parsed(self): self.parsed = True
-FLAGS = Flags()
-""",
-}
 BEACON = "StarCraft2/MoveToBeacon-v0"
 ORDERS = list(starcraft2.ORDERS)
 
@@ -87,19 +21,14 @@ ORDERS = list(starcraft2.ORDERS)
 @pytest.fixture
 def game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A stand-in of the package, and the folder of the game."""
-    for name, source in PYSC2.items():
-        (tmp_path / "packages" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "packages" / name).write_text(source)
-    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("pysc2", "absl")]:
+    monkeypatch.syspath_prepend(str(written(PYSC2, tmp_path / "packages")))
+    for name in [name for name in sys.modules if name.split(".")[0] == starcraft2.PACKAGE]:
         monkeypatch.delitem(sys.modules, name)
-    folder = tmp_path / "StarCraftII"
+    folder = game_in(tmp_path)
     monkeypatch.setenv("SC2PATH", str(folder))
     monkeypatch.setattr(platform, "system", lambda: "Linux")
-    (folder / "Versions").mkdir(parents=True)
-    (folder / "Maps" / "mini_games").mkdir(parents=True)
     yield folder
-    for name in [name for name in sys.modules if name.split(".")[0] in ("pysc2", "absl")]:
+    for name in [name for name in sys.modules if name.split(".")[0] == starcraft2.PACKAGE]:
         del sys.modules[name]
     for map_name in starcraft2.MINI_GAMES:
         gymnasium.registry.pop(f"StarCraft2/{map_name}-v0", None)
@@ -107,7 +36,7 @@ def game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def games() -> list:  # type: ignore[type-arg]
-    return sys.modules["pysc2.env.sc2_env"].SC2Env.games
+    return sys.modules["pysc2_evolved.env.sc2_env"].SC2Env.games
 
 
 def test_names_are_known_where_the_game_is(game: Path) -> None:

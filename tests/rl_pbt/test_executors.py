@@ -166,6 +166,33 @@ def test_what_a_dead_worker_had_started_neither_hides_its_death_nor_lives_on(tmp
     wait_until(lambda: not any(map(is_alive, engines)))
 
 
+class Parent(Moody):
+    """Starts a child process, as vector environments and data loaders do, and leaves it running."""
+
+    def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
+        child = multiprocessing.get_context("spawn").Process(target=work_for, args=(self.folder,), daemon=True)
+        child.start()
+        wait_until(lambda: (self.folder / "child").exists() and (self.folder / "child").read_text() != "")
+        return super().interval(job, advance)
+
+
+def work_for(folder: Path) -> None:
+    (folder / "child").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_trained_may_have_child_processes_which_end_with_the_worker(tmp_path: Path) -> None:
+    executor = ProcessExecutor(Parent(tmp_path), 1)
+    try:
+        assert [r[0].proposal for r in run_all(executor, [job(1)])] == [1]
+        child = int((tmp_path / "child").read_text())
+        assert is_alive(child)
+    finally:
+        executor.close()
+    wait_until(lambda: not is_alive(child))
+
+
 class Endless(Engine):
     """Says who works, and goes on for ever."""
 
