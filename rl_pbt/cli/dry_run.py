@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rl_pbt import seeds
 from rl_pbt.config import RunConfig
+from rl_pbt.errors import UserError
 from rl_pbt.making import plan_of
-from rl_pbt.records import Proposal
+from rl_pbt.records import Proposal, Result
 from rl_pbt.search import METHODS
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob, Task
@@ -28,7 +29,7 @@ MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would nee
 def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], float]:
     """The lines of the plan: what would be run, what it costs and, by a short measurement, about how long it takes here.
 
-    The seconds that it would take are returned beside them.
+    The seconds that it would take are returned beside them. Raises UserError if nothing can be measured, since every member fails.
     """
     words = words_of(config)
     total = plan_of(config, task).total * len(config.methods) * len(config.seeds)
@@ -108,8 +109,18 @@ def _seconds(config: RunConfig, pace: Pace, workers: int) -> float:
     return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else workers) for name in config.methods)
 
 
+def _refuse_if_all_failed(results: Sequence[Result]) -> None:
+    """Raises UserError: such a run would end at its first generation, and what takes no time says nothing of it."""
+    failures = [result.failure for result in results if result.failure is not None]
+    if len(failures) == len(results):
+        raise UserError(f"every member fails in a first short interval, so there is nothing to measure: {failures[-1]}")
+
+
 def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, int]:
-    """The pace of one worker, measured by training one group for about `seconds`; and the size of a checkpoint in bytes."""
+    """The pace of one worker, measured by training one group for about `seconds`; and the size of a checkpoint in bytes.
+
+    Raises UserError, with the reason, if all of the group fail.
+    """
     size = min(config.group_size, config.population)
     hypers = config.space.sample(seeds.rng(0, purpose="measure"))
     task = task.rehearsal()
@@ -120,9 +131,12 @@ def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, 
             proposals = tuple(
                 Proposal(id=m, member=m, generation=0, hypers=hypers, parent=None, units=units) for m in range(size)
             )
+            job = IntervalJob(proposals=proposals, lineage_units=(0,) * size, root_seed=0, checkpoints=checkpoints)
             started = time.perf_counter()
-            task.interval(IntervalJob(proposals=proposals, lineage_units=(0,) * size, root_seed=0, checkpoints=checkpoints))
-            return time.perf_counter() - started
+            results = task.interval(job)
+            took = time.perf_counter() - started
+            _refuse_if_all_failed(results)
+            return took
 
         short = max(1, min(FIRST_QUANTA, config.interval // task.quantum)) * task.quantum
         timed(short)  # the first interval loads libraries and fills caches

@@ -42,6 +42,11 @@ def _defaults(given: Settings, of_task: Settings) -> Settings:
     }
 
 
+def blamed(name: str, given: Settings) -> str:
+    """The setting that a value of a hyperparameter came from: `hypers`, or `search`, which may hold it too."""
+    return "hypers" if name in given.get("hypers", {}) else "search"
+
+
 def half(population: int) -> int:
     """A group size that gives two workers a group each."""
     return max(1, (population + 1) // 2)

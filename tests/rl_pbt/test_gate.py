@@ -14,6 +14,7 @@ import pytest
 
 import rl_pbt
 from rl_pbt import report
+from rl_pbt.cli.main import main
 from rl_pbt.options import fields_of
 from rl_pbt.records import FinalTest
 from rl_pbt.search import METHODS
@@ -267,3 +268,26 @@ def test_progress_ends_at_the_whole_budget_where_it_is_no_multiple_of_the_quantu
     settings = {**SMALL, "budget": 100, "interval": 20, "quantum": 16, "quiet": False, "methods": ["random"]}
     rl_pbt.tune(regression(), SEARCH, workers=1, out=tmp_path / "run", **settings)
     assert "100% of the budget (384 updates)" in capsys.readouterr().out
+
+
+UNLICENSED = """
+from regression import Regression
+
+class Unlicensed(Regression):
+    def train(self, budget):
+        raise RuntimeError("no licence for this machine")
+"""
+
+
+def test_a_dry_run_in_which_every_member_fails_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It used to say that training takes no time."""
+    (tmp_path / "unlicensed.py").write_text(UNLICENSED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["unlicensed:Unlicensed" if word == "regression:Regression" else word for word in CLASS_WORDS]
+    with pytest.raises(SystemExit) as left:
+        main(["tune", *words, "--dry-run"])
+    told = capsys.readouterr()
+    assert left.value.code == 2 and "every member fails" in told.err and "no licence for this machine" in told.err
+    assert not told.out and told.err.count("\n") == 1

@@ -24,7 +24,7 @@ from rl_pbt.options import Settings, built
 from rl_pbt.records import Hyper
 from rl_pbt.space import parse_dimension
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.completing import blamed, completed
 from rl_pbt.tasks.gan.images import MNIST, read_images, read_recorded
 from rl_pbt.tasks.gan.options import LARGEST_PICTURE, PICTURES, RATES, GanOptions
 from rl_pbt.tasks.gan.recorded import classifier_path, read_classifier, read_recorded_classifier
@@ -59,7 +59,7 @@ class GanType:
         whole = completed(given, recorded, None if recorded else _defaults(given))
         if not recorded:  # annealing only one of the two would be neither a decay nor none
             whole = {"annealed": ",".join(name for name in RATES if name in whole["search"]), **whole}
-        _check(whole["search"], whole["hypers"])
+        _check(whole["search"], whole["hypers"], given)
         return whole
 
     def words(self, options: Settings) -> Words:
@@ -158,19 +158,22 @@ def _absolute(given: Settings) -> dict[str, str]:
     return {name: str(Path(path).absolute()) for name, path in named.items()}
 
 
-def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper]) -> None:
-    """Raises BadSetting for a hyperparameter that is not a learning rate, a value that cannot be one, and a missing value."""
+def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper], given: Settings) -> None:
+    """Raises BadSetting for a hyperparameter that is not a learning rate, a value that cannot be one, and a missing value.
+
+    `given` are the user's settings, of which the one is named that the fault is in.
+    """
     for name in (*search, *hypers):
         if name not in RATES:
-            raise BadSetting("search", f"cannot use {name}: a GAN has {' and '.join(RATES)}")
+            raise BadSetting(blamed(name, given), f"cannot use {name}: a GAN has {' and '.join(RATES)}")
     for name in RATES:
         if name not in search and name not in hypers:
             raise BadSetting("hypers", f"must have a value of {name}, which is not searched")
-        searched = parse_dimension(str(search[name])).extremes if name in search else ()
-        values = [*searched, *([hypers[name]] if name in hypers else [])]
-        for value in values:
+        values = [("search", extreme) for extreme in (parse_dimension(str(search[name])).extremes if name in search else ())]
+        values += [(blamed(name, given), hypers[name])] if name in hypers else []
+        for setting, value in values:
             if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-                raise BadSetting("search", f"cannot use {value!r:.100} for {name}: a learning rate is a number, 0 or more")
+                raise BadSetting(setting, f"cannot use {value!r:.100} for {name}: a learning rate is a number, 0 or more")
 
 
 def _defaults(given: Settings) -> dict[str, Any]:

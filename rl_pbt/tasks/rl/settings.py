@@ -174,7 +174,7 @@ def _legal(known: Mapping[str, HyperSpec], name: str, value: object, setting: st
     """The value as a number. Raises BadSetting for a value that the agent cannot use."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         way_out = f"write {name}=SCALE:LOW:HIGH, as in {name}=log:1e-5:1e-2" if setting == "search" else "write a number"
-        raise BadSetting(setting, f"cannot set {name} to {value!r}: {way_out}")
+        raise BadSetting(setting, f"cannot set {name} to {value!r:.100}: {way_out}")
     if complaint := known[name].complaint(value):
         raise BadSetting(setting, f"cannot use {name}: it {complaint}")
     return float(value)

@@ -10,7 +10,7 @@ from rl_pbt.agents.hypers import FINITE, HyperSpec
 from rl_pbt.errors import BadSetting, near_names
 from rl_pbt.options import Settings, built, fields_of
 from rl_pbt.space import parse_dimension
-from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.completing import blamed, completed
 from rl_pbt.tasks.translation.bleu import signature
 from rl_pbt.tasks.translation.catalogues import absolute, versions_of
 from rl_pbt.tasks.translation.material import Material, material_of
@@ -46,9 +46,9 @@ def complete(given: Settings, recorded: Settings | None) -> Settings:
     whole = completed(given, recorded, None if recorded else _defaults(given))
     for name, text in whole["search"].items():
         for extreme in parse_dimension(text).extremes:
-            _check(name, extreme)
+            _check("search", name, extreme)
     for name, value in whole["hypers"].items():
-        _check(name, value)
+        _check(blamed(name, given), name, value)
     if missing := [name for name in HYPERS if name not in whole["search"] and name not in whole["hypers"]]:
         raise BadSetting("hypers", f"must have a value of each hyperparameter: add {', '.join(missing)}")
     if whole["test_episodes"] > TEST_PARTS:
@@ -84,11 +84,12 @@ def _defaults(given: Settings) -> dict[str, Any]:
     }
 
 
-def _check(name: str, value: object) -> None:
-    """Raises BadSetting for a hyperparameter that the task does not have, or a value that it cannot use."""
+def _check(setting: str, name: str, value: object) -> None:
+    """Raises BadSetting, of the setting that names it, for an unknown hyperparameter or a value that it cannot have."""
     if name not in HYPERS:
-        raise BadSetting("search", f"names an unknown hyperparameter {name!r}: {near_names(name, HYPERS)}")
+        raise BadSetting(setting, f"names an unknown hyperparameter {name!r}: {near_names(name, HYPERS)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadSetting("search", f"cannot set {name} to {value!r}: write {name}=SCALE:LOW:HIGH, as in {name}={SEARCH[name]}")
+        example = f"write {name}=SCALE:LOW:HIGH, as in {name}={SEARCH[name]}" if setting == "search" else "give a number"
+        raise BadSetting(setting, f"cannot set {name} to {value!r:.100}: {example}")
     if complaint := HYPERS[name].complaint(value):
-        raise BadSetting("search", f"cannot use {name}: it {complaint}")
+        raise BadSetting(setting, f"cannot use {name}: it {complaint}")

@@ -87,8 +87,11 @@ def test_its_defaults_are_whole(corpus: list[str]) -> None:
     ("wrong", "said"),
     [
         ({"search": {"dropout": 0.1}}, "names an unknown hyperparameter 'dropout'"),
-        ({"search": {"relu_dropout": "linear:0:1"}}, "cannot use relu_dropout: it must be 0 or more and at most 0.9, but is 1"),
-        ({"hypers": {"learning_rate": -1.0}}, "cannot use learning_rate: it must be 0 or more, but is -1"),
+        (
+            {"search": {"relu_dropout": "linear:0:1"}},
+            "search cannot use relu_dropout: it must be 0 or more and at most 0.9, but is 1",
+        ),
+        ({"hypers": {"learning_rate": -1.0}}, "hypers cannot use learning_rate: it must be 0 or more, but is -1"),
         ({"hypers": {"learning_rate": "fast"}}, "cannot set learning_rate to 'fast'"),
         ({"width": 18}, "width must be a multiple of twice the number of heads, 2, but is 18"),
         ({"label_smoothing": 1.0}, "label_smoothing must be 0 or more and below 1, but is 1"),
