@@ -12,6 +12,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from rl_pbt.envs import atari
 from rl_pbt.envs.aliases import Options
+from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.spec import EnvSpec, WrongOption
 
 STACK, LIMIT = "frame_stack", "max_episode_steps"
@@ -61,11 +62,14 @@ def _for_atari(chosen: Options) -> Options:
 def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
     """Raises WrongOption for arguments that the constructor does not take; if its signature cannot be read, any are allowed."""
     known, usual = _parameters(spec), spec.options.get("make_kwargs", {})
+    of_id = FAMILIES[spec.family].chosen_by_id
     for name, value in arguments.items():
         if name in usual and usual[name] == value:
             continue
         if spec.frame_skip != 1 and name in ("frame_skip", "frameskip"):
             raise WrongOption(f"cannot set {name}: it is {spec.frame_skip} for every environment of its family")
+        if name in of_id:
+            raise WrongOption(f"cannot set {name}: {spec.id} stands for one, so name another environment")
         if known is not None and name not in (*known, LIMIT):
             near = get_close_matches(name, [*known, LIMIT, STACK], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join([*known, LIMIT, STACK])}"
@@ -84,4 +88,5 @@ def _parameters(spec: EnvSpec) -> list[str] | None:
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return None
-    return [name for name in signature.parameters if name not in (*OURS, LIMIT)]
+    ours = (*OURS, LIMIT, *FAMILIES[spec.family].chosen_by_id)
+    return [name for name in signature.parameters if name not in ours]

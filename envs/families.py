@@ -33,8 +33,9 @@ class Family:
     module that is imported, or the module:function that is also called, before the first environment is made. If that registers
     the ids, `typed` are the beginnings of the names that people type for them, in lower-case letters and digits. `options` are
     recorded in the EnvSpec: `make_kwargs` go to the environment itself, the others to `wrap`, which wraps each single
-    environment. `limits_itself` says that every episode ends through a limit that is not registered with Gymnasium. `lacks`
-    returns what else is missing and what to do, to follow the name of an environment; "" if nothing is.
+    environment. `chosen_by_id` are the constructor's arguments that an id stands for, such as the map: with another value, the id
+    would name another environment. `limits_itself` says that every episode ends through a limit that is not registered with
+    Gymnasium. `lacks` returns what else is missing and what to do, to follow the name of an environment; "" if nothing is.
     """
 
     entry: str
@@ -46,6 +47,7 @@ class Family:
     vectorization_mode: str = "sync"
     options: Options = field(default_factory=dict)
     wrap: Wrap | None = None
+    chosen_by_id: tuple[str, ...] = ()
     limits_itself: bool = False
     lacks: Callable[[], str] = str  # "", nothing
 
@@ -68,6 +70,7 @@ FAMILIES: Mapping[str, Family] = {
         install=_extra("minatar"),
         # The package's defaults, as in Young & Tian 2019, "MinAtar"; set here so that they are recorded.
         options={"make_kwargs": {"sticky_action_prob": 0.1, "difficulty_ramping": True}},
+        chosen_by_id=("game",),
     ),
     "minigrid": Family(
         entry="minigrid",
@@ -88,6 +91,7 @@ FAMILIES: Mapping[str, Family] = {
         frame_skip=vizdoom.FRAME_SKIP,
         options=vizdoom.OPTIONS,
         wrap=vizdoom.Screen,
+        chosen_by_id=("scenario_config_file",),
     ),
     "dmlab": Family(
         entry="dmlab_gym",
@@ -108,6 +112,7 @@ FAMILIES: Mapping[str, Family] = {
         needs=("jaxmarl",),
         install=_extra("starcraft"),
         options=smax.OPTIONS,
+        chosen_by_id=("map_name",),
     ),
     "starcraft2": Family(
         entry=starcraft2.__name__,
@@ -119,6 +124,7 @@ FAMILIES: Mapping[str, Family] = {
         frame_skip=starcraft2.FRAME_SKIP,
         vectorization_mode="async",  # so that the games, which are programs of their own, play at the same time
         options=starcraft2.OPTIONS,
+        chosen_by_id=("map_name",),
         limits_itself=True,
     ),
     "probe": Family(entry="rl_pbt.envs.probes"),

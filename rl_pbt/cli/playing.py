@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from rl_pbt.cli.parser import Parser, in_flags
 from rl_pbt.cli.starting import raise_again
-from rl_pbt.errors import BadSetting, exit_status
+from rl_pbt.errors import BadSetting, UserError, exit_status
 from rl_pbt.recorded import check_kept, chosen_winner, manifest_of
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
 from rl_pbt.text import listed
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ def _check(args: argparse.Namespace) -> None:
     if args.episodes and args.best_of:
         raise BadSetting("best_of", "shows one episode: leave the number of episodes out")
     folder = RunFolder(args.run.absolute())
-    check_kept(folder, *chosen_winner(folder, manifest_of(folder).config, args.method, args.seed))
+    config = manifest_of(folder).config
+    if "env" not in config.task_options:  # said before anything about displays and files, which would not help
+        instead = task_type(config.task).not_exported(config.task_options)
+        raise UserError(f"there is nothing to watch, since this run trained no agent on an environment: {instead}")
+    check_kept(folder, *chosen_winner(folder, config, args.method, args.seed))
     if args.video is not None:
         from rl_pbt.play.film import check_name
 

@@ -13,7 +13,6 @@ import torch
 from rl_pbt import seeds
 from rl_pbt.api import Run
 from rl_pbt.envs import EnvSpec, Watched, quietly, watch
-from rl_pbt.errors import UserError
 from rl_pbt.play.pictures import Shot
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
@@ -47,16 +46,13 @@ class Episode:
 
 @contextmanager
 def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
-    """The winner of a method on a seed, with one copy of its environment. Raises UserError if there is nothing to watch.
+    """The winner of a method on a seed of a run on an environment, with one copy of that. Raises UserError if it draws nothing.
 
     Within, torch computes in one thread: on one observation several threads mostly wait for one another. Where other work kept
     the cores busy, two took 20 times as long as one.
     """
-    options = run.config.task_options
-    if "env" not in options:
-        raise UserError("this run trained no agent on an environment: there is nothing to watch")
     winner: Player = run.winner(method, seed)  # first, since it refuses code that only the run's folder names
-    spec = resolved(options)
+    spec = resolved(run.config.task_options)
     with environment_errors_in_one_line(spec, DRAWING):
         watched = watch(spec)
     threads = torch.get_num_threads()

@@ -51,6 +51,24 @@ def test_what_nobody_chose_can_be_chosen_again(name: str) -> None:
     assert resolve(name, options=chosen_of(plain.options)) == plain
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("SMAX/3m-v0", "map_name"),
+        ("MinAtar/Breakout-v1", "game"),
+        ("VizdoomBasic-v1", "scenario_config_file"),
+    ],
+)
+def test_an_id_is_not_made_another_environment(name: str, argument: str) -> None:
+    try:
+        spec = resolve(name)
+    except EnvironmentUnavailable as error:
+        pytest.skip(str(error))
+    assert argument in gymnasium.registry[spec.id].kwargs, "what the package's ids stand for"
+    with pytest.raises(WrongOption, match=f"cannot set {argument}: {name} stands for one"):
+        resolve(name, options={argument: "8m"})
+
+
 def test_arguments_reach_the_constructor() -> None:
     pytest.importorskip("Box2D")
     env = make_vector(resolve("LunarLander-v3", options={"continuous": True}), 1)

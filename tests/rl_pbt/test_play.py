@@ -55,6 +55,20 @@ def returns_in(said: str) -> list[float]:
     return [float(found) for found in re.findall(r"^episode \d+: return (\S+) in", said, re.MULTILINE)]
 
 
+@pytest.mark.parametrize("words", [[], ["--video", "winner.gif"]], ids=["window", "video"])
+def test_where_nothing_plays_neither_a_display_nor_a_file_is_asked_for(
+    words: list[str], without_pages: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    out = tmp_path / "run"
+    command.train(["--task", "quadratic", "--population", "2", "--executor", "inline", "--out", str(out)], "tune")
+    capsys.readouterr()
+    assert playing.main([str(out), *words], PROGRAM) == 2
+    told = capsys.readouterr().err
+    assert "nothing to watch" in told and "its winner is two numbers" in told and told.count("\n") == 1
+
+
 def test_a_gif_shows_the_episodes_whose_returns_are_said(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "winner.gif"
     words = [sys.executable, "-W", "ignore", "-m", "rl_pbt.play", run, "--video", path, "--episodes", "2"]

@@ -74,7 +74,9 @@ class Winner:
     population: GanPopulation
 
     def images(self, count: int, seed: int = 0) -> Array:
-        """`count` of its images, uint8 [count, 28, 28]; the same for the same seed."""
+        """`count` of its images, uint8 [count, 28, 28]; the same for the same seed. Raises UserError for fewer than one."""
+        if count < 1:
+            raise UserError(f"cannot make {count} images: ask for one or more")
         return np.asarray(as_bytes(torch.cat(list(_made(self.population, 0, _latents(seed, count))))).numpy())
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.source_files import File, file_at
+from rl_pbt.tasks.translation.options import PACKAGES
 
 INSTALL = "pip install -e '.[translation]'"
 CATALOGUES = (".po", ".mo")  # of two files with one name, the first: it says which translations are doubtful
@@ -137,11 +138,19 @@ def _catalogues_of(entry: str, language: str, looked_at: Iterator[int]) -> list[
     elif path.is_file():
         files = [path]
     else:
-        what = "say where it lies now" if path.is_absolute() else INSTALL
-        raise BadSetting("corpus", f"names {entry}, which is neither a file or a folder nor an installed package: {what}")
+        raise BadSetting(
+            "corpus", f"names {entry}, which is neither a file or a folder nor an installed package: {_way_out(entry)}"
+        )
     if not files:
         raise BadSetting("corpus", f"cannot use {entry}: it has no message catalogue in the language {language!r}")
     return files
+
+
+def _way_out(entry: str) -> str:
+    """What to do about an entry of a corpus that is not there."""
+    if Path(entry).name != entry:
+        return "say where it lies now"
+    return INSTALL if entry in PACKAGES else f"if it is a package, pip install {entry}"
 
 
 def _files_below(path: Path, looked_at: Iterator[int]) -> dict[Path, PurePath]:

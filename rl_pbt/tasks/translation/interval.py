@@ -42,7 +42,12 @@ class Translator:
     sub_words: SubWords
 
     def translate(self, sentences: Sequence[str]) -> list[str]:
-        """Greedily, each sentence by itself; markup is left out, and what a program fills in becomes X."""
+        """Greedily, each sentence by itself; markup is left out, and what a program fills in becomes X.
+
+        Raises UserError for a text in the place of several: its letters would be translated one by one.
+        """
+        if isinstance(sentences, str):
+            raise UserError(f"cannot translate a text that is not in a list: write [{sentences!r:.100}]")
         numbers = self.sub_words.numbers([cleaned_source(sentence) for sentence in sentences])
         return self.sub_words.sentences(self.members.translate(numbers, [0])[0])
 

@@ -179,6 +179,9 @@ def test_a_winner_makes_images(run: rl_pbt.Run) -> None:
     assert isinstance(winner, Winner)
     images = winner.images(5, seed=1)
     assert images.shape == (5, 28, 28) and images.dtype == np.uint8 and np.array_equal(images, winner.images(5, seed=1))
+    for count in (0, -1):
+        with pytest.raises(rl_pbt.UserError, match=f"cannot make {count} images"):
+            winner.images(count)
     with pytest.raises(rl_pbt.UserError, match="a GAN has no policy"):
         run.export(run.folder / "x.onnx")
 

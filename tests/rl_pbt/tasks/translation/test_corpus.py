@@ -231,9 +231,20 @@ def test_two_text_files_are_aligned_line_by_line(tmp_path: Path) -> None:
         pairs_of([str(first), str(second)], "de")
 
 
+def not_found(name: str) -> None:
+    raise metadata.PackageNotFoundError(name)
+
+
 def test_what_is_not_installed_is_said_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadSetting, match=r"names no-such-package, which is neither .* pip install -e '\.\[translation\]'"):
-        pairs_of(["no-such-package"], "de")
+    monkeypatch.setattr(metadata, "distribution", not_found)
+    for entry, way_out in {
+        "gramps": r"pip install -e '\.\[translation\]'",
+        "no-such-package": "if it is a package, pip install no-such-package",
+        "folder/of/catalogues": "say where it lies now",
+        "/folder": "say where it lies now",
+    }.items():
+        with pytest.raises(BadSetting, match=f"names {entry}, which is neither .*: {way_out}$"):
+            pairs_of([entry], "de")
 
     def absent(name: str) -> None:
         raise ImportError(name)

@@ -182,6 +182,8 @@ def test_whole_numbers_of_a_run_and_its_report(corpus: list[str], tmp_path: Path
     peak = run.config.hypers["learning_rate"]
     assert rates[:3] == pytest.approx([peak * (0.1 / m) ** 0.5 for m in (1 / 6, 0.5, 5 / 6)])
     assert run.winner("random", 0).translate(["one two"])[0] is not None
+    with pytest.raises(UserError, match=r"cannot translate a text that is not in a list: write \['one two'\]"):
+        run.winner("random", 0).translate("one two")
     with pytest.raises(UserError, match="is no policy"):
         run.export(tmp_path / "x.onnx")
 
