@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WORDS = Words(
     unit="generator update",
-    short_unit="update",
+    short_unit="generator update",  # the report counts the optimisers' updates too, several for each of these
     score="Inception-type score",
     episode="evaluation",
     baseline="untrained generator",

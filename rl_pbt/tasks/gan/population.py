@@ -1,4 +1,6 @@
-"""The GANs of a group of members: every array has a leading axis [P], so an exploit copies one index."""
+"""The GANs of a group of members, in arrays with a leading axis [P]: one optimiser step is of all members, and an exploit copies
+one index. Losses and gradients are computed member by member, so that each member's digits are those it would have alone.
+"""
 
 from __future__ import annotations
 

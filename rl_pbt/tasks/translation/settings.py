@@ -18,8 +18,8 @@ from rl_pbt.tasks.translation.options import SPLITS, TranslationOptions
 
 RATE = "learning_rate"
 DROPOUT = HyperSpec(default=0.1, low=0.0, high=0.9)  # Vaswani 2017, Table 3, base: of sub-layers' outputs and of embeddings
-# The rate was chosen on dev with two seeds, as the peak of the hand-made schedule: BLEU 15.8 and 15.6 at 3e-3, 14.0 and 15.0 at
-# 4e-3. By the formula of Vaswani 2017, sec. 5.3, it would be 5.1e-3 for this width and a tenth of the updates as warm-up.
+# The rate was chosen on dev with two seeds and 4,000 updates, as the peak of the hand-made schedule: BLEU 15.8 and 15.6 at 3e-3,
+# 14.0 and 15.0 at 4e-3. By the formula of Vaswani 2017, sec. 5.3, it would be 5.1e-3, for this width and 400 updates of warm-up.
 HYPERS: Mapping[str, HyperSpec] = {
     RATE: HyperSpec(default=3e-3, low=0.0, high=FINITE),
     "attention_dropout": DROPOUT,
@@ -34,7 +34,7 @@ SEARCH = {
     "relu_dropout": "linear:0:0.5",
     "embedding_dropout": "linear:0:0.5",
 }
-BUDGET, INTERVAL = 4000, 160
+BUDGET, INTERVAL = 3600, 144
 DEV_PARTS = 10  # that dev is cut into: as many scores as the paper's t-test compares
 TEST_PARTS = 8  # that test is cut into at most: one job of the controller, since each job translates all of it
 
