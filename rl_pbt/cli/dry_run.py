@@ -29,7 +29,7 @@ MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would nee
 def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], float]:
     """The lines of the plan: what would be run, what it costs and, by a short measurement, about how long it takes here.
 
-    The seconds that it would take are returned beside them. Raises UserError if nothing can be measured, since every member fails.
+    The seconds that it would take are returned beside them. Raises UserError if nothing can be measured: every member fails.
     """
     words = words_of(config)
     total = plan_of(config, task).total * len(config.methods) * len(config.seeds)

@@ -50,7 +50,7 @@ def family_tree(history: History, places: Places, *, title: str) -> Figure:
     axes.set_ylabel("generation")
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
     axes.tick_params(length=0, colors=TICKS)
-    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_title(title, loc="left", fontweight="bold", wrap=True)
     legend_below(figure, _tree_legend(history), size=8.5)
     return figure
 

@@ -47,7 +47,7 @@ def schedules(history: History, space: Space, *, title: str, words: Words, besid
     _draw_fitness_of_lineages(all_axes[-1], history)
     all_axes[-1].set_ylabel(fitness_label(history).replace(" (", "\n("))
     all_axes[-1].set_xlabel(f"{words.units} this member was trained for, along its line of descent")
-    all_axes[0].set_title(title, loc="left", fontweight="bold")
+    all_axes[0].set_title(title, loc="left", fontweight="bold", wrap=True)
     handles = [Line2D([], [], color=GREY, alpha=0.6, linewidth=1, label="every member")]
     if winning := winning_line(history):
         handles.append(Line2D([], [], color=COLOURS[0], linewidth=2.4, label="the winner's line of descent"))

@@ -51,7 +51,7 @@ def score_tree(history: History, places: Places, *, words: Words, title: str) ->
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     axes.set_ylabel(f"fitness ({words.score})")
-    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_title(title, loc="left", fontweight="bold", wrap=True)
     legend_below(figure, _legend(history), size=8.5)
     return figure
 

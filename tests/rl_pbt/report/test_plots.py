@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -287,6 +289,34 @@ def test_a_schedule_that_was_made_by_hand_is_drawn_beside_the_one_that_was_found
     assert dotted.get_ydata().tolist() == [1e-4, 1e-4, 1e-3, 1e-3, 5e-4, 5e-4]
     assert dotted.get_xdata().tolist() == [0, 5, 5, 10, 10, 15]
     assert "the winner of default-warmup" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+LONG_TITLE = "Transformer on 7,602 pairs of sentences: pbt-tournament, seed 0"
+
+
+def assert_inside(figure: Figure) -> None:
+    """Nothing is cut off at an edge of the file."""
+    figure.draw_without_rendering()
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= width and drawn.y1 <= height, (drawn, width, height)
+
+
+def test_the_schedules_legend_lies_inside_the_figure_with_every_entry() -> None:
+    by_hand = {"default-warmup": history("explore-only"), "default-annealed-by-another": history("pbt", seed=1)}
+    figure = schedules.schedules(history("pbt"), Space.parse(SEARCH), title=LONG_TITLE, words=WORDS, beside=by_hand)
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 6
+    assert_inside(figure)
+
+
+@pytest.mark.parametrize("population", [3, 4, 8, 20])
+@pytest.mark.parametrize("draw", [family_tree.family_tree, partial(score_tree.score_tree, words=WORDS)], ids=["tree", "scores"])
+def test_trees_lie_inside_the_figure_however_few_their_members_are(draw: Callable[..., Figure], population: int) -> None:
+    family = history("pbt", population=population)
+    assert copies(family)
+    figure = draw(family, tree_layout(family), title=LONG_TITLE)
+    assert_inside(figure)
+    assert figure.get_size_inches()[0] <= 12
 
 
 def test_the_fitter_the_larger_and_the_last_generation_has_its_number() -> None:
