@@ -52,7 +52,6 @@ def test_what_it_is_called_says_that_it_is_no_starcraft() -> None:
         assert seen.shape == ((allies + enemies) * 10 + allies * (5 + enemies),)
 
 
-@pytest.mark.nightly  # JaxMARL's functions are compiled as well
 def test_battles_are_jaxmarls_own() -> None:
     """Ours against its functions, called one by one: the same key, the same orders, as long as every order can be obeyed."""
     import jax
