@@ -106,7 +106,8 @@ ATARI = Defaults(
     search=IMAGES,
     learners=_learners(
         Learner(
-            # 8 x 10 steps per update, as many as the 16 x 5 of M16; on two cores the fastest of seven pairs measured.
+            # 8 x 10 steps per update, as many as the 16 x 5 of M16; on two cores the fastest of seven pairs measured. `fitted`
+            # makes it 4 x 20 where every interval begins new episodes.
             options={"unroll_length": 10, "envs_per_member": 8, **SEEN, **AUTOCAST},
             hypers={"learning_rate": 6e-4, "entropy_cost": 0.01},  # E18, Table G.1
         ),

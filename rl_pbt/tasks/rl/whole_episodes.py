@@ -9,27 +9,26 @@ from rl_pbt.envs import FAMILIES, EnvSpec
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON
 
-PARTS = 2  # an interval may be half as long as planned if evaluation is costly, and must see an end even then
+PARTS = 2  # an interval may be half as long as planned if evaluation is costly, and should see an end even then
 STEPS_IF_UNKNOWN = 5_000  # of a copy in an interval, if it is not known how long an episode can be
 FEWEST = 4  # copies: with fewer, the steps of one update would be too much alike
 
 
 def fitted(spec: EnvSpec, options: Settings, interval: int) -> dict[str, JSON]:
-    """The options of an agent with so few copies that an interval can hold an episode, and with unrolls longer by as much.
+    """The options of an agent with so few copies that half an interval can hold an episode, and with unrolls longer by as much.
 
-    So an update has as many steps as before. The options do not change if that would need fewer than `FEWEST` copies.
+    So an update has as many steps as before. There are never fewer than `FEWEST` copies: if even these do not come to the end of
+    an episode, they come as far as is possible.
     """
     copies, unroll = int(options["envs_per_member"]), int(options["unroll_length"])
-    needed = _needed(spec)
-    while steps_seen(spec, copies, interval) < needed:
-        if copies % 2 or copies // 2 < FEWEST:
-            return dict(options)
+    enough = _enough(spec)
+    while steps_seen(spec, copies, interval) < enough and copies % 2 == 0 and copies // 2 >= FEWEST:
         copies, unroll = copies // 2, unroll * 2
     return {**options, "envs_per_member": copies, "unroll_length": unroll}
 
 
-def _needed(spec: EnvSpec) -> int:
-    """Steps that a copy should play in an interval."""
+def _enough(spec: EnvSpec) -> int:
+    """Steps of a copy in an interval beyond which more are no use."""
     if spec.max_episode_frames is not None:
         return PARTS * spec.max_episode_frames // spec.frame_skip
     return 0 if FAMILIES[spec.family].limits_itself else STEPS_IF_UNKNOWN

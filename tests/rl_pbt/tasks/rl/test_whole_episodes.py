@@ -91,11 +91,13 @@ OPTIONS = {"envs_per_member": 16, "unroll_length": 8, "torso": "auto"}
         (500, 1, 20_000, 16, 8),  # 1,250 steps are enough for twice 500
         (800, 1, 20_000, 8, 16),
         (2_500, 1, 20_000, 4, 32),
-        (2_501, 1, 20_000, 16, 8),  # 4 copies would not do, so it stays
+        (2_501, 1, 20_000, 4, 32),  # 5,000 steps are not twice as many, but see the end
+        (5_000, 1, 20_000, 4, 32),
+        (50_000, 1, 20_000, 4, 32),  # four copies see more than 16, though not the end
         (None, 1, 20_000, 4, 32),
         (None, 1, 80_000, 16, 8),
         (4_000, 4, 80_000, 8, 16),
-        (None, 1, 1_000, 16, 8),
+        (None, 1, 1_000, 4, 32),
     ],
 )
 def test_copies_are_fewer_where_an_interval_would_not_hold_an_episode(
@@ -103,6 +105,32 @@ def test_copies_are_fewer_where_an_interval_would_not_hold_an_episode(
 ) -> None:
     found = fitted(spec(longest, skip=skip), OPTIONS, interval)
     assert found == {**OPTIONS, "envs_per_member": copies, "unroll_length": unroll}
+
+
+@pytest.mark.parametrize("copies", [16, 12, 6, 5, 4, 2])
+@pytest.mark.parametrize("interval", [1_000, 10_000, 20_000, 40_000])
+def test_no_number_of_copies_that_is_allowed_would_see_more_of_an_episode(copies: int, interval: int) -> None:
+    for longest in [None, *range(50, 10_000, 50)]:
+        found = fitted(spec(longest), {**OPTIONS, "envs_per_member": copies}, interval)
+        assert found["envs_per_member"] * found["unroll_length"] == copies * OPTIONS["unroll_length"]  # type: ignore[operator]
+        seen = steps_seen(spec(longest), int(str(found["envs_per_member"])), interval)
+        allowed = [copies, *(copies >> halved for halved in (1, 2) if copies % 2**halved == 0 and copies >> halved >= 4)]
+        assert seen >= min(2 * (longest or 2_500), max(steps_seen(spec(longest), fewer, interval) for fewer in allowed))
+
+
+@pytest.mark.parametrize("limit", [2_000, 2_500, 2_501, 5_000])
+def test_a_registered_limit_that_is_higher_than_needed_hides_no_end(limit: int) -> None:
+    gymnasium.register("test/Limited-v0", entry_point=TwoPhases, max_episode_steps=limit)
+    try:
+        options = configure({"env": "test/Limited-v0", "frames": 80_000}).task_options
+    finally:
+        del gymnasium.registry["test/Limited-v0"]
+    assert options["agent_options"]["envs_per_member"] == 4 and options["unseen_from_step"] is None  # type: ignore[index, call-overload]
+
+
+def test_an_atari_game_whose_episodes_begin_anew_has_four_copies() -> None:
+    options = configure({"env": "Pong"}).task_options
+    assert options["agent_options"]["envs_per_member"] == 4 and options["unseen_from_step"] == 2_500  # type: ignore[index, call-overload]
 
 
 def test_what_is_not_seen_is_where_the_interval_ends() -> None:
