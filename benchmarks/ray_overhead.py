@@ -66,7 +66,9 @@ def ledgers(folder: Path) -> list[Any]:
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: _timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")
+            key: _timeless(inner)
+            for key, inner in value.items()
+            if key not in ("time", "cpu_s", "wall_s", "method_s", "eval_cpu_s", "crc")
         }
     return [_timeless(inner) for inner in value] if isinstance(value, list) else value
 

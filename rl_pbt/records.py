@@ -76,10 +76,11 @@ class Cost:
     """What a proposal cost, in units, updates and seconds.
 
     `cpu_s` and `wall_s` are this proposal's share of the time that its group spent on the training itself (in reinforcement
-    learning, on environments and networks). `method_s` is its share of the search method's CPU time since the previous results:
+    learning, on environments and networks). `eval_cpu_s` is the part of `cpu_s` that evaluation took, 0 where a task does not
+    measure it. `method_s` is its share of the search method's CPU time since the previous results:
     choosing what to ask for, and learning from those results.
 
-    Raises ValueError for negative or absurd numbers.
+    Raises ValueError for negative or absurd numbers, and for a part that is larger than the whole.
     """
 
     train_units: int = 0
@@ -88,12 +89,16 @@ class Cost:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     method_s: float = 0.0
+    eval_cpu_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.train_units, self.eval_units, self.updates, self.cpu_s, self.wall_s, self.method_s) < 0:
+        seconds = self.cpu_s, self.wall_s, self.method_s, self.eval_cpu_s
+        if min(self.train_units, self.eval_units, self.updates, *seconds) < 0:
             raise ValueError(f"a cost is not negative: {self}")
-        if not max(self.cpu_s, self.wall_s, self.method_s) < LONGEST_S:
+        if not max(seconds) < LONGEST_S:
             raise ValueError(f"nothing costs so many seconds: {self}")
+        if self.eval_cpu_s > self.cpu_s:
+            raise ValueError(f"evaluation takes no more than all of it: {self}")
 
     @property
     def units(self) -> int:
@@ -108,6 +113,7 @@ class Cost:
             cpu_s=self.cpu_s + other.cpu_s,
             wall_s=self.wall_s + other.wall_s,
             method_s=self.method_s + other.method_s,
+            eval_cpu_s=self.eval_cpu_s + other.eval_cpu_s,
         )
 
     def to_json(self) -> dict[str, JSON]:

@@ -30,7 +30,8 @@ def page_of(evidence: Evidence, summary: Summary, figures: Sequence[str]) -> str
         _section(f"Test {words.score}", tables.results(summary)),
         _section("Comparisons", compared) if compared else "",
         f"{_section('Beside the score', beside)}\n{tables.BESIDE}" if beside else "",
-        _section(f"Compute accounting, {tables.accounted(summary)}", tables.accounting(summary)) + f"\n{tables.ACCOUNTING}",
+        _section(f"Compute accounting, {tables.accounted(summary)}", tables.accounting(summary))
+        + f"\n{tables.accounting_note(summary)}",
         _section("Diagnostics", tables.diagnostics(summary)) + f"\n{tables.DIAGNOSTICS}",
     ]
     schedules = [

@@ -156,6 +156,13 @@ def accounting(summary: Summary) -> Table:
     return Table(header=header, rows=rows)
 
 
+def accounting_note(summary: Summary) -> str:
+    """`ACCOUNTING`, with the share of the CPU seconds that evaluation took, where that was measured."""
+    costs = {name: method.cost for name, method in summary.methods.items()}
+    shares = [f"{_percent(cost.eval_cpu_s / cost.cpu_s)} of those of {name}" for name, cost in costs.items() if cost.eval_cpu_s]
+    return f"{ACCOUNTING} Of the CPU seconds, evaluation took {listed(shares)}." if shares else ACCOUNTING
+
+
 def diagnostics(summary: Summary) -> Table:
     """How each method searched, as `DIAGNOSTICS` explains."""
     found = {name: [seed.diagnostics for seed in method.seeds.values()] for name, method in summary.methods.items()}

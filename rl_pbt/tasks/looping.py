@@ -63,6 +63,7 @@ class Done:
     updates: int
     checkpoint: State | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    eval_cpu_s: float = 0.0  # CPU seconds of the evaluations; 0 where they are not measured apart
 
 
 Work: TypeAlias = Callable[[Turn], Done]
@@ -83,7 +84,7 @@ def one_by_one(
             done = work(turn)
         except Failed as failed:
             failure = str(failed)
-        cost = clock.cost(train_units=units, updates=done.updates)
+        cost = clock.cost(train_units=units, updates=done.updates, eval_cpu_s=done.eval_cpu_s)
         if done.checkpoint is not None:
             job.checkpoints.save(proposal.id, done.checkpoint)
         advance(units, proposal.id)
@@ -126,9 +127,9 @@ def scored(proposal: int | None, episodes: int, score: Callable[[], tuple[float,
     """The test of a proposal or, for None, of the baseline, with the scores that `score` gives; all are excluded if it fails."""
     clock = Clock()
     try:
-        return FinalTest(proposal=proposal, returns=score(), cost=clock.cost())
+        return FinalTest(proposal=proposal, returns=score(), cost=clock.test_cost())
     except Failed as failed:
-        return FinalTest(proposal=proposal, returns=(), cost=clock.cost(), excluded=episodes, failure=str(failed))
+        return FinalTest(proposal=proposal, returns=(), cost=clock.test_cost(), excluded=episodes, failure=str(failed))
 
 
 def test_seeds(root_seed: int, episodes: Sequence[int]) -> tuple[int, ...]:

@@ -37,6 +37,7 @@ from rl_pbt.records import FinalTest, Hyper, Hypers, Result
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
 from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
+from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.finding import BASELINE, TEST, Trainable, check_class, found, in_its_module, name_of
 from rl_pbt.tasks.looping import (
     Done,
@@ -147,11 +148,11 @@ class OwnTask:
                 checkpoint = checkpoint_of(turn, member.state())
         # Asked of the class: an object may well keep its test data as `self.test`.
         judge = TEST if turn.purpose == "test" and callable(getattr(self.target, TEST, None)) else "evaluate"
-        scores: list[float] = []
+        judging, scores = Clock(), list[float]()
         for seed in turn.evaluation_seeds:
             _seed_generators(seed)
             scores += _scores(getattr(member, judge), judge, seed)
-        return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics)
+        return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics, eval_cpu_s=judging.cpu_s)
 
     def _member(self, hypers: Hypers, seed: int, parent: Kept | None) -> Trainable:
         """A new object, or what the parent left, with these hyperparameters. Raises Failed."""

@@ -29,7 +29,15 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.gan import interval as gan_interval  # noqa: F401 - the same
 from rl_pbt.tasks.rl import interval  # noqa: F401 - the same
 
-DIFFERENT = ("cpu_s", "wall_s", "method_s", "time", "command", "crc")  # times, the folder's own name, and the checksum of both
+DIFFERENT = (
+    "cpu_s",
+    "wall_s",
+    "method_s",
+    "eval_cpu_s",
+    "time",
+    "command",
+    "crc",
+)  # times, the folder's own name, and the checksum of both
 
 
 def summary_alone(run: RunFolder) -> report.Summary:

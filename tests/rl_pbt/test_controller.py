@@ -15,7 +15,7 @@ from rl_pbt.controller import Search, _groups
 from rl_pbt.errors import UserError
 from rl_pbt.executors import InlineExecutor, ProcessExecutor
 from rl_pbt.options import built, fields_of
-from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
+from rl_pbt.records import JSON, TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Event
@@ -233,6 +233,25 @@ def test_what_a_method_takes_itself_is_on_record_once_and_a_resumed_run_does_not
     resumed = read_history(RunFolder(tmp_path), "pbt", 5)
     assert [trial.proposal for trial in resumed.trials] == [trial.proposal for trial in history.trials]
     assert resumed.cost.method_s <= history.cost.method_s
+
+
+def test_a_ledger_from_before_the_time_of_evaluation_was_measured_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_those_days(cost: Cost) -> dict[str, JSON]:
+        return {name: value for name, value in to_json(cost).items() if name != "eval_cpu_s"}
+
+    to_json = Cost.to_json
+    ledger = RunFolder(tmp_path / "killed").ledger("pbt", 5)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Cost, "to_json", in_those_days)
+        run_search(tmp_path / "killed", "pbt", MortalLedger(ledger.path, 9))
+    assert "finished" in ledger.path.read_text() and "eval_cpu_s" not in ledger.path.read_text()
+    for folder in ("killed", "whole"):
+        run_search(tmp_path / folder)
+    assert "eval_cpu_s" in ledger.path.read_text()
+    killed, whole = (read_history(RunFolder(tmp_path / folder), "pbt", 5) for folder in ("killed", "whole"))
+    assert killed == whole and killed.ended
 
 
 def test_only_the_winners_checkpoint_is_left(tmp_path: Path) -> None:

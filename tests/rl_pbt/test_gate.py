@@ -53,7 +53,11 @@ def command(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[st
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")}
+        return {
+            key: timeless(inner)
+            for key, inner in value.items()
+            if key not in ("time", "cpu_s", "wall_s", "method_s", "eval_cpu_s", "crc")
+        }
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 

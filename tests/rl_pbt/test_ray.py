@@ -337,7 +337,9 @@ def timeless(folder: Path) -> dict[str, Any]:
 def without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: without_times(inner) for key, inner in value.items() if key not in ("time", "cpu_s", "wall_s", "method_s", "crc")
+            key: without_times(inner)
+            for key, inner in value.items()
+            if key not in ("time", "cpu_s", "wall_s", "method_s", "eval_cpu_s", "crc")
         }
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
 

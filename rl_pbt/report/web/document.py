@@ -62,7 +62,7 @@ def _told(evidence: Evidence, summary: Summary) -> Mapping[str, object]:
         "beside_note": tables.BESIDE,
         "accounted": tables.accounted(summary),
         "accounting": tables.accounting(summary),
-        "accounting_note": tables.ACCOUNTING,
+        "accounting_note": tables.accounting_note(summary),
         "diagnostics": tables.diagnostics(summary),
         "diagnostics_note": tables.DIAGNOSTICS,
         "measuring": tables.measuring(evidence),

@@ -126,6 +126,7 @@ class GanTask:
                 updates=proposal.units * (1 + self.discriminator_steps),
                 cpu_s=spent.cpu_s / len(proposals) + judging.cpu_s,
                 wall_s=spent.wall_s / len(proposals) + judging.wall_s,
+                eval_cpu_s=judging.cpu_s,
             )
             metrics = {f"train/{name}": values[member] for name, values in losses.items()}
             results.append(_result(proposal, judgements, metrics, cost, job.lineage_units[member]))
@@ -235,7 +236,7 @@ class GanTask:
         return FinalTest(
             proposal=proposal,
             returns=tuple(one.score for one in judgements),
-            cost=clock.cost(),
+            cost=clock.test_cost(),
             excluded=excluded,
             failure=NOT_FINITE if excluded else None,
             metrics={DISTANCE: _mean([one.distance for one in judgements])} if judgements else {},

@@ -110,8 +110,9 @@ class RLTask:
         clock = Clock()
         trained = self._train(agent, job, advance, tolerant, unfinished)
         diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
+        judging = Clock()
         judged = self._judge(agent, job, advance, trained, {**trained.failed, **diverged}, tolerant)
-        spent, members = clock.cost(), len(job.proposals)
+        spent, members = clock.cost(eval_cpu_s=judging.cpu_s), len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
             if index not in judged.failed and proposal.trains:
@@ -122,6 +123,7 @@ class RLTask:
                 updates=int(agent.updates[index] - updates[index]),
                 cpu_s=spent.cpu_s / members,
                 wall_s=spent.wall_s / members,
+                eval_cpu_s=spent.eval_cpu_s / members,
             )
             evaluated = judged.episodes[index] if judged.frames[index] else None
             metrics = {}
@@ -174,7 +176,7 @@ class RLTask:
         return FinalTest(
             proposal=proposal,
             returns=tuple(episodes.returns),
-            cost=clock.cost(eval_units=actors.frames[0]),
+            cost=clock.test_cost(actors.frames[0]),
             capped=episodes.truncated,
             excluded=int(actors.lost.sum()),
             failure=actors.failed.get(0),

@@ -95,7 +95,12 @@ class StableBaselinesTask:
 
         clock, outcome = tried_twice(lambda tolerant: (Clock(), self._outcome(proposal, job, told, tolerant)))
         eval_units = outcome.evaluated.steps * self.env.frame_skip
-        cost = clock.cost(train_units=outcome.train_units, eval_units=eval_units, updates=outcome.updates)
+        cost = clock.cost(
+            train_units=outcome.train_units,
+            eval_units=eval_units,
+            updates=outcome.updates,
+            eval_cpu_s=outcome.eval_cpu_s,
+        )
         returns = () if outcome.failure else outcome.judged.returns
         return Result(
             proposal=proposal.id,
@@ -222,7 +227,9 @@ class StableBaselinesTask:
         set_random_seed(_seed(root_seed, "evaluation actions", proposal))
         seed = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
         num_episodes = proposal.episodes or self.eval_episodes
-        return replace(outcome, evaluated=self._play(num_episodes, seed, self._chooser(model), tolerant, partial(told, 0)))
+        clock = Clock()
+        evaluated = self._play(num_episodes, seed, self._chooser(model), tolerant, partial(told, 0))
+        return replace(outcome, evaluated=evaluated, eval_cpu_s=clock.cpu_s)
 
     def _tree(self, model: Whole, proposal: Proposal) -> members.Tree:
         learned = members.learned(model, replay_buffer=self.replay_buffer)
@@ -272,7 +279,7 @@ class StableBaselinesTask:
         return FinalTest(
             proposal=proposal,
             returns=episodes.returns,
-            cost=clock.cost(eval_units=episodes.steps * self.env.frame_skip),
+            cost=clock.test_cost(episodes.steps * self.env.frame_skip),
             capped=episodes.truncated,
             excluded=episodes.excluded,
             failure=episodes.failure,

@@ -76,6 +76,7 @@ class Outcome:
     evaluated: Episodes = field(default_factory=Episodes)
     train_units: int = 0
     updates: int = 0
+    eval_cpu_s: float = 0.0
     failure: str | None = None
     asked: bool = True
 

@@ -82,9 +82,9 @@ class TranslationTask:
         members = self._members(proposals, job)
         clock = Clock()
         metrics = self._train(members, proposals, job.root_seed, advance)
-        healthy = members.healthy()
+        healthy, judging = members.healthy(), Clock()
         scores = self._judge(members, np.flatnonzero(healthy).tolist(), advance)
-        spent = clock.cost()
+        spent = clock.cost(eval_cpu_s=judging.cpu_s)
         for index, proposal in enumerate(proposals):
             if proposal.trains and healthy[index]:
                 job.checkpoints.save(proposal.id, members.state(index))
@@ -103,6 +103,7 @@ class TranslationTask:
                         updates=proposal.units,
                         cpu_s=spent.cpu_s / len(proposals),
                         wall_s=spent.wall_s / len(proposals),
+                        eval_cpu_s=spent.eval_cpu_s / len(proposals),
                     ),
                     metrics={**told, **({"eval/length_ratio": score.length} if score else {})},
                     lineage_units=age + proposal.units,
@@ -154,7 +155,7 @@ class TranslationTask:
         numbers = self._sub_words.numbers([pair.source for pair in self.material.corpus.test])
         found = translator.members.translate(numbers, [0], partial(advance, 0, job.proposal))[0]
         returns = self._test_values(self._sub_words.sentences(found), job.episodes)
-        return FinalTest(proposal=job.proposal, returns=returns, cost=clock.cost())
+        return FinalTest(proposal=job.proposal, returns=returns, cost=clock.test_cost())
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
         """A copy of the source: names, numbers and signs are the same in both languages, and copying them needs no learning."""

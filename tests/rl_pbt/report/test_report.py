@@ -404,6 +404,21 @@ def test_what_a_model_costs_is_on_the_receipt(tmp_path: Path) -> None:
     assert row[header.index("the method's CPU seconds")] == f"{results / 8:.1f}"
 
 
+def test_the_share_of_evaluation_in_the_cpu_seconds_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    assert "evaluation took" not in reported(run) and "evaluation took" not in page_of(run)
+    charged = '"method_s": 0.125, "eval_cpu_s": 0.0', '"method_s": 0.125, "eval_cpu_s": 0.05'
+    for method in ("pbt", "random"):
+        ledger = run.ledger(method, 0)
+        lines = [json.dumps(event.to_json()).replace(*charged) for event in ledger.read()]
+        ledger.path.unlink()
+        run.ledger(method, 0).append(from_json(json.loads(line)) for line in lines)
+    told = "Of the CPU seconds, evaluation took 10 % of those of pbt and 10 % of those of random."
+    assert told in reported(run) and told in page_of(run)
+    cost = summarise(run)["methods"]["pbt"]["cost"]
+    assert cost["eval_cpu_s"] == pytest.approx(cost["cpu_s"] / 10)
+
+
 def charged_more(event: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(event).replace('"eval_units": 20', '"eval_units": 40'))  # type: ignore[no-any-return]
 

@@ -40,7 +40,7 @@ def run(made: Path, tmp_path: Path) -> RunFolder:
 
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
     """A row without what differs from one machine, or one moment, to the next."""
-    return {name: value for name, value in row.items() if name not in ("cpu_s", "wall_s", "method_s")}
+    return {name: value for name, value in row.items() if name not in ("cpu_s", "wall_s", "method_s", "eval_cpu_s")}
 
 
 def ledgers(run: RunFolder, suffix: str) -> list[Path]:

@@ -44,7 +44,7 @@ def written(folder: Path, fields: dict[str, Any] = SMALL, name: str = "small", *
 
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
     """A row without what differs from one machine, or one moment, to the next."""
-    return {name: value for name, value in row.items() if name not in ("cpu_s", "wall_s", "method_s")}
+    return {name: value for name, value in row.items() if name not in ("cpu_s", "wall_s", "method_s", "eval_cpu_s")}
 
 
 def run(*words: object) -> int:

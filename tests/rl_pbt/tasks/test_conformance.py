@@ -31,7 +31,8 @@ class Specimen:
     """A small training of one task. With `still` nothing is learned, so that what was loaded can be looked at afterwards.
 
     `others` are hyperparameters of which each, changed alone, must change what is learned. `learned` picks, among a checkpoint's
-    arrays, what `still` keeps. A training without random numbers is not `random`.
+    arrays, what `still` keeps. A training without random numbers is not `random`, and one that does not measure what evaluation
+    takes is not `timed`.
     """
 
     settings: Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]  # of a folder to put files in
@@ -42,6 +43,7 @@ class Specimen:
     learned: Callable[[State], Mapping[str, Any]] = dict
     random: bool = True
     scores_differ: bool = True  # between evaluations with other seeds
+    timed: bool = True
     searched: tuple[str, ...] = field(default=())
     needs: tuple[str, str] | None = None  # a package, and the extra that installs it
 
@@ -114,6 +116,7 @@ SPECIMENS = {
         learned=unpacked,
         random=False,
         scores_differ=False,
+        timed=False,
     ),
     "quadratic": Specimen(
         settings={"task": "quadratic"},
@@ -123,6 +126,7 @@ SPECIMENS = {
         units=10,
         random=False,
         scores_differ=False,
+        timed=False,
     ),
     "table": Specimen(
         settings={"task": "table", "table": str(TRAININGS / "toy_table.json")},
@@ -131,6 +135,7 @@ SPECIMENS = {
         others={"rate": 0.7, "speed": 0.5},
         units=10,
         learned=lambda state: {"score": state["score"]},
+        timed=False,
     ),
     "gan": Specimen(
         settings={"task": "gan", "channels": 2, "batch_size": 4, "discriminator_steps": 1, "samples": 40},
@@ -184,7 +189,7 @@ class Bench:
         self.specimen = specimen
         given = specimen.settings if isinstance(specimen.settings, Mapping) else specimen.settings(folder)
         self.task: Task = make_task(configure(given), workers=2 if executor == "processes" else 1)
-        self._executor = make_executor(self.task, 1, executor)
+        self.executor = make_executor(self.task, 1, executor)
         self.checkpoints = FolderCheckpoints(folder)
         self.first = self(self.proposal(0), self.proposal(1))
 
@@ -203,11 +208,11 @@ class Bench:
         job = IntervalJob(proposals=proposals, lineage_units=ages, root_seed=root, checkpoints=checkpoints or self.checkpoints)
         if given_up is not None:
             job = job.giving_up(given_up, "hung twice")
-        return run_all(self._executor, [job])[0]
+        return run_all(self.executor, [job])[0]
 
     def test(self, proposal: int, episodes: range, root: int = 0) -> tuple[float, ...]:
         job = FinalTestJob(proposal=proposal, episodes=episodes, root_seed=root, checkpoints=self.checkpoints)
-        return run_all(self._executor, [job])[0].returns
+        return run_all(self.executor, [job])[0].returns
 
     def learned(self, proposal: int, checkpoints: FolderCheckpoints | None = None) -> dict[str, np.ndarray]:
         state = (checkpoints or self.checkpoints).load(proposal)
@@ -216,7 +221,7 @@ class Bench:
         return found
 
     def close(self) -> None:
-        self._executor.close()
+        self.executor.close()
 
 
 def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
@@ -240,7 +245,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def timeless(results: list[Result]) -> list[Result]:
-    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0)) for r in results]
+    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0, eval_cpu_s=0.0)) for r in results]
 
 
 def test_an_interval_is_a_pure_function(bench: Bench, tmp_path: Path) -> None:
@@ -255,6 +260,17 @@ def test_all_results_are_whole(bench: Bench) -> None:
         assert result.fitness == pytest.approx(np.mean(result.returns))
         assert 0 < result.cost.train_units <= bench.specimen.units and result.cost.train_units % bench.task.quantum == 0
         assert result.lineage_units == result.cost.train_units
+
+
+def test_the_time_of_evaluation_is_a_part_of_all_time(bench: Bench) -> None:
+    (again,) = bench(bench.proposal(9, 0, generation=5, units=0, episodes=3))
+    test = run_all(bench.executor, [FinalTestJob(proposal=0, episodes=range(2), root_seed=0, checkpoints=bench.checkpoints)])[0]
+    if not bench.specimen.timed:
+        assert not any(cost.eval_cpu_s for cost in (bench.first[0].cost, again.cost))
+        return
+    for result in bench.first:
+        assert 0 < result.cost.eval_cpu_s < result.cost.cpu_s
+    assert again.cost.eval_cpu_s > 0 and test.cost.eval_cpu_s == test.cost.cpu_s > 0
 
 
 def test_another_root_seed_or_member_is_another_training(bench: Bench, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def final(task: Task, folder: Path, proposal: int, episodes: Sequence[int] = (0,
 def without_time(results: Sequence[Result]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [result.to_json() for result in results]  # type: ignore[misc]
     for row in rows:
-        del row["cost"]["cpu_s"], row["cost"]["wall_s"]
+        del row["cost"]["cpu_s"], row["cost"]["wall_s"], row["cost"]["eval_cpu_s"]
     return rows
 
 

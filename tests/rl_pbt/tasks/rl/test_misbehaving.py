@@ -113,7 +113,7 @@ def trained(task: Any, folder: Path, *, hypers: Hypers | None = None, given_up: 
         checkpoints=FolderCheckpoints(folder),
         given_up=given_up or {},
     )
-    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0)) for r in job.run(task)]
+    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0, eval_cpu_s=0.0)) for r in job.run(task)]
 
 
 def assert_neighbours_equal(here: Path, results: list[Result], there: Path, others: list[Result]) -> None:
