@@ -153,7 +153,7 @@ class CountingType:
         return ()
     def not_exported(self, options):
         return "a count is no policy"
-    def cautions(self, options):
+    def cautions(self, options, trials, tests):
         return ["Numbers were counted in order."]
     def pictures(self, exhibit):
         return None

@@ -23,7 +23,7 @@ INDEX = " ".join((REFERENCE / "README.md").read_text(encoding="utf-8").split())
 RUNS = sorted(path.parent for path in REFERENCE.rglob("manifest.json") if any(path.parent.rglob("ledger.jsonl*")))
 ADDED = (
     *("test_episodes_excluded", "test_failure", "max_episode_frames", "anytime_test_curve", "reach", "diagnostics"),
-    *("method_s", "eval_cpu_s"),
+    *("method_s", "eval_cpu_s", "cut_after_frames"),
 )
 
 
@@ -36,7 +36,8 @@ def without_additions(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     assert not value.get("test_episodes_excluded") and value.get("test_failure") is None
-    assert value.get("max_episode_frames") is None and not value.get("method_s") and not value.get("eval_cpu_s")
+    assert value.get("max_episode_frames") is value.get("cut_after_frames") is None
+    assert not value.get("method_s") and not value.get("eval_cpu_s")
     return {name: without_additions(entry) for name, entry in value.items() if name not in ADDED}
 
 

@@ -49,7 +49,7 @@ class CellLine:
 
     def _parts(self) -> list[str]:
         run, outline = self._run, self._run.outline
-        share = min(100.0, 100 * run.spent / outline.total)
+        share = 100 * run.spent / outline.total
         tested = ((method, run.tested(method)) for method in outline.methods)
         scores = [f"{method} {score_text(mean)}" for method, mean in tested if mean is not None]
         where = f"{run.search.method}, seed {run.search.seed}"

@@ -125,7 +125,7 @@ def _total(run: RunStanding, width: int) -> Table:
     spent, total = run.spent, run.outline.total
     names, room = _widths(run, width)
     table = _bar_table(names, width)
-    share = min(100.0, 100 * spent / total)
+    share = 100 * spent / total
     units = f"{readable(spent)}/{readable(total)} {run.outline.words.short_units}"
     bar = ProgressBar(total=total, completed=spent, width=_bar_width(width))
     table.add_row(Text("total", style="bold"), bar, fitted([f"{share:.0f} %  {time_told(run)}", units], room))

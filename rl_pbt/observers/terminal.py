@@ -125,7 +125,7 @@ class Progress:
 
     def _used(self) -> str:
         run = self._run
-        share = min(100.0, 100 * run.spent / run.outline.total)
+        share = 100 * run.spent / run.outline.total
         return f"{share:.0f}% of the budget ({readable(run.spent)} {self._words.short_units}), {time_told(run)}"
 
     def _line(self) -> str:

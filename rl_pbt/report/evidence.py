@@ -63,8 +63,12 @@ class Evidence:
 
     @property
     def cautions(self) -> Sequence[str]:
-        """Sentences on what a reader must know about how members were trained."""
-        return [plain_text(sentence) for sentence in task_type(self.config.task).cautions(self.config.task_options)]
+        """Sentences on what a reader must know about how members were trained and judged."""
+        histories = [history for by_seed in self.histories.values() for history in by_seed.values()]
+        trials = [trial for history in histories for trial in (*history.trials, *history.judged_again)]
+        tests = [history.test for history in histories if history.test is not None]
+        found = task_type(self.config.task).cautions(self.config.task_options, trials, tests)
+        return [plain_text(sentence) for sentence in found]
 
 
 def read_evidence(run: RunFolder) -> Evidence:

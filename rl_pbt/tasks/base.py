@@ -16,7 +16,7 @@ from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
 from rl_pbt.options import Settings
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
+from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 
 PATIENCE_S = 600.0  # for tasks that report progress often, such as at each step of an environment
@@ -202,8 +202,11 @@ class TaskType(Protocol):
         """How fitness is computed, worded to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
         ...
 
-    def cautions(self, options: Settings) -> Sequence[str]:
-        """What readers of a report must know about how members were trained, one sentence each."""
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> Sequence[str]:
+        """What readers of a report must know about how members were trained and judged, one sentence each.
+
+        `trials` are those of all methods and seeds so far, and `tests` those of their winners.
+        """
         ...
 
     def planned_for_all(self, options: Settings) -> str | None:

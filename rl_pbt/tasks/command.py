@@ -22,7 +22,7 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import final
@@ -33,7 +33,7 @@ from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.records import FinalTest, Hyper, Result
+from rl_pbt.records import FinalTest, Hyper, Result, Trial
 from rl_pbt.tasks import process_group
 from rl_pbt.tasks.answers import LONGEST_REASON, Failed, metrics_of, scores_of
 from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
@@ -262,7 +262,7 @@ class CommandType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """None."""
         return ()
 

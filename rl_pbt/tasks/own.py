@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,7 +33,7 @@ from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.records import FinalTest, Hyper, Hypers, Result
+from rl_pbt.records import FinalTest, Hyper, Hypers, Result, Trial
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
 from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
@@ -244,7 +244,7 @@ class OwnType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """None."""
         return ()
 

@@ -14,13 +14,15 @@ import numpy as np
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
-from rl_pbt.records import TRAINING_SCORE, is_score
+from rl_pbt.records import TRAINING_SCORE, FinalTest, Trial, is_score
 from rl_pbt.tasks.base import Words
+from rl_pbt.text import counted, listed
 
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
 ONNX, TORCH = ".onnx", (".pt", ".pt2")  # how files end that a policy can be exported to
 INSTALL = "pip install -e '.[export]'"
 DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
+CAPPED = "eval/capped_episodes"  # the metric: how many evaluation episodes a time limit ended
 DIVERGED = "diverged: a loss or a weight is not finite"
 
 
@@ -72,24 +74,60 @@ def named(env: str, env_options: Settings, *more: str) -> str:
 
 def judged_by(options: Settings, how: str = "") -> str:
     """How fitness is computed, worded to follow "Fitness is"; `how` says how actions are chosen in evaluation."""
+    episodes = counted(options["eval_episodes"], "evaluation episode")
+    longest = options["cut_after_frames"]
     if options["fitness"] == "training":
-        text = (
-            "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames"
+        cut = "" if longest is None else f", played to frame {longest:,} at most"
+        return (
+            "the mean return of the training episodes that ended in the interval; it favours short episodes and costs no frames. "
+            f"Where none ended, it is that of {episodes}{cut}, whose frames are charged"
         )
-        return f"{text}. Where none ended, it is that of {options['eval_episodes']} evaluation episodes, whose frames are charged"
-    text = f"the mean return of {options['eval_episodes']} evaluation episodes, played to the end{how and ' ' + how}"
-    return f"{text}; all members of a generation play the same seeds, and the frames are charged to the method"
-
-
-def unseen_tails(options: Settings) -> tuple[str, ...]:
-    """A sentence on the part of long episodes that training never sees, if there is one."""
-    seen = options["unseen_from_step"]
-    if seen is None:
-        return ()
-    carried = ", and with carry_episodes, where the environment can be left, all of them" if "carry_episodes" in options else ""
+    end = "the end" if longest is None else f"the end or to frame {longest:,}"
     return (
-        f"Training saw nothing of an episode after its step {seen:,}, because every interval begins new episodes: with a longer "
-        f"interval, or fewer environments per member, it sees more of them{carried}.",
+        f"the mean return of {episodes}, played to {end}{how and ' ' + how}; all members of a generation play the same seeds, "
+        "and the frames are charged to the method"
+    )
+
+
+def unseen_tails(options: Settings, trials: Sequence[Trial], copies: int | None) -> tuple[str, ...]:
+    """A sentence on the part of long episodes that training did not see, if there was one.
+
+    `copies` is the number of a member's environments in training, None if their episodes continue in its next interval. How long
+    episodes can be is not always known beforehand; but where none ended in an interval, all of them were longer.
+    """
+    carried = ", and with carry_episodes, where the environment can be left, all of them" if "carry_episodes" in options else ""
+    remedy = (
+        "because every interval begins new episodes: with a longer interval, or fewer environments per member, it sees more of "
+        f"them{carried}"
+    )
+    planned = options["unseen_from_step"]
+    if planned is not None:
+        return (f"Training saw nothing of an episode after its step {planned:,}, {remedy}.",)
+    trained = [one.result for one in trials if one.proposal.trains and one.result.failure is None]
+    endless = [result for result in trained if TRAINING_SCORE not in result.metrics]
+    if copies is None or not endless:
+        return ()
+    seen = max(result.cost.train_units for result in endless) // (copies * options["frame_skip"])
+    return (
+        f"In {len(endless):,} of {counted(len(trained), 'interval')} no training episode ended: training saw nothing of these "
+        f"episodes after step {seen:,}, {remedy}.",
+    )
+
+
+def cut_short(options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
+    """A sentence on the evaluation and test episodes that ended at a limit, if there is one besides the environment's own."""
+    longest = options["cut_after_frames"]
+    judged = [one.result for one in trials if CAPPED in one.result.metrics]
+    capped = {
+        "evaluation": (round(sum(result.metrics[CAPPED] for result in judged)), sum(len(result.returns) for result in judged)),
+        "test": (sum(test.capped for test in tests), sum(len(test.returns) for test in tests)),
+    }
+    ended = [f"{cut:,} of {counted(whole, f'{kind} episode')}" for kind, (cut, whole) in capped.items() if cut]
+    if longest is None or not ended:
+        return ()
+    return (
+        f"Evaluation and test episodes are cut at frame {longest:,}: {listed(ended)} ended at a limit, so their returns lack "
+        "what would have followed.",
     )
 
 
@@ -101,13 +139,15 @@ def no_fitness(judged: Played) -> str | None:
 
 
 def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None) -> int:
-    """The agent steps that so many evaluation episodes of a member, each cut after `longest` steps, are expected to take.
+    """The agent steps that so many evaluation episodes of a member, of `longest` steps at most, are expected to take.
 
-    They are assumed to last as long as its newest training episodes or, if none ended, as the `steps` that each of its training
-    environments made, which is the least that they can be.
+    They are assumed to last as long as its newest training episodes. If none ended, they may be as long as is possible; if that
+    is not known, they are assumed to last for the `steps` that each of its training environments made, the least that they can.
     """
     newest = trained.lengths[-episodes:]
-    mean = sum(newest) / len(newest) if newest else float(steps)
+    if not newest:
+        return episodes * (steps if longest is None else longest)
+    mean = sum(newest) / len(newest)
     return round(episodes * (mean if longest is None else min(mean, longest)))
 
 
@@ -121,7 +161,7 @@ def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, floa
         metrics["eval/mean_reward"] = float(np.mean(evaluated.returns))
         metrics["eval/mean_ep_length"] = float(np.mean(evaluated.lengths))
     if evaluated is not None:
-        metrics["eval/capped_episodes"] = float(evaluated.truncated)
+        metrics[CAPPED] = float(evaluated.truncated)
     return metrics
 
 

@@ -7,7 +7,7 @@ Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -17,7 +17,7 @@ from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, option
-from rl_pbt.records import Cost, FinalTest, Result, is_score
+from rl_pbt.records import Cost, FinalTest, Result, Trial, is_score
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.completing import completed
@@ -131,7 +131,7 @@ class QuadraticType:
     def judging(self, options: Settings) -> str:
         return "Q itself, which costs nothing"
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """None."""
         return ()
 

@@ -11,7 +11,7 @@ of the generator, factors are 2 and 0.5, and members are selected by truncation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -21,7 +21,7 @@ from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.options import Settings, built
-from rl_pbt.records import Hyper
+from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import parse_dimension
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.completing import blamed, completed
@@ -87,7 +87,7 @@ class GanType:
             "the same latent vectors, and evaluation costs no generator updates"
         )
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """What the score does not see."""
         return (
             "The score measures whether each generated image clearly belongs to a class, and whether all classes occur, but not "

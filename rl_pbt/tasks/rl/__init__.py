@@ -8,14 +8,15 @@ group of members, stepped together). Those that load torch are imported when set
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
+from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
 if TYPE_CHECKING:
@@ -53,10 +54,12 @@ class RLType:
     def judging(self, options: Settings) -> str:
         return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
-        """That training does not see episodes to their end, or that the learning rate is not the one shown, if so."""
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
+        """That training, evaluation or test did not see episodes to their end, or that the learning rate is not the one shown."""
         annealed = "Agents annealed their learning rate linearly to 0 over the budget; a learning rate shown here is that before."
-        return (*unseen_tails(options), *([annealed] if self.anneals(options) else []))
+        copies = None if options["carry_episodes"] else options["agent_options"].get("envs_per_member")
+        found = unseen_tails(options, trials, copies) + cut_short(options, trials, tests)
+        return (*found, *([annealed] if self.anneals(options) else []))
 
     def planned_for_all(self, options: Settings) -> str | None:
         """The learning rate, if it is annealed."""

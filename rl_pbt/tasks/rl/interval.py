@@ -30,6 +30,7 @@ from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
 from rl_pbt.tasks.rl.metrics import metrics_of, result_of
+from rl_pbt.tasks.rl.resolving import longest_possible
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
@@ -130,7 +131,10 @@ class RLTask:
             if judged.failed.get(index, DIVERGED) == DIVERGED:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
             foreseen = self.env.frame_skip * foreseen_steps(
-                trained.episodes[index], cost.train_units // self.quantum, self.eval_episodes, self._longest_steps
+                trained.episodes[index],
+                cost.train_units // self.quantum,
+                self.eval_episodes,
+                longest_possible(self.env, self.longest_episode),
             )
             outcome = (judged.failed.get(index), judged.episodes[index], cost, metrics, foreseen)
             results.append(result_of(proposal, *outcome, job.lineage_units[index]))

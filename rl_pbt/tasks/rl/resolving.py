@@ -102,6 +102,12 @@ def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | N
     return None if ends else interval
 
 
+def longest_possible(spec: EnvSpec, cut: int | None) -> int | None:
+    """Agent steps that an episode of an evaluation can last if it is cut after `cut` frames; None if that is not known."""
+    limits = [frames for frames in (spec.max_episode_frames, cut) if frames is not None]
+    return max(1, min(limits) // spec.frame_skip) if limits else None
+
+
 def cut_episodes(spec: EnvSpec, chosen: int | None, interval: int) -> str | None:
     """What a dry run says about episodes that are cut; None if none are."""
     longest = longest_episode(spec, chosen, interval)

@@ -22,7 +22,7 @@ from rl_pbt.tasks.other_words import our_word
 from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
+from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import listed, readable
@@ -86,6 +86,8 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
         whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
     if whole["carry_episodes"] and resumable_form(env) is None:
         raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
+    if not recorded:
+        whole["cut_after_frames"] = longest_episode(env, whole.get("max_episode_frames"), whole["interval"])
     if not recorded and not whole["carry_episodes"]:
         whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
     return whole

@@ -8,14 +8,15 @@ imported when settings are completed or a task is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
+from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, judged_by, named, unseen_tails
+from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ class StableBaselinesType:
             options, "with the likeliest actions" if options["deterministic"] else "with actions drawn as in training"
         )
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
-        """That training does not see episodes to their end, if so."""
-        return unseen_tails(options)
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
+        """That training did not see episodes to their end, or that evaluation and test did not, if so."""
+        copies = options["agent_options"].get("n_envs")
+        return unseen_tails(options, trials, copies) + cut_short(options, trials, tests)
 
     def planned_for_all(self, options: Settings) -> str | None:
         """DQN's exploration, which falls over a part of the budget."""

@@ -24,7 +24,7 @@ from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, or_excluded, tried_twice
-from rl_pbt.tasks.rl.resolving import longest_episode, resolved
+from rl_pbt.tasks.rl.resolving import longest_episode, longest_possible, resolved
 from rl_pbt.tasks.stable_baselines import members
 from rl_pbt.tasks.stable_baselines.arguments import on_policy, quantum_of
 from rl_pbt.tasks.stable_baselines.environments import (
@@ -116,7 +116,8 @@ class StableBaselinesTask:
     def _foreseen(self, outcome: Outcome) -> int:
         """Frames that judging a member would have cost, estimated from its training episodes."""
         steps = outcome.train_units // (self.env.frame_skip * self.options["n_envs"])
-        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, self._longest_steps)
+        longest = longest_possible(self.env, self.longest_episode)
+        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, longest)
 
     def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
         """Whatever goes wrong in making, training or judging a member is the failure of this member alone.

@@ -64,6 +64,12 @@ class StableBaselinesOptions:
     unseen_from_step: int | None = option(
         None, help="the step of an episode after which none is trained on, since every interval begins new ones", flag=False
     )
+    cut_after_frames: int | None = option(
+        None,
+        help="the frame at which an evaluation or test episode is cut; none: it is played to its end",
+        trains=False,
+        flag=False,
+    )
 
     def __post_init__(self) -> None:
         check_device(self.device)

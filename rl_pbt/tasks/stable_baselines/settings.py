@@ -19,7 +19,7 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
 from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, resolved
+from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, PREFIX
@@ -69,6 +69,7 @@ def completed(given: Settings, recorded: Settings | None) -> Settings:
     if not recorded:
         copies = values.fixed["n_envs"]
         assert isinstance(copies, int)
+        whole["cut_after_frames"] = longest_episode(env, whole.get("max_episode_frames"), whole["interval"])
         whole["unseen_from_step"] = unseen_from_step(env, copies, whole["interval"])
     return whole
 

@@ -15,7 +15,7 @@ from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.records import Hyper
+from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import Choice, Dimension, Space
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.completing import completed
@@ -95,7 +95,7 @@ class TableType:
             f"{words.episodes}, which are charged as those were"
         )
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """That nothing was trained, and how well the model predicts a switch."""
         header = header_of(options)
         return (

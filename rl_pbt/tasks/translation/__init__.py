@@ -9,12 +9,13 @@ from), `cleaning` and `corpus` (which are kept, and their splits), `sub_words`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
+from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task, Words
 from rl_pbt.tasks.translation.options import TranslationOptions
 
@@ -65,7 +66,7 @@ class TranslationType:
             "costs no updates; the parts' values are jackknife values, whose mean is the BLEU of all sentences"
         )
 
-    def cautions(self, options: Settings) -> tuple[str, ...]:
+    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """What dev and test are, and what an interval over seeds does not cover."""
         return (
             "Fitness is measured on the same sentences each time: evaluating a member again adds nothing, and selection may have "

@@ -141,6 +141,15 @@ def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
     progress.close()
 
 
+def test_what_is_overspent_is_said() -> None:
+    stream = io.StringIO()
+    progress = watching(160, stream)
+    progress.begin("pbt", 0)
+    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))])
+    progress.close()
+    assert "125% of the budget (200 frames)" in stream.getvalue()
+
+
 def test_the_nouns_are_the_tasks_own() -> None:
     stream = io.StringIO()
     words = Words(unit="training sentence", short_unit="sentence", score="BLEU", episode="evaluation")

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,6 +15,7 @@ from rl_pbt.options import fields_of
 from rl_pbt.records import Cost, Hypers, Proposal, Result
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.space import Choice, Integer, Space
+from rl_pbt.tasks.playing import foreseen_steps
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 PLAN = Plan(population=6, budget_per_member=1000, interval=100)
@@ -260,6 +261,44 @@ def test_what_judging_will_cost_is_foreseen_and_kept_back() -> None:
                 spent += result.cost.units
                 method.tell(result)
         assert 0.99 * PLAN.total <= spent <= PLAN.total
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The training episodes of an interval: those that ended."""
+
+    lengths: tuple[int, ...]
+    returns: tuple[float, ...] = ()
+    truncated: int = 0
+
+
+def in_episodes(proposal: Proposal, length: int | None, longest: int | None) -> Result:
+    """The result of a member with four environments whose episodes have `length` steps (None: they never end), and which is
+    evaluated on two, cut after `longest` steps (None: never).
+    """
+    steps = proposal.units // 4
+    ended = steps // length if length else 0
+    foreseen = foreseen_steps(Trained((length or 0,) * 4 * ended), steps, 2, longest)
+    lasts = min(end for end in (length, longest) if end is not None)
+    result = outcome(proposal, by_lr(proposal), 2 * lasts)
+    return result if proposal.judges else replace(result, foreseen_units=foreseen)
+
+
+@pytest.mark.parametrize(
+    ("length", "longest"),
+    [(10, None), (10, 15), (10, 60), (10, 5), (40, None), (40, 50), (None, 30), (None, 60), (None, 5)],
+)
+@pytest.mark.parametrize("name", METHODS)
+def test_a_budget_is_kept_however_long_episodes_are(name: str, length: int | None, longest: int | None) -> None:
+    """An interval of 100 units has 25 steps: some episodes end in it, some do not, and some never would."""
+    method, spent = make(name), 0
+    while asked := method.ask():
+        for proposal in asked:
+            result = in_episodes(proposal, length, longest)
+            spent += result.cost.units
+            method.tell(result)
+    one_episode = min(end for end in (length, longest) if end is not None)
+    assert 0.99 * plan_of(name).total - one_episode <= spent <= plan_of(name).total
 
 
 @pytest.mark.parametrize("fails", [False, True])

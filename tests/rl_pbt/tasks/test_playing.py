@@ -22,6 +22,7 @@ class Ended:
         ((), None, 14),  # no episode ended in the 7 steps of an environment: each is longer than that
         ((100, 10, 20), 12, 24),  # episodes that are judged are cut
         ((), 5, 10),
+        ((), 100, 200),  # it may last as long as is possible
     ],
 )
 def test_two_evaluation_episodes_are_as_long_as_the_newest_of_training(

@@ -11,13 +11,16 @@ import gymnasium
 import numpy as np
 import pytest
 
+import rl_pbt
+from rl_pbt import report
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
-from rl_pbt.records import Proposal, Result
+from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
+from rl_pbt.tasks.playing import cut_short, unseen_tails
 from rl_pbt.tasks.registry import task_type
 from rl_pbt.tasks.rl.whole_episodes import fitted, steps_seen, unseen_from_step
 
@@ -144,17 +147,80 @@ def test_what_is_not_seen_is_where_the_interval_ends() -> None:
 @pytest.mark.parametrize(("agent", "copies"), [("a2c", "envs_per_member"), ("ppo", "envs_per_member"), ("sb3:ppo", "n_envs")])
 def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -> None:
     seen = configure({"env": "CartPole-v1", "agent": agent})
-    assert seen.task_options["unseen_from_step"] is None and not task_type(seen.task).cautions(seen.task_options)
+    assert seen.task_options["unseen_from_step"] is None and not task_type(seen.task).cautions(seen.task_options, [], [])
     fresh = {} if agent.startswith("sb3") else {"carry_episodes": False}
     short = configure({"env": "CartPole-v1", "agent": agent, "interval": 800, "agent_options": {copies: 8}, **fresh})
     assert short.task_options["unseen_from_step"] == 100
-    (said,) = task_type(short.task).cautions(short.task_options)
+    (said,) = task_type(short.task).cautions(short.task_options, [], [])
     assert "saw nothing of an episode after its step 100" in said
     assert configure({}, short) == short
     lines = dict(task_type(short.task).describe(short, make_task(short, 1)))
     said = "the first 100 steps of an episode, of up to 500, since every interval begins new ones"
     assert lines["trains on"] == said + ("" if agent.startswith("sb3") else "; with carry_episodes they continue")
     assert "trains on" not in dict(task_type(seen.task).describe(seen, make_task(seen, 1)))
+
+
+def test_a_report_says_that_no_episode_ended_where_nobody_knew_how_long_they_are(
+    two_phases: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that tests were cut; and no method overspends, though none can learn from training what an evaluation costs."""
+    monkeypatch.setattr("rl_pbt.report.write_report", report.summarise)
+    sizes: dict[str, Any] = {"population": 2, "frames": 3_000, "interval": 500, "eval_episodes": 1, "test_episodes": 2}
+    run = rl_pbt.bench(
+        env=two_phases, methods=["pbt", "random"], workers=1, quiet=True, anytime_tests=0, out=tmp_path / "run", **sizes
+    )
+    assert run.config.task_options["unseen_from_step"] is None and run.config.task_options["cut_after_frames"] == 500
+    (unseen,) = (caveat for caveat in run.summary.caveats if "no training episode ended" in caveat)
+    trained = [row["train_units"] for row in run.rows()]
+    assert unseen.startswith(f"In {len(trained)} of {len(trained)} intervals") and f"after step {max(trained) // 4}, " in unseen
+    (cut,) = (caveat for caveat in run.summary.caveats if "cut at frame 500" in caveat)
+    assert "4 of 4 test episodes ended at a limit" in cut and "evaluation episodes" in cut
+    judged = task_type(run.config.task).judging(run.config.task_options)
+    assert "1 evaluation episode, played to the end or to frame 500; all members" in judged
+    for method in run.summary.methods.values():
+        assert method.budget - 500 <= method.cost.units <= method.budget
+
+
+@pytest.mark.parametrize("agent", ["a2c", "sb3:a2c"])
+def test_a_run_records_when_its_evaluations_are_cut(agent: str, two_phases: str) -> None:
+    for given in ({}, {"interval": 10_000}, {"max_episode_frames": 300}):
+        config = configure({"env": two_phases, "agent": agent, "frames": 80_000, **given})
+        assert config.task_options["cut_after_frames"] == given.get("max_episode_frames", config.interval)
+        assert configure({}, config) == config
+    whole = configure({"env": "CartPole-v1", "agent": agent})
+    assert whole.task_options["cut_after_frames"] is None
+    assert "played to the end" in (text := task_type(whole.task).judging(whole.task_options)) and "to frame" not in text
+
+
+def trial(ended: bool, *, units: int = 400, capped: float | None = None, failure: str | None = None) -> Trial:
+    metrics = {TRAINING_SCORE: 1.0} if ended else {}
+    judged = {} if capped is None else {"eval/capped_episodes": capped}
+    asked = Proposal(id=0, member=0, generation=0, hypers={}, parent=None if units else 0, units=units)
+    result = Result(
+        proposal=0,
+        fitness=None if failure else 1.0,
+        failure=failure,
+        returns=() if failure else (1.0, 1.0),
+        cost=Cost(train_units=units),
+        metrics=metrics | judged,
+    )
+    return Trial(proposal=asked, result=result)
+
+
+def test_only_intervals_in_which_nothing_ended_are_told() -> None:
+    options = {"unseen_from_step": None, "frame_skip": 2}
+    again, failed = trial(False, units=0), trial(False, failure="diverged")
+    assert unseen_tails(options, [trial(True), again, failed], 4) == () == unseen_tails(options, [trial(False)], None)
+    (said,) = unseen_tails(options, [trial(True), trial(False, units=320), trial(False), again, failed], 4)
+    assert said.startswith("In 2 of 3 intervals no training episode ended") and "after step 50," in said
+
+
+def test_only_episodes_that_a_limit_of_ours_may_have_cut_are_told() -> None:
+    tests = [FinalTest(proposal=0, returns=(1.0, 2.0, 3.0), cost=Cost(), capped=capped) for capped in (0, 2)]
+    trials = [trial(True, capped=1.0), trial(True, capped=0.0), trial(True)]
+    assert cut_short({"cut_after_frames": None}, trials, tests) == () == cut_short({"cut_after_frames": 9}, trials[1:], tests[:1])
+    (said,) = cut_short({"cut_after_frames": 9_000}, trials, tests)
+    assert "cut at frame 9,000: 1 of 4 evaluation episodes and 2 of 6 test episodes ended at a limit" in said
 
 
 def test_what_a_user_chooses_stays(two_phases: str) -> None:
