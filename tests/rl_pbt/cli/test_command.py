@@ -439,7 +439,19 @@ AGENTS_AT_NIGHT = [
     ["--agent", "impala", "--agent-options", "core=lstm", "envs_per_member=4"],
     ["--agent", "ppo", "--agent-options", "unroll_length=9", "batch_size=16", "--hypers", "num_epochs=2"],
     ["--agent", "sb3:ppo", "--agent-options", "n_steps=16", "n_envs=2", "batch_size=16", "--executor", "inline"],
-]
+    [
+        "--agent", "ppo", "--agent-options", "core=lstm", "core_size=8", "unroll_length=9", "batch_size=16",
+        "--hypers", "num_epochs=2", "--methods", "pbt", "--executor", "inline",
+    ],
+    [
+        "--agent", "a2c", "--agent-options", "anneal=linear", "--search", "unroll_length=int:4:12", "--group-size", "2",
+        "--methods", "pbt", "--executor", "inline",
+    ],
+    [
+        "--env", "Pacman", "--agent-options", "envs_per_member=2", "unroll_length=5", "hidden=8", "--max-episode-frames", "40",
+        "--frames", "480", "--interval", "160", "--methods", "pbt", "--executor", "inline",
+    ],
+]  # fmt: skip
 
 
 @pytest.mark.timeout(900)  # a dozen runs and as many resumes, beside other tests

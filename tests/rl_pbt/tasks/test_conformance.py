@@ -6,7 +6,7 @@ A new task adds one specimen here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +16,17 @@ import numpy as np
 import pytest
 
 from rl_pbt.arrays import State
+from rl_pbt.config import RunConfig
+from rl_pbt.controller import Search
 from rl_pbt.executors import run_all
-from rl_pbt.making import configure, make_executor, make_task
+from rl_pbt.making import configure, make_executor, make_method, make_task, plan_of
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
+from rl_pbt.store.events import Event
+from rl_pbt.store.history import read_history
+from rl_pbt.store.journal import Journal
+from rl_pbt.store.ledger import Ledger
+from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob, Task
 from rl_pbt.tasks.trees import unpacked
 
@@ -84,7 +91,7 @@ SPECIMENS = {
         learned=lambda state: {name: array for name, array in state.items() if name.startswith("weights")},
     ),
     "ppo": Specimen(
-        settings={**RL, "agent": "ppo", "agent_options": {**RL_OPTIONS, "batch_size": 8}},
+        settings={**RL, "agent": "ppo", "hypers": {"num_epochs": 2}, "agent_options": {**RL_OPTIONS, "batch_size": 8}},
         hypers={**RL_HYPERS, "clip_range": 0.2, "num_epochs": 2},
         still={"learning_rate": 0.0},
         others={"learning_rate": 2e-3, "entropy_cost": 0.1, "discount": 0.5, "clip_range": 0.01, "num_epochs": 3},
@@ -97,7 +104,7 @@ SPECIMENS = {
     "sb3-sac": sb3("sac", 250, {"tau": 0.5, "batch_size": 4}, buffer_size=300, learning_starts=200, train_freq=10),
     "sb3-td3": sb3("td3", 250, {"tau": 0.5, "batch_size": 4}, buffer_size=300, learning_starts=200, train_freq=10),
     "own": Specimen(
-        settings={"task": "regression:Regression", "search": {"rate": "log:1e-4:1e-1"}, "budget": 100},
+        settings={"task": "regression:Regression", "search": {"rate": "log:1e-4:1e-1"}, "hypers": REGRESSION, "budget": 100},
         hypers=REGRESSION,
         still={"rate": 0.0, "momentum": 0.0},
         others={"rate": 0.03, "momentum": 0.1, "batch": 8},
@@ -224,6 +231,93 @@ class Bench:
         self.executor.close()
 
 
+# Of agents, what more a checkpoint may hold, and what depends on a member's age or on its neighbours in a group.
+OPTIONS_TO_RESUME: Mapping[str, Mapping[str, Any]] = {
+    "ppo-lstm": {
+        **RL, "agent": "ppo", "hypers": {"num_epochs": 2},
+        "agent_options": {**RL_OPTIONS, "batch_size": 8, "core": "lstm", "core_size": 8},
+    },
+    "annealed": {**RL, "agent": "a2c", "agent_options": {**RL_OPTIONS, "anneal": "linear"}},
+    "unroll-lengths": {**RL, "agent": "a2c", "agent_options": RL_OPTIONS, "search": {"unroll_length": "int:3:12"}},
+    "carried-games": {
+        "env": "Pacman", "eval_episodes": 1, "max_episode_frames": 40, "interval": 160,
+        "agent_options": {"envs_per_member": 2, "unroll_length": 5, "hidden": [8]},
+    },
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the program may catch it."""
+
+
+class MortalLedger(Ledger):
+    """Ends the program after `life` events."""
+
+    def __init__(self, path: Path, life: int) -> None:
+        super().__init__(path)
+        self.life = life
+
+    def append(self, events: Iterable[Event]) -> None:
+        for event in events:
+            super().append([event])
+            self.life -= 1
+            if not self.life:
+                raise Killed
+
+
+def settings_of(name: str, folder: Path) -> Mapping[str, Any]:
+    """Two members, and three intervals as long as the specimen's."""
+    specimen = SPECIMENS.get(name)
+    if specimen and specimen.needs and find_spec(specimen.needs[0]) is None:
+        pytest.skip(f"needs {specimen.needs[0]}: pip install -e '.[{specimen.needs[1]}]'")
+    given = specimen.settings if specimen else OPTIONS_TO_RESUME[name]
+    settings = given if isinstance(given, Mapping) else given(folder)
+    interval = specimen.units if specimen else settings.get("interval", 400)
+    return {**settings, "methods": ["pbt"], "population": 2, "interval": interval, "budget": 3 * interval}
+
+
+def searched(config: RunConfig, run: RunFolder, life: int | None = None) -> None:
+    """PBT, all in this process; it is killed after `life` events, if given."""
+    task, path = make_task(config, workers=1), run.ledger("pbt", 0).path
+    plan = plan_of(config, task)
+    Search(
+        title="pbt",
+        method=make_method("pbt", config, 0, task),
+        executor=make_executor(task, 1),
+        journal=Journal(Ledger(path) if life is None else MortalLedger(path, life), clock=lambda: 0.0),
+        checkpoints=run.checkpoints("pbt", 0),
+        root_seed=0,
+        population=plan.population,
+        group_size=plan.population,
+        test_episodes=2,
+        budget=plan.total,
+    ).run()
+
+
+def left_by(run: RunFolder) -> dict[str, Any]:
+    """What a search left on disk; of the ledger all but times."""
+    history = read_history(run, "pbt", 0)
+    assert history.ended and history.test is not None
+    told = timeless([trial.result for trial in (*history.trials, *history.judged_again)])
+    asked = [trial.proposal for trial in (*history.trials, *history.judged_again)]
+    kept = {path.name: path.read_bytes() for path in sorted(run.folder.rglob("checkpoints/*"))}
+    return {"asked": asked, "told": told, "chosen": history.chosen, "test": history.test.returns, "kept": kept}
+
+
+@pytest.mark.parametrize("name", [*SPECIMENS, *OPTIONS_TO_RESUME])
+def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(name: str, tmp_path: Path) -> None:
+    """Killed when the second generation is under way: one of two members copies, and the other goes on where it was."""
+    (tmp_path / "files").mkdir()
+    config = configure(settings_of(name, tmp_path / "files"))
+    whole, resumed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "resumed")
+    searched(config, whole)
+    with pytest.raises(Killed):
+        searched(config, resumed, life=6)
+    assert len(read_history(resumed, "pbt", 0).trials) == 2
+    searched(config, resumed)
+    assert left_by(resumed) == left_by(whole)
+
+
 def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
@@ -244,8 +338,8 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         sys.path.remove(str(TRAININGS))
 
 
-def timeless(results: list[Result]) -> list[Result]:
-    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0, eval_cpu_s=0.0)) for r in results]
+def timeless(results: Iterable[Result]) -> list[Result]:
+    return [replace(r, cost=replace(r.cost, cpu_s=0.0, wall_s=0.0, eval_cpu_s=0.0, method_s=0.0)) for r in results]
 
 
 def test_an_interval_is_a_pure_function(bench: Bench, tmp_path: Path) -> None:
