@@ -344,7 +344,7 @@ def test_only_what_can_be_left_is_carried() -> None:
     assert not configure({"env": "FrozenLake-v1"}).task_options["carry_episodes"]
     assert configure({"env": "Pacman"}).task_options["carry_episodes"]
     usual = configure({"env": "MsPacman"})
-    assert not usual.task_options["carry_episodes"] and usual.task_options["unseen_from_step"] == 1_250
+    assert not usual.task_options["carry_episodes"] and usual.task_options["unseen_from_step"] == 2_500
     lines = dict(task_type(usual.task).describe(usual, make_task(usual, 1)))
     assert lines["trains on"].endswith("since every interval begins new ones; with carry_episodes they continue")
     carried = configure({"env": "MsPacman", "carry_episodes": True})
