@@ -5,7 +5,8 @@
 Environments, ranges, budgets and scales are those of cells of the suites `control` and `minatar`. Every population trains on
 seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. No claim is made
 here: six seeds can show only large differences, and there are many variants. FILE.json keeps rows of earlier commits. Beside it,
-ENV/VARIANT holds the manifest and the compressed ledgers of each run; one that was stopped resumes there.
+ENV/VARIANT holds the manifest and the compressed ledgers of each run; one that was stopped resumes there. To measure a row
+again, delete both.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _stacked(space: Space, depth: int) -> Space:
     if isinstance(space, Box):
         return _stacked_box(space, depth)
     if isinstance(space, Dict):
-        return Dict({name: _stacked(inner, depth) for name, inner in space.spaces.items()})
+        return Dict([(name, _stacked(inner, depth)) for name, inner in space.spaces.items()])  # a list keeps its order
     if isinstance(space, Tuple):
         return Tuple([_stacked(inner, depth) for inner in space.spaces])
     return Tuple([space] * depth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -47,12 +47,11 @@ class LostCheckpoint(UserError):
 
 
 class Unfinished(UserError):
-    """The run in `folder`, made by `command`, has not finished."""
+    """The run in `folder` has not finished; `words` of a command resume it."""
 
-    def __init__(self, folder: Path, status: str, command: str) -> None:
+    def __init__(self, folder: Path, status: str, words: Sequence[str]) -> None:
         super().__init__(f"{folder} has not finished ({status}): resume it first")
-        self.folder = folder
-        self.command = command
+        self.words = words
 
 
 def against_disk_error(error: OSError) -> str:

@@ -23,7 +23,7 @@ from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.search.annealed import names_of
 from rl_pbt.space import check_bounds, lacks_scale, parse_dimension
 from rl_pbt.tasks.base import Machine, Task, TaskType
-from rl_pbt.tasks.completing import SHARED_DEFAULTS
+from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
 from rl_pbt.tasks.other_words import our_word
 from rl_pbt.tasks.registry import named, task_type
 
@@ -73,12 +73,11 @@ def _our_names(sorted_out: SortedOut, whole: Settings) -> Settings:
 def _renamed(option: str, named: object, aliases: Mapping[str, str]) -> object:
     """Names of hyperparameters, as keys or separated by commas, without aliases. Raises BadSetting for two names of one."""
     if isinstance(named, Mapping):
-        renamed = {aliases.get(name, name): value for name, value in named.items()}
-        if len(renamed) < len(named):
-            raise BadSetting(option, f"names a hyperparameter twice, in {', '.join(named)}: name it once")
-        return renamed
-    words = [word.strip() for word in named.split(",")] if isinstance(named, str) else None
-    return named if words is None else ",".join(aliases.get(word, word) for word in words)
+        return by_name(named, option, lambda word: aliases.get(word, word))
+    if not isinstance(named, str):
+        return named
+    words = dict.fromkeys(word.strip() for word in named.split(","))
+    return ",".join(by_name(words, option, lambda word: aliases.get(word, word)))
 
 
 def check_methods(sorted_out: SortedOut, whole: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def _compare(args: argparse.Namespace) -> None:
     compared = judged(gathered)
     groups = compared.groups
     if args.out is not None:
-        check_apart(args.out, groups)
+        check_apart(args.out)
     if args.curves is not None:
         write_durably(args.curves, curves_as_csv(groups).encode())
     page = None if args.out is None else write_page(compared, args.out)
@@ -66,6 +67,6 @@ def main(words: Sequence[str], program: str) -> int:
 
     def worded(error: UserError) -> str:
         told = in_flags(error, parser, words)
-        return f"{told}, as in rl-pbt {error.command} --resume {error.folder}" if isinstance(error, Unfinished) else told
+        return f"{told}, as in rl-pbt {shlex.join(error.words)}" if isinstance(error, Unfinished) else told
 
     return exit_status(lambda: _compare(parser.parse_args(words)), worded)

@@ -23,6 +23,7 @@ from rl_pbt.text import duration, readable, value_text
 FIRST_QUANTA = 32  # length of a measurement's first interval
 LONGER = 4  # each further interval is this many times longer
 MEASURABLE = 1e9  # units per second; anything faster, such as the quadratic (computed in closed form), is lost in the noise
+DRAWS = 4  # of hyperparameters, until one does not fail
 MOST_ROUNDS = 12  # of longer intervals: a training that takes no time would need ever more
 
 
@@ -113,16 +114,16 @@ def _refuse_if_all_failed(results: Sequence[Result]) -> None:
     """Raises UserError: such a run would end at its first generation, and what takes no time says nothing of it."""
     failures = [result.failure for result in results if result.failure is not None]
     if len(failures) == len(results):
-        raise UserError(f"every member fails in a first short interval, so there is nothing to measure: {failures[-1]}")
+        raise UserError(f"all members that were tried fail in a first short interval, so nothing is measured: {failures[-1]}")
 
 
 def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, int]:
     """The pace of one worker, measured by training one group for about `seconds`; and the size of a checkpoint in bytes.
 
-    Raises UserError, with the reason, if all of the group fail.
+    Raises UserError, with the reason, if all of the group fail, whichever of a few draws of hyperparameters they have.
     """
     size = min(config.group_size, config.population)
-    hypers = config.space.sample(seeds.rng(0, purpose="measure"))
+    drawn = seeds.rng(0, purpose="measure")
     task = task.rehearsal()
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = FolderCheckpoints(Path(folder))
@@ -139,14 +140,21 @@ def measure(config: RunConfig, task: Task, seconds: float = 3.0) -> tuple[Pace, 
             return took
 
         short = max(1, min(FIRST_QUANTA, config.interval // task.quantum)) * task.quantum
-        timed(short)  # the first interval loads libraries and fills caches
-        took, longer = timed(short), LONGER * short
+        for draw in range(DRAWS):
+            hypers = config.space.sample(drawn)
+            try:
+                timed(short)  # the first interval loads libraries and fills caches
+                break
+            except UserError:  # perhaps these hyperparameters diverge
+                if draw == DRAWS - 1:
+                    raise
+        took, length = timed(short), short
         # `took` includes beginning an interval, which may be most of it: make intervals longer until training takes long enough.
         for _ in range(MOST_ROUNDS if took < seconds else 1):
-            if (more := timed(longer) - took) > seconds / 2:
+            length *= LONGER
+            if (more := timed(length) - took) > seconds / 2:
                 break
-            longer *= LONGER
-        each = max(more, 1e-9) / (longer - short)  # seconds for one unit of every member
+        each = max(more, 1e-9) / (length - short)  # seconds for one unit of every member
         sizes = [path.stat().st_size for path in Path(folder).iterdir()]
     pace = Pace(start_s=max(0.0, took - short * each), units_per_s=size / each)
     return pace, max(sizes, default=0)

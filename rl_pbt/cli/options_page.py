@@ -15,7 +15,8 @@ Made by `python -m rl_pbt.cli.options_page` from the text of `python -m rl_pbt.b
   but not keys of a TOML file.
 * **`--config`, `--dry-run`, `--suite`, `--check` and `--version`** exist on the command line only.
 
-Defaults that are not here depend on what is trained, for an environment on its family; `--dry-run` prints them.
+An option without a default here is off or unset, or its default depends on what is trained, for an environment on its family;
+`--dry-run` prints it.
 """
 
 

@@ -55,7 +55,7 @@ def run_suite(args: argparse.Namespace, settings: Settings, how: Settings, comma
 
 def _check_flags(args: argparse.Namespace, settings: Settings) -> None:
     """Raises BadSetting for settings that a suite declares itself, and for flags that only a single run has."""
-    for setting in settings:
+    for setting in () if args.config else settings:
         raise BadSetting(setting, "is set by the suite: to change it, edit a copy of the suite's file and give that to --suite")
     for flag, value in (("config", args.config), ("resume", args.resume)):
         if value is not None:
@@ -98,7 +98,10 @@ def _plans(suite: Suite, cells: Mapping[str, Prepared]) -> Iterator[str]:
     """The plan of each cell, and of the whole suite."""
     whole_s = 0.0
     for name, cell in cells.items():
-        lines, seconds = planned(cell.opened.config, cell.task, cell.workers)
+        try:
+            lines, seconds = planned(cell.opened.config, cell.task, cell.workers)
+        except UserError as error:
+            raise UserError(f"cell {name}: {error}") from None
         whole_s += seconds
         yield "\n".join([f"cell {name}", *lines])
     families = {

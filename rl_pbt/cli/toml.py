@@ -33,8 +33,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def settings_from(place: Path, given: Settings) -> dict[str, Any]:
     """The settings of a TOML file or, if it is a folder, of the run in it, for a command with the `given` settings over them.
 
-    If other methods are given, options of methods that are not among them are left out, and so are comparisons. Raises UserError
-    as `read_toml` does, and if a run names code that is not `given` too.
+    If other methods are given, options of methods that are not among them are left out, and so are comparisons of such methods.
+    Raises UserError as `read_toml` does, and if a run names code that is not `given` too.
     """
     if not place.is_dir():
         return read_toml(place)
@@ -45,7 +45,8 @@ def settings_from(place: Path, given: Settings) -> dict[str, Any]:
     if (methods := given.get("methods")) is None:
         return settings
     kept = {name for method in methods if method in METHODS for name in types_of(METHODS[method].options)}
-    dropped = {*config.method_options, "primary", "against"} - kept
+    compared = {*(config.primary or "").split(":"), config.against or ""} - {""}
+    dropped = {*config.method_options, *(() if compared <= {*methods} else ("primary", "against"))} - kept
     return {name: value for name, value in settings.items() if name not in dropped}
 
 

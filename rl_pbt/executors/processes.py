@@ -35,6 +35,8 @@ T = TypeVar("T")
 AnyPending: TypeAlias = "_Pending[Any]"  # of a job with any type of result
 
 LONGEST_SOCKET_FOLDER = 60  # characters; a socket's path may have about a hundred
+NO_GUARD = 'worker processes import this script, which then begins a run again: put the call under `if __name__ == "__main__":`'
+WORKER = "rl_pbt worker"  # the name of each process
 UNGUARDED = 72  # exit status of a worker whose script, imported by it, asks for another run
 NO_OPTIONS = ExecutorOptions()
 if sys.platform == "linux":
@@ -81,9 +83,13 @@ def _short_paths_of_sockets() -> Iterator[None]:
 def end_if_unguarded() -> None:
     """End this process if it is a worker that still imports the script of its parent: to begin a run then is a mistake there.
 
-    Python's own error would be a traceback of every worker. So the worker says nothing, and the parent one line.
+    Python's own error would be a traceback of every worker. So a worker of ours says nothing, and the parent one line; the parent
+    of any other process does not know what happened, so that process says it.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds it out
+    process = multiprocessing.current_process()
+    if getattr(process, "_inheriting", False):  # as multiprocessing itself finds it out
+        if process.name != WORKER:
+            print(f"error: {NO_GUARD}", file=sys.stderr, flush=True)
         os._exit(UNGUARDED)
 
 
@@ -154,7 +160,7 @@ class _Worker:
         self.connection, theirs = _CONTEXT.Pipe()
         numbers = _CONTEXT.RawArray(c_longlong, FIELDS)  # no lock: there is one writer at a time
         self.board = Board(numbers)
-        self.process = _CONTEXT.Process(target=_serve, args=(theirs, numbers, self._mark), daemon=True)
+        self.process = _CONTEXT.Process(target=_serve, args=(theirs, numbers, self._mark), name=WORKER, daemon=True)
         with _children_deaf_to_interrupts(), _short_paths_of_sockets():
             self.process.start()
         theirs.close()
@@ -182,8 +188,7 @@ class _Worker:
     def _end(self) -> Answer[Any] | Death:
         """What became of a process that has ended without an answer."""
         if self.process.exitcode == UNGUARDED:
-            told = "worker processes import this script, which then begins a run again"
-            return Answer(error=UserError(f'{told}: put the call under `if __name__ == "__main__":`'))
+            return Answer(error=UserError(NO_GUARD))
         return death_of(self.process.exitcode, self.board.proposal)
 
     def stop(self) -> None:

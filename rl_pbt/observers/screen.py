@@ -153,7 +153,8 @@ def _members(search: SearchStanding, width: int, height: int, *, ascii_only: boo
         _member_table(shown[start : start + lines], headings, best, ascii_only=ascii_only)
         for start in range(0, len(shown), lines)
     ]
-    hidden = [f"{counted(len(rows) - len(shown), 'more member')}, not as good"] if len(shown) < len(rows) else []
+    worse = ", not as good" if all(row.fitness is not None for row in rows) else ""
+    hidden = [counted(len(rows) - len(shown), "more member") + worse] if len(shown) < len(rows) else []
     left_out = len(set(rows[0].proposal.hypers) - set(headings))
     hidden += [f"{counted(left_out, 'more hyperparameter')} on a wider terminal"] if left_out else []
     foot = [Text("; ".join(hidden), style="dim", no_wrap=True, overflow="ellipsis")] if hidden else []

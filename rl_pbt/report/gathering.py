@@ -13,15 +13,18 @@ from typing import TypeAlias, final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import Unfinished, UserError, plain_text
+from rl_pbt.named_code import code_in_words
 from rl_pbt.records import JSON
 from rl_pbt.report.evidence import Evidence, budgets_differ, read_evidence
 from rl_pbt.store.run import RunFolder
+from rl_pbt.text import shown
 
 Members: TypeAlias = Mapping[Path, Evidence]  # runs by their folders
 LONGEST_NAME = 40  # characters of a run's name
 MOST_DEEP = 3  # levels of folders below a suite in which its runs may lie
 # Settings of a task that decide what a score means; those that concern only the agent may differ.
-OF_SCORES = ("frame_skip", "max_episode_frames", "unit", "score", "digest")
+OF_SCORES = ("frame_skip", "max_episode_frames", "cut_after_frames", "unit", "score", "digest")
+CHANGED = ("make_kwargs", "max_episode_steps")  # recorded only where they were set, among the options of an environment
 OF_AGENTS = ("frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
 
@@ -71,9 +74,10 @@ def _runs_in(folder: Path) -> list[RunFolder]:
     """The run in a folder, or the runs of a suite. Raises UserError if there is none."""
     if RunFolder(folder).begun:
         return [RunFolder(folder)]
-    for depth in range(1, MOST_DEEP + 1):
-        if found := sorted(folder.glob("/".join(["*"] * depth + ["manifest.json"]))):
-            return [RunFolder(path.parent) for path in found]
+    depths = ["/".join(["*"] * depth) for depth in range(1, MOST_DEEP + 1)]
+    found = sorted(path.parent for depth in depths for path in folder.glob(f"{depth}/manifest.json"))
+    if runs := [RunFolder(path) for path in found if not any(other in path.parents for other in found)]:
+        return runs
     raise UserError(f"{folder} is neither a run nor a folder of runs: it holds no manifest.json")
 
 
@@ -93,7 +97,8 @@ def _finished(run: RunFolder) -> Evidence:
     evidence = read_evidence(run)
     if evidence.status != "finished":
         command = "bench" if "env" in evidence.config.task_options else "tune"
-        raise Unfinished(run.folder, evidence.status, command)
+        words = [command, "--resume", shown(run.folder), *code_in_words(evidence.config)]
+        raise Unfinished(run.folder, evidence.status, words)
     return evidence
 
 
@@ -104,13 +109,13 @@ def _what_is_scored(evidence: Evidence) -> str:
 
 
 def _most_alike(members: Members) -> tuple[Members, dict[Path, UserError]]:
-    """The largest part of the runs that can be compared with one of them, and for each of the others why it cannot."""
+    """The largest part of the runs that can be compared with one of them, which comes first; and why each other one cannot."""
     by_first = [
         {folder: refusal for folder, other in members.items() if (refusal := _unlike(first, members[first], folder, other))}
         for first in members
     ]
-    unlike = min(by_first, key=len)
-    return {folder: one for folder, one in members.items() if folder not in unlike}, unlike
+    first, unlike = min(zip(members, by_first, strict=True), key=lambda pair: len(pair[1]))
+    return {first: members[first], **{folder: one for folder, one in members.items() if folder not in unlike}}, unlike
 
 
 def _alone(title: str, members: Members) -> dict[Path, UserError]:
@@ -141,9 +146,9 @@ def _unlike(first_folder: Path, first: Evidence, folder: Path, other: Evidence) 
 def _scored_differently(one: RunConfig, two: RunConfig) -> str | None:
     """The first setting, among those that both runs have, that gives their scores different meanings."""
     ours, theirs = _of_scores(one), _of_scores(two)
-    for name in ours:
-        if name in theirs and ours[name] != theirs[name]:
-            return f"{name}: {ours[name]}, not {theirs[name]}"
+    for name in [*ours, *(name for name in CHANGED if name in theirs and name not in ours)]:
+        if (name in theirs or name in CHANGED) and ours.get(name) != theirs.get(name):
+            return f"{name}: {ours.get(name, 'as usual')}, not {theirs.get(name, 'as usual')}"
     return None
 
 

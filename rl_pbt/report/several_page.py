@@ -23,11 +23,10 @@ CURVES, SCORES = "learning_curves.png", "test_scores.png"
 LONGEST_LINE = 56  # characters of a title, on the smallest figure
 
 
-def check_apart(folder: Path, groups: Sequence[Group]) -> None:
+def check_apart(folder: Path) -> None:
     """Raises BadSetting if a page written into `folder` would lie in the folder of a run, and its figures among the run's own."""
     place = folder.resolve()
-    runs = {column.folder.resolve() for group in groups for column in group.columns}
-    if RunFolder(folder).begun or any(place.is_relative_to(run) for run in runs):
+    if any(RunFolder(outer).begun for outer in (place, *place.parents)):
         raise BadSetting("out", f"must be a folder outside of all runs, but {folder} is a run or lies in one")
 
 

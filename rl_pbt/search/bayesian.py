@@ -35,9 +35,12 @@ INSTALL = "pip install -e '.[search]'"
 
 
 def load_optuna(wanted: str = "bayes and tpe need") -> ModuleType:
-    """The package. Raises UserError as `check_optuna` does."""
+    """The package. Raises UserError as `check_optuna` does, and if it cannot be imported."""
     check_optuna(wanted)
-    return importlib.import_module("optuna")
+    try:
+        return importlib.import_module("optuna")
+    except ImportError as error:
+        raise UserError(f"{wanted} the package optuna, which cannot be imported here ({error}): {INSTALL}") from None
 
 
 def check_optuna(wanted: str) -> None:

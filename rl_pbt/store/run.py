@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
@@ -64,7 +65,11 @@ class RunFolder:
     @property
     def is_cell(self) -> bool:
         """Whether the run is a cell of a suite, which was declared in the folder above."""
-        return (self.folder.parent / SUITE).is_file()
+        folder = self.folder.resolve()
+        try:
+            return folder.name in tomllib.loads((folder.parent / SUITE).read_text(encoding="utf-8")).get("cells", {})
+        except (OSError, ValueError, RecursionError, TypeError):
+            return False  # another file of that name
 
     @property
     def is_compacted(self) -> bool:

@@ -95,7 +95,7 @@ def unseen_tails(options: Settings, trials: Sequence[Trial], copies: int | None)
     `copies` is the number of a member's environments in training, None if their episodes continue in its next interval. How long
     episodes can be is not always known beforehand; but where none ended in an interval, all of them were longer.
     """
-    carried = ", and with carry_episodes, where the environment can be left, all of them" if "carry_episodes" in options else ""
+    carried = ", and all of them with carry_episodes, where that can be set" if "carry_episodes" in options else ""
     remedy = (
         "because every interval begins new episodes: with a longer interval, or fewer environments per member, it sees more of "
         f"them{carried}"
@@ -138,15 +138,17 @@ def no_fitness(judged: Played) -> str | None:
     return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
 
 
-def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None) -> int:
+def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None, copies: int) -> int:
     """The agent steps that so many evaluation episodes of a member, of `longest` steps at most, are expected to take.
 
-    They are assumed to last as long as its newest training episodes. If none ended, they may be as long as is possible; if that
-    is not known, they are assumed to last for the `steps` that each of its training environments made, the least that they can.
+    They are assumed to last as long as its newest training episodes. If none ended, each lasts longer than the `steps` of each of
+    the `copies` of the environment. Then they are assumed to be as long as is possible, but no longer than the whole interval:
+    what is held back for episodes of a limit that they never reach could not be trained for. Without a known limit, the least
+    is assumed.
     """
     newest = trained.lengths[-episodes:]
     if not newest:
-        return episodes * (steps if longest is None else longest)
+        return episodes * (steps if longest is None else min(longest, copies * steps))
     mean = sum(newest) / len(newest)
     return round(episodes * (mean if longest is None else min(mean, longest)))
 

@@ -32,6 +32,7 @@ SPACES: dict[str, spaces.Space[Any]] = {
     "numbers": spaces.MultiDiscrete([3, 2]),
     "bits": spaces.MultiBinary(4),
     "image and vector": spaces.Dict({"img": BYTES, "vector": VECTOR}),
+    "not in the order of names": spaces.Dict(view=BYTES, state=VECTOR),
     "images and bytes": spaces.Tuple((spaces.Box(0, 255, (128,), np.uint8), BYTES, spaces.Box(0, 255, (9, 9), np.uint8))),
     "nested": spaces.Dict({"a": spaces.Tuple((spaces.Discrete(3), VECTOR)), "b": spaces.Dict({"img": BYTES})}),
 }

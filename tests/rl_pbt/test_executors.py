@@ -453,6 +453,25 @@ else:
 """
 
 
+OF_THE_USER = """
+import multiprocessing
+import rl_pbt
+
+if multiprocessing.current_process().name == "MainProcess":
+    process = multiprocessing.get_context("spawn").Process(target=print)
+    process.start()
+    process.join()
+else:
+    rl_pbt.tune("quadratic", {}, population=2, budget=20, interval=10, workers=1, out="run", quiet=True)
+"""
+
+
+def test_another_process_that_imports_an_unguarded_script_says_so_itself(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(OF_THE_USER)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    assert done.stderr.count("\n") == 1 and 'put the call under `if __name__ == "__main__":`' in done.stderr
+
+
 @pytest.mark.parametrize("way", ["keywords", "words"])
 def test_a_script_without_the_guard_is_told_so_once(tmp_path: Path, way: str) -> None:
     """Worker processes import the script, and so would begin the run again."""

@@ -46,8 +46,8 @@ SCORES = (
 )
 ESTIMATES = (
     "IQM, optimality gap, profiles and the probability of improvement are rliable's (Agarwal 2021); they describe, and claim "
-    "nothing. Intervals are over seeds, and say nothing about cells outside the suite. The bands of the profiles resample "
-    "seeds within each cell, and are too narrow for few seeds."
+    "nothing. Intervals are over seeds, and say nothing about cells outside the suite. That of the probability of improvement "
+    "takes cells as independent. The bands of the profiles resample seeds within each cell, and are too narrow for few seeds."
 )
 RANKED = (
     "Ranks are of each cell's mean over seeds, and have a test of their own, at 5 %: methods joined by a bar are not shown to "
@@ -244,7 +244,8 @@ def _parts(page: SuitePage, names: Sequence[str]) -> Iterator[str]:
     scores, config = page.scores, page.scores.cells[0].evidence.config
     yield f"# {harmless(page.title)}"
     yield harmless(page.description)
-    yield f"**{harmless(page.verdict)}** This is over {counted(len(scores.cells), 'cell')}. {harmless(page.trained)}"
+    over = "" if page.failed else f" This is over {counted(len(scores.cells), 'cell')}."
+    yield f"**{harmless(page.verdict)}**{over} {harmless(page.trained)}"
     for cell, why in page.failed.items():
         yield f"**Without {harmless(cell)}: {harmless(why)}**"
     yield f"## The contrast in each cell\n\n{harmless(page.ahead)}\n\n{harmless(table(*page.contrast_table()))}"

@@ -56,7 +56,7 @@ class RLType:
 
     def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """That training, evaluation or test did not see episodes to their end, or that the learning rate is not the one shown."""
-        annealed = "Agents annealed their learning rate linearly to 0 over the budget; a learning rate shown here is that before."
+        annealed = "Agents annealed their learning rate linearly to 0 over the budget; rates shown are those before annealing."
         copies = None if options["carry_episodes"] else options["agent_options"].get("envs_per_member")
         found = unseen_tails(options, trials, copies) + cut_short(options, trials, tests)
         return (*found, *([annealed] if self.anneals(options) else []))

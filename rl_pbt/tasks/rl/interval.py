@@ -135,6 +135,7 @@ class RLTask:
                 cost.train_units // self.quantum,
                 self.eval_episodes,
                 longest_possible(self.env, self.longest_episode),
+                self.agent_config.envs_per_member,
             )
             outcome = (judged.failed.get(index), judged.episodes[index], cost, metrics, foreseen)
             results.append(result_of(proposal, *outcome, job.lineage_units[index]))

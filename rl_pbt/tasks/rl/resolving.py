@@ -97,7 +97,7 @@ def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | N
     If neither the environment nor the user sets a limit, an episode may last as long as an interval.
     """
     if chosen is not None:
-        return chosen
+        return None if spec.max_episode_frames is not None and spec.max_episode_frames <= chosen else chosen
     ends = spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself
     return None if ends else interval
 

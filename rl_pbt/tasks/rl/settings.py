@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from rl_pbt import options
 from rl_pbt.agents import AGENTS
 from rl_pbt.agents.hypers import ACTING, UNROLL_LENGTH, HyperSpec
-from rl_pbt.agents.settings import PPOConfig
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, chosen_of, resumable_form
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
@@ -88,8 +87,8 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
         raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
     if not recorded:
         whole["cut_after_frames"] = longest_episode(env, whole.get("max_episode_frames"), whole["interval"])
-    if not recorded and not whole["carry_episodes"]:
-        whole["unseen_from_step"] = unseen_from_step(env, int(whole["agent_options"]["envs_per_member"]), whole["interval"])
+        copies = int(whole["agent_options"]["envs_per_member"])
+        whole["unseen_from_step"] = None if whole["carry_episodes"] else unseen_from_step(env, copies, whole["interval"])
     return whole
 
 
@@ -114,7 +113,8 @@ def _defaults(env: EnvSpec, given: Settings) -> Settings:
         hypers |= learner.recurrent_hypers
     interval = given.get("interval", min(known.interval, max(budget, 1)))
     carried = given.get("carry_episodes", env.resumable)
-    if not carried and not {"envs_per_member", "unroll_length"} & set(given.get("agent_options", {})):
+    chosen = {name for place in ("agent_options", "search", "hypers") for name in given.get(place, {})}
+    if not carried and not {"envs_per_member", UNROLL_LENGTH} & chosen:
         fixed = fitted(env, agent_options(agent, {}, fixed), interval)
     return {
         **SHARED_DEFAULTS,
@@ -166,7 +166,7 @@ def _known(known: Mapping[str, HyperSpec], word: str, setting: str) -> str:
         return name
     if owners := [agent for agent, entry in AGENTS.items() if name in entry.hypers]:
         raise BadSetting(setting, f"names {word!r}, a hyperparameter of {listed(owners)}, which this agent does not have")
-    if name in options.types_of(PPOConfig):
+    if any(name in options.types_of(entry.config) for entry in AGENTS.values() if set(entry.hypers) <= set(known)):
         raise BadSetting(setting, f"names {word!r}, which stays fixed while an agent trains: set it among the agent_options")
     near = near_names(word, [*known, *(alias for alias, ours in ALIASES.items() if ours in known)])
     raise BadSetting(setting, f"names an unknown hyperparameter {word!r}: {near}")
@@ -224,7 +224,7 @@ def described(config: RunConfig, network: str) -> list[tuple[str, str]]:
     copies = options.built(AGENTS[chosen.agent].config, chosen.agent_options).envs_per_member
     seen = None if chosen.carry_episodes else seen_in_words(env, copies, config.interval)
     if seen and resumable_form(env):
-        seen += "; with carry_episodes they continue"
+        seen += "; with carry_episodes, episodes continue in the next interval"
     return [
         ("environment", f"{in_words(config.task_options)}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
         ("evaluated on", _evaluation(config, chosen, min(limits, default=None))),

@@ -115,9 +115,10 @@ class StableBaselinesTask:
 
     def _foreseen(self, outcome: Outcome) -> int:
         """Frames that judging a member would have cost, estimated from its training episodes."""
-        steps = outcome.train_units // (self.env.frame_skip * self.options["n_envs"])
+        copies = self.options["n_envs"]
+        steps = outcome.train_units // (self.env.frame_skip * copies)
         longest = longest_possible(self.env, self.longest_episode)
-        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, longest)
+        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, longest, copies)
 
     def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
         """Whatever goes wrong in making, training or judging a member is the failure of this member alone.

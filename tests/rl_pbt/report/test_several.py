@@ -172,6 +172,36 @@ def test_scores_on_different_back_ends_are_not_compared(made: Path, tmp_path: Pa
         compare(folders)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"cut_after_frames": 10_000}, {"cut_after_frames": 40_000}),
+        ({"env_options": {}}, {"env_options": {"make_kwargs": {"g": 5.0}}}),
+        ({"env_options": {"max_episode_steps": 50}}, {"env_options": {}}),
+    ],
+)
+def test_scores_under_other_rules_are_not_compared(made: Path, tmp_path: Path, first: Any, second: Any) -> None:
+    folders = [Path(shutil.copytree(made / "usual", tmp_path / name)) for name in ("one", "two")]
+    for folder, options in zip(folders, (first, second), strict=True):
+        on(RunFolder(folder), **options)
+    for order in (folders, folders[::-1]):
+        with pytest.raises(UserError, match="are not scored alike"):
+            compare(order)
+
+
+def test_runs_are_compared_with_the_one_that_all_of_them_are_like(made: Path, tmp_path: Path) -> None:
+    for name, budget in (("a", 997), ("b", 1000), ("c", 1003)):  # a and c differ by more than half a percent
+        folder = Path(shutil.copytree(made / "usual", tmp_path / "runs" / name))
+        configured(RunFolder(folder), budget=budget)
+    assert [column.label for column in only(compare([tmp_path / "runs"])).columns] == ["b", "a", "c"]
+
+
+def test_runs_at_every_depth_of_a_folder_are_found(made: Path, tmp_path: Path) -> None:
+    for place in ("usual", "suites/one/usual"):
+        shutil.copytree(made / "usual", tmp_path / "results" / place)
+    assert len(only(compare([tmp_path / "results"])).columns) == 2
+
+
 def test_of_a_folder_what_cannot_be_compared_with_most_is_left_out_and_named(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,7 +278,7 @@ def in_episodes(proposal: Proposal, length: int | None, longest: int | None) -> 
     """
     steps = proposal.units // 4
     ended = steps // length if length else 0
-    foreseen = foreseen_steps(Trained((length or 0,) * 4 * ended), steps, 2, longest)
+    foreseen = foreseen_steps(Trained((length or 0,) * 4 * ended), steps, 2, longest, copies=4)
     lasts = min(end for end in (length, longest) if end is not None)
     result = outcome(proposal, by_lr(proposal), 2 * lasts)
     return result if proposal.judges else replace(result, foreseen_units=foreseen)
@@ -286,7 +286,7 @@ def in_episodes(proposal: Proposal, length: int | None, longest: int | None) -> 
 
 @pytest.mark.parametrize(
     ("length", "longest"),
-    [(10, None), (10, 15), (10, 60), (10, 5), (40, None), (40, 50), (None, 30), (None, 60), (None, 5)],
+    [(10, None), (10, 15), (10, 60), (10, 5), (40, None), (40, 50), (None, 30), (None, 60), (None, 5), (60, 10_000)],
 )
 @pytest.mark.parametrize("name", METHODS)
 def test_a_budget_is_kept_however_long_episodes_are(name: str, length: int | None, longest: int | None) -> None:

@@ -32,6 +32,20 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     assert ledger.read() == EVENTS
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "is_cell"),
+    [
+        ("one", "[cells.one]\n", True),
+        ("other", "[cells.one]\n", False),
+        *(("one", text, False) for text in ("", "cells = 3\n", "[")),
+    ],
+)
+def test_a_run_is_a_cell_if_the_suite_above_it_says_so(name: str, text: str, is_cell: bool, tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path / name).is_cell
+    (tmp_path / "suite.toml").write_text(text)
+    assert RunFolder(tmp_path / name).is_cell is is_cell
+
+
 BATCHES: list[list[Event]] = [
     list(EVENTS),
     [Proposed(proposal=PROPOSAL), Chosen(proposal=0), FinalTested(test=FinalTest(proposal=0, returns=(0.5,), cost=Cost()))],

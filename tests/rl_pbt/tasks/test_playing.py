@@ -22,13 +22,14 @@ class Ended:
         ((), None, 14),  # no episode ended in the 7 steps of an environment: each is longer than that
         ((100, 10, 20), 12, 24),  # episodes that are judged are cut
         ((), 5, 10),
-        ((), 100, 200),  # it may last as long as is possible
+        ((), 20, 40),  # it may last as long as is possible
+        ((), 100_000, 56),  # but a limit that is far away is not held back: four environments made 28 steps
     ],
 )
 def test_two_evaluation_episodes_are_as_long_as_the_newest_of_training(
     lengths: tuple[int, ...], longest: int | None, foreseen: int
 ) -> None:
-    assert foreseen_steps(Ended(lengths), 7, 2, longest) == foreseen
+    assert foreseen_steps(Ended(lengths), 7, 2, longest, copies=4) == foreseen
 
 
 def test_an_environment_is_called_what_it_is() -> None:

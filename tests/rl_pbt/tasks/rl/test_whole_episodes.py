@@ -13,6 +13,7 @@ import pytest
 
 import rl_pbt
 from rl_pbt import report
+from rl_pbt.cli.toml import settings_of_run
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
@@ -136,6 +137,22 @@ def test_an_atari_game_whose_episodes_begin_anew_has_four_copies() -> None:
     assert options["agent_options"]["envs_per_member"] == 4 and options["unseen_from_step"] == 2_500  # type: ignore[index, call-overload]
 
 
+@pytest.mark.parametrize("place", ["agent_options", "search", "hypers"])
+def test_an_unroll_length_that_is_chosen_keeps_its_copies(place: str) -> None:
+    options = configure({"env": "Pong", place: {"unroll_length": 10}}).task_options["agent_options"]
+    assert options["envs_per_member"] == 8  # type: ignore[index, call-overload]
+
+
+def test_settings_of_another_run_leave_no_stale_record_behind() -> None:
+    carried = configure({**settings_of_run(configure({"env": "Pong"})), "carry_episodes": True})
+    assert carried.task_options["unseen_from_step"] is None
+
+
+@pytest.mark.parametrize(("chosen", "cut"), [(400, 400), (500, None), (1_000, None)])
+def test_episodes_are_cut_only_before_their_own_limit(chosen: int, cut: int | None) -> None:
+    assert configure({"env": "CartPole-v1", "max_episode_frames": chosen}).task_options["cut_after_frames"] == cut
+
+
 def test_what_is_not_seen_is_where_the_interval_ends() -> None:
     assert steps_seen(spec(18_000, skip=4), 8, 40_000) == 1_250
     assert unseen_from_step(spec(18_000, skip=4), 8, 40_000) == 1_250
@@ -156,7 +173,8 @@ def test_a_run_records_what_its_training_does_not_see(agent: str, copies: str) -
     assert configure({}, short) == short
     lines = dict(task_type(short.task).describe(short, make_task(short, 1)))
     said = "the first 100 steps of an episode, of up to 500, since every interval begins new ones"
-    assert lines["trains on"] == said + ("" if agent.startswith("sb3") else "; with carry_episodes they continue")
+    carried = "" if agent.startswith("sb3") else "; with carry_episodes, episodes continue in the next interval"
+    assert lines["trains on"] == said + carried
     assert "trains on" not in dict(task_type(seen.task).describe(seen, make_task(seen, 1)))
 
 
