@@ -259,6 +259,6 @@ def test_a_rate_that_the_agent_anneals_is_not_annealed_by_a_method_too() -> None
     with pytest.raises(UserError, match="methods cannot have random-annealed of a training that anneals its learning_rate"):
         configure({**annealing, "methods": ["pbt", "random-annealed"]})
     other = configure({**annealing, "methods": ["pbt", "random-annealed"], "annealed": "entropy_cost"})
-    (told,) = task_type("rl").cautions(other.task_options)
+    (told,) = task_type("rl").cautions(other.task_options, [], [])
     assert "annealed their learning rate" in told
-    assert task_type("rl").cautions(configure({"env": "CartPole-v1"}).task_options) == ()
+    assert task_type("rl").cautions(configure({"env": "CartPole-v1"}).task_options, [], []) == ()

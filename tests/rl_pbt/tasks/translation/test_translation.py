@@ -157,7 +157,7 @@ def test_what_an_interval_costs_ends_before_it_is_saved(
     task = make_task(configure(small(corpus)), 1)
     asked: list[str] = []
     cost, save = Clock.cost, FolderCheckpoints.save
-    monkeypatch.setattr(Clock, "cost", lambda self: (asked.append("cost"), cost(self))[1])
+    monkeypatch.setattr(Clock, "cost", lambda self, **spent: (asked.append("cost"), cost(self, **spent))[1])
     monkeypatch.setattr(FolderCheckpoints, "save", lambda self, *saved: (asked.append("save"), save(self, *saved))[1])
     interval(task, tmp_path, {"learning_rate": 1e-3}, {"learning_rate": 2e-3}, units=2)
     assert asked == ["cost", "save", "save"]
