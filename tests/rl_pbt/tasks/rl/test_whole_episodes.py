@@ -364,7 +364,7 @@ def test_only_what_can_be_left_is_carried() -> None:
     usual = configure({"env": "MsPacman"})
     assert not usual.task_options["carry_episodes"] and usual.task_options["unseen_from_step"] == 2_500
     lines = dict(task_type(usual.task).describe(usual, make_task(usual, 1)))
-    assert lines["trains on"].endswith("since every interval begins new ones; with carry_episodes they continue")
+    assert lines["trains on"].endswith("with carry_episodes, episodes continue in the next interval")
     carried = configure({"env": "MsPacman", "carry_episodes": True})
     assert "trains on" not in dict(task_type(carried.task).describe(carried, make_task(carried, 1)))
     assert not configure({"env": "Pacman", "carry_episodes": False}).task_options["carry_episodes"]
