@@ -238,7 +238,7 @@ def test_copies_are_independent_and_reusable_as_the_spec_says(case: Case, backen
 
 
 def test_a_seeded_reset_leaves_a_trace_in_minatar() -> None:
-    """Why its environments are made anew for each interval; if this fails, the package has changed and they can be reused."""
+    """Why its environments are made for each interval; if this fails, the package has changed and they can be reused."""
     pytest.importorskip("minatar")
     spec = resolve("MinAtar/Breakout-v1", options={"sticky_action_prob": 0.5})
     assert not spec.reusable
