@@ -47,11 +47,13 @@ class LostCheckpoint(UserError):
 
 
 class Unfinished(UserError):
-    """The run in `folder` has not finished; `words` of a command resume it."""
+    """The run in `folder` has not finished. It was made by `command`, with code of the user's that is named in `code` words."""
 
-    def __init__(self, folder: Path, status: str, words: Sequence[str]) -> None:
+    def __init__(self, folder: Path, status: str, command: str, code: Sequence[str]) -> None:
         super().__init__(f"{folder} has not finished ({status}): resume it first")
-        self.words = words
+        self.folder = folder
+        self.command = command
+        self.code = code
 
 
 def against_disk_error(error: OSError) -> str:

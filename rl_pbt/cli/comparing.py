@@ -67,6 +67,9 @@ def main(words: Sequence[str], program: str) -> int:
 
     def worded(error: UserError) -> str:
         told = in_flags(error, parser, words)
-        return f"{told}, as in rl-pbt {shlex.join(error.words)}" if isinstance(error, Unfinished) else told
+        if not isinstance(error, Unfinished):
+            return told
+        again = ["rl-pbt", error.command, "--resume", shown(error.folder), *error.code]
+        return f"{told}, as in {shlex.join(again)}"
 
     return exit_status(lambda: _compare(parser.parse_args(words)), worded)

@@ -17,7 +17,6 @@ from rl_pbt.named_code import code_in_words
 from rl_pbt.records import JSON
 from rl_pbt.report.evidence import Evidence, budgets_differ, read_evidence
 from rl_pbt.store.run import RunFolder
-from rl_pbt.text import shown
 
 Members: TypeAlias = Mapping[Path, Evidence]  # runs by their folders
 LONGEST_NAME = 40  # characters of a run's name
@@ -97,8 +96,7 @@ def _finished(run: RunFolder) -> Evidence:
     evidence = read_evidence(run)
     if evidence.status != "finished":
         command = "bench" if "env" in evidence.config.task_options else "tune"
-        words = [command, "--resume", shown(run.folder), *code_in_words(evidence.config)]
-        raise Unfinished(run.folder, evidence.status, words)
+        raise Unfinished(run.folder, evidence.status, command, code_in_words(evidence.config))
     return evidence
 
 
