@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,14 @@ from typing import Any
 import tomli_w
 
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import UserError
 from rl_pbt.making import OWN
 from rl_pbt.named_code import check_code
 from rl_pbt.options import Settings, types_of, with_entries
 from rl_pbt.recorded import manifest_of
 from rl_pbt.search import METHODS
+from rl_pbt.store.files import read_toml
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.registry import task_type
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The settings of a file. Raises UserError if it cannot be read or is not TOML, naming the line."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
 
 
 def settings_from(place: Path, given: Settings) -> dict[str, Any]:
@@ -37,7 +26,7 @@ def settings_from(place: Path, given: Settings) -> dict[str, Any]:
     Raises UserError as `read_toml` does, and if a run names code that is not `given` too.
     """
     if not place.is_dir():
-        return read_toml(place)
+        return read_toml(place)[1]
     run = RunFolder(place)
     config = manifest_of(run).config
     check_code(given, config, run)

@@ -10,9 +10,11 @@ import json
 import math
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rl_pbt.errors import UserError, against_disk_error
 from rl_pbt.records import JSON, Fields
@@ -61,6 +63,17 @@ def sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Mapping[str, JSON]) -> None:
     """Write a JSON file; durable when this returns. Raises ValueError for NaN and infinities."""
     write_durably(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """A file of the user's as it is, and as TOML. Raises UserError if it cannot be read or is not TOML, naming the line."""
+    try:
+        text = path.read_bytes()
+        return text, tomllib.loads(text.decode("utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
 
 
 def read_json(path: Path) -> Fields:

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from rl_pbt.making import configure
 from rl_pbt.options import Settings
 from rl_pbt.records import is_score
 from rl_pbt.report.suite.scores import Scale
+from rl_pbt.store.files import read_toml
 
 FROZEN = Path(__file__).parent / "frozen"
 NEEDED = frozenset({"version", "description", "methods", "primary", "seeds", "cells"})
@@ -115,26 +115,15 @@ def read_suite(path: Path) -> Suite:
 
     Raises UserError, which names the file, the cell and the setting, if the suite could not run completely.
     """
-    text, fields = _read(path)
+    text, fields = read_toml(path)
     with _errors_of(path):
         suite = _suite(path.stem, fields, text)
     of_bands = path.with_name(path.stem + BANDS)
     if not of_bands.exists():
         return suite
-    _, fields = _read(of_bands)
+    _, fields = read_toml(of_bands)
     with _errors_of(of_bands):
         return replace(suite, bands=MappingProxyType({cell: _bands(cell, bands, suite) for cell, bands in fields.items()}))
-
-
-def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
-    """The file as it is, and as TOML."""
-    try:
-        text = path.read_bytes()
-        return text, tomllib.loads(text.decode("utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
 
 
 @contextmanager

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from rl_pbt.cli.arguments import build_parser, settings_of
-from rl_pbt.cli.toml import read_toml, toml_of
+from rl_pbt.cli.toml import toml_of
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.making import configure, make_method, make_task
 from rl_pbt.options import fields_of
 from rl_pbt.search import METHODS
+from rl_pbt.store.files import read_toml
 from rl_pbt.tasks.registry import task_type
 
 OWN = {"task": "numpy.linalg:LinAlgError", "search": {"lr": "log:1e-4:1e-1", "mode": "fast"}, "budget": 1000}
@@ -45,7 +46,7 @@ def test_a_configuration_comes_back_from_json_and_from_toml(settings: dict[str, 
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json(), sort_keys=True))).difference(config) == []
     path = tmp_path / "run.toml"
     path.write_text(toml_of(config))
-    assert configure(read_toml(path)).difference(config) == []
+    assert configure(read_toml(path)[1]).difference(config) == []
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

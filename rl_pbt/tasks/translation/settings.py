@@ -89,7 +89,7 @@ def _check(setting: str, name: str, value: object) -> None:
     if name not in HYPERS:
         raise BadSetting(setting, f"names an unknown hyperparameter {name!r}: {near_names(name, HYPERS)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        example = f"write {name}=SCALE:LOW:HIGH, as in {name}={SEARCH[name]}" if setting == "search" else "give a number"
+        example = f"write {name}=SCALE:LOW:HIGH, as in {name}={SEARCH[name]}" if setting == "search" else "write a number"
         raise BadSetting(setting, f"cannot set {name} to {value!r:.100}: {example}")
     if complaint := HYPERS[name].complaint(value):
         raise BadSetting(setting, f"cannot use {name}: it {complaint}")
