@@ -141,7 +141,10 @@ BAD = [
     ),
     (["--env", "CartPole-v1", "--search", "lr=1e-3", "lr=1e-2"], "--search names lr twice"),
     (["--env", "CartPole-v1", "--hypers", "lr=1e-3", "learning_rate=1e-2"], "--hypers names learning_rate twice"),
-    (["--env", "CartPole-v1", "--methods", "grid", "--grid-points", "lr=4", "learning_rate=2"], "--grid-points names a hyper"),
+    (
+        ["--env", "CartPole-v1", "--methods", "grid", "--grid-points", "lr=4", "learning_rate=2"],
+        "--grid-points names learning_rate twice, as lr and",
+    ),
     (["--env", "CartPole-v1", "--seeds", "0", "--seeds", "1"], "--seeds: is given twice: write all of its values after one"),
     (["--env", "CartPole-v1", "--seeds", "0-5"], "'0-5' is not a whole number: write each, as in 0 1 2 3"),
     (["--env", "CartPole-v1", "--methods", "replay:"], "--methods must name the run that is replayed"),
