@@ -90,7 +90,7 @@ from typing import final
 import numpy as np
 from rl_pbt.options import option
 from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.tasks.base import Words, unheeded
+from rl_pbt.tasks.base import TaskType, Words, unheeded
 from rl_pbt.tasks.completing import completed
 
 @final
@@ -131,32 +131,22 @@ class Counting:
     def winner(self, proposal, checkpoints):
         return float(checkpoints.load(proposal)["count"])
 
-class CountingType:
+class CountingType(TaskType):
     options = CountingOptions
-    aliases = {}
-    hyper_aliases = {}
     def complete(self, given, recorded):
         return completed(given, recorded, {"search": {"step": "log:0.1:10"}, "budget": 20})
     def words(self, options):
         return Words(unit="number", short_unit="number", score="count", episode="look")
-    def code(self, options):
-        return {}
     def title(self, options):
         return "counting"
     def folder(self, options):
         return "counting"
     def judging(self, options):
         return "the count"
-    def planned_for_all(self, options):
-        return None
-    def anneals(self, options):
-        return ()
     def not_exported(self, options):
         return "a count is no policy"
     def cautions(self, options, trials, tests):
         return ["Numbers were counted in order."]
-    def pictures(self, exhibit):
-        return None
     def make(self, config, machine):
         return Counting(start=config.task_options["start"])
     def describe(self, config, task):

@@ -152,7 +152,10 @@ class Machine:
 
 
 class TaskType(Protocol):
-    """What is known of a task before it exists. Each one is the `TYPE` of a module that has a line in `registry.TASKS`."""
+    """What is known of a task before it exists. Each one is the `TYPE` of a module that has a line in `registry.TASKS`.
+
+    A class that inherits from it defines only what its task has: the rest says that there is none.
+    """
 
     @property
     def options(self) -> type:
@@ -162,12 +165,12 @@ class TaskType(Protocol):
     @property
     def aliases(self) -> Mapping[str, str]:
         """Other names of settings that are usual in this task's field, each with the setting's name: `frames` for `budget`."""
-        ...
+        return {}
 
     @property
     def hyper_aliases(self) -> Mapping[str, str]:
         """Other names of hyperparameters."""
-        ...
+        return {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings of a run, flat: every field of `RunConfig` and of `options` that this task has a value for. For a new run
@@ -188,7 +191,7 @@ class TaskType(Protocol):
 
         A run folder may come from somebody else, so such code runs only if the same command names it too. Loads none of it.
         """
-        ...
+        return {}
 
     def title(self, options: Settings) -> str:
         """What is trained, for headings: "a2c on CartPole-v1"."""
@@ -207,15 +210,15 @@ class TaskType(Protocol):
 
         `trials` are those of all methods and seeds so far, and `tests` those of their winners.
         """
-        ...
+        return ()
 
     def planned_for_all(self, options: Settings) -> str | None:
         """What in the training depends on the whole budget, so that it cannot be extended; None if nothing does."""
-        ...
+        return None
 
     def anneals(self, options: Settings) -> Sequence[str]:
         """The hyperparameters that a training itself lowers over the budget, from the value that the search gives it."""
-        ...
+        return ()
 
     def not_exported(self, options: Settings) -> str | None:
         """Why no winner can be exported as a file, and what to do instead; None if it can, by `winner.exported(ending, told)`."""
@@ -226,7 +229,7 @@ class TaskType(Protocol):
 
         None if there is nothing to show, or if the arrays are not this task's: the folder may be anybody's.
         """
-        ...
+        return None
 
     def make(self, config: RunConfig, machine: Machine) -> Task:
         """The task of a configuration. Raises UserError."""

@@ -22,21 +22,20 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.records import FinalTest, Hyper, Result, Trial
+from rl_pbt.records import FinalTest, Hyper, Result
 from rl_pbt.tasks import process_group
 from rl_pbt.tasks.answers import LONGEST_REASON, Failed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.files import read_folder, write_folder
 from rl_pbt.tasks.looping import (
@@ -230,12 +229,10 @@ def _reason(failure: str, ended: process_group.Ended, folder: Path) -> str:
 
 
 @final
-class CommandType:
+class CommandType(TaskType):
     """`tasks.base.TaskType` of any program."""
 
     options = CommandOptions
-    aliases: Mapping[str, str] = {}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`program` may be given as one text, which is split as a shell does."""
@@ -262,23 +259,9 @@ class CommandType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
-    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "what a program learned is in its own files: rl_pbt.load(RUN).winner().write_to(FOLDER) writes them"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> CommandTask:
         """Raises UserError if the program is not found here."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,13 +29,12 @@ from typing import TypeVar, final
 
 import numpy as np
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
-from rl_pbt.records import FinalTest, Hyper, Hypers, Result, Trial
+from rl_pbt.records import FinalTest, Hyper, Hypers, Result
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.finding import BASELINE, TEST, Trainable, check_class, found, in_its_module, name_of
@@ -208,12 +207,10 @@ def _generators_restored() -> Iterator[None]:
 
 
 @final
-class OwnType:
+class OwnType(TaskType):
     """`tasks.base.TaskType` of a training of the user's own."""
 
     options = OwnOptions
-    aliases: Mapping[str, str] = {}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """`target` may be given as the class itself."""
@@ -244,23 +241,9 @@ class OwnType:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
-    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a training of your own is saved by its own code: rl_pbt.load(RUN, task=...).winner() is the object"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> OwnTask:
         """Imports the user's module. Raises UserError."""

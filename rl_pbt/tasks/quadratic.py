@@ -7,18 +7,17 @@ Two workers maximise Q = 1.2 - (theta0^2 + theta1^2), but each climbs a surrogat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from rl_pbt.arrays import Array, State
+from rl_pbt.arrays import Array
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, option
-from rl_pbt.records import Cost, FinalTest, Result, Trial, is_score
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, Words, unheeded
+from rl_pbt.records import Cost, FinalTest, Result, is_score
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.completing import completed
 
@@ -105,12 +104,10 @@ def _theta(checkpoints: Checkpoints, proposal: int) -> Array:
 
 
 @final
-class QuadraticType:
+class QuadraticType(TaskType):
     """`tasks.base.TaskType` of the toy problem."""
 
     options = QuadraticOptions
-    aliases: Mapping[str, str] = {}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         defaults = {"search": SEARCH, "budget": 200, "interval": 10, "population": 8, "hypers": {"h0": 1.0, "h1": 1.0}}
@@ -118,9 +115,6 @@ class QuadraticType:
 
     def words(self, options: Settings) -> Words:
         return STEPS
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def title(self, options: Settings) -> str:
         return "the quadratic of Jaderberg 2017"
@@ -131,23 +125,9 @@ class QuadraticType:
     def judging(self, options: Settings) -> str:
         return "Q itself, which costs nothing"
 
-    def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "the quadratic has no policy: its winner is two numbers"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> QuadraticTask:
         return QuadraticTask(step_size=config.task_options["step_size"])

@@ -23,7 +23,7 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.options import Settings, built
 from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import parse_dimension
-from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType, Words
 from rl_pbt.tasks.completing import blamed, completed
 from rl_pbt.tasks.gan.images import MNIST, read_images, read_recorded
 from rl_pbt.tasks.gan.options import LARGEST_PICTURE, PICTURES, RATES, GanOptions
@@ -46,12 +46,10 @@ FACTORS = (2.0, 0.5)  # Jaderberg 2017, sec. 4.3.1
 
 
 @final
-class GanType:
+class GanType(TaskType):
     """`tasks.base.TaskType` of small GANs."""
 
     options = GanOptions
-    aliases: Mapping[str, str] = {}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """The files of a new run are read, so that their digests are recorded. Raises UserError."""
@@ -65,10 +63,6 @@ class GanType:
     def words(self, options: Settings) -> Words:
         """The nouns of a GAN."""
         return WORDS
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """None."""
-        return {}
 
     def title(self, options: Settings) -> str:
         """As in "DCGAN on mnist"."""
@@ -93,13 +87,6 @@ class GanType:
             "The score measures whether each generated image clearly belongs to a class, and whether all classes occur, but not "
             "whether images resemble the data. The distance of features to held-out images and the sheets of samples show that.",
         )
-
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""

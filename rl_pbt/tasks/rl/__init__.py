@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType, Words
 from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @final
-class RLType:
+class RLType(TaskType):
     """`tasks.base.TaskType` of agents on environments."""
 
     options: type = RLOptions
@@ -72,9 +71,6 @@ class RLType:
     def not_exported(self, options: Settings) -> str | None:
         """None: a winner can be exported."""
         return None
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> RLTask:
         from rl_pbt.tasks.rl.making import make

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType, Words
 from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @final
-class StableBaselinesType:
+class StableBaselinesType(TaskType):
     """`tasks.base.TaskType` of Stable-Baselines3's algorithms on environments."""
 
     options: type = StableBaselinesOptions
@@ -71,16 +70,9 @@ class StableBaselinesType:
         """DQN's exploration, which falls over a part of the budget."""
         return "its exploration falls" if options["agent"] == "sb3:dqn" else None
 
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str | None:
         """SB3 has its own way to save an agent."""
         return "an agent of Stable-Baselines3 saves itself: rl_pbt.load(RUN).winner().model.save(FILE)"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> StableBaselinesTask:
         """The task of a configuration. Raises UserError if SB3 cannot make its algorithm."""

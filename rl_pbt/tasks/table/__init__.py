@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import Choice, Dimension, Space
-from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType, Words
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import TableTask
@@ -53,12 +52,11 @@ def header_of(options: Settings) -> Header:
 
 
 @final
-class TableType:
+class TableType(TaskType):
     """`tasks.base.TaskType` of recorded learning curves."""
 
     options = TableOptions
     aliases: Mapping[str, str] = {"frames": "budget"}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """The search space is that of the grid, or a part of it; the budget is at most what all curves reach. Raises UserError.
@@ -74,10 +72,6 @@ class TableType:
     def words(self, options: Settings) -> Words:
         """The words of what was recorded; but the test consists of draws, with seeds of their own."""
         return replace(built(Words, header_of(options).words), held_out="seeds")
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """None."""
-        return {}
 
     def title(self, options: Settings) -> str:
         """What was recorded."""
@@ -104,19 +98,9 @@ class TableType:
             f"What a change of hyperparameters leads to is modelled: {_switches_in_words(header, self.words(options))}.",
         )
 
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "nothing was trained: a table has curves and no policies"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> TableTask:
         table, digest = read_table(Path(config.task_options["table"]))

@@ -9,14 +9,13 @@ from), `cleaning` and `corpus` (which are kept, and their splits), `sub_words`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 
-from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType, Words
 from rl_pbt.tasks.translation.options import TranslationOptions
 
 if TYPE_CHECKING:
@@ -33,12 +32,10 @@ UPDATES = Words(
 
 
 @final
-class TranslationType:
+class TranslationType(TaskType):
     """`tasks.base.TaskType` of machine translation."""
 
     options: type = TranslationOptions
-    aliases: Mapping[str, str] = {}
-    hyper_aliases: Mapping[str, str] = {}
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """Reads the corpus of a new run. Raises UserError."""
@@ -48,10 +45,6 @@ class TranslationType:
 
     def words(self, options: Settings) -> Words:
         return UPDATES
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """None: packages are read, and not imported."""
-        return {}
 
     def title(self, options: Settings) -> str:
         return f"Transformer on {options['pairs']['train']:,} pairs of sentences"
@@ -75,19 +68,9 @@ class TranslationType:
             "score on these sentences, not on others.",
         )
 
-    def planned_for_all(self, options: Settings) -> None:
-        """Nothing."""
-
-    def anneals(self, options: Settings) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
         return "a translator is no policy: rl_pbt.load(RUN).winner().translate([...]) uses it"
-
-    def pictures(self, exhibit: State) -> None:
-        """Nothing is exhibited."""
 
     def make(self, config: RunConfig, machine: Machine) -> TranslationTask:
         """Raises UserError if the corpus is not the one that the run began with."""
