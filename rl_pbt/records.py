@@ -15,7 +15,7 @@ Hyper: TypeAlias = float | int | str | bool
 Hypers: TypeAlias = dict[str, Hyper]
 Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, not checked yet
 
-LARGEST_SCORE = 1e300  # scores stay below this, so that a mean of scores is finite too
+LARGEST_SCORE = 1e70  # scores stay below this, so that statistics of scores are finite too: tests need fourth powers
 LONGEST_S = 1e12  # seconds that a cost or a session stays below, for the same reason
 TRAINING_SCORE = "rollout/ep_rew_mean"  # Stable-Baselines3's name for the mean return of training episodes
 

@@ -27,6 +27,12 @@ class Axis:
     ticks: Mapping[float, str] = field(default_factory=dict)
 
 
+def number_text(number: float) -> str:
+    """A number as people write it, with as many digits as it takes to read the same number again."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
 class Dimension(Protocol):
     """One hyperparameter's prior, and how it is perturbed."""
 
@@ -127,7 +133,7 @@ class Log(_Interval):
         return self._clip(self.low * (self.high / self.low) ** _within(u))
 
     def describe(self) -> str:
-        return f"log:{self.low:g}:{self.high:g}"
+        return f"log:{number_text(self.low)}:{number_text(self.high)}"
 
     def axis(self, name: str) -> Axis:
         return Axis(label=name, log=True)
@@ -153,7 +159,7 @@ class Linear(_Interval):
         return self._clip(self.low + _within(u) * (self.high - self.low))
 
     def describe(self) -> str:
-        return f"linear:{self.low:g}:{self.high:g}"
+        return f"linear:{number_text(self.low)}:{number_text(self.high)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +188,7 @@ class Integer(_Interval):
         return round(self.low + _within(u) * (self.high - self.low))
 
     def describe(self) -> str:
-        return f"int:{self.low:g}:{self.high:g}"
+        return f"int:{number_text(self.low)}:{number_text(self.high)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +216,7 @@ class Horizon(_Interval):
         return self._clip(1.0 - (1.0 - self.low) * ((1.0 - self.high) / (1.0 - self.low)) ** _within(u))
 
     def describe(self) -> str:
-        return f"horizon:{self.low:g}:{self.high:g}"
+        return f"horizon:{number_text(self.low)}:{number_text(self.high)}"
 
     def plotted(self, value: Hyper) -> float:
         return 1.0 - float(value)
@@ -269,7 +275,7 @@ def _text_of(choice: Hyper) -> str:
     """The text of a choice, as `parse_dimension` reads it."""
     if isinstance(choice, bool):
         return str(choice).lower()
-    return f"{choice:g}" if isinstance(choice, float) else str(choice)
+    return number_text(choice) if isinstance(choice, float) else str(choice)
 
 
 SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
@@ -356,9 +362,6 @@ class Space:
     def sample(self, rng: np.random.Generator) -> Hypers:
         """One draw from the prior, each hyperparameter independently."""
         return {name: dimension.sample(rng) for name, dimension in self.dimensions.items()}
-
-    def describe(self) -> dict[str, str]:
-        return {name: dimension.describe() for name, dimension in self.dimensions.items()}
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Space:

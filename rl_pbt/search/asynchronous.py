@@ -9,6 +9,7 @@ from typing import final
 from rl_pbt.options import option
 from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Bookkeeping
+from rl_pbt.search.budget import Plan
 from rl_pbt.search.evolution import Evolution, burn_in_option
 from rl_pbt.search.exploit import Truncation, copy_margin_option, fraction_option
 from rl_pbt.search.explore import explore_by, factors_option, resample_probability_option
@@ -74,11 +75,13 @@ class AsynchronousPBT(Bookkeeping):
             return [self.begin(member, self._allowance(0)) for member in members]
         busy = {proposal.member for proposal in self.underway.values()}
         ready = [m for m in sorted(self.last) if m not in busy and self.intervals_trained(m) < self.plan.generations]
-        units = self._allowance(self.intervals_trained(ready[0])) if ready else 0
-        if not units:
-            return []
-        donors = {member: self._donor(member) for member in ready}  # chosen before any is proposed: all see the same results
-        return [self.propose(m, self.evolution.start(self, m, donor), units=units) for m, donor in donors.items()]
+        units = {member: allowed for member in ready if (allowed := self._allowance(self.intervals_trained(member)))}
+        donors = {member: self._donor(member) for member in units}  # chosen before any is proposed: all see the same results
+        return [self.propose(m, self.evolution.start(self, m, donor), units=units[m]) for m, donor in donors.items()]
+
+    def extend(self, plan: Plan) -> None:
+        super().extend(plan)
+        self._units.clear()  # what the smaller budget allowed, which may have been nothing
 
     def _allowance(self, generation: int) -> int:
         if generation not in self._units:

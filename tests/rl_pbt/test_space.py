@@ -71,6 +71,11 @@ def test_description_is_what_parse_reads(text: str) -> None:
     assert parse_dimension(parse_dimension(text).describe()) == parse_dimension(text)
 
 
+@pytest.mark.parametrize("text", ["choice:0.12345678:0.2", "int:1:1234567", "log:1.2345678e-05:0.1", "horizon:0.5:0.99999999"])
+def test_a_description_keeps_every_digit(text: str) -> None:
+    assert parse_dimension(parse_dimension(text).describe()) == parse_dimension(text)
+
+
 def test_small_integers_are_not_stuck() -> None:
     """round(2 * 1.2) == 2 and int(4 * 1.2) == 4 are how other implementations drift one way."""
     dimension = Integer(low=1, high=8)

@@ -93,8 +93,10 @@ def _draw_population(
 
 
 def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: Sequence[float]) -> figure | None:
-    """The leading member's mean test score against all units spent, one line per seed; None if no leader was tested."""
-    if not any(history.incumbents for by_seed in histories.values() for history in by_seed.values()):
+    """The leading member's mean test score against all units spent, one line per seed; None if no test of a leader gave a
+    score."""
+    tested = [score for by_seed in histories.values() for history in by_seed.values() for _, score in anytime_curve(history)]
+    if not tested:
         return None
     made = empty_figure(320)
     counts_on_x(made, words.short_units)
@@ -109,8 +111,7 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
                 dots.append(made.scatter("units", "score", source=told, size=8, fill_color=colour, line_color=None))
                 line.tags = dots[-1].tags = [series(method)]
     if baseline:
-        shown = [score for by_seed in histories.values() for h in by_seed.values() for _, score in anytime_curve(h)]
-        _draw_baseline(made, float(np.mean(baseline)), (min(shown), max(shown)), words, upright=True)
+        _draw_baseline(made, float(np.mean(baseline)), (min(tested), max(tested)), words, upright=True)
     rows = [("method", "@method"), ("seed", "@seed"), (words.units, "@units{%d}"), (words.score, f"@score{NUMBER}")]
     made.add_tools(hover(rows, dots))
     return made
