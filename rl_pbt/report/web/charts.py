@@ -93,10 +93,13 @@ def _draw_population(
 
 
 def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: Sequence[float]) -> figure | None:
-    """The leading member's mean test score against all units spent, one line per seed; None if no test of a leader gave a
-    score."""
+    """The leading member's mean test score against all units spent, one line per seed.
+
+    None if no leader was tested before the end, or no test gave a score.
+    """
+    leaders = any(history.incumbents for by_seed in histories.values() for history in by_seed.values())
     tested = [score for by_seed in histories.values() for history in by_seed.values() for _, score in anytime_curve(history)]
-    if not tested:
+    if not (leaders and tested):
         return None
     made = empty_figure(320)
     counts_on_x(made, words.short_units)
