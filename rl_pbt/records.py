@@ -15,8 +15,8 @@ Hyper: TypeAlias = float | int | str | bool
 Hypers: TypeAlias = dict[str, Hyper]
 Fields: TypeAlias = Mapping[str, Any]  # a JSON object as it was read, not checked yet
 
-LARGEST_SCORE = 1e70  # scores stay below this, so that statistics of scores are finite too: tests need fourth powers
-LONGEST_S = 1e12  # seconds that a cost or a session stays below, for the same reason
+LARGEST_SCORE = 1e70  # scores stay below this, so that statistics of scores, which need their fourth powers, are finite too
+LONGEST_S = 1e12  # seconds that a cost or a session stays below, so that a sum of them is finite
 TRAINING_SCORE = "rollout/ep_rew_mean"  # Stable-Baselines3's name for the mean return of training episodes
 
 

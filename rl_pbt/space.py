@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -86,6 +86,8 @@ def _within(u: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Interval:
+    scale: ClassVar[str]  # the word for it in a text
+
     low: float
     high: float
 
@@ -95,6 +97,9 @@ class _Interval:
 
     def _clip(self, value: float) -> float:
         return min(max(value, self.low), self.high)
+
+    def describe(self) -> str:
+        return f"{self.scale}:{number_text(self.low)}:{number_text(self.high)}"
 
     @property
     def extremes(self) -> tuple[Hyper, ...]:
@@ -115,6 +120,8 @@ class _Interval:
 class Log(_Interval):
     """Log-uniform on [low, high]; perturbed by multiplication."""
 
+    scale = "log"
+
     def __post_init__(self) -> None:
         _Interval.__post_init__(self)
         if self.low <= 0:
@@ -132,9 +139,6 @@ class Log(_Interval):
     def from_unit(self, u: float) -> float:
         return self._clip(self.low * (self.high / self.low) ** _within(u))
 
-    def describe(self) -> str:
-        return f"log:{number_text(self.low)}:{number_text(self.high)}"
-
     def axis(self, name: str) -> Axis:
         return Axis(label=name, log=True)
 
@@ -142,6 +146,8 @@ class Log(_Interval):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(_Interval):
     """Uniform on [low, high]; perturbed by multiplication, as the paper does with every hyperparameter."""
+
+    scale = "linear"
 
     def sample(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))
@@ -158,13 +164,12 @@ class Linear(_Interval):
     def from_unit(self, u: float) -> float:
         return self._clip(self.low + _within(u) * (self.high - self.low))
 
-    def describe(self) -> str:
-        return f"linear:{number_text(self.low)}:{number_text(self.high)}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(_Interval):
     """Uniform on the whole numbers low..high; a perturbation moves by at least one, so small numbers do not get stuck."""
+
+    scale = "int"
 
     def __post_init__(self) -> None:
         _Interval.__post_init__(self)
@@ -187,9 +192,6 @@ class Integer(_Interval):
     def from_unit(self, u: float) -> int:
         return round(self.low + _within(u) * (self.high - self.low))
 
-    def describe(self) -> str:
-        return f"int:{number_text(self.low)}:{number_text(self.high)}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizon(_Interval):
@@ -197,6 +199,8 @@ class Horizon(_Interval):
 
     Multiplying a discount of 0.99 by 1.2 would leave [0, 1). Instead, a perturbation multiplies the horizon by the factor.
     """
+
+    scale = "horizon"
 
     def __post_init__(self) -> None:
         _Interval.__post_init__(self)
@@ -214,9 +218,6 @@ class Horizon(_Interval):
 
     def from_unit(self, u: float) -> float:
         return self._clip(1.0 - (1.0 - self.low) * ((1.0 - self.high) / (1.0 - self.low)) ** _within(u))
-
-    def describe(self) -> str:
-        return f"horizon:{number_text(self.low)}:{number_text(self.high)}"
 
     def plotted(self, value: Hyper) -> float:
         return 1.0 - float(value)
@@ -278,12 +279,7 @@ def _text_of(choice: Hyper) -> str:
     return number_text(choice) if isinstance(choice, float) else str(choice)
 
 
-SCALES: dict[str, type[Log] | type[Linear] | type[Integer] | type[Horizon]] = {
-    "log": Log,
-    "linear": Linear,
-    "int": Integer,
-    "horizon": Horizon,
-}
+SCALES = {kind.scale: kind for kind in (Log, Linear, Integer, Horizon)}
 
 
 def parse_dimension(text: str) -> Dimension:

@@ -19,6 +19,7 @@ from rl_pbt.report.sheets import rows_of, sheet
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.web import document_of
+from rl_pbt.store.curves import has_anytime_curve
 from rl_pbt.store.descent import has_schedules
 from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably, write_json
 from rl_pbt.store.run import RunFolder
@@ -108,7 +109,7 @@ def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     words, title = as_labels(evidence.words), style.literal(evidence.title)
     if any(history.rounds for history in everything):
         yield LEARNING, plots.learning_curves(by_method, words=words, title=_heading(evidence, title))
-    if any(history.incumbents for history in everything):
+    if has_anytime_curve(everything):
         heading = f"{title}: the best member so far, on held-out test {words.held_out}"
         yield ANYTIME, anytime_curves(by_method, words=words, baseline=evidence.baseline, title=heading)
     if any(history.test is not None for history in everything):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import final
@@ -66,6 +66,12 @@ def anytime_curve(history: History) -> list[tuple[int, float]]:
     points = [(one.units, one.test.returns) for one in history.incumbents]
     points += [] if history.test is None else [(history.cost.units, history.test.returns)]
     return [(units, math.fsum(returns) / len(returns)) for units, returns in points if returns]
+
+
+def has_anytime_curve(histories: Iterable[History]) -> bool:
+    """Whether there is one to draw: some leader was tested before the end, and some test gave a score."""
+    seen = list(histories)
+    return any(history.incumbents for history in seen) and any(anytime_curve(history) for history in seen)
 
 
 def ancestor_curve(history: History, proposal: int) -> list[tuple[int, float]]:

@@ -171,6 +171,7 @@ def test_who_led_at_shares_of_the_budget_is_tested_when_all_is_over(tmp_path: Pa
 class Charging:
     """The quadratic, judged for 3 units; its training episodes say that the second member is the best."""
 
+    price: int = 3
     subject: str = "the charging one"
     patience_s: float = 10.0
     quantum: int = 1
@@ -181,11 +182,11 @@ class Charging:
         return [self._judged(result) if one.judges else self._unjudged(one, result) for one, result in asked]
 
     def _judged(self, result: Result) -> Result:
-        return replace(result, cost=replace(result.cost, eval_units=3))
+        return replace(result, cost=replace(result.cost, eval_units=self.price))
 
     def _unjudged(self, proposal: Proposal, result: Result) -> Result:
         metrics = {TRAINING_SCORE: float(proposal.member == 1)}
-        return replace(result, fitness=None, returns=(), metrics=metrics, foreseen_units=3)
+        return replace(result, fitness=None, returns=(), metrics=metrics, foreseen_units=self.price)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         return QUADRATIC.test(job, advance)
@@ -321,6 +322,14 @@ def test_a_checkpoint_that_comes_out_otherwise_is_refused(tmp_path: Path) -> Non
 
 
 EXTENDED = [name for name, entry in METHODS.items() if entry.extends]
+
+
+@pytest.mark.parametrize("method", EXTENDED)
+def test_an_extended_search_trains_where_evaluation_had_eaten_the_budget(tmp_path: Path, method: str) -> None:
+    run_search(tmp_path / "short", method, task=Charging(price=15))
+    run_search(tmp_path / "long", method, task=Charging(price=15), extended=[800])
+    short, long = (read_history(RunFolder(tmp_path / name), method, 5).cost for name in ("short", "long"))
+    assert long.train_units > 5 * short.train_units, "with twenty times the budget"
 
 
 @pytest.mark.parametrize("method", EXTENDED)

@@ -14,7 +14,7 @@ from rl_pbt.report.plots import curve_label, means_of, usual_range
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, colours
 from rl_pbt.report.web.figures import DASHES, MARGIN, NUMBER, Column, counts_on_x, empty_figure, hover, label
-from rl_pbt.store.curves import anytime_curve, standings
+from rl_pbt.store.curves import anytime_curve, has_anytime_curve, standings
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
@@ -97,9 +97,8 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
 
     None if no leader was tested before the end, or no test gave a score.
     """
-    leaders = any(history.incumbents for by_seed in histories.values() for history in by_seed.values())
-    tested = [score for by_seed in histories.values() for history in by_seed.values() for _, score in anytime_curve(history)]
-    if not (leaders and tested):
+    everything = [history for by_seed in histories.values() for history in by_seed.values()]
+    if not has_anytime_curve(everything):
         return None
     made = empty_figure(320)
     counts_on_x(made, words.short_units)
@@ -114,7 +113,8 @@ def anytime_curves(histories: Mapping[str, Histories], words: Words, baseline: S
                 dots.append(made.scatter("units", "score", source=told, size=8, fill_color=colour, line_color=None))
                 line.tags = dots[-1].tags = [series(method)]
     if baseline:
-        _draw_baseline(made, float(np.mean(baseline)), (min(tested), max(tested)), words, upright=True)
+        reached = [score for history in everything for _, score in anytime_curve(history)]
+        _draw_baseline(made, float(np.mean(baseline)), (min(reached), max(reached)), words, upright=True)
     rows = [("method", "@method"), ("seed", "@seed"), (words.units, "@units{%d}"), (words.score, f"@score{NUMBER}")]
     made.add_tools(hover(rows, dots))
     return made

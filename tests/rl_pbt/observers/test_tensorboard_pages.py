@@ -46,7 +46,7 @@ def _served(logs: Path) -> Iterator[str]:
         try:
             yield next(found[0] for line in server.stderr if (found := re.search(r"http://localhost:\d+/", line)))
         finally:
-            server.terminate()
+            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,6 @@ def test_the_page_of_hyperparameters_has_a_row_for_each_method(tab: Tab, address
         assert cells[row + 1] == method, "the first column tells methods apart"
 
 
-def test_the_page_of_custom_scalars_has_the_ranges(tab: Tab, address: str) -> None:
-    assert "learning_rate" in shown(tab, f"{address}#custom_scalars", "learning_rate")
-
-
-def test_the_family_tree_and_the_schedules_are_pictures(tab: Tab, address: str) -> None:
-    shown(tab, f"{address}#images", "plots/schedules")
+@pytest.mark.parametrize(("page", "title"), [("custom_scalars", "learning_rate"), ("images", "plots/schedules")])
+def test_the_ranges_and_the_pictures_have_pages(tab: Tab, address: str, page: str, title: str) -> None:
+    assert title in shown(tab, f"{address}#{page}", title)

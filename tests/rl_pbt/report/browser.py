@@ -125,8 +125,8 @@ def chromium(profile: Path) -> Iterator[Tab]:
         socket.close()
         loop.run_until_complete(asyncio.sleep(0.1))
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # it has nothing to save, and is slow to end by itself where other work keeps the cores busy
+        process.wait()
         loop.close()
 
 

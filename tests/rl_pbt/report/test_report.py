@@ -21,7 +21,7 @@ from rl_pbt.cli import reporting
 from rl_pbt.cli.ending import print_end_on
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
-from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Result
+from rl_pbt.records import LARGEST_SCORE, TRAINING_SCORE, Cost, FinalTest, Result
 from rl_pbt.report import tree_layout
 from rl_pbt.report.comparison import unequal_budgets
 from rl_pbt.report.evidence import read_evidence
@@ -444,6 +444,22 @@ def test_budgets_a_little_too_far_apart_do_not_look_as_if_they_were_not() -> Non
     assert refusal is not None and "5,941 environment frames and random 5,972, 0.52% apart" in refusal
 
 
+@pytest.mark.parametrize("seeds", [1, 3, 6])
+def test_the_largest_scores_have_a_report_too(tmp_path: Path, seeds: int) -> None:
+    run = make_run(tmp_path, seeds=seeds, bonus=0.99 * LARGEST_SCORE)
+    for seed in range(0, seeds, 2):  # every other one of them is as far below zero
+        ledger = run.ledger("pbt", seed)
+        events = [negated(event) if isinstance(event, FinalTested) else event for event in ledger.read()]
+        ledger.path.unlink()
+        ledger.append(events)
+    report.write_report(run)
+    assert summarise(run)["comparison"]["verdict"]
+
+
+def negated(event: FinalTested) -> FinalTested:
+    return FinalTested(test=replace(event.test, returns=tuple(-value for value in event.test.returns)))
+
+
 def test_a_lone_method_is_reported_and_compared_with_nothing(tmp_path: Path) -> None:
     run = make_run(tmp_path, methods=("pbt",))
     assert "only method" in summarise(run)["comparison"]["refused"]
@@ -628,7 +644,7 @@ def test_a_task_without_a_baseline_is_not_blamed_for_it(tmp_path: Path) -> None:
 def documented(page: str) -> dict[str, set[str]]:
     """Names in the first cells of the tables, by the heading they stand under."""
     sections = {}
-    for section in page.split("\n## "):
+    for section in re.split(r"\n##+ ", page):
         heading = section.partition("\n")[0].lstrip("# ").replace("&lt;", "<").replace("&gt;", ">")
         cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
         sections[heading] = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}

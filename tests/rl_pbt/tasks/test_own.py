@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+import rl_pbt
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import built
@@ -60,6 +61,26 @@ class Regression:
 
     def load(self, state: dict[str, Any]) -> None:
         self.weights, self.speed, self.updates = state["weights"], state["speed"], state["updates"]
+
+
+class Untestable(Regression):
+    """Every test fails, though there is a baseline to compare with."""
+
+    def test(self, seed: int) -> float:
+        raise OSError("the test data has gone")
+
+    @staticmethod
+    def baseline(seed: int) -> float:
+        return -9.0
+
+
+def test_a_run_without_any_test_score_has_a_report_that_says_so(tmp_path: Path) -> None:
+    search = {"lr": "log:1e-3:1e-1", "momentum": "linear:0:0.9"}
+    small = {"budget": 60, "interval": 20, "population": 4, "workers": 1, "seeds": [0, 1], "quiet": True}
+    run = rl_pbt.tune(Untestable, search, methods=["pbt", "random"], out=tmp_path / "run", **small)
+    summary = (run.folder / "summary.md").read_text(encoding="utf-8")
+    assert run.manifest.status == "finished" and "the test data has gone" in summary
+    assert (run.folder / "report.html").exists()
 
 
 class Diary(Regression):
