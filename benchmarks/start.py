@@ -60,7 +60,7 @@ def seconds_to_training(variables: Variables) -> float:
 
 def began(folder: RunFolder) -> float:
     """When the first interval of a run began, in seconds since 1970."""
-    first, *others = [event for event in folder.recorded("pbt", 0).read() if isinstance(event, Finished)]
+    first, *others = [event for event in folder.ledger("pbt", 0).read() if isinstance(event, Finished)]
     of_member = first.result.cost.wall_s
     together = 1 + sum(event.result.cost.wall_s == of_member for event in others)  # a group shares its time
     return first.time - of_member * together

@@ -91,6 +91,11 @@ class RunConfig:
             if (name in ours, ours.get(name)) != (name in theirs, theirs.get(name))
         ]
 
+    def only_adds_to(self, written: Fields) -> bool:
+        """Whether it has all that a manifest's configuration says. It may also have options that were added to rl_pbt later."""
+        ours = _flat(self.to_json())
+        return all(name in ours and ours[name] == value for name, value in _flat(written).items())
+
     @property
     def primary_contrast(self) -> tuple[str, str] | None:
         """The two methods of the primary contrast; None if none was declared."""

@@ -192,7 +192,7 @@ def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, w
     opened = prepared.opened
     for name in opened.config.methods:
         for seed in opened.config.seeds:
-            opened.folder.ledger(name, seed, opened.config).check_beginning()  # before the manifest says that the run goes on
+            opened.folder.ledger(name, seed).check_beginning()  # before the manifest says that the run goes on
     manifest = opened.manifest or Manifest(command=command, config=opened.config)
     session = _session(prepared)
     if manifest.sessions and (differences := session.differences(manifest.last)):
@@ -280,7 +280,7 @@ def _search(prepared: Prepared, executor: Executor, progress: Watcher, name: str
         extensions=[plan_of(longer, prepared.task) for longer in later],
         keep_population=prepared.keep_population,
         executor=executor,
-        journal=Journal(folder.ledger(name, seed, config)),
+        journal=Journal(folder.ledger(name, seed)),
         checkpoints=folder.checkpoints(name, seed),
         root_seed=seed,
         population=config.population,

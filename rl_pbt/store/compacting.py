@@ -22,7 +22,7 @@ def compact(run: RunFolder) -> None:
         for method in manifest.config.methods:
             for seed in manifest.config.seeds:
                 run.check_inside(method, seed)
-                ledger = run.recorded(method, seed)
+                ledger = run.ledger(method, seed)
                 if ledger.path.exists():
                     ledger.read()  # raises if it is damaged, which leaves it as it is
                     packed = gzip.compress(ledger.path.read_bytes(), mtime=0)

@@ -96,7 +96,7 @@ def read_history(run: RunFolder, method: str, seed: int) -> History:
 
     Raises UserError, naming file and line, for damage, and if the ledger belongs to another run than the manifest.
     """
-    ledger = run.recorded(method, seed)
+    ledger = run.ledger(method, seed)
     reader = Reader()
     for line, event in ledger.numbered():
         try:

@@ -88,6 +88,8 @@ class Manifest:
 
     `reason` is set if `status` is "failed". `baseline` has the scores of the task's baseline; it is None until they are measured,
     and empty if the task has no baseline. `extended_from` are the earlier budgets of an extended run, in units per member.
+    `written` is the configuration as the file had it: it lacks options that were added to rl_pbt later. It is written back as it
+    was, except for the budget, since the run's ledgers name its digest.
     """
 
     command: str
@@ -97,6 +99,7 @@ class Manifest:
     sessions: tuple[Session, ...] = ()
     baseline: tuple[float, ...] | None = None
     extended_from: tuple[int, ...] = ()
+    written: Fields | None = None
 
     def __post_init__(self) -> None:
         if not all(map(is_score, self.baseline or ())):
@@ -118,13 +121,18 @@ class Manifest:
         return {
             "version": VERSION,
             "command": self.command,
-            "config": self.config.to_json(),
+            "config": self._config_to_write(),
             "status": self.status,
             "reason": self.reason,
             "sessions": [session.to_json() for session in self.sessions],
             "baseline": None if self.baseline is None else list(self.baseline),
             "extended_from": list(self.extended_from),
         }
+
+    def _config_to_write(self) -> dict[str, JSON]:
+        ours = self.config.to_json()
+        written = {**(self.written or ours), "budget": self.config.budget}
+        return written if self.config.only_adds_to(written) else ours
 
     @classmethod
     def from_json(cls, fields: Fields) -> Manifest:
@@ -146,6 +154,7 @@ class Manifest:
             sessions=(built(Session, _only_session(fields)),) if sessions is None else sessions,
             extended_from=checked("extended_from", fields.get("extended_from", []), tuple[int, ...]),
             baseline=None if baseline is None else checked("baseline", baseline, tuple[float, ...]),
+            written=None if old else fields["config"],
         )
 
 

@@ -12,7 +12,6 @@ import tomllib
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
-from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.records import Fields
 from rl_pbt.store.checkpoints import FolderCheckpoints
@@ -104,13 +103,8 @@ class RunFolder:
         """The folder where older versions kept all of these curves."""
         return self.method_folder(method, seed) / TENSORBOARD
 
-    def ledger(self, method: str, seed: int, config: RunConfig | None = None) -> Ledger:
-        """The ledger of one method and seed; `config`, the run's configuration, is needed to continue it."""
-        header = Header() if config is None else Header(config=digest(config.to_json()))
-        return Ledger(self.method_folder(method, seed) / LEDGER, header)
-
-    def recorded(self, method: str, seed: int) -> Ledger:
-        """The same ledger for reading, checked against the manifest's configuration, if there is one, whatever its version."""
+    def ledger(self, method: str, seed: int) -> Ledger:
+        """The ledger of one method and seed, which belongs to the manifest's configuration, if there is one, of any version."""
         config = read_json(self.manifest_path).get("config") if self.begun else None
         header = Header(config=digest(config)) if isinstance(config, dict) else Header()
         return Ledger(self.method_folder(method, seed) / LEDGER, header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rl_pbt.opening import open_run
 from rl_pbt.report import summarise
 from rl_pbt.running import execute, prepare
 from rl_pbt.store.compacting import compact
+from rl_pbt.store.events import Finished
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from tests.rl_pbt.faults.spoiling import fit
@@ -102,16 +104,39 @@ def test_a_ledger_without_a_digest_is_reported(ended: RunFolder) -> None:
     assert summarise(ended).status == "finished"
 
 
+def scores(run: RunFolder) -> list[float | None]:
+    return [event.result.score for event in run.ledger("pbt", 0).read() if isinstance(event, Finished)]
+
+
+def begun_before(option: str, run: RunFolder) -> None:
+    """Make the run one of an earlier version, which did not have this option, and which was stopped in its first generation."""
+    fields = json.loads(run.manifest_path.read_text())
+    del fields["config"]["method_options"][option]
+    fields["status"] = "interrupted"
+    run.manifest_path.write_text(json.dumps(fields))
+    fit(run.folder)
+    lines = run.ledger("pbt", 0).path.read_bytes().splitlines(keepends=True)
+    run.ledger("pbt", 0).path.write_bytes(b"".join(lines[:5]))
+
+
+def test_a_run_from_before_an_option_was_added_is_resumed_reported_and_resumed_once_more(ended: RunFolder) -> None:
+    results = scores(ended)
+    begun_before("copy_margin", ended)
+    assert scores(ended) == results[: len(scores(ended))] != results
+    execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
+    assert summarise(ended).status == "finished" and scores(ended) == results
+    execute(prepare(open_run({"budget": 40}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
+    assert summarise(ended).status == "finished" and ended.manifest().config.budget == 40
+
+
 def test_a_resume_that_is_refused_leaves_the_manifest_as_it_was(ended: RunFolder) -> None:
-    """A run of another version may have options with other names."""
     manifest = ended.manifest()
-    older = {name: value for name, value in manifest.config.method_options.items() if name != "copy_margin"}
-    ended.write_manifest(replace(manifest, status="interrupted", config=replace(manifest.config, method_options=older)))
-    fit(ended.folder)
+    other = replace(manifest.config, method_options={**manifest.config.method_options, "copy_margin": 1.0})
+    ended.write_manifest(replace(manifest, status="interrupted", config=other))
     before = ended.manifest_path.read_bytes()
     with pytest.raises(UserError, match="belongs to a run of another configuration"):
         execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
-    assert ended.manifest_path.read_bytes() == before and summarise(ended).status == "interrupted"
+    assert ended.manifest_path.read_bytes() == before and ended.manifest().status == "interrupted"
 
 
 def test_workers_train_before_what_writes_reports_is_loaded(tmp_path: Path) -> None:

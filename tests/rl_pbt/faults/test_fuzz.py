@@ -244,7 +244,7 @@ def test_a_flipped_bit_in_a_ledger_of_a_run_is_found_or_costs_the_last_batch_alo
     kind: str, step: int, runs: Mapping[str, Path], desk: Path
 ) -> None:
     run = RunFolder(fresh(runs, kind, desk))
-    ledger = run.ledger("pbt", 0, run.manifest().config)
+    ledger = run.ledger("pbt", 0)
     whole, events = ledger.path.read_bytes(), ledger.read()
     last = whole[:-1].rindex(b',"crc"', 0, whole.rindex(b',"crc"')) + len(',"crc":"01234567"}\n')
     for place in range(0, len(whole), step):
@@ -252,7 +252,7 @@ def test_a_flipped_bit_in_a_ledger_of_a_run_is_found_or_costs_the_last_batch_alo
         flipped[place] ^= 1 << place % 8
         ledger.path.write_bytes(flipped)
         try:
-            found = run.ledger("pbt", 0, run.manifest().config).repair()
+            found = run.ledger("pbt", 0).repair()
         except UserError as error:
             assert "damaged" in str(error) or "another configuration" in str(error)
             assert ledger.path.read_bytes() == flipped

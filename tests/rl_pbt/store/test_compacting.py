@@ -83,7 +83,7 @@ def test_it_is_replayed_and_compared_but_not_continued(
 def test_a_ledger_that_was_compressed_is_not_appended_to(run: RunFolder) -> None:
     compact(run)
     with pytest.raises(UserError, match="can be reported, and not continued"):
-        run.ledger("pbt", 0, run.manifest().config).repair()
+        run.ledger("pbt", 0).repair()
 
 
 def test_what_was_interrupted_is_compacted_to_its_end(run: RunFolder) -> None:
