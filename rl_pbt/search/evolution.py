@@ -26,7 +26,7 @@ from rl_pbt.search.explore import Explore
 
 def burn_in_option() -> int:
     """The field `burn_in` of a method's options. Espeholt 2018, App. F, uses 20 million frames."""
-    return option(0, help="units of training before a member may copy")
+    return option(0, help="units of its budget that a member spends before it may copy")
 
 
 @final
@@ -34,8 +34,9 @@ def burn_in_option() -> int:
 class Evolution:
     """What happens at a ready point. A copy takes `weights`, `hypers` or both.
 
-    Copied hyperparameters are explored; with `everyone`, those of every member are. Until a member has trained for `burn_in`
-    units, it neither copies nor explores, unless it failed, since then it cannot train on. Raises BadSetting for a negative one.
+    Copied hyperparameters are explored; with `everyone`, those of every member are. Until a member has spent `burn_in` units of
+    its budget, evaluation included as in the length of an interval, it neither copies nor explores, unless it failed, since then
+    it cannot train on. Raises BadSetting for a negative one.
     """
 
     exploit: Exploit | None = None
