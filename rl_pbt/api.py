@@ -76,9 +76,9 @@ class Run:
         return self.summary.comparison.verdict
 
     def winner(self, method: str | None = None, seed: int | None = None) -> Any:
-        """Load the winner of a method on a seed: an agent with `act(observation, deterministic=False)`, or an object of your own
-        class.
+        """Load the winner of a method on a seed: an agent with `act(observation)`, or an object of your own class.
 
+        An agent's actions are chosen as in its test; with `deterministic` True they are the likeliest, with False they are drawn.
         Without a method or a seed, the winner with the best test score. Raises UserError if there is no winner, or if loading it
         needs code of yours that was not passed to `load`: a run never imports code by itself.
         """

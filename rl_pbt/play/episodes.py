@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from rl_pbt.play.pictures import Shot
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
-from rl_pbt.tasks.rl.resolving import resolved
+from rl_pbt.tasks.rl.resolving import longest_possible, resolved
 
 DRAWING = "drawing itself"
 
@@ -37,7 +38,10 @@ class Player(Protocol):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """An episode that was played to its end; `number` counts from 1. It holds no pictures, so any number can be kept."""
+    """An episode that was played to its end, or until the test of the run would have cut it; `number` counts from 1.
+
+    It holds no pictures, so any number can be kept.
+    """
 
     number: int
     earned: float
@@ -58,7 +62,7 @@ def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield Stage(spec, watched, winner, seed)
+        yield Stage(spec, watched, winner, seed, longest=longest_possible(spec, run.config.task_options["cut_after_frames"]))
     finally:
         torch.set_num_threads(threads)
         with quietly():
@@ -69,14 +73,15 @@ def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
 class Stage:
     """A winner in its environment. `played` are the episodes that were shown, in order.
 
-    An episode is the same every time it is played, as far as the environment respects its seed.
+    An episode is the same every time it is played, as far as the environment respects its seed. It is cut after `longest` steps.
     """
 
-    def __init__(self, spec: EnvSpec, watched: Watched, winner: Player, seed: int) -> None:
+    def __init__(self, spec: EnvSpec, watched: Watched, winner: Player, seed: int, *, longest: int | None = None) -> None:
         self._spec = spec
         self._watched = watched
         self._winner = winner
         self._seed = seed
+        self._longest = longest
         self.played: list[Episode] = []
 
     def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
@@ -93,7 +98,7 @@ class Stage:
         """Play these episodes without drawing them."""
         for number in numbers:
             with environment_errors_in_one_line(self._spec, "playing"):
-                *_, (earned, steps) = self._steps(number)
+                ((earned, steps),) = deque(self._steps(number), maxlen=1)
             yield Episode(number=number, earned=earned, steps=steps)
 
     def _steps(self, number: int) -> Iterator[tuple[float, int]]:
@@ -105,7 +110,8 @@ class Stage:
         while not ended:
             action = self._winner.act(observations[0])
             observations, rewards, terminated, truncated = self._watched.step(np.asarray([action]))
-            earned, steps, ended = earned + float(rewards[0]), steps + 1, bool(terminated[0] or truncated[0])
+            earned, steps = earned + float(rewards[0]), steps + 1
+            ended = bool(terminated[0] or truncated[0]) or steps == self._longest
             yield earned, steps
 
 

@@ -25,8 +25,8 @@ from rl_pbt.store.run import RunFolder
 
 PROGRAM = "rl-pbt play"
 SMALL = [
-    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--agent-options", "envs_per_member=4",
-    "--eval-episodes", "2", "--test-episodes", "2", "--executor", "inline",
+    "--env", "CartPole-v1", "--population", "2", "--frames", "800", "--interval", "400", "--eval-episodes", "2",
+    "--test-episodes", "2", "--executor", "inline", "--agent-options", "envs_per_member=4",
 ]  # fmt: skip
 
 
@@ -114,6 +114,36 @@ def test_an_episode_is_the_same_whenever_it_is_played_and_returns_grow(run: Path
     assert [shot.earned for shot in first] == list(range(len(first)))
     assert [shot.picture.tobytes() for shot in first] == [shot.picture.tobytes() for shot in again]
     assert stage.played == [unseen, unseen] and unseen.steps == len(first) - 1
+
+
+LIKELIEST = {
+    "ours": ["--eval-policy", "greedy", "--agent-options", "envs_per_member=4"],
+    "a recurrent one": ["--eval-policy", "greedy", "--agent", "a2c", "--agent-options", "envs_per_member=4", "core=lstm"],
+    "ours, cut": ["--eval-policy", "greedy", "--agent-options", "envs_per_member=4", "--max-episode-frames", "50"],
+    "Stable-Baselines3's": ["--agent", "sb3:a2c"],
+    "Stable-Baselines3's, cut": ["--agent", "sb3:a2c", "--max-episode-frames", "50"],
+}
+
+
+@pytest.mark.parametrize("how", LIKELIEST)
+def test_a_winner_that_was_tested_with_its_likeliest_actions_plays_these_episodes_again(
+    how: str, without_pages: None, tmp_path: Path
+) -> None:
+    """On Pendulum: a vector environment of Gymnasium's own, as CartPole has, draws for all of its copies from one stream."""
+    words = ["--env", "Pendulum-v1", "--population", "2", "--frames", "2000", "--interval", "1000", "--eval-episodes", "2",
+             "--test-episodes", "2", "--executor", "inline", "--out", str(tmp_path / "run")]  # fmt: skip
+    command.train([*words, *LIKELIEST[how]], "bench")
+    test = read_history(RunFolder(tmp_path / "run"), "random", 0).test
+    assert test is not None and len(test.returns) == 2
+    with staged(load(tmp_path / "run"), "random", 0) as stage:
+        assert [episode.earned for episode in stage.unseen([1, 2])] == pytest.approx(test.returns, rel=1e-4)
+
+
+def test_a_winner_that_was_tested_with_drawn_actions_draws_them(run: Path) -> None:
+    winner = load(run).winner("random", 0)
+    observation = np.zeros(4, np.float32)
+    assert {winner.act(observation) for _ in range(50)} == {0, 1}
+    assert len({winner.act(observation, deterministic=True) for _ in range(50)}) == 1
 
 
 def test_a_winner_plays_in_one_thread_and_the_callers_number_is_restored(run: Path) -> None:

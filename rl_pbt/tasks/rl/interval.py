@@ -197,7 +197,7 @@ class RLTask:
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
         observation_space, _ = self._spaces()
-        return Winner(self.load(proposal, checkpoints).policy(), observation_space, self.env)
+        return Winner(self.load(proposal, checkpoints).policy(), observation_space, self.env, greedy=self.greedy)
 
     def load(self, proposal: int, checkpoints: Checkpoints) -> ActorCritic:
         """The agent that a proposal left, with one member. Raises UserError for a checkpoint of another agent."""

@@ -19,13 +19,17 @@ from rl_pbt.tasks.rl.exporting import Acting, exported
 class Winner:
     """One trained agent. `reset` begins its random choices and, if it is recurrent, its memory.
 
-    Observations are those of `rl_pbt.envs.make_vector` for its environment, on which it was trained.
+    Observations are those of `rl_pbt.envs.make_vector` for its environment, on which it was trained. `greedy` says whether it was
+    tested with its likeliest actions.
     """
 
-    def __init__(self, policy: Policy, observation_space: gymnasium.Space[object], env: EnvSpec, seed: int = 0) -> None:
+    def __init__(
+        self, policy: Policy, observation_space: gymnasium.Space[object], env: EnvSpec, *, greedy: bool = False, seed: int = 0
+    ) -> None:
         self.policy = policy
         self.observation_space = observation_space
         self._env = env
+        self._greedy = greedy
         self.reset(seed)
 
     def reset(self, seed: int | None = None) -> None:
@@ -34,12 +38,15 @@ class Winner:
             self._generator = torch.Generator().manual_seed(seed)
         self._state = self.policy.initial_state(1, 1)
 
-    def act(self, observation: Array, deterministic: bool = False) -> Array | float:
-        """The action for one observation, as the environment takes it; the likeliest one if `deterministic`."""
+    def act(self, observation: Array, deterministic: bool | None = None) -> Array | float:
+        """The action for one observation, as the environment takes it: the likeliest one if `deterministic`, drawn if not.
+
+        With None it is chosen as it was in the winner's test.
+        """
         noise = self.policy.sample_noise([self._generator], 1, 1)[0]
         seen = torch.from_numpy(np.asarray(observation, self.observation_space.dtype)[None, None])
         actions, output, self._state = self.policy.act(seen, self._state, noise)
-        chosen = self.policy.likeliest(output) if deterministic else actions
+        chosen = self.policy.likeliest(output) if (self._greedy if deterministic is None else deterministic) else actions
         action: Array = self.policy.environment_actions(chosen)[0, 0]
         if action.ndim:
             return action

@@ -294,7 +294,7 @@ class StableBaselinesTask:
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
         """The agent that a proposal left, with the hyperparameters it was trained with."""
-        return Winner(self._loaded(proposal, checkpoints))
+        return Winner(self._loaded(proposal, checkpoints), greedy=self.deterministic)
 
     def probe(self) -> None:
         """Make a member, so that SB3 can object to its arguments. Raises UserError."""

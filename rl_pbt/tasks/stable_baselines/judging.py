@@ -21,10 +21,13 @@ Choose: TypeAlias = Callable[[Array], Sequence[object]]  # observations of copie
 
 @final
 class Winner:
-    """A trained agent. `model` is SB3's own, with its `predict`, `save` and `learn`."""
+    """A trained agent. `model` is SB3's own, with its `predict`, `save` and `learn`; `greedy` says whether it was tested with its
+    likeliest actions.
+    """
 
-    def __init__(self, model: Whole) -> None:
+    def __init__(self, model: Whole, *, greedy: bool) -> None:
         self.model = model
+        self._greedy = greedy
 
     def reset(self, seed: int | None = None) -> None:
         """Begin an episode; with a `seed`, also seed the global generators of NumPy and torch, which SB3 draws from."""
@@ -32,25 +35,27 @@ class Winner:
             set_random_seed(seed % 2**31)
         _reset_noise(self.model)
 
-    def act(self, observation: Array, deterministic: bool = False) -> Array:
-        """The action for one observation, as the environment takes it, or actions for a batch; the likeliest if `deterministic`.
+    def act(self, observation: Array, deterministic: bool | None = None) -> Array:
+        """The action for one observation, as the environment takes it, or actions for a batch: the likeliest if `deterministic`;
+        if not, drawn from the global generators of NumPy and torch, as SB3 does.
 
-        Otherwise they are drawn from the global generators of NumPy and torch, as SB3 does.
+        With None they are chosen as they were in the winner's test.
         """
+        greedy = self._greedy if deterministic is None else deterministic
         normaliser = self.model.get_vec_normalize_env()
         seen = observation if normaliser is None else normaliser.normalize_obs(observation)
-        return self.model.predict(seen, deterministic=deterministic)[0]
+        return self.model.predict(seen, deterministic=greedy)[0]
 
 
 def chooser(model: Whole, *, deterministic: bool) -> Choose:
     """How a member plays, for `environments.first_episodes`."""
-    agent = Winner(model)
+    agent = Winner(model, greedy=deterministic)
     if isinstance(model, DQN) and not deterministic:
         # For a whole batch, SB3 draws only once whether to explore.
         return lambda observations: [agent.act(one) for one in observations]
     if not deterministic:
         _reset_noise(model)
-    return lambda observations: list(agent.act(observations, deterministic))
+    return lambda observations: list(agent.act(observations))
 
 
 def _reset_noise(model: Whole) -> None:
