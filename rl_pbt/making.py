@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -84,7 +84,7 @@ def check_methods(sorted_out: SortedOut, whole: Settings) -> None:
     """Raises UserError for options, or a budget, with which a method cannot be made, before the task is: that may load torch."""
     config = _assembled(sorted_out, whole, whole)
     _check_annealed(config)
-    plan = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+    plan = Plan.nominal(config)
     for name in config.methods:
         _method(name, config, config.seeds[0], plan)
 
@@ -155,7 +155,7 @@ def check_early(settings: Settings) -> None:
     config = RunConfig(
         task="", search={}, hypers={}, **{name: options.checked(name, value, types[name]) for name, value in said.items()}
     )
-    Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
+    Plan.nominal(config)
 
 
 def _check_range(name: str, written: str) -> None:
@@ -247,13 +247,7 @@ def machine(workers: int) -> Machine:
 
 def plan_of(config: RunConfig, task: Task) -> Plan:
     """The budget of one method on one seed. Raises BadSetting for an impossible one."""
-    return Plan(
-        population=config.population,
-        budget_per_member=config.budget,
-        interval=config.interval,
-        quantum=task.quantum,
-        free_evaluation=task.free_evaluation,
-    )
+    return replace(Plan.nominal(config), quantum=task.quantum, free_evaluation=task.free_evaluation)
 
 
 def make_method(name: str, config: RunConfig, seed: int, task: Task) -> Method:

@@ -18,7 +18,7 @@ def where_it_stands(run: RunFolder, config: RunConfig) -> str:
         if run.ledger(name, seed).path.exists()
     }
     spent = sum(history.cost.units for history in histories.values())
-    total = _plan(config).total * len(config.methods) * len(config.seeds)
+    total = Plan.nominal(config).total * len(config.methods) * len(config.seeds)
     share = f"{100 * spent / total:.0f} % of the budget spent"
     for seed in config.seeds:
         for name in config.methods:
@@ -30,13 +30,9 @@ def where_it_stands(run: RunFolder, config: RunConfig) -> str:
     return f"all searches have ended; {share}"
 
 
-def _plan(config: RunConfig) -> Plan:
-    return Plan(population=config.population, budget_per_member=config.budget, interval=config.interval)
-
-
 def _place(history: History, config: RunConfig) -> str:
     """The generation underway, for a method that waits for all members; otherwise the number of intervals done."""
-    planned = _plan(config).generations
+    planned = Plan.nominal(config).generations
     if all(len(trials) == config.population for trials in history.rounds):
         done = len(history.rounds)
         trains = done < planned or any(pending.proposal.trains for pending in history.pending)

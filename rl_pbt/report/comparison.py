@@ -106,7 +106,7 @@ def caveats(evidence: Evidence, diagnostics: Mapping[str, Sequence[Diagnostics]]
             "evaluation would leave more for training."
         )
     yield from _unequal_training(contrasts(config, against), costs, words)
-    planned = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
+    planned = Plan.nominal(config).generations
     fewest = {
         method: min(_generations(history, config.population, planned) for history in by_seed.values())
         for method, by_seed in evidence.histories.items()

@@ -152,7 +152,7 @@ def reach_of(method: str, config: RunConfig) -> Mapping[str, float] | None:
     options = _options_of(method, config)
     if "factors" not in options or options.get("resample_probability"):
         return None
-    generations = Plan(population=config.population, budget_per_member=config.budget, interval=config.interval).generations
+    generations = Plan.nominal(config).generations
     first = max(1, math.ceil(options["burn_in"] / config.interval))
     times = max(0, generations - first)
     return {name: reach(dimension, options["factors"], times) for name, dimension in config.space.dimensions.items()}

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from rl_pbt.errors import BadSetting
 from rl_pbt.records import Cost, Proposal, Result
+
+if TYPE_CHECKING:
+    from rl_pbt.config import RunConfig
 
 # Share of the budget kept back: an evaluation's cost is known only afterwards, and the last one may cost more than those before.
 RESERVE_SHARE = 0.002
@@ -46,6 +49,11 @@ class Plan:
             raise BadSetting(
                 "interval", f"must be {self.quantum}, the least that a member trains for, or more, but is {self.interval}"
             )
+
+    @classmethod
+    def nominal(cls, config: RunConfig) -> Plan:
+        """As much of the plan of a configuration as does not depend on what its task says of quanta and evaluation."""
+        return cls(population=config.population, budget_per_member=config.budget, interval=config.interval)
 
     @property
     def generations(self) -> int:
