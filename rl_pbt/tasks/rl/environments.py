@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import TypeAlias
 
+import gymnasium
 import numpy as np
 
 from rl_pbt.arrays import Array
@@ -28,9 +30,9 @@ from rl_pbt.envs import (
 )
 from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import UserError
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, failure_of
-from rl_pbt.tasks.rl.failing import environment_errors_in_one_line as environment_errors_in_one_line  # noqa: PLC0414 - for play
+from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
 
+Spaces: TypeAlias = tuple[gymnasium.Space[object], gymnasium.Space[object]]  # of observations, of actions
 NOBODY: Mapping[int, str] = MappingProxyType({})
 
 
@@ -47,6 +49,19 @@ class Episodes:
 # steps.
 _idle: defaultdict[str, list[Vector]] = defaultdict(list)
 atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
+
+
+_spaces: dict[str, Spaces] = {}  # of environments that were made in this process: making one of ViZDoom's takes a second
+
+
+def spaces_of(spec: EnvSpec) -> Spaces:
+    """The spaces of observations and of actions of one environment. Raises UserError if it cannot be made."""
+    if (kind := _kind(spec, 1)) not in _spaces:
+        with environment_errors_in_one_line(spec, "its constructor"):
+            probe = make_vector(spec, 1)
+        close_quietly(probe)
+        _spaces[kind] = probe.single_observation_space, probe.single_action_space
+    return _spaces[kind]
 
 
 def _kind(spec: EnvSpec, size: int) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, final
 
-import gymnasium
 import numpy as np
 import torch
 
@@ -27,7 +26,7 @@ from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
+from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, spaces_of
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
 from rl_pbt.tasks.rl.metrics import metrics_of, result_of
 from rl_pbt.tasks.rl.resolving import longest_possible
@@ -196,7 +195,7 @@ class RLTask:
         return replace(self, fitness="none")
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Winner:
-        observation_space, _ = self._spaces()
+        observation_space, _ = spaces_of(self.env)
         return Winner(self.load(proposal, checkpoints).policy(), observation_space, self.env, greedy=self.greedy)
 
     def load(self, proposal: int, checkpoints: Checkpoints) -> ActorCritic:
@@ -216,18 +215,11 @@ class RLTask:
             raise UserError(f"the checkpoint of proposal {proposal} is not of this agent: {error}") from error
         return left
 
-    def _spaces(self) -> tuple[gymnasium.Space[object], gymnasium.Space[object]]:
-        """The spaces of observations and of actions of one environment."""
-        with environment_errors_in_one_line(self.env, "its constructor"):
-            probe = make_vector(self.env, 1)
-        close_quietly(probe)
-        return probe.single_observation_space, probe.single_action_space
-
     @property
     def network_in_words(self) -> str:
         """The network that reads observations, in words. Raises UserError if there is none for these."""
         try:
-            network = make_network(self.agent_config, *self._spaces())
+            network = make_network(self.agent_config, *spaces_of(self.env))
         except UnsupportedSpace as error:
             raise UserError(f"{self.env.id}: {error}") from error
         core = "" if self.agent_config.core == "none" else f", then {self.agent_config.core} of {self.agent_config.core_size}"
@@ -235,7 +227,7 @@ class RLTask:
 
     def _new_agent(self, weight_seeds: Sequence[int]) -> ActorCritic:
         try:
-            return AGENTS[self.agent].make(self.agent_config, *self._spaces(), seeds=weight_seeds, device=self.device)
+            return AGENTS[self.agent].make(self.agent_config, *spaces_of(self.env), seeds=weight_seeds, device=self.device)
         except UnsupportedSpace as error:
             raise UserError(f"{self.env.id}: {error}") from error
 
