@@ -13,11 +13,12 @@ from rl_pbt.search.asynchronous import AsynchronousOptions, AsynchronousPBT
 from rl_pbt.search.base import Method
 from rl_pbt.search.bayesian import Bayesian
 from rl_pbt.search.budget import Plan
-from rl_pbt.search.gpbt_pl import GPBTPL, GPBTPLOptions
+from rl_pbt.search.evolution_options import CopyingOptions, ExploringOptions, QuarterOptions, TruncationOptions
+from rl_pbt.search.gpbt_pl import GPBTPL
 from rl_pbt.search.grid import Grid, GridOptions
 from rl_pbt.search.hyperband import Hyperband
 from rl_pbt.search.mf_pbt import MFPBT
-from rl_pbt.search.pb2 import PB2, PB2Options
+from rl_pbt.search.pb2 import PB2
 from rl_pbt.search.problem import NoOptions, Problem
 from rl_pbt.search.random_search import HandTuned, RandomSearch, published_of
 from rl_pbt.search.replay import Replay, ReplayOptions
@@ -72,7 +73,7 @@ def _replay(name: str, description: str) -> Entry[ReplayOptions]:
 METHODS: dict[str, Entry[Any]] = {
     "pbt": Entry(
         make=pbt.truncation,
-        options=pbt.TruncationOptions,
+        options=TruncationOptions,
         description="Population Based Training: truncation selection, then perturb",
         reference=f"{JADERBERG}, sec. 4.1.1",
         kind=PBT,
@@ -80,7 +81,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "pbt-ttest": Entry(
         make=pbt.t_test,
-        options=pbt.ExploringOptions,
+        options=ExploringOptions,
         description="each member copies a random other if its returns are higher by Welch's t-test",
         reference=f"{JADERBERG}, sec. 4.1.1",
         kind=PBT,
@@ -88,7 +89,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "pbt-tournament": Entry(
         make=pbt.tournament,
-        options=pbt.ExploringOptions,
+        options=ExploringOptions,
         description="each member copies a random other if it is better",
         reference=f"{JADERBERG}, sec. 4.3.1",
         kind=PBT,
@@ -113,7 +114,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "weights-only": Entry(
         make=pbt.weights_only,
-        options=pbt.CopyingOptions,
+        options=CopyingOptions,
         description="losers copy weights and keep their own hyperparameters",
         reference=f"{JADERBERG}, sec. 5",
         kind=ABLATION,
@@ -121,7 +122,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "hypers-only": Entry(
         make=pbt.hypers_only,
-        options=pbt.TruncationOptions,
+        options=TruncationOptions,
         description="losers copy hyperparameters, perturb them, and keep their own weights",
         reference=f"{JADERBERG}, sec. 5",
         kind=ABLATION,
@@ -129,7 +130,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "explore-only": Entry(
         make=pbt.explore_only,
-        options=pbt.ExploringOptions,
+        options=ExploringOptions,
         description="every member perturbs its hyperparameters, and none copies",
         reference=f"{JADERBERG}, Fig. 2",
         kind=ABLATION,
@@ -137,7 +138,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "exploit-only": Entry(
         make=pbt.exploit_only,
-        options=pbt.CopyingOptions,
+        options=CopyingOptions,
         description="losers copy weights and hyperparameters unchanged",
         reference=f"{JADERBERG}, Fig. 2",
         kind=ABLATION,
@@ -145,7 +146,7 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "pb2": Entry(
         make=PB2,
-        options=PB2Options,
+        options=QuarterOptions,
         description="pbt in which a Gaussian process chooses the losers' new hyperparameters; needs the extra 'search'",
         reference="Parker-Holder 2020",
         kind=RELATIVE,
@@ -153,14 +154,14 @@ METHODS: dict[str, Entry[Any]] = {
     ),
     "mf-pbt": Entry(
         make=MFPBT,
-        options=pbt.ExploringOptions,
+        options=ExploringOptions,
         description="sub-populations that evolve at different frequencies and exchange their best; needs 8 members or more",
         reference="Doulazmi 2025",
         kind=RELATIVE,
     ),
     "gpbt-pl": Entry(
         make=GPBTPL,
-        options=GPBTPLOptions,
+        options=QuarterOptions,
         description="losers take a winner's weights, and their own hyperparameters move towards its, with momentum",
         reference="Bai & Cheng 2024",
         kind=RELATIVE,

@@ -10,33 +10,21 @@ from rl_pbt.options import option
 from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Bookkeeping
 from rl_pbt.search.budget import Plan
-from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import Truncation, copy_margin_option, fraction_option
-from rl_pbt.search.explore import explore_by, factors_option, resample_probability_option
+from rl_pbt.search.evolution import Evolution
+from rl_pbt.search.evolution_options import CopyAndExplore
 from rl_pbt.search.problem import Problem
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsynchronousOptions:
+class AsynchronousOptions(CopyAndExplore):
     """The options of `pbt`, and whose checkpoints a member may copy."""
 
-    fraction: float = fraction_option()
-    copy_margin: float = copy_margin_option()
-    factors: tuple[float, ...] = factors_option()
-    resample_probability: float = resample_probability_option()
-    burn_in: int = burn_in_option()
     any_age: bool = option(False, help="let a member copy checkpoints that have trained for longer than its own")
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
         """Truncation selection, then explore."""
-        explore = explore_by(self.factors, self.resample_probability)
-        return Evolution(
-            exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), explore=explore, burn_in=self.burn_in
-        )
+        return self.truncation()
 
 
 @final

@@ -19,39 +19,21 @@ takes a neighbour of the fast member's choice; and a member that has nobody to l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import final
 
 from rl_pbt.records import Hypers, Proposal
 from rl_pbt.search.base import Generational, Start
-from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import Truncation
+from rl_pbt.search.evolution_options import QuarterOptions
 from rl_pbt.search.problem import Problem
 
-LOSING_SHARE = 0.25
 RESAMPLE_PROBABILITY = 0.25
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GPBTPLOptions:
-    """When members begin to learn is our option; who is slow or fast, and how often they resample, are the authors' settings."""
-
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # it checks itself
-
-    def evolution(self) -> Evolution:
-        """The rule for who learns from whom."""
-        return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
 class GPBTPL(Generational):
     """Keeps a velocity for each member and hyperparameter, on the unit scale; 0 at first."""
 
-    def __init__(self, problem: Problem, options: GPBTPLOptions) -> None:
+    def __init__(self, problem: Problem, options: QuarterOptions) -> None:
         super().__init__(problem)
         self.evolution = options.evolution()
         self.velocities: dict[int, dict[str, float]] = {}

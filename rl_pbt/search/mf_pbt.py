@@ -29,8 +29,8 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.records import Proposal
 from rl_pbt.search.base import Generational, Start
 from rl_pbt.search.budget import Plan
+from rl_pbt.search.evolution_options import ExploringOptions
 from rl_pbt.search.exploit import ranking
-from rl_pbt.search.pbt import ExploringOptions
 from rl_pbt.search.problem import Problem
 
 QUARTERS = 4

@@ -40,34 +40,17 @@ from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.search.base import Generational, Start
-from rl_pbt.search.evolution import Evolution, burn_in_option
-from rl_pbt.search.exploit import Truncation
+from rl_pbt.search.evolution_options import QuarterOptions
 from rl_pbt.search.problem import Problem
 from rl_pbt.space import Choice
 
 if TYPE_CHECKING:
     from rl_pbt.search.gp import Process
 
-LOSING_SHARE = 0.25
 WINDOW_ROWS = 100  # rows
 LEAST_ROWS = 2  # a single target has no deviation to standardise by
 RESAMPLE_PROBABILITY = 0.5  # of the choices
 HYPER_DECIMALS = 3  # of a chosen value on its unit scale: last bits, which differ between machines, must not change a run
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PB2Options:
-    """When members begin to copy is our option; who copies whom is the paper's setting."""
-
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # it checks itself
-
-    def evolution(self) -> Evolution:
-        """The rule for who copies whom."""
-        return Evolution(exploit=Truncation(fraction=LOSING_SHARE), burn_in=self.burn_in)
 
 
 @final
@@ -123,7 +106,7 @@ class Model:
 class PB2(Generational):
     """In a generation, members that continue are proposed before those that copy, so the model knows of them when it chooses."""
 
-    def __init__(self, problem: Problem, options: PB2Options) -> None:
+    def __init__(self, problem: Problem, options: QuarterOptions) -> None:
         gaussian_processes()
         super().__init__(problem)
         self.evolution = options.evolution()

@@ -12,17 +12,15 @@ from typing import final
 
 from rl_pbt.records import Proposal, Result
 from rl_pbt.search.base import Generational
-from rl_pbt.search.evolution import Evolution, burn_in_option
+from rl_pbt.search.evolution import Evolution
+from rl_pbt.search.evolution_options import CopyingOptions, EvolutionOptions, ExploringOptions, TruncationOptions
 from rl_pbt.search.exploit import (
     BinaryTournament,
     RandomRival,
-    Truncation,
     TTest,
     along_line,
-    copy_margin_option,
-    fraction_option,
 )
-from rl_pbt.search.explore import Perturb, explore_by, factors_option, resample_probability_option
+from rl_pbt.search.explore import Perturb, factors_option
 from rl_pbt.search.problem import Problem
 
 
@@ -49,70 +47,10 @@ class PBT(Generational):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TruncationOptions:
-    """Options of variants in which the worst copy the best, and what was copied is explored."""
-
-    fraction: float = fraction_option()
-    copy_margin: float = copy_margin_option()
-    factors: tuple[float, ...] = factors_option()
-    resample_probability: float = resample_probability_option()
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
-
-    def evolution(self) -> Evolution:
-        """Truncation selection, then explore."""
-        explore = explore_by(self.factors, self.resample_probability)
-        return Evolution(
-            exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), explore=explore, burn_in=self.burn_in
-        )
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyingOptions:
-    """Options of variants in which the worst copy the best, and nothing is explored."""
-
-    fraction: float = fraction_option()
-    copy_margin: float = copy_margin_option()
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
-
-    def evolution(self) -> Evolution:
-        """Truncation selection alone."""
-        return Evolution(exploit=Truncation(fraction=self.fraction, copy_margin=self.copy_margin), burn_in=self.burn_in)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExploringOptions:
-    """Options of variants that explore, and have no setting for who copies whom."""
-
-    factors: tuple[float, ...] = factors_option()
-    resample_probability: float = resample_probability_option()
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
-
-    def evolution(self) -> Evolution:
-        """Explore; the variant adds the rule for copying."""
-        return Evolution(explore=explore_by(self.factors, self.resample_probability), burn_in=self.burn_in)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImpalaOptions:
+class ImpalaOptions(EvolutionOptions):
     """Options of PBT as in IMPALA, which never resamples."""
 
     factors: tuple[float, ...] = factors_option()
-    burn_in: int = burn_in_option()
-
-    def __post_init__(self) -> None:
-        self.evolution()  # its parts check themselves
 
     def evolution(self) -> Evolution:
         """Espeholt 2018, App. F: every member explores, each hyperparameter with probability 1/3."""

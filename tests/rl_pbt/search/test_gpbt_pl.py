@@ -6,7 +6,8 @@ import pytest
 
 from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.search import Plan, Problem
-from rl_pbt.search.gpbt_pl import GPBTPL, GPBTPLOptions
+from rl_pbt.search.evolution_options import QuarterOptions
+from rl_pbt.search.gpbt_pl import GPBTPL
 from rl_pbt.space import Space
 
 SPACE = Space.parse({"lr": "log:1e-4:1", "units": "int:0:10"})
@@ -26,7 +27,7 @@ class Draws:
 
 def make(population: int) -> GPBTPL:
     plan = Plan(population=population, budget_per_member=400, interval=100)
-    return GPBTPL(Problem(space=SPACE, plan=plan, root_seed=0), GPBTPLOptions())
+    return GPBTPL(Problem(space=SPACE, plan=plan, root_seed=0), QuarterOptions())
 
 
 def told(method: GPBTPL, fitness: dict[int, float | None]) -> list[Proposal]:
@@ -72,7 +73,7 @@ def test_one_hyperparameter_in_four_is_resampled_and_the_others_move_towards_the
     """Of a hundred members that begin with little: whoever learns cannot pass the winner's value in its first step."""
     space = Space.parse({f"h{number}": "linear:0:1" for number in range(40)})
     method = GPBTPL(
-        Problem(space=space, plan=Plan(population=100, budget_per_member=4, interval=1), root_seed=0), GPBTPLOptions()
+        Problem(space=space, plan=Plan(population=100, budget_per_member=4, interval=1), root_seed=0), QuarterOptions()
     )
     method.initial_hypers = lambda member: dict.fromkeys(space.dimensions, 0.25 if member < 25 else 0.5)  # type: ignore[method-assign]
     fitness: dict[int, float | None] = {member: float(member) for member in range(100)}

@@ -5,8 +5,8 @@ import pytest
 from rl_pbt.errors import BadSetting
 from rl_pbt.records import Cost, Result
 from rl_pbt.search import Plan, Problem
+from rl_pbt.search.evolution_options import ExploringOptions
 from rl_pbt.search.mf_pbt import MFPBT, Copy, SubPopulation, evolve, periods, sub_populations
-from rl_pbt.search.pbt import ExploringOptions
 from rl_pbt.space import Space
 
 FAST, SLOW = SubPopulation(members=(0, 1, 2, 3), period=1), SubPopulation(members=(4, 5, 6, 7), period=3)

@@ -10,7 +10,8 @@ import pytest
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.search import METHODS, Plan, Problem, pb2
-from rl_pbt.search.pb2 import PB2, Model, Observation, PB2Options, exploration
+from rl_pbt.search.evolution_options import QuarterOptions
+from rl_pbt.search.pb2 import PB2, Model, Observation, exploration
 from rl_pbt.space import Space
 
 pytest.importorskip("sklearn", reason="pb2 needs scikit-learn: pip install -e '.[search]'")
@@ -105,7 +106,7 @@ def play(method: PB2, fitness: dict[tuple[int, int], float | None]) -> list[Prop
 
 
 def test_an_interval_is_measured_against_the_checkpoint_that_it_started_from() -> None:
-    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())
+    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), QuarterOptions())
     play(method, {})
     assert not method.observations, "nobody knows what a member was worth before its first interval"
     second = play(method, {(1, 2): 12.0, (1, 3): None, (1, 0): 10.0})
@@ -118,7 +119,7 @@ def test_an_interval_is_measured_against_the_checkpoint_that_it_started_from() -
 
 
 def test_copies_are_from_the_prior_until_there_is_a_model_and_whole_numbers_and_choices_are_legal() -> None:
-    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())
+    method = PB2(Problem(space=SPACE, plan=PLAN, root_seed=0), QuarterOptions())
     generations = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -139,7 +140,7 @@ def test_copies_are_from_the_prior_until_there_is_a_model_and_whole_numbers_and_
 
 def test_a_space_of_choices_alone_needs_no_model() -> None:
     space = Space.parse({"eps": "choice:0.1:0.01:0.001"})
-    method = PB2(Problem(space=space, plan=PLAN, root_seed=0), PB2Options())
+    method = PB2(Problem(space=space, plan=PLAN, root_seed=0), QuarterOptions())
     while (asked := play(method, {})) and asked[0].trains:
         assert {p.hypers["eps"] for p in asked} <= {0.1, 0.01, 0.001}
 
@@ -147,4 +148,4 @@ def test_a_space_of_choices_alone_needs_no_model() -> None:
 def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rl_pbt.search.gp", None)
     with pytest.raises(UserError, match=r"scikit-learn, which is not installed: pip install -e '.\[search\]'"):
-        METHODS["pb2"].make(Problem(space=SPACE, plan=PLAN, root_seed=0), PB2Options())
+        METHODS["pb2"].make(Problem(space=SPACE, plan=PLAN, root_seed=0), QuarterOptions())
