@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, final
 
+import numpy as np
+from scipy.optimize import isotonic_regression
+
 from rl_pbt.records import Trial
 from rl_pbt.store.descent import surviving, winning_line
 from rl_pbt.store.history import History
@@ -104,15 +107,9 @@ def _hill(family: list[int], weight: Mapping[int, int], mirrored: bool) -> list[
 def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> list[float]:
     """Places in order, at least 1 apart, inside [0, width - 1], nearest to `anchors` in weighted least squares.
 
-    Pool adjacent violators on anchor minus index, whose solution need only be non-decreasing; clipping keeps it optimal.
+    Anchor minus index need only be non-decreasing, which is isotonic regression; clipping keeps it optimal.
     """
-    blocks: list[tuple[float, float, int]] = []  # mean, force, size
-    for index, (anchor, force) in enumerate(zip(anchors, forces, strict=True)):
-        mean, pooled, size = anchor - index, force, 1
-        while blocks and blocks[-1][0] > mean:
-            other, other_force, count = blocks.pop()
-            mean = (mean * pooled + other * other_force) / (pooled + other_force)
-            pooled, size = pooled + other_force, size + count
-        blocks.append((mean, pooled, size))
-    level = [mean for mean, _, size in blocks for _ in range(size)]
-    return [min(max(mean, 0.0), width - len(anchors)) + index for index, mean in enumerate(level)]
+    index = np.arange(len(anchors))
+    level = isotonic_regression(np.asarray(anchors) - index, weights=forces).x if len(anchors) else index
+    places: list[float] = (np.clip(level, 0.0, width - len(anchors)) + index).tolist()
+    return places
