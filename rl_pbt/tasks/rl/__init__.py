@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, TaskType, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
+from rl_pbt.tasks.base import Machine, Task
+from rl_pbt.tasks.environment_task import EnvironmentTaskType
+from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 
 
 @final
-class RLType(TaskType):
+class RLType(EnvironmentTaskType):
     """`tasks.base.TaskType` of agents on environments."""
 
     options: type = RLOptions
-    aliases: Mapping[str, str] = {"frames": "budget"}
     hyper_aliases: Mapping[str, str] = ALIASES
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
@@ -37,15 +37,6 @@ class RLType(TaskType):
         from rl_pbt.tasks.rl.settings import completed
 
         return completed(given, recorded)
-
-    def words(self, options: Settings) -> Words:
-        return FRAMES
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        return code_of_environment(options["env"])
-
-    def title(self, options: Settings) -> str:
-        return f"{options['agent']} on {named(options['env'], options.get('env_options', {}))}"
 
     def folder(self, options: Settings) -> str:
         return str(options["env"]).replace("/", "-").replace(":", "-")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, TaskType, Words
-from rl_pbt.tasks.playing import FRAMES, code_of_environment, cut_short, judged_by, named, unseen_tails
+from rl_pbt.tasks.base import Machine, Task
+from rl_pbt.tasks.environment_task import EnvironmentTaskType
+from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 
 
 @final
-class StableBaselinesType(TaskType):
+class StableBaselinesType(EnvironmentTaskType):
     """`tasks.base.TaskType` of Stable-Baselines3's algorithms on environments."""
 
     options: type = StableBaselinesOptions
-    aliases: Mapping[str, str] = {"frames": "budget"}
     hyper_aliases: Mapping[str, str] = ALIASES
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
@@ -38,18 +38,6 @@ class StableBaselinesType(TaskType):
         from rl_pbt.tasks.stable_baselines.settings import completed
 
         return completed(given, recorded)
-
-    def words(self, options: Settings) -> Words:
-        """Those of reinforcement learning."""
-        return FRAMES
-
-    def code(self, options: Settings) -> Mapping[str, tuple[str, ...]]:
-        """The environment, if it names a module."""
-        return code_of_environment(options["env"])
-
-    def title(self, options: Settings) -> str:
-        """As in "sb3:ppo on CartPole-v1"."""
-        return f"{options['agent']} on {named(options['env'], options.get('env_options', {}))}"
 
     def folder(self, options: Settings) -> str:
         """As in "CartPole-v1-sb3-ppo"."""
