@@ -3,17 +3,17 @@
     python -m benchmarks.exploration [--env NAME ...] [--variant NAME ...] [--out FILE.json]
 
 Environments, ranges, budgets and scales are those of cells of the suites `control` and `minatar`. Every population trains on
-seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. No claim is made
-here: six seeds can show only large differences, and there are many variants.
+seeds 100 to 105, which no comparison uses: what is chosen here is compared with random search on other seeds. What is found here
+is a choice, not evidence: six seeds can show only large differences, and the best of many variants is a lucky one.
 
 The rule, written before the first row: all variants run on `acrobot` and `mountain-car`. The base and the six with the highest
 mean normalised score over both then run on `breakout` and `pendulum`, where a row takes longer. The suites' PBT becomes the
 variant with the highest mean over all four if the 95 % interval of its lead over the base excludes zero; otherwise it stays the
-base. What `--methods pbt` does by default changes only where the base is shown to be better than the paper's own setting.
+base. What `--methods pbt` does by default changes only if the interval of the base's lead over the paper's own setting does so
+too.
 
-FILE.json keeps rows of earlier commits. Beside it,
-ENV/VARIANT holds the manifest and the compressed ledgers of each run; one that was stopped resumes there. To measure a row
-again, delete both.
+FILE.json keeps rows of earlier commits. Beside it, ENV/VARIANT holds the manifest and the compressed ledgers of each run; one
+that was stopped resumes there. To measure a row again, delete both.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class RunConfig:
         ]
 
     def only_adds_to(self, written: Fields) -> bool:
-        """Whether it has all that a manifest's configuration says. It may also have options that were added to rl_pbt later."""
-        ours = _flat(self.to_json())
+        """Whether it has all that an earlier record of it says, except for the budget; it may have later options too."""
+        ours = _flat({**self.to_json(), "budget": written.get("budget")})
         return all(name in ours and ours[name] == value for name, value in _flat(written).items())
 
     @property

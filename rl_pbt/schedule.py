@@ -157,7 +157,9 @@ def _check_setting(config: RunConfig, replay: Settings) -> None:
     if not isinstance(theirs, Mapping):
         raise UserError("the schedules that are to be replayed do not say how they were made")
     ours, theirs = setting_of(config), with_entries(task_type(config.task).options, theirs)
-    for name in [*ours, *(name for name in theirs if name not in ours)]:
+    described = fields_of(task_type(config.task).options)  # an older version may have recorded options that do not train
+    beside = [name for name in theirs if name in described and not described[name].metadata.get("trains", True)]
+    for name in [*ours, *(name for name in theirs if name not in (*ours, *beside))]:
         if ours.get(name) != theirs.get(name):
             mine, found = _differing(name, ours.get(name), theirs.get(name))
             raise UserError(f"{replay.get('run')} was made with {found}, not {mine}: replay it with the same")

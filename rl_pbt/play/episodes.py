@@ -18,7 +18,7 @@ from rl_pbt.play.pictures import Shot
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
-from rl_pbt.tasks.rl.resolving import longest_possible, resolved
+from rl_pbt.tasks.rl.resolving import longest_episode, longest_possible, resolved
 
 DRAWING = "drawing itself"
 
@@ -59,10 +59,11 @@ def staged(run: Run, method: str, seed: int) -> Iterator[Stage]:
     spec = resolved(run.config.task_options)
     with environment_errors_in_one_line(spec, DRAWING):
         watched = watch(spec)
+    cut = longest_episode(spec, run.config.task_options["max_episode_frames"], run.config.interval)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield Stage(spec, watched, winner, seed, longest=longest_possible(spec, run.config.task_options["cut_after_frames"]))
+        yield Stage(spec, watched, winner, seed, longest=longest_possible(spec, cut))
     finally:
         torch.set_num_threads(threads)
         with quietly():

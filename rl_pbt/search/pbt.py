@@ -1,7 +1,7 @@
 """Population Based Training (Jaderberg et al. 2017, arXiv 1711.09846), synchronous, and variants built from the same parts.
 
-`evolution` says what happens at a ready point; `exploit` and `explore` are its rules. This module has the driver, and the options
-of each variant with the rules that they select.
+`evolution` says what happens at a ready point; `exploit` and `explore` are its rules. This module has the driver,
+and the variants with the rules that they select; `evolution_options` has what can be set of them.
 """
 
 from __future__ import annotations

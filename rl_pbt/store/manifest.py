@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
@@ -81,6 +83,12 @@ class Session:
         }
 
 
+def digest(config: Fields) -> str:
+    """A fingerprint of a manifest's configuration, without the budget, which can be extended."""
+    fields = {name: value for name, value in config.items() if name != "budget"}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -88,8 +96,8 @@ class Manifest:
 
     `reason` is set if `status` is "failed". `baseline` has the scores of the task's baseline; it is None until they are measured,
     and empty if the task has no baseline. `extended_from` are the earlier budgets of an extended run, in units per member.
-    `written` is the configuration as the file had it: it lacks options that were added to rl_pbt later. It is written back as it
-    was, except for the budget, since the run's ledgers name its digest.
+    `begun_with` is the configuration that the run's ledgers name by its digest. It lacks options that were added to rl_pbt since
+    the run began; `config` has them. None for a run that has not begun.
     """
 
     command: str
@@ -99,7 +107,7 @@ class Manifest:
     sessions: tuple[Session, ...] = ()
     baseline: tuple[float, ...] | None = None
     extended_from: tuple[int, ...] = ()
-    written: Fields | None = None
+    begun_with: Fields | None = None
 
     def __post_init__(self) -> None:
         if not all(map(is_score, self.baseline or ())):
@@ -121,18 +129,20 @@ class Manifest:
         return {
             "version": VERSION,
             "command": self.command,
-            "config": self._config_to_write(),
+            "config": self.config.to_json(),
             "status": self.status,
             "reason": self.reason,
             "sessions": [session.to_json() for session in self.sessions],
             "baseline": None if self.baseline is None else list(self.baseline),
             "extended_from": list(self.extended_from),
+            **({} if (begun_with := self._begun_with()) is None else {"begun_with": begun_with}),
         }
 
-    def _config_to_write(self) -> dict[str, JSON]:
-        ours = self.config.to_json()
-        written = {**(self.written or ours), "budget": self.config.budget}
-        return written if self.config.only_adds_to(written) else ours
+    def _begun_with(self) -> dict[str, JSON] | None:
+        """The configuration that ledgers name, if `config` has got more options since. With other values it is another run's."""
+        begun_with = dict(self.begun_with or {})
+        grew = digest(begun_with) != digest(self.config.to_json()) and self.config.only_adds_to(begun_with)
+        return begun_with if begun_with and grew else None
 
     @classmethod
     def from_json(cls, fields: Fields) -> Manifest:
@@ -146,15 +156,19 @@ class Manifest:
         old = version == 1
         baseline = (fields.get("random_policy") or {}).get("returns") if old else fields["baseline"]
         sessions = checked("sessions", fields["sessions"], tuple[Session, ...]) if version == VERSION else None
+        config = RunConfig.from_json(config_of_version_1(fields["config"]) if old else fields["config"])
+        begun_with = None if old else checked("begun_with", fields.get("begun_with", fields["config"]), dict)
+        if begun_with is not None and not config.only_adds_to(begun_with):
+            raise ValueError("begun_with")
         return cls(
             command=checked("command", fields["command"], str),
-            config=RunConfig.from_json(config_of_version_1(fields["config"]) if old else fields["config"]),
+            config=config,
             status=checked("status", fields["status"], Status),
             reason=checked("reason", fields.get("reason"), str | None),
             sessions=(built(Session, _only_session(fields)),) if sessions is None else sessions,
             extended_from=checked("extended_from", fields.get("extended_from", []), tuple[int, ...]),
             baseline=None if baseline is None else checked("baseline", baseline, tuple[float, ...]),
-            written=None if old else fields["config"],
+            begun_with=begun_with,
         )
 
 

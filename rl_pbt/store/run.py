@@ -6,31 +6,22 @@ arrays without code, so opening a run that someone sent you cannot run their cod
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.records import Fields
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.events import Header
 from rl_pbt.store.files import check_inside, read_json, write_json
 from rl_pbt.store.ledger import Ledger
-from rl_pbt.store.manifest import Manifest, Status
+from rl_pbt.store.manifest import Manifest, Status, digest
 from rl_pbt.store.owner import holder
 
 RunStatus: TypeAlias = Status | Literal["killed"]
 LEDGER, CHECKPOINTS, EXHIBITS = "ledger.jsonl", "checkpoints", "exhibits"
 SUITE = "suite.toml"  # in the folder of a suite: a copy of the suite's file, made before the first frame
 TENSORBOARD, TENSORBOARD_MEMBERS = "tensorboard", "tensorboard_members"
-
-
-def digest(config: Fields) -> str:
-    """A fingerprint of a manifest's configuration, without the budget, which can be extended."""
-    fields = {name: value for name, value in config.items() if name != "budget"}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def search_name(method: str, seed: int) -> str:
@@ -104,8 +95,9 @@ class RunFolder:
         return self.method_folder(method, seed) / TENSORBOARD
 
     def ledger(self, method: str, seed: int) -> Ledger:
-        """The ledger of one method and seed, which belongs to the manifest's configuration, if there is one, of any version."""
-        config = read_json(self.manifest_path).get("config") if self.begun else None
+        """The ledger of one method and seed. It belongs to the configuration that the run began with, if it has begun."""
+        fields = read_json(self.manifest_path) if self.begun else {}
+        config = fields.get("begun_with", fields.get("config"))
         header = Header(config=digest(config)) if isinstance(config, dict) else Header()
         return Ledger(self.method_folder(method, seed) / LEDGER, header)
 

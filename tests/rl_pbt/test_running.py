@@ -17,7 +17,8 @@ from rl_pbt.opening import open_run
 from rl_pbt.report import summarise
 from rl_pbt.running import execute, prepare
 from rl_pbt.store.compacting import compact
-from rl_pbt.store.events import Finished
+from rl_pbt.store.events import Finished, Header
+from rl_pbt.store.ledger import Ledger
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
 from tests.rl_pbt.faults.spoiling import fit
@@ -100,7 +101,7 @@ def test_a_ledger_without_a_digest_is_reported(ended: RunFolder) -> None:
     ledger = ended.ledger("pbt", 0)
     events = ledger.read()
     ledger.path.unlink()
-    ended.ledger("pbt", 0).append(events)
+    Ledger(ledger.path, Header()).append(events)
     assert summarise(ended).status == "finished"
 
 
@@ -108,10 +109,10 @@ def scores(run: RunFolder) -> list[float | None]:
     return [event.result.score for event in run.ledger("pbt", 0).read() if isinstance(event, Finished)]
 
 
-def begun_before(option: str, run: RunFolder) -> None:
+def begun_before(place: str, option: str, run: RunFolder) -> None:
     """Make the run one of an earlier version, which did not have this option, and which was stopped in its first generation."""
     fields = json.loads(run.manifest_path.read_text())
-    del fields["config"]["method_options"][option]
+    del (fields["config"][place] if place else fields["config"])[option]
     fields["status"] = "interrupted"
     run.manifest_path.write_text(json.dumps(fields))
     fit(run.folder)
@@ -119,14 +120,28 @@ def begun_before(option: str, run: RunFolder) -> None:
     run.ledger("pbt", 0).path.write_bytes(b"".join(lines[:5]))
 
 
-def test_a_run_from_before_an_option_was_added_is_resumed_reported_and_resumed_once_more(ended: RunFolder) -> None:
-    results = scores(ended)
-    begun_before("copy_margin", ended)
+@pytest.mark.parametrize(("place", "option"), [("method_options", "copy_margin"), ("task_options", "step_size"), ("", "against")])
+def test_a_run_from_before_an_option_was_added_is_resumed_reported_and_resumed_once_more(
+    place: str, option: str, ended: RunFolder
+) -> None:
+    results, whole = scores(ended), ended.manifest().config
+    begun_before(place, option, ended)
     assert scores(ended) == results[: len(scores(ended))] != results
     execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
     assert summarise(ended).status == "finished" and scores(ended) == results
     execute(prepare(open_run({"budget": 40}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
-    assert summarise(ended).status == "finished" and ended.manifest().config.budget == 40
+    assert summarise(ended).status == "finished"
+    assert ended.manifest().config == replace(whole, budget=40), "a later version, with another default, would do the same"
+
+
+def test_a_configuration_that_is_not_that_of_the_runs_beginning_is_damage(ended: RunFolder) -> None:
+    begun_before("method_options", "copy_margin", ended)
+    execute(prepare(open_run({}, resume=ended.folder), workers=1, executor="inline"), command="made by a test")
+    fields = json.loads(ended.manifest_path.read_text())
+    fields["config"]["method_options"]["fraction"] = 0.5
+    ended.manifest_path.write_text(json.dumps(fields))
+    with pytest.raises(UserError, match=r"manifest\.json is damaged or of another version: begun_with is"):
+        summarise(ended)
 
 
 def test_a_resume_that_is_refused_leaves_the_manifest_as_it_was(ended: RunFolder) -> None:

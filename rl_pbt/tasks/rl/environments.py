@@ -51,17 +51,21 @@ _idle: defaultdict[str, list[Vector]] = defaultdict(list)
 atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
 
 
-_spaces: dict[str, Spaces] = {}  # of environments that were made in this process: making one of ViZDoom's takes a second
+# Of environments that were made in this process, with what they were registered as: making one of ViZDoom's takes a second.
+_spaces: dict[str, tuple[object, Spaces]] = {}
 
 
 def spaces_of(spec: EnvSpec) -> Spaces:
     """The spaces of observations and of actions of one environment. Raises UserError if it cannot be made."""
-    if (kind := _kind(spec, 1)) not in _spaces:
+    registered, kind = gymnasium.registry.get(spec.id), _kind(spec, 1)
+    known, spaces = _spaces.get(kind, (None, None))
+    if spaces is None or known is not registered:  # a notebook may have registered another class under the same name
         with environment_errors_in_one_line(spec, "its constructor"):
             probe = make_vector(spec, 1)
         close_quietly(probe)
-        _spaces[kind] = probe.single_observation_space, probe.single_action_space
-    return _spaces[kind]
+        spaces = probe.single_observation_space, probe.single_action_space
+        _spaces[kind] = gymnasium.registry.get(spec.id), spaces  # made only now, where making it imports what registers it
+    return spaces
 
 
 def _kind(spec: EnvSpec, size: int) -> str:

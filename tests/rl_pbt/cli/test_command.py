@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from rl_pbt.cli.dry_run import planned
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
+from rl_pbt.schedule import check_replay, setting_of
 from rl_pbt.search import METHODS
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
@@ -285,6 +286,17 @@ def test_what_is_offered_at_the_end_of_a_run_with_its_own_settings_works(
     assert "replay-schedule" in plan and "unroll_length=8" in plan and "max_episode_steps=100" in plan
     with pytest.raises(UserError, match=r"was made with agent_options unroll_length=8, not unroll_length=5: replay it"):
         train(*replayed, "--agent-options", "unroll_length=5", "envs_per_member=4", "--dry-run")
+
+
+def test_what_an_older_version_recorded_of_evaluation_does_not_keep_a_schedule_from_being_replayed() -> None:
+    """SB3's `fitness` once counted as a part of the training."""
+    options = {"env": "CartPole-v1", "agent": "sb3:a2c", "fitness": "evaluation"}
+    config = configure(options)
+    replay = {"run": "old", "method": "pbt", "members": 8, "seeds": {}, "setting": {**setting_of(config), "fitness": "training"}}
+    check_replay(replace(config, method_options={"replay": replay}))
+    with pytest.raises(UserError, match="old was made with replay_buffer False, not True"):
+        other = {**replay, "setting": {**setting_of(config), "replay_buffer": False}}
+        check_replay(replace(config, method_options={"replay": other}))
 
 
 @pytest.mark.parametrize("name", ["acrobot-v1", "cartpole-v1"])

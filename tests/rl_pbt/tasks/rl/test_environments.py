@@ -1,11 +1,15 @@
 """Members' environments stepped together: what rests, what is charged, and that neither changes what is played."""
 
+from functools import partial
+
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv
 
 from rl_pbt.envs import EnvSpec, make_vector, resolve
 from rl_pbt.tasks.rl import environments as environments_module
-from rl_pbt.tasks.rl.environments import MemberEnvironments, Vector
+from rl_pbt.tasks.rl.environments import MemberEnvironments, Vector, spaces_of
 
 SEEDS = [11, 700]
 COPIES = 3
@@ -27,6 +31,16 @@ def first_episodes(env: str, *, separate: bool, steps: int) -> tuple[list[np.nda
         playing &= ~ended
     actors.close()
     return seen, lengths, actors.frames
+
+
+def test_spaces_are_those_of_what_is_registered_now() -> None:
+    wide = partial(CartPoleEnv, render_mode=None)
+    for entry, size in ((CartPoleEnv, 4), (AcrobotEnv, 6), (wide, 4)):
+        gymnasium.registry.pop("Mine-v0", None)  # otherwise it warns
+        gymnasium.register("Mine-v0", entry)
+        for _ in range(2):
+            observations, _ = spaces_of(resolve("Mine-v0"))
+            assert observations.shape == (size,)
 
 
 @pytest.mark.parametrize(("env", "steps"), [("FrozenLake-v1", 100), ("Pacman", 700), ("Breakout", 250)])
