@@ -12,7 +12,7 @@ from rl_pbt.arrays import Floats
 from rl_pbt.report.baseline import draw_baseline
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.report.style import COLOURS, clean, colours, legend_below, legend_beside
-from rl_pbt.store.curves import anytime_curve
+from rl_pbt.store.curves import anytime_curve, on_one_grid
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 
@@ -52,9 +52,7 @@ def anytime_curves(
 
 def _draw_mean(axes: Axes, method: str, curves: Sequence[Floats], colour: str, *, whole: bool) -> None:
     """The mean from where the curves of all seeds have begun; a seed that ended earlier keeps its last score."""
-    start, end = max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
-    units = np.linspace(start, max(start, end), PLACES)
-    scores = np.array([np.interp(units, *curve.T) for curve in curves])  # [seed, place]
+    units, scores = on_one_grid(curves, PLACES)
     estimates = [mean_of([[value] for value in values]) for values in scores.T]
     if whole and len(curves) >= LEAST_SEEDS:
         low, high = zip(*(estimate.interval or (estimate.value,) * 2 for estimate in estimates), strict=True)

@@ -16,7 +16,7 @@ from rl_pbt.arrays import Floats
 from rl_pbt.report.baseline import Ends, draw_baseline, reached
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, legend_below, legend_beside
-from rl_pbt.store.curves import Standing, standings
+from rl_pbt.store.curves import Standing, on_one_grid, standings
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, counted
@@ -68,15 +68,11 @@ def _mean_curves(of_seeds: Sequence[Sequence[Standing]]) -> dict[str, tuple[Floa
     """For best, quartiles and median: the units, and the mean over seeds. A seed that spent less keeps its last value."""
     if not of_seeds:
         return {}
-    units = [np.array([stand.units for stand in stands], dtype=np.float64) for stands in of_seeds]
-    grid = units[0]
-    if len(of_seeds) > 1:
-        start, end = max(places[0] for places in units), max(places[-1] for places in units)
-        grid = np.linspace(start, max(start, end), PLACES)
     curves: dict[str, tuple[Floats, Floats]] = {}
     for name in ("best", "upper", "median", "lower"):
-        values = [np.array([getattr(stand, name) for stand in stands], dtype=np.float64) for stands in of_seeds]
-        curves[name] = grid, np.mean([np.interp(grid, *curve) for curve in zip(units, values, strict=True)], axis=0)
+        own = [np.array([(stand.units, getattr(stand, name)) for stand in stands], dtype=np.float64) for stands in of_seeds]
+        units, values = (own[0][:, 0], own[0][None, :, 1]) if len(own) == 1 else on_one_grid(own, PLACES)
+        curves[name] = units, values.mean(axis=0)
     return curves
 
 

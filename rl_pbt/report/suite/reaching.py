@@ -17,7 +17,7 @@ from rl_pbt.arrays import Floats
 from rl_pbt.report.intervals import LEVEL, TAIL
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.report.suite.scores import MeasuredCell
-from rl_pbt.store.curves import anytime_curve
+from rl_pbt.store.curves import anytime_curve, on_one_grid
 from rl_pbt.text import NOTHING
 
 PLACES = 201  # of a curve, which is linear between two tests
@@ -36,8 +36,7 @@ def reached(cell: MeasuredCell, method: str, second: str) -> Estimate | None:
     if min(map(len, curves)) < 2:
         return None
     budget = float(np.mean([history.cost.units for history in histories[second].values()]))
-    units = np.linspace(max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves), PLACES)
-    scores = np.array([np.interp(units, *curve.T) for curve in curves])  # [seed, place]
+    units, scores = on_one_grid(curves, PLACES)
     winners = np.array([anytime_curve(history)[-1][1] for history in histories[second].values()])  # [seed]
     drawn = np.random.default_rng(0).integers(len(scores), size=(REPETITIONS, len(scores)))
     shares = [_first_place(scores[seeds].mean(axis=0), winners[seeds].mean(), units) / budget for seeds in drawn]
