@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from rl_pbt.store.files import parsed
-from rl_pbt.store.run import digest
+from rl_pbt.store.manifest import digest
 
 Place: TypeAlias = tuple[str | int, ...]  # keys from the root of a JSON value down
 
@@ -124,7 +124,8 @@ def put(ledger: Path, content: bytes) -> None:
 def fit(sent: Path) -> None:
     """Let the ledgers of a folder say that they are of the configuration that its manifest has now, if it has one."""
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-        config = digest(parsed((sent / "manifest.json").read_bytes())["config"])  # type: ignore[index]
+        fields: Any = parsed((sent / "manifest.json").read_bytes())
+        config = digest(fields.get("begun_with", fields["config"]))
         for path in ledgers_of(sent):
             lines, last = unsealed(content_of(path))
             lines[0] = json.dumps({**json.loads(lines[0]), "config": config}, sort_keys=True, separators=(",", ":"))

@@ -36,6 +36,7 @@ from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.playing import FRAMES
 from rl_pbt.text import readable
+from tests.rl_pbt.faults.spoiling import fit
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "results" / "reference"
@@ -334,6 +335,7 @@ def test_a_rate_that_was_annealed_below_its_range_was_not_held_back_by_it(
     run = make_run(tmp_path, methods=("random-annealed", "random"))
     manifest = run.manifest()
     run.write_manifest(replace(manifest, config=replace(manifest.config, method_options={"annealed": annealed})))
+    fit(run.folder)
     last = read_history(run, "random-annealed", 0).trials[-POPULATION:]
     assert all(float(trial.proposal.hypers["learning_rate"]) < 1e-5 for trial in last)
     assert not any("bound" in caveat for caveat in summarise(run)["caveats"])

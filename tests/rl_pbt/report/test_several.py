@@ -23,6 +23,7 @@ from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_p_value
 from rl_pbt.report.summarising import summary_of
 from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
+from tests.rl_pbt.faults.spoiling import fit
 from tests.rl_pbt.report.test_report import BUDGET, SEARCH, make_run
 from tests.rl_pbt.tasks.table.toy import toy_table
 
@@ -31,6 +32,7 @@ def configured(run: RunFolder, **fields: Any) -> RunFolder:
     """The run, as if its configuration had said so."""
     manifest = run.manifest()
     run.write_manifest(replace(manifest, config=replace(manifest.config, **fields)))
+    fit(run.folder)
     return run
 
 
