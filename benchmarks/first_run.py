@@ -40,7 +40,7 @@ CANDIDATES: Mapping[str, Settings] = {
     "ppo, 4 members, 2 episodes every 30k": {"agent": "ppo", **FEW},
     "ppo, 8 members, training fitness": {"agent": "ppo", **FREE},
 }
-METHODS = ("pbt", "random")
+METHODS, AGENT = ("pbt", "random"), "a2c"  # the agent of candidates that name no other
 
 
 class Tried(TypedDict):
@@ -55,11 +55,16 @@ class Tried(TypedDict):
     cpu_s: float
 
 
+def settings_of(candidate: str) -> Settings:
+    """All that is set for a candidate."""
+    return {"agent": AGENT, **CANDIDATES[candidate]}
+
+
 def attempt(candidate: str, seed: int) -> Tried:
     """Run a candidate on one seed, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         made = rl_pbt.bench(
-            ENV, methods=list(METHODS), seeds=[seed], out=Path(folder) / "run", quiet=True, **CANDIDATES[candidate]
+            ENV, methods=list(METHODS), seeds=[seed], out=Path(folder) / "run", quiet=True, **settings_of(candidate)
         )
         histories = {method: read_history(RunFolder(made.folder), method, seed) for method in METHODS}
         baseline = made.manifest.baseline or ()

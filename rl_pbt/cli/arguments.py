@@ -58,7 +58,7 @@ METAVARS = {
     "timeout_s": "SECONDS",
     "ray_address": "HOST:PORT",
 }
-DEPENDS = ("eval_episodes", "carry_episodes", "deterministic", "annealed")  # defaults of these depend on what is trained
+DEPENDS = ("population", "eval_episodes", "carry_episodes", "deterministic", "annealed")  # defaults depend on what is trained
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 LARGE = "200000, 200k or 1.5M"  # how a large number can be written
 # Flags that are not settings: where and how to run, which changes no result.
@@ -141,6 +141,8 @@ def _default_in_words(name: str, told: str) -> str:
 
 def fixed_default(name: str) -> Any:
     """The default of a setting if it is the same for every method, task and executor that has the setting; otherwise None."""
+    if name in DEPENDS:
+        return None
     if name in SHARED_DEFAULTS:
         return SHARED_DEFAULTS[name]
     classes: list[type] = [task_type(task).options for task in TASKS]
@@ -148,7 +150,7 @@ def fixed_default(name: str) -> Any:
     classes += [entry.options for entry in EXECUTORS.values()]
     declared = [one for cls in classes if (one := options.fields_of(cls).get(name)) is not None]
     defaults = {repr(one.default): one.default for one in declared if one.default is not MISSING}
-    return next(iter(defaults.values())) if len(defaults) == 1 and name not in DEPENDS else None
+    return next(iter(defaults.values())) if len(defaults) == 1 else None
 
 
 def _form(name: str, kind: Any) -> dict[str, Any]:

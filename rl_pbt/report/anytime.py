@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from rl_pbt.arrays import Floats
 from rl_pbt.report.baseline import draw_baseline
+from rl_pbt.report.curves import on_one_grid
 from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.report.style import COLOURS, clean, colours, legend_below, legend_beside
-from rl_pbt.store.curves import anytime_curve, on_one_grid
+from rl_pbt.store.curves import anytime_curve
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 

@@ -14,9 +14,10 @@ from matplotlib.patches import Patch
 
 from rl_pbt.arrays import Floats
 from rl_pbt.report.baseline import Ends, draw_baseline, reached
+from rl_pbt.report.curves import on_one_grid
 from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, legend_below, legend_beside
-from rl_pbt.store.curves import Standing, on_one_grid, standings
+from rl_pbt.store.curves import Standing, standings
 from rl_pbt.store.history import History
 from rl_pbt.tasks.base import Words
 from rl_pbt.text import TRAINING_EPISODES, counted

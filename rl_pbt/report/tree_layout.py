@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, final
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from rl_pbt.records import Trial
 from rl_pbt.store.descent import surviving, winning_line
@@ -109,6 +108,8 @@ def _spaced(anchors: Sequence[float], forces: Sequence[float], width: float) -> 
 
     Anchor minus index need only be non-decreasing, which is isotonic regression; clipping keeps it optimal.
     """
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415 - what refuses to compare should not have to load it
+
     index = np.arange(len(anchors))
     level = isotonic_regression(np.asarray(anchors) - index, weights=forces).x if len(anchors) else index
     places: list[float] = (np.clip(level, 0.0, width - len(anchors)) + index).tolist()

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import final
 
-import numpy as np
-
-from rl_pbt.arrays import Floats
 from rl_pbt.store.descent import line_of_descent
 from rl_pbt.store.history import History
 
@@ -69,16 +66,6 @@ def anytime_curve(history: History) -> list[tuple[int, float]]:
     points = [(one.units, one.test.returns) for one in history.incumbents]
     points += [] if history.test is None else [(history.cost.units, history.test.returns)]
     return [(units, math.fsum(returns) / len(returns)) for units, returns in points if returns]
-
-
-def on_one_grid(curves: Sequence[Floats], places: int) -> tuple[Floats, Floats]:
-    """Curves [point, 2] of several seeds at the same units, from where all have begun: units [place], values [seed, place].
-
-    A curve that ends earlier than others keeps its last value.
-    """
-    start, end = max(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
-    units = np.linspace(start, max(start, end), places)
-    return units, np.array([np.interp(units, *curve.T) for curve in curves])
 
 
 def has_anytime_curve(histories: Iterable[History]) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import first_run
-from benchmarks.first_run import CANDIDATES, ENV, main, page
+from benchmarks.first_run import CANDIDATES, ENV, main, page, settings_of
 from rl_pbt.making import configure
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_candidates_are_what_their_names_say_on_as_many_frames(candidate: str) -> None:
-    config = configure({"env": ENV, **CANDIDATES[candidate]})
+    config = configure({"env": ENV, **settings_of(candidate)})
     agent, members, judged = candidate.split(", ")
     assert config.task_options["agent"] == agent and members == f"{config.population} members"
     assert config.population * config.budget == 1_600_000

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from rl_pbt.arrays import Floats
+from rl_pbt.report.curves import on_one_grid
 from rl_pbt.report.intervals import LEVEL, TAIL
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.report.suite.scores import MeasuredCell
-from rl_pbt.store.curves import anytime_curve, on_one_grid
+from rl_pbt.store.curves import anytime_curve
 from rl_pbt.text import NOTHING
 
 PLACES = 201  # of a curve, which is linear between two tests

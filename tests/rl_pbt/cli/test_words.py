@@ -183,7 +183,7 @@ def test_a_default_that_help_shows_is_that_of_every_run(given: dict[str, object]
         for action in build_parser(PROGRAM)._actions
         if "(default: " in (action.help or "") and fixed_default(action.dest) is not None
     }
-    assert {"population", "seeds", "methods", "anytime_tests", "fraction", "factors", "resample_probability"} <= set(shown)
+    assert {"seeds", "methods", "anytime_tests", "fraction", "factors", "resample_probability"} <= set(shown)
     config = configure({**given, "methods": ["pbt", "pbt-async", "default-warmup"] if "env" in given else ["pbt"]})
     chosen = {**config.to_json(), **config.task_options, **config.method_options}
     for name in set(shown) & set(chosen) - {"methods"}:
