@@ -35,7 +35,7 @@ class RunConfig:
     )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
-    population: int = option(help="number of members (default: 8; 4 on Pacman, with agents of ours)")
+    population: int = option(help="number of members (default: 8, except where an environment has its own)")
     budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
     interval: int = option(help="units between two chances to exploit")
     group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits of results")

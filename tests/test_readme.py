@@ -23,12 +23,14 @@ from rl_pbt.cli.arguments import build_parser
 from rl_pbt.cli.options_page import page as options_page
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
+from rl_pbt.making import configure
 from rl_pbt.observers.screen import Screen
 from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.options import fields_of
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.verdict import NONE_FOUND
+from rl_pbt.search import Plan
 from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.playing import FRAMES
@@ -107,6 +109,13 @@ def test_the_main_command_parses(parser: argparse.ArgumentParser) -> None:
     words = shlex.split(marked("main-command"))
     arguments = parser.parse_args(words[words.index("rl_pbt.bench") + 1 :])
     assert arguments.env == "Pacman"
+
+
+def test_the_default_run_is_as_large_as_is_said() -> None:
+    config = configure({"env": "Pacman"})
+    assert config.task_options["agent"] == "ppo" and (config.population, len(config.seeds)) == (4, 1)
+    assert Plan.nominal(config).generations == 13
+    assert "four members, thirteen intervals, one seed" in " ".join(README.split())
 
 
 def test_readme_mentions_only_flags_that_exist(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import gymnasium
 import numpy as np
@@ -51,21 +51,34 @@ _idle: defaultdict[str, list[Vector]] = defaultdict(list)
 atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
 
 
-# Of environments that were made in this process, with what they were registered as: making one of ViZDoom's takes a second.
-_spaces: dict[str, tuple[object, Spaces]] = {}
+@final
+class KnownSpaces:
+    """`read`, which makes an environment to read its spaces, called once per environment and process: one of ViZDoom's takes a
+    second to make.
+    """
+
+    def __init__(self, read: Callable[[EnvSpec], Spaces]) -> None:
+        self._read = read
+        self._known: dict[str, tuple[object, Spaces]] = {}
+
+    def __call__(self, spec: EnvSpec) -> Spaces:
+        """The spaces of observations and of actions. Raises UserError if the environment cannot be made."""
+        registered, spaces = self._known.get(repr(spec), (None, None))
+        # A notebook may have registered another class under the same name.
+        if spaces is None or registered is not gymnasium.registry.get(spec.id):
+            spaces = self._read(spec)
+            self._known[repr(spec)] = gymnasium.registry.get(spec.id), spaces  # now, since making it may import what registers it
+        return spaces
 
 
-def spaces_of(spec: EnvSpec) -> Spaces:
-    """The spaces of observations and of actions of one environment. Raises UserError if it cannot be made."""
-    registered, kind = gymnasium.registry.get(spec.id), _kind(spec, 1)
-    known, spaces = _spaces.get(kind, (None, None))
-    if spaces is None or known is not registered:  # a notebook may have registered another class under the same name
-        with environment_errors_in_one_line(spec, "its constructor"):
-            probe = make_vector(spec, 1)
-        close_quietly(probe)
-        spaces = probe.single_observation_space, probe.single_action_space
-        _spaces[kind] = gymnasium.registry.get(spec.id), spaces  # made only now, where making it imports what registers it
-    return spaces
+def _spaces_of_one(spec: EnvSpec) -> Spaces:
+    with environment_errors_in_one_line(spec, "its constructor"):
+        probe = make_vector(spec, 1)
+    close_quietly(probe)
+    return probe.single_observation_space, probe.single_action_space
+
+
+spaces_of = KnownSpaces(_spaces_of_one)
 
 
 def _kind(spec: EnvSpec, size: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
@@ -19,6 +19,7 @@ from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
 from rl_pbt.tasks.playing import in_a_word
+from rl_pbt.tasks.rl.environments import KnownSpaces, Spaces
 from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
 from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
 from rl_pbt.tasks.stable_baselines import arguments
@@ -28,7 +29,6 @@ from rl_pbt.tasks.stable_baselines.environments import make_one
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 from rl_pbt.text import readable
 
-Spaces: TypeAlias = tuple[spaces.Space[object], spaces.Space[object]]  # of observations and of actions
 LEAST_CNN_SIDE = 36  # pixels: the smallest image that SB3's CnnPolicy can see
 NUMBER_BYTES = 4
 # Families in which the likeliest actions get stuck, so that actions are drawn, as in rl-baselines3-zoo's `enjoy`.
@@ -82,16 +82,13 @@ def algorithm_of(agent: str) -> str:
     return name
 
 
-_spaces: dict[str, Spaces] = {}  # of environments that were made
+def _spaces_of_one(spec: EnvSpec) -> Spaces:
+    env = make_one(spec)
+    env.close()
+    return env.observation_space, env.action_space
 
 
-def spaces_of(spec: EnvSpec) -> Spaces:
-    """Observation and action space. Raises UserError."""
-    if repr(spec) not in _spaces:
-        env = make_one(spec)
-        env.close()
-        _spaces[repr(spec)] = env.observation_space, env.action_space
-    return _spaces[repr(spec)]
+spaces_of = KnownSpaces(_spaces_of_one)
 
 
 def refuse_stacks(env: EnvSpec) -> None:

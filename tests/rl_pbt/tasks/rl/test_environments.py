@@ -9,7 +9,8 @@ from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv
 
 from rl_pbt.envs import EnvSpec, make_vector, resolve
 from rl_pbt.tasks.rl import environments as environments_module
-from rl_pbt.tasks.rl.environments import MemberEnvironments, Vector, spaces_of
+from rl_pbt.tasks.rl.environments import KnownSpaces, MemberEnvironments, Vector, spaces_of
+from rl_pbt.tasks.stable_baselines import settings
 
 SEEDS = [11, 700]
 COPIES = 3
@@ -33,13 +34,14 @@ def first_episodes(env: str, *, separate: bool, steps: int) -> tuple[list[np.nda
     return seen, lengths, actors.frames
 
 
-def test_spaces_are_those_of_what_is_registered_now() -> None:
+@pytest.mark.parametrize("read", [spaces_of, settings.spaces_of], ids=["ours", "Stable-Baselines3's"])
+def test_spaces_are_those_of_what_is_registered_now(read: KnownSpaces) -> None:
     wide = partial(CartPoleEnv, render_mode=None)
     for entry, size in ((CartPoleEnv, 4), (AcrobotEnv, 6), (wide, 4)):
         gymnasium.registry.pop("Mine-v0", None)  # otherwise it warns
         gymnasium.register("Mine-v0", entry)
         for _ in range(2):
-            observations, _ = spaces_of(resolve("Mine-v0"))
+            observations, _ = read(resolve("Mine-v0"))
             assert observations.shape == (size,)
 
 
