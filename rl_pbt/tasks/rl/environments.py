@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import atexit
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import TypeAlias, final
 
 import gymnasium
@@ -33,7 +32,6 @@ from rl_pbt.errors import UserError
 from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
 
 Spaces: TypeAlias = tuple[gymnasium.Space[object], gymnasium.Space[object]]  # of observations, of actions
-NOBODY: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -114,8 +112,8 @@ class MemberEnvironments:
 
     Whatever an environment raises, and a reward or an observation that is not finite, becomes an EnvironmentFailed. If
     `tolerant`, its member becomes `lost` instead, or only the copies concerned if `copies_alone`: from then on they are not
-    stepped, their observations and rewards are 0, and none of their steps is valid. Members that have `failed` before are lost
-    from the start, and no environments are made for them.
+    stepped, their observations and rewards are 0, and none of their steps is valid. Members that are `absent` are lost from the
+    start, and no environments are made for them.
     """
 
     def __init__(
@@ -128,7 +126,7 @@ class MemberEnvironments:
         together: bool = False,
         tolerant: bool = False,
         copies_alone: bool = False,
-        failed: Mapping[int, str] = NOBODY,
+        absent: Collection[int] = (),
         calling: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.spec = spec
@@ -137,9 +135,9 @@ class MemberEnvironments:
         self._copies_alone = copies_alone
         self._calling = calling or [_nothing] * len(environment_seeds)
         shape = (len(environment_seeds), num_envs)
-        self.failed = dict(failed)  # the first reason of each member that lost copies
+        self.failed: dict[int, str] = {}  # the first reason of each member whose copies failed
         self.lost = np.zeros(shape, bool)  # [P, B]
-        self.lost[list(failed)] = True
+        self.lost[list(absent)] = True
         self.episodes = [Episodes() for _ in environment_seeds]
         self.frames = [0] * len(environment_seeds)
         self.valid = ~self.lost  # [P, B]: whether the next step is a true transition
@@ -220,7 +218,7 @@ class MemberEnvironments:
         """
         stepped = self._stepped if self._whole is None else self._stepped_at_once
         observations, rewards, terminated, truncated = stepped(_finite(actions), playing)
-        if self.failed:
+        if self.lost.any():
             for array in (rewards, terminated, truncated, observations):
                 array[self.lost] = 0
         self.observations = observations
@@ -243,7 +241,7 @@ class MemberEnvironments:
         rewards = np.zeros(self.valid.shape, np.float32)
         terminated = np.zeros(self.valid.shape, bool)
         truncated = np.zeros(self.valid.shape, bool)
-        everything = playing is None and len(self.failed) == 0
+        everything = playing is None and not self.lost.any()
         observations = np.empty_like(self.observations) if everything else self.observations.copy()
         for part, wait in self._begun(actions, playing):
             self._calling[part.member]()
@@ -261,7 +259,7 @@ class MemberEnvironments:
         parts = [part for part in self._parts if playing is None or playing[part.at].any()]
         begun = [(part, self._begin(part, actions[part.at])) for part in parts]
         for part, wait in begun:
-            if wait is not None and not (self.failed and self.lost[part.member, part.copies.start]):
+            if wait is not None and not self.lost[part.member, part.copies.start]:
                 yield part, wait
 
     def _begin(self, part: _Part, actions: Array) -> Callable[[], VectorStep] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, final
@@ -111,11 +111,13 @@ class RLTask:
         trained = self._train(agent, job, advance, tolerant, unfinished)
         diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
         judging = Clock()
-        judged = self._judge(agent, job, advance, trained, {**trained.failed, **diverged}, tolerant)
+        judged = self._judge(agent, job, advance, trained, diverged.keys() | trained.failed.keys(), tolerant)
+        broken = {**judged.failed, **trained.failed}  # members whose environment failed
+        failed = {**broken, **diverged}
         spent, members = clock.cost(eval_cpu_s=judging.cpu_s), len(job.proposals)
         results = []
         for index, proposal in enumerate(job.proposals):
-            if index not in judged.failed and proposal.trains:
+            if index not in failed and proposal.trains:
                 job.checkpoints.save(proposal.id, {**agent.state(index), **trained.left.get(index, {})})
             cost = Cost(
                 train_units=trained.frames[index],
@@ -127,7 +129,7 @@ class RLTask:
             )
             evaluated = judged.episodes[index] if judged.frames[index] else None
             metrics = {}
-            if judged.failed.get(index, DIVERGED) == DIVERGED:
+            if index not in broken:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
             foreseen = self.env.frame_skip * foreseen_steps(
                 trained.episodes[index],
@@ -136,7 +138,7 @@ class RLTask:
                 longest_possible(self.env, self.longest_episode),
                 self.agent_config.envs_per_member,
             )
-            outcome = (judged.failed.get(index), judged.episodes[index], cost, metrics, foreseen)
+            outcome = (failed.get(index), judged.episodes[index], cost, metrics, foreseen)
             results.append(result_of(proposal, *outcome, job.lineage_units[index]))
         return results
 
@@ -304,7 +306,7 @@ class RLTask:
         job: IntervalJob,
         advance: Advance,
         trained: _Played,
-        failed: Mapping[int, str],
+        failed: Set[int],
         tolerant: bool,
     ) -> _Played:
         """One episode in each evaluation environment of each member that has not failed, on seeds that a generation shares.
@@ -312,11 +314,11 @@ class RLTask:
         Members that are judged by training episodes play none, and none is played if no evaluation was asked for.
         """
         done = {index for index, episodes in enumerate(trained.episodes) if episodes.returns and self.fitness == "training"}
-        if self.fitness == "none" or len(done | failed.keys()) == len(job.proposals):
-            return replace(trained, frames=[0] * len(trained.frames), failed=failed)
+        if self.fitness == "none" or len(done | failed) == len(job.proposals):
+            return replace(trained, frames=[0] * len(trained.frames), failed={})
         if not job.proposals[0].judges:
             known = [episodes if index in done else Episodes() for index, episodes in enumerate(trained.episodes)]
-            return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed=failed)
+            return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed={})
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
         generators = [
             _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))
@@ -330,7 +332,7 @@ class RLTask:
             separate=True,
             together=self.step_together,
             tolerant=tolerant,
-            failed={**dict.fromkeys(done, "judged already"), **failed},
+            absent=done | failed,
             calling=_callers(job, advance),
         ) as actors:
             choose = Sampler(agent.policy(), generators, num_episodes, greedy=self.greedy)
@@ -338,7 +340,7 @@ class RLTask:
         return _Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
             frames=actors.frames,
-            failed={index: reason for index, reason in actors.failed.items() if index in failed or index not in done},
+            failed=actors.failed,
         )
 
 

@@ -77,7 +77,7 @@ def test_as_one_they_play_the_same_first_episodes_and_rest_afterwards(
 
 def test_members_that_are_lost_are_not_stepped_as_one_either() -> None:
     everybody = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS)
-    some = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, failed={0: "as it was"})
+    some = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, absent=[0])
     actions = np.random.default_rng(0).integers(2, size=(300, len(SEEDS), COPIES))
     for chosen in actions:
         for one, other in zip(everybody.step(chosen), some.step(chosen), strict=True):
