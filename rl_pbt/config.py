@@ -97,6 +97,11 @@ class RunConfig:
         return all(name in ours and ours[name] == value for name, value in _flat(written).items())
 
     @property
+    def groups(self) -> int:
+        """Into how many jobs a generation of the population is cut: more workers than that have nothing to do."""
+        return -(-self.population // self.group_size)
+
+    @property
     def primary_contrast(self) -> tuple[str, str] | None:
         """The two methods of the primary contrast; None if none was declared."""
         if self.primary is None:

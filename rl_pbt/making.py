@@ -295,5 +295,4 @@ def default_executor(workers: int) -> str:
 
 def default_workers(config: RunConfig) -> int:
     """One worker per group of members, but no more than one per core."""
-    groups = -(-config.population // config.group_size)
-    return max(1, min(groups, os.cpu_count() or 1))
+    return min(config.groups, os.cpu_count() or 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rl_pbt.cli.ahead import begin_loading, look_ahead
 from rl_pbt.cli.arguments import build_parser, settings_of, split_program
-from rl_pbt.cli.dry_run import planned
+from rl_pbt.cli.dry_run import idle_workers, planned
 from rl_pbt.cli.parser import in_flags
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.cli.starting import raise_again
@@ -95,6 +95,8 @@ def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
         print(f"run {shown(folder.folder)}; stop it with Ctrl-C, resume with: {again}", flush=True)
     else:
         print(f"resuming {shown(folder.folder)}: {where_it_stands(folder, config)}", flush=True)
+    if idle := idle_workers(config, owned.workers):
+        print(f"note: {idle}", flush=True)
     try:
         summary = complete(owned, command=shlex.join([*program.split(), *words]))
     except KeyboardInterrupt:

@@ -45,7 +45,7 @@ def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], flo
     lines = [
         *task_type(config.task).describe(config, task),
         ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
-        ("population", f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"),
+        ("population", _population(config, workers)),
         ("budget", f"{readable(config.budget)} {words.units} per member, {readable(total)} in all, evaluation included{rounded}"),
         ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
         ("tested on", f"{_count(config.test_episodes, words.episode)} with the winner"),
@@ -61,6 +61,20 @@ def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], flo
 def labelled(lines: Iterable[tuple[str, str]]) -> list[str]:
     """The lines of a plan, from (label, text)."""
     return [f"{label:12} {text}" for label, text in lines]
+
+
+def _population(config: RunConfig, workers: int) -> str:
+    groups = f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"
+    return groups if (idle := idle_workers(config, workers)) is None else f"{groups}: {idle}"
+
+
+def idle_workers(config: RunConfig, workers: int) -> str | None:
+    """A line for who asked for more workers than can be busy at once; None where all can."""
+    if workers <= config.groups:
+        return None
+    smaller = max(1, config.population // workers)
+    more = f"; --group-size {smaller} gives work to more of them" if smaller < config.group_size else ""
+    return f"at most {config.groups} of {workers} workers are busy at once{more}"
 
 
 def _would_find(config: RunConfig) -> str:
@@ -105,9 +119,10 @@ class Pace:
 
 def _seconds(config: RunConfig, pace: Pace, workers: int) -> float:
     """Estimated seconds for all methods and seeds; a sequential method uses only one worker."""
-    intervals = -(-config.population // config.group_size) * max(1, config.budget // config.interval)
+    intervals = config.groups * max(1, config.budget // config.interval)
+    busy = min(workers, config.groups)
     alone = config.population * config.budget / pace.units_per_s + intervals * pace.start_s
-    return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else workers) for name in config.methods)
+    return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else busy) for name in config.methods)
 
 
 def _refuse_if_all_failed(results: Sequence[Result]) -> None:

@@ -129,7 +129,7 @@ class RLTask:
             )
             evaluated = judged.episodes[index] if judged.frames[index] else None
             metrics = {}
-            if index not in broken:
+            if index in diverged or index not in broken:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
             foreseen = self.env.frame_skip * foreseen_steps(
                 trained.episodes[index],

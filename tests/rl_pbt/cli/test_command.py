@@ -18,7 +18,7 @@ from rl_pbt.agents import AGENTS
 from rl_pbt.cli import command as module
 from rl_pbt.cli import playing
 from rl_pbt.cli.arguments import build_parser, settings_of
-from rl_pbt.cli.dry_run import planned
+from rl_pbt.cli.dry_run import idle_workers, planned
 from rl_pbt.cli.resuming import where_it_stands
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure, make_task
@@ -338,6 +338,23 @@ def test_a_dry_run_gives_no_rate_to_a_training_in_closed_form() -> None:
     lines, seconds = planned(config, make_task(config, 1), 1)
     assert lines[-1].endswith("(training itself takes no time that could be measured)")
     assert seconds < 30, "what is left is the time to begin intervals, which on a busy machine is more"
+
+
+@pytest.mark.parametrize(
+    ("workers", "group_size", "said"),
+    [
+        (2, 4, None),
+        (8, 1, None),
+        (8, 4, "at most 2 of 8 workers are busy at once; --group-size 1 gives work to more of them"),
+        (4, 4, "at most 2 of 4 workers are busy at once; --group-size 2 gives work to more of them"),
+        (64, 1, "at most 8 of 64 workers are busy at once"),
+    ],
+)
+def test_who_asks_for_more_workers_than_there_is_work_for_is_told(workers: int, group_size: int, said: str | None) -> None:
+    config = configure({"task": "quadratic", "population": 8, "group_size": group_size})
+    assert idle_workers(config, workers) == said
+    lines, seconds = planned(config, make_task(config, 1), workers)
+    assert (said is None) is not any(line.startswith("population") and str(said) in line for line in lines)
 
 
 def test_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
