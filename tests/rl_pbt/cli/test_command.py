@@ -353,7 +353,7 @@ def test_a_dry_run_gives_no_rate_to_a_training_in_closed_form() -> None:
 def test_who_asks_for_more_workers_than_there_is_work_for_is_told(workers: int, group_size: int, said: str | None) -> None:
     config = configure({"task": "quadratic", "population": 8, "group_size": group_size})
     assert idle_workers(config, workers) == said
-    lines, seconds = planned(config, make_task(config, 1), workers)
+    lines, _ = planned(config, make_task(config, 1), workers)
     assert (said is None) is not any(line.startswith("population") and str(said) in line for line in lines)
 
 
