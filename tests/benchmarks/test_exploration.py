@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import exploration
-from benchmarks.exploration import BASE, CELLS, VARIANTS, main, page, settings_of
+from benchmarks.exploration import BASE, CELLS, PAPER, VARIANTS, main, page, settings_of
 from rl_pbt.making import configure
 from rl_pbt.suites.definition import find_suite
 
@@ -20,11 +20,38 @@ def test_variants_differ_in_what_their_name_says_and_not_in_their_budget(env: st
     assert len(totals) == 1, "as many frames"
     assert all(config.search == configs[BASE].search and len(config.methods) == 1 for config in configs.values())
     differing = {variant: tuple(config.difference(configs[BASE])) for variant, config in configs.items() if variant != BASE}
-    assert all(differing.values()) and len(set(differing.values())) == len(differing), "no two are the same"
+    same = [variant for variant, difference in differing.items() if not difference]
+    assert same == ["40 intervals"] * (configs[BASE].interval * 40 == configs[BASE].budget)
+    assert len(set(differing.values())) == len(differing), "no two others are the same"
     assert configs["100 intervals"].interval * 100 == configs["100 intervals"].budget
     episodes = [configs[variant].task_options["eval_episodes"] for variant in ("twice the episodes", BASE)]
     assert episodes[0] == 2 * episodes[1]  # type: ignore[operator]
     assert configs["burn-in of a quarter"].method_options["burn_in"] * 4 == configs[BASE].budget  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("env", CELLS)
+def test_the_base_is_the_pbt_of_the_suite(env: str) -> None:
+    suite = find_suite(CELLS[env])
+    (cell,) = [one for one in suite.cells if one.name == env]
+    theirs = configure({**cell.settings, "methods": ["pbt"], "seeds": exploration.SEEDS, "anytime_tests": 0})
+    assert configure(settings_of(env, BASE)).difference(theirs) == []
+
+
+def test_the_rule_says_what_runs(tmp_path: Path) -> None:
+    def row(score: float) -> dict[str, object]:
+        return {"normalised": [score] * len(exploration.SEEDS)}
+
+    worst_first = {variant: row(place) for place, variant in enumerate(VARIANTS)}
+    best = ["16 members", "32 members", "burn-in of a quarter", "twice the episodes", *VARIANTS[-2:]]
+    assert exploration.finalists({"acrobot": worst_first, "mountain-car": worst_first}) == [BASE, PAPER, *best]  # type: ignore[dict-item]
+    out = tmp_path / "exploration.json"
+    rows = exploration.by_the_rule(out)
+    first = [next(rows) for _ in range(2 * len(VARIANTS))]
+    assert first[0] == ("acrobot", BASE) and first[-1] == ("mountain-car", VARIANTS[-1])
+    out.write_text(json.dumps({"results": {"acrobot": worst_first, "mountain-car": worst_first}}))
+    assert list(rows) == [(env, variant) for env in ("pendulum", "breakout") for variant in (BASE, PAPER, *best)]
+    with pytest.raises(SystemExit):
+        main([])
 
 
 def test_its_seeds_are_in_no_suite() -> None:
