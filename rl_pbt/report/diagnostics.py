@@ -150,7 +150,7 @@ def reach_of(method: str, config: RunConfig) -> Mapping[str, float] | None:
     None for a method that moves them in other ways, or not at all.
     """
     options = _options_of(method, config)
-    if "factors" not in options or options.get("resample_probability"):
+    if METHODS[method].jumps or "factors" not in options or options.get("resample_probability"):
         return None
     generations = Plan.nominal(config).generations
     first = max(1, math.ceil(options["burn_in"] / config.interval))

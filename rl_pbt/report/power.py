@@ -23,7 +23,7 @@ from rl_pbt.report.statistics import RELABELLINGS
 
 POWER = 0.8  # with which "the smallest difference that would be found" is found (Cohen 1988)
 COMPARISONS = 2_000  # simulated ones; the standard error of a power is then at most 0.011
-AT_ONCE = 250  # comparisons, so that 9,999 relabellings need 20 MB
+AT_ONCE = 250  # comparisons, so that 16,384 relabellings need 33 MB
 
 
 def power(effect: float, seeds: tuple[int, ...], level: float) -> float:

@@ -33,7 +33,8 @@ Unit: TypeAlias = Literal["seeds", "episodes"]
 LEAST_SEEDS = 3  # with fewer there is no interval over seeds
 REPETITIONS = 10_000  # of the bootstrap
 REPETITIONS_OF_PAIRS = 2_000  # as in rliable's own example; each costs a sort
-RELABELLINGS = 9_999  # that a permutation test draws if there are more than that
+RELABELLINGS = 2**14  # that a permutation test draws if there are more than that: up to 14 paired seeds it is exact
+ROUNDING = 1e-12  # relative error of a mean of scores, with room to spare
 
 
 @final
@@ -179,14 +180,14 @@ def difference_of(first: ReturnsBySeed, second: ReturnsBySeed) -> Estimate:
 def spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
     """Standard deviation over seeds of the paired differences; None if there are too few seeds."""
     seeds = _paired(first, second)
-    return None if seeds is None else float(np.std(seeds, ddof=1))
+    return None if seeds is None else _without_rounding(float(np.std(seeds, ddof=1)), first, second)
 
 
 def p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
     """How often equal methods would differ so much in either direction; None if there are too few seeds for an interval.
 
-    A permutation test over the seeds' paired differences, whose signs are arbitrary if the methods are equal: exact up to 13
-    seeds, by 9,999 draws beyond.
+    A permutation test over the seeds' paired differences, whose signs are arbitrary if the methods are equal: exact up to 14
+    seeds, by 16,384 draws beyond.
     """
     seeds = _paired(first, second)
     return None if seeds is None else _permuted((seeds,), np.mean, "samples")
@@ -213,13 +214,21 @@ def _unpaired(first: ReturnsBySeed, second: ReturnsBySeed) -> tuple[Floats, Floa
 def unpaired_spread_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
     """Root mean square of the two standard deviations over seeds; None if either has too few seeds."""
     seeds = _unpaired(first, second)
-    return None if seeds is None else float(np.sqrt(np.mean([np.var(one, ddof=1) for one in seeds])))
+    if seeds is None:
+        return None
+    return _without_rounding(float(np.sqrt(np.mean([np.var(one, ddof=1) for one in seeds]))), first, second)
+
+
+def _without_rounding(spread: float, *scores: ReturnsBySeed) -> float:
+    """The spread, or 0 where it is no more than what rounding leaves of scores that differ by a constant."""
+    largest = max(float(np.abs(values).max()) for of_method in scores for values in _episodes(of_method))
+    return spread if spread > ROUNDING * largest else 0.0
 
 
 def unpaired_p_value_of(first: ReturnsBySeed, second: ReturnsBySeed) -> float | None:
     """`p_value_of` for seeds that have nothing in common: if the methods are equal, any seed could belong to either.
 
-    Exact for up to 9,999 ways to deal the seeds out, such as for 7 and 7 seeds; by 9,999 draws beyond.
+    Exact for up to 16,384 ways to deal the seeds out, such as for 8 and 8 seeds; by 16,384 draws beyond.
     """
     seeds = _unpaired(first, second)
     return None if seeds is None else _permuted(seeds, _difference_of_means, "independent")

@@ -43,6 +43,8 @@ class Entry(Generic[Options]):
     * `replays`: it needs a finished run, and is chosen by `replay:RUN`.
     * `compared`: it takes part in benchmarks of methods.
     * `extends`: it can continue with a larger budget after its end; the others have made choices for the whole budget.
+    * `jumps`: a member can take another's hyperparameters and keep its own weights, so along a line of descent hyperparameters
+      change by more than perturbations.
     * `made_by_hand`: its hyperparameter schedule was designed, not found; figures draw it for comparison with found ones.
     """
 
@@ -55,6 +57,7 @@ class Entry(Generic[Options]):
     replays: bool = False
     compared: bool = True
     extends: bool = False
+    jumps: bool = False
     made_by_hand: bool = False
 
 
@@ -127,6 +130,7 @@ METHODS: dict[str, Entry[Any]] = {
         reference=f"{JADERBERG}, sec. 5",
         kind=ABLATION,
         extends=True,
+        jumps=True,
     ),
     "explore-only": Entry(
         make=pbt.explore_only,
@@ -158,6 +162,7 @@ METHODS: dict[str, Entry[Any]] = {
         description="sub-populations that evolve at different frequencies and exchange their best; needs 8 members or more",
         reference="Doulazmi 2025",
         kind=RELATIVE,
+        jumps=True,
     ),
     "gpbt-pl": Entry(
         make=GPBTPL,

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rl_pbt
 from rl_pbt import report
 from rl_pbt.config import RunConfig
+from rl_pbt.options import fields_of
 from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.report.diagnostics import Diagnostics, Movement, diagnostics_of, reach_of, reliability_of, typical_reliability
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.selection import too_short_to_explore
+from rl_pbt.report.summarising import summary_of
 from rl_pbt.search import METHODS, Plan, Problem
 from rl_pbt.space import Space
 from rl_pbt.store.events import Chosen, Ended, Event, FinalTested, Finished, Proposed
@@ -156,6 +159,21 @@ def test_reach_is_that_of_all_perturbations_together() -> None:
     assert endless == {"lr": pytest.approx(0.0, abs=1e-8)}, "and it is known soon, whatever a manifest says"
     for method, options in (("pbt", {"resample_probability": 0.25}), ("exploit-only", {}), ("random", {}), ("pb2", {})):
         assert reach_of(method, config_of(search, method, **options)) is None, "moves them in other ways, or not at all"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_method_moves_a_hyperparameter_beyond_its_reach(seed: int, tmp_path: Path) -> None:
+    perturbing = [name for name, entry in METHODS.items() if "factors" in fields_of(entry.options)]
+    run = rl_pbt.tune(
+        "quadratic", {"h0": "log:1e-6:1", "h1": "log:1e-6:1"}, methods=perturbing, population=16, budget=120, interval=10,
+        seeds=[seed], out=tmp_path / "run", workers=1, quiet=True,
+    )  # fmt: skip
+    summary = summary_of(read_evidence(RunFolder(run.folder)))
+    known = {name: summary.methods[name].reach for name in perturbing}
+    assert {name for name, reach in known.items() if reach is None} == {"hypers-only", "mf-pbt"}
+    for name, reach in known.items():
+        for hyper, movement in summary.methods[name].seeds[seed].diagnostics.movement.items():
+            assert reach is None or movement.span <= reach[hyper] * (1 + 1e-9), (name, hyper)
 
 
 def searches() -> list[tuple[str, Defaults, dict[str, str]]]:

@@ -78,11 +78,17 @@ def test_nothing_can_be_found_exactly_where_the_smallest_p_value_is_too_large(se
         assert apart is not None and (together * apart >= ALPHA) == chance.hopeless
 
 
-def test_methods_that_never_differ_leave_nothing_to_be_found() -> None:
-    same = [[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]
-    chance = chances({0: Samples(first=same, second=same)}, "all")[0]
+@pytest.mark.parametrize("lead", [0.0, 1.0, 0.1])
+def test_methods_that_always_differ_by_as_much_leave_nothing_to_be_found(lead: float) -> None:
+    """By 0.1 too, where rounding makes six differences that are not all the same."""
+    base = [[1.1], [2.2], [3.3], [4.4], [5.5], [6.6]]
+    more = [[value + lead] for (value,) in base]
+    chance = chances({0: Samples(first=more, second=base)}, "all")[0]
     assert chance.spread == 0 and chance.detectable is None
-    assert "would be found" not in verdict_of(("a", "b"), difference_of(same, same), chance, FRAMES)
+    assert "would be found" not in verdict_of(("a", "b"), difference_of(more, base), chance, FRAMES)
+    seeds = [[1.0]] * 6
+    unpaired = chances({0: Samples(first=[[0.1]] * 6, second=seeds, paired=False)}, "all")[0]
+    assert unpaired.spread == 0 and unpaired.detectable is None
 
 
 @pytest.mark.parametrize(("together", "effect"), [(1, 0.5), (1, 1.0), (17, 0.5), (17, 1.0)])
