@@ -19,9 +19,11 @@ def build_parser(program: str) -> Parser:
         "Compress the ledgers of finished runs and delete their checkpoints: they can still be reported and replayed, but "
         "not played or continued.",
         usage=[f"{program} RUN ..."],
-        examples=[f"{program} results/Pacman/RUN", f"{program} results/suites/control-v1/*/"],
+        examples=[f"{program} results/ALE-Pacman-v5/RUN", f"{program} results/suites/control-v1"],
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a finished run's folder")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a finished run's folder, or that of a suite: all its cells"
+    )
     return parser
 
 
@@ -31,9 +33,17 @@ def main(words: Sequence[str], program: str) -> int:
 
 
 def _compact(folders: Sequence[Path]) -> None:
-    runs = [RunFolder(folder) for folder in folders]
+    runs = [run for folder in folders for run in _runs_in(folder)]
     for run in runs:
         check_ended(run)  # check all of them before changing the first
     for run in runs:
         compact(run)
         print(f"compacted {shown(run.folder)}")
+
+
+def _runs_in(folder: Path) -> list[RunFolder]:
+    """The run that the folder is or, if it is that of a suite, its cells."""
+    run = RunFolder(folder)
+    if not run.is_suite:
+        return [run]
+    return [cell for path in sorted(folder.iterdir()) if (cell := RunFolder(path)).begun and cell.is_cell]

@@ -53,6 +53,11 @@ class RunFolder:
         return self.manifest_path.exists()
 
     @property
+    def is_suite(self) -> bool:
+        """Whether this is the folder of a suite, with a run for each of its cells."""
+        return (self.folder / SUITE).exists() and not self.begun
+
+    @property
     def is_cell(self) -> bool:
         """Whether the run is a cell of a suite, which was declared in the folder above."""
         folder = self.folder.resolve()

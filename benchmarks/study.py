@@ -1,0 +1,55 @@
+"""The study of the project, and its other suites: each in a folder of results/reference, reduced to what its page is made of.
+
+    python -m benchmarks.study [SUITE ...] [--out FOLDER]
+
+Seeds, budgets and the contrast that is tested are in the files of the suites, which were committed before the first frame. A
+suite that was stopped continues where it was. When all its cells have ended, their ledgers are compressed, and what only training
+needed is deleted; the page can be made again from what is left, by the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.measuring import trim
+from rl_pbt.cli.command import main as bench
+from rl_pbt.suites.definition import find_suite, frozen_suites
+
+REFERENCE = Path("results") / "reference"
+# The primary question at two sizes of population and in narrow ranges; with another agent; where nothing is to be found; what it
+# was that helped; and on Atari.
+STUDY = (
+    "study-wide",
+    "study-wide-16",
+    "study-narrow",
+    "study-ppo",
+    "study-cartpole",
+    "study-secondary",
+    "atari-pacman",
+)
+
+
+def measure(name: str, folder: Path) -> None:
+    """Run or continue a suite in `folder`, write its page, and keep what it is made of. Raises SystemExit if a cell failed."""
+    if status := bench(["--suite", name, "--out", str(folder)], "rl-pbt bench"):
+        raise SystemExit(status)
+    for cell in find_suite(name).cells:
+        trim(folder / cell.name)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the suites that the command line names, one after another."""
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.study", description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("suites", nargs="*", default=STUDY, metavar="SUITE", help=f"(default: {' '.join(STUDY)})")
+    arguments.add_argument("--out", type=Path, default=REFERENCE, metavar="FOLDER", help=f"(default: {REFERENCE})")
+    args = arguments.parse_args(words)
+    if unknown := set(args.suites) - frozen_suites().keys():
+        arguments.error(f"unknown suite {sorted(unknown)[0]!r}: choose from {', '.join(frozen_suites())}")
+    for name in args.suites:
+        measure(name, args.out / name)
+
+
+if __name__ == "__main__":
+    main()
