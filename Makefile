@@ -60,6 +60,7 @@ evidence: ## What the agents learn, beside Stable-Baselines3's, and how fast; th
 	$(PYTHON) -m benchmarks.controller --out results/reference/controller/controller.json
 	$(PYTHON) -m benchmarks.first_run --out results/reference/first-run/first_run.json
 	$(PYTHON) -m benchmarks.exploration --out results/reference/exploration/exploration.json $(ARGS)
+	$(PYTHON) -m benchmarks.study
 	$(PYTHON) -m benchmarks.figure_2 --seeds 0 1 2 3 4 5 6 7 8 9
 	$(PYTHON) -m benchmarks.comparison --env CartPole-v1 --out results/reference/comparison/cartpole-v1 --trim --only methods replay --frames 100k --interval 10k --eval-episodes 2
 	$(PYTHON) -m benchmarks.comparison --env Acrobot-v1 --out results/reference/comparison/acrobot-v1 --trim --frames 50k --interval 5k --eval-episodes 2

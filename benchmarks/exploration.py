@@ -207,7 +207,8 @@ def by_the_rule(out: Path) -> Iterator[tuple[str, str]]:
 
 def finalists(results: Mapping[str, Mapping[str, Explored]]) -> list[str]:
     """The variants that run everywhere, from the results of all on the first environments."""
-    others = [variant for variant in VARIANTS if variant not in (BASE, PAPER)]
+    made = [variant for variant in VARIANTS if all(variant in results.get(env, {}) for env in AT_FIRST)]
+    others = [variant for variant in made if variant not in (BASE, PAPER)]
     best = sorted(others, key=lambda variant: fmean(_mean_over(AT_FIRST, results, variant)), reverse=True)[:FINALISTS]
     return [BASE, PAPER, *(variant for variant in others if variant in best)]
 

@@ -17,7 +17,7 @@ COMMANDS = [
     if "-m benchmarks." in line
 ]
 MEASURING = [
-    command for command in COMMANDS if command[0] not in ("comparison", "figure_2", "gan_classifier", "pictures")
+    command for command in COMMANDS if command[0] not in ("comparison", "figure_2", "gan_classifier", "pictures", "study")
 ]  # the others have tests of their own
 
 

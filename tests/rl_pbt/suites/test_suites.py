@@ -196,8 +196,12 @@ def test_the_package_has_the_suites_that_its_pages_name() -> None:
 
 
 def test_the_suites_of_the_study_differ_only_in_what_they_are_named_for() -> None:
-    wide, more, narrow, secondary = (find_suite(f"study-{name}") for name in ("wide", "wide-16", "narrow", "secondary"))
-    assert {suite.primary for suite in (wide, more, narrow, secondary)} == {("pbt", "random")} and secondary.reference == "pbt"
+    wide, more, narrow, secondary, ppo, cartpole = (
+        find_suite(f"study-{name}") for name in ("wide", "wide-16", "narrow", "secondary", "ppo", "cartpole")
+    )
+    assert {suite.primary for suite in (wide, more, narrow, ppo, cartpole)} == {("pbt", "random")}
+    assert (secondary.primary, secondary.reference) == (("pbt", "random-annealed"), "pbt"), "a question of its own"
+    assert len({suite.seeds for suite in (wide, more, narrow, secondary, ppo, cartpole)}) == 1
     for other, differs in ((more, {"population", "group_size"}), (narrow, {"search"})):
         for one, two in zip(wide.cells, other.cells, strict=True):
             assert one.name == two.name and one.scale == two.scale
@@ -208,6 +212,14 @@ def test_the_suites_of_the_study_differ_only_in_what_they_are_named_for() -> Non
         one = ours[two.name]
         differs = {line.partition(":")[0].partition(".")[0] for line in one.config.difference(two.config)}
         assert one.scale == two.scale and differs == {"methods", "primary", "against", "method_options"}
+    for two in ppo.cells:
+        one = ours[two.name]
+        widest = {name: one.config.search[name] for name in one.config.search}
+        assert one.scale == two.scale and {**two.config.search, **widest} == two.config.search
+    in_wide_ranges, in_narrow_ones = cartpole.cells
+    differs = in_wide_ranges.config.difference(in_narrow_ones.config)
+    assert {line.partition(":")[0].partition(".")[0] for line in differs} == {"search"}
+    assert in_wide_ranges.config == find_suite("control").cells[0].config
     earlier = {one.settings["env"]: one for name in ("control", "minatar") for one in find_suite(name).cells}
     for one in wide.cells:
         assert (one.config, one.scale) == (earlier[one.settings["env"]].config, earlier[one.settings["env"]].scale)
