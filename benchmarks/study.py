@@ -1,6 +1,9 @@
 """The study of the project, and its other suites: each in a folder of results/reference, reduced to what its page is made of.
 
-    python -m benchmarks.study [SUITE ...] [--out FOLDER]
+    python -m benchmarks.study [NAME ...] [--out FOLDER]
+
+NAME is a suite or `replay`: fresh weights on the schedules that PBT found in `study-wide`, on the environments of
+`study-secondary`, with runs in place of a suite, since what they replay has to be there first.
 
 Seeds, budgets and the contrast that is tested are in the files of the suites, which were committed before the first frame. A
 suite that was stopped continues where it was. When all its cells have ended, their ledgers are compressed, and what only training
@@ -27,8 +30,10 @@ STUDY = (
     "study-ppo",
     "study-cartpole",
     "study-secondary",
+    "replay",
     "atari-pacman",
 )
+REPLAYED, CELLS_FROM = "study-wide", "study-secondary"
 
 
 def measure(name: str, folder: Path) -> None:
@@ -39,16 +44,30 @@ def measure(name: str, folder: Path) -> None:
         trim(folder / cell.name)
 
 
+def replay(reference: Path, folder: Path) -> None:
+    """Run or continue the replays, one run for each environment, and keep their ledgers. Raises SystemExit if one failed."""
+    for cell in find_suite(CELLS_FROM).cells:
+        found, ours = reference / REPLAYED / cell.name, folder / cell.name
+        begun = ["--resume", str(ours)] if ours.exists() else ["--config", str(found), "--out", str(ours)]
+        if status := bench([*begun, "--methods", f"replay:{found}"], "rl-pbt bench"):
+            raise SystemExit(status)
+        trim(ours)
+
+
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the suites that the command line names, one after another."""
+    """Run what the command line names, one after another."""
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.study", description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("suites", nargs="*", default=STUDY, metavar="SUITE", help=f"(default: {' '.join(STUDY)})")
+    arguments.add_argument("names", nargs="*", default=STUDY, metavar="NAME", help=f"(default: {' '.join(STUDY)})")
     arguments.add_argument("--out", type=Path, default=REFERENCE, metavar="FOLDER", help=f"(default: {REFERENCE})")
     args = arguments.parse_args(words)
-    if unknown := set(args.suites) - frozen_suites().keys():
-        arguments.error(f"unknown suite {sorted(unknown)[0]!r}: choose from {', '.join(frozen_suites())}")
-    for name in args.suites:
-        measure(name, args.out / name)
+    known = {*frozen_suites(), "replay"}
+    if unknown := set(args.names) - known:
+        arguments.error(f"unknown suite {sorted(unknown)[0]!r}: choose from {', '.join(sorted(known))}")
+    for name in args.names:
+        if name == "replay":
+            replay(args.out, args.out / "study-replay")
+        else:
+            measure(name, args.out / name)
 
 
 if __name__ == "__main__":

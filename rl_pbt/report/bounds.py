@@ -20,8 +20,8 @@ MOST_OF_THEM = 0.5  # share of the members of a population, and of the seeds
 def at_bounds(evidence: Evidence) -> Iterator[str]:
     """A sentence for each method and hyperparameter that most members of most seeds left at one of its bounds."""
     for method, by_seed in evidence.histories.items():
-        if not all(history.ended and has_schedules(history) for history in by_seed.values()):
-            continue
+        if METHODS[method].replays or not all(history.ended and has_schedules(history) for history in by_seed.values()):
+            continue  # it does not search
         # A hyperparameter with a schedule of its own is not held back by a bound.
         scheduled = "annealed" in types_of(METHODS[method].options)
         annealed = names_of(evidence.config.method_options.get("annealed", "")) if scheduled else ()

@@ -23,6 +23,7 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.records import LARGEST_SCORE, TRAINING_SCORE, Cost, FinalTest, Result
 from rl_pbt.report import tree_layout
+from rl_pbt.report.bounds import at_bounds
 from rl_pbt.report.comparison import unequal_budgets
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.statistics import Estimate
@@ -325,6 +326,14 @@ def test_a_population_that_ended_at_a_bound_is_told_to_widen_it(tmp_path: Path, 
     monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:1.3e-5")
     told = [caveat for caveat in summarise(make_run(tmp_path / "narrow", seeds=3))["caveats"] if "bound" in caveat]
     assert told == ["With pbt, most members ended at the upper bound of learning_rate, 1.3e-05: a wider range may do better."]
+
+
+def test_a_replay_which_searches_nothing_is_not_told_to_widen_a_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SEARCH, "learning_rate", "log:1e-5:1.3e-5")
+    run = make_run(tmp_path, seeds=3)
+    evidence = read_evidence(run)
+    assert list(at_bounds(evidence))
+    assert not list(at_bounds(replace(evidence, histories={"replay-schedule": evidence.histories["pbt"]})))
 
 
 @pytest.mark.parametrize("annealed", ["learning_rate", "another,learning_rate"])
