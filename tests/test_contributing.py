@@ -90,7 +90,8 @@ from typing import final
 import numpy as np
 from rl_pbt.options import option
 from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.tasks.base import TaskType, Words, unheeded
+from rl_pbt.tasks.base import TaskType, unheeded
+from rl_pbt.tasks.words import Words
 from rl_pbt.tasks.completing import completed
 
 @final

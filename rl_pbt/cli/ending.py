@@ -20,8 +20,8 @@ from rl_pbt.report.summary import MethodSummary, Summary
 from rl_pbt.report.tables import verdicts
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import LONGEST_WORD
 from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.words import LONGEST_WORD
 from rl_pbt.text import NOTHING, counted, duration, readable, score_text, shown, value_text
 
 MOST_COMPARISONS = 1  # comparisons shown here: the page has all of them

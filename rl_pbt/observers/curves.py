@@ -17,7 +17,7 @@ from typing import Protocol, final
 from rl_pbt.records import FinalTest, Hypers, Proposal, Result
 from rl_pbt.space import Space, spread
 from rl_pbt.store.lineage import Lineage
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import TRAINING_EPISODES, value_text
 
 BEST, MEDIAN = "charts/best_fitness", "charts/median_fitness"

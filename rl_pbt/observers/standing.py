@@ -10,7 +10,7 @@ from typing import final
 
 from rl_pbt.records import FinalTest, Proposal, Result
 from rl_pbt.store.lineage import Lineage
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 UNSPENT_SHARE = 0.002  # of the budget, that methods may leave unspent
 

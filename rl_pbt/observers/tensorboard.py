@@ -22,7 +22,7 @@ from rl_pbt.records import Hypers
 from rl_pbt.space import Space
 from rl_pbt.store.files import check_inside
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

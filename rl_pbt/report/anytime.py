@@ -15,7 +15,7 @@ from rl_pbt.report.statistics import LEAST_SEEDS, mean_of
 from rl_pbt.report.style import COLOURS, clean, colours, legend_below, legend_beside
 from rl_pbt.store.curves import anytime_curve
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 PLACES = 60  # points of a mean over seeds, each with an interval
 

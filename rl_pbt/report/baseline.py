@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rl_pbt.report.style import GREY
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 ROOM = 0.08  # share of an axis that is added for a value at its edge
 Ends: TypeAlias = tuple[float, float]

@@ -25,7 +25,7 @@ from rl_pbt.report.verdict import verdict_of
 from rl_pbt.search import Plan
 from rl_pbt.store.descent import winning_line
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import listed, readable, told_apart
 
 COSTLY_SHARE = 0.4  # of all units; if evaluation takes more, there is a caveat

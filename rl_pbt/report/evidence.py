@@ -14,8 +14,8 @@ from rl_pbt.report.tree_layout import Layouts
 from rl_pbt.store.history import History
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder, RunStatus
-from rl_pbt.tasks.base import LONGEST_WORD, Words
 from rl_pbt.tasks.registry import task_type, words_of
+from rl_pbt.tasks.words import LONGEST_WORD, Words
 
 Histories: TypeAlias = Mapping[int, History]  # of one method, by seed
 BUDGET_TOLERANCE = 0.005  # share by which the units that two methods spent may differ

@@ -12,7 +12,7 @@ from rl_pbt.report.evidence import Evidence
 from rl_pbt.report.summary import Summary
 from rl_pbt.report.tables import Table
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import counted, duration, table
 
 

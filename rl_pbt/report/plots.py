@@ -19,7 +19,7 @@ from rl_pbt.report.statistics import mean_of
 from rl_pbt.report.style import COLOURS, GREY, INK, clean, colours, legend_below, legend_beside
 from rl_pbt.store.curves import Standing, standings
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import TRAINING_EPISODES, counted
 
 PLACES = 200  # points of a mean over seeds

@@ -17,7 +17,7 @@ from rl_pbt.space import Axis, Dimension, Space
 from rl_pbt.store.curves import ancestor_curve
 from rl_pbt.store.descent import copies, has_schedules, lifetime, winning_line
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import TRAINING_EPISODES
 
 LineStyle: TypeAlias = Literal[":", "-."] | tuple[float, Sequence[float]]

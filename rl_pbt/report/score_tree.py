@@ -16,7 +16,7 @@ from rl_pbt.report.style import INK, clean, legend_below
 from rl_pbt.report.tree_layout import Places
 from rl_pbt.store.descent import surviving, winning_line
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 WIDEST, HEIGHT = 11.0, 6.5  # inches
 

@@ -23,8 +23,8 @@ from rl_pbt.report.evidence import Evidence, Histories, returns_of, total_cost
 from rl_pbt.report.gathering import LONGEST_NAME, Gathered, Members, gather
 from rl_pbt.report.statistics import Estimate, ReturnsBySeed, difference_of, iqm_of, mean_of, unpaired_difference_of
 from rl_pbt.report.verdict import verdict_of
-from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.words import Words
 
 # The settings that must be equal for the same seed to mean the same initial members and the same test.
 OF_SEEDS = ("task", "seeds", "population", "group_size", "search", "hypers", "test_episodes")

@@ -24,7 +24,7 @@ from rl_pbt.arrays import Floats
 from rl_pbt.records import JSON, Fields
 from rl_pbt.report import intervals
 from rl_pbt.report.intervals import Interval
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import NOTHING
 
 ReturnsBySeed: TypeAlias = Sequence[Sequence[float]]  # test scores of each seed's winner

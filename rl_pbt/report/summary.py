@@ -11,8 +11,8 @@ from rl_pbt.report.chance import Family
 from rl_pbt.report.diagnostics import Diagnostics
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.store.run import RunStatus
-from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.words import Words
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -14,7 +14,7 @@ from rl_pbt.report.statistics import LEAST_SEEDS, Estimate
 from rl_pbt.report.summary import MethodSummary, Summary
 from rl_pbt.store.descent import copies, winning_line
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import LONGEST_WORD, Words
+from rl_pbt.tasks.words import LONGEST_WORD, Words
 from rl_pbt.text import NOTHING, counted, listed, readable, value_text
 
 INTERVAL = "95 % interval"

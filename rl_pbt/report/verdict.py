@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rl_pbt.report.chance import ALPHA, Chance, Family
 from rl_pbt.report.statistics import Estimate
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import score_text, told_apart
 
 NONE_FOUND = "No statistically significant difference"

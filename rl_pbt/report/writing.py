@@ -23,8 +23,8 @@ from rl_pbt.store.curves import has_anytime_curve
 from rl_pbt.store.descent import has_schedules
 from rl_pbt.store.files import check_inside, disk_errors_in_one_line, write_durably, write_json
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import Words
 from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import counted
 
 PLOTS = "plots"

@@ -35,7 +35,7 @@ from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Result
 from rl_pbt.tasks import process_group
 from rl_pbt.tasks.answers import LONGEST_REASON, Failed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.files import read_folder, write_folder
 from rl_pbt.tasks.looping import (
@@ -50,6 +50,7 @@ from rl_pbt.tasks.looping import (
     tested,
     words_for,
 )
+from rl_pbt.tasks.words import Words
 
 REQUEST_VARIABLE = "RL_PBT_REQUEST"
 LAST_LINES = 5  # of a program's output, which the reason of its failure quotes

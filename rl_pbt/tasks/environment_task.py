@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
-from rl_pbt.tasks.base import TaskType, Words
+from rl_pbt.tasks.base import TaskType
 from rl_pbt.tasks.playing import FRAMES, check_device, code_of_environment, named
+from rl_pbt.tasks.words import Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

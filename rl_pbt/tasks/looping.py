@@ -19,11 +19,12 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Hyper, Hypers, Proposal, Result
 from rl_pbt.tasks.answers import Failed
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Words
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.trees import json_array, packed, read_json_array, unpacked
+from rl_pbt.tasks.words import Words
 
 ABOUT = "about"  # the array of a checkpoint that holds, as JSON, the hyperparameters and the seed it was trained with
 

@@ -34,7 +34,7 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Hypers, Result
 from rl_pbt.tasks.answers import Failed, blamed, metrics_of, scores_of
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
+from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.finding import BASELINE, TEST, Trainable, check_class, found, in_its_module, name_of
@@ -52,6 +52,7 @@ from rl_pbt.tasks.looping import (
     tested,
     words_for,
 )
+from rl_pbt.tasks.words import Words
 
 T = TypeVar("T")
 

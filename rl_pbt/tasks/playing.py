@@ -15,7 +15,7 @@ import numpy as np
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
 from rl_pbt.records import TRAINING_SCORE, FinalTest, Trial, is_score
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import counted, listed
 
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")

@@ -17,9 +17,10 @@ from rl_pbt.config import RunConfig
 from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, option
 from rl_pbt.records import Cost, FinalTest, Result, is_score
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, Words, unheeded
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, Machine, Task, TaskType, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.completing import completed
+from rl_pbt.tasks.words import Words
 
 START = (0.9, 0.9)
 SEARCH = {"h0": "linear:0:1.5", "h1": "linear:0:1.5"}

@@ -7,7 +7,8 @@ from importlib import import_module
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, did_you_mean
 from rl_pbt.options import Settings
-from rl_pbt.tasks.base import TaskType, Words
+from rl_pbt.tasks.base import TaskType
+from rl_pbt.tasks.words import Words
 
 # Name -> the module whose `TYPE` it is, imported when it is asked for.
 TASKS = {

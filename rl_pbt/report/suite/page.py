@@ -31,7 +31,7 @@ from rl_pbt.report.suite.scores import (
 from rl_pbt.report.tables import INTERVAL, cells_of, trained
 from rl_pbt.report.verdict import verdict_of
 from rl_pbt.store.files import check_inside, write_durably
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import NOTHING, counted, readable, table, value_text
 
 Content: TypeAlias = tuple[list[str], list[list[str]]]  # header and rows

@@ -16,7 +16,7 @@ from rl_pbt.report.style import COLOURS, GREY, colours
 from rl_pbt.report.web.figures import DASHES, MARGIN, NUMBER, Column, counts_on_x, empty_figure, hover, label
 from rl_pbt.store.curves import anytime_curve, has_anytime_curve, standings
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure

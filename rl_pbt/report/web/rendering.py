@@ -10,7 +10,7 @@ from typing import final
 
 from rl_pbt.report.statistics import Estimate
 from rl_pbt.report.web.charts import series
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import NOTHING, value_text
 
 HERE = Path(__file__).parent

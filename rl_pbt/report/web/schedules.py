@@ -14,7 +14,7 @@ from rl_pbt.report.web.figures import DASHES, NUMBER, WINNER, counts, counts_on_
 from rl_pbt.space import Dimension, Space
 from rl_pbt.store.descent import copies, lifetime, winning_line
 from rl_pbt.store.history import History
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import value_text
 
 if TYPE_CHECKING:

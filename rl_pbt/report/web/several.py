@@ -14,7 +14,7 @@ from rl_pbt.report.tables import Table
 from rl_pbt.report.web.charts import anytime_curves, learning_curves, test_scores
 from rl_pbt.report.web.embedding import Block, embedded
 from rl_pbt.report.web.rendering import Tile, rendered, tile_of
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import counted, listed
 
 

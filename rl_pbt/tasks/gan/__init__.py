@@ -23,11 +23,12 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.options import Settings, built
 from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import parse_dimension
-from rl_pbt.tasks.base import Machine, Task, TaskType, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import blamed, completed
 from rl_pbt.tasks.gan.images import MNIST, read_images, read_recorded
 from rl_pbt.tasks.gan.options import LARGEST_PICTURE, PICTURES, RATES, GanOptions
 from rl_pbt.tasks.gan.recorded import classifier_path, read_classifier, read_recorded_classifier
+from rl_pbt.tasks.words import Words
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.gan.interval import GanTask

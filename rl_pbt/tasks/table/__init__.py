@@ -16,11 +16,12 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import Choice, Dimension, Space
-from rl_pbt.tasks.base import Machine, Task, TaskType, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import completed
 from rl_pbt.tasks.table.curves import TableCurves
 from rl_pbt.tasks.table.following import TableTask
 from rl_pbt.tasks.table.recorded import Header, read_table
+from rl_pbt.tasks.words import Words
 from rl_pbt.text import score_text
 
 TEST_EPISODES = 64  # they cost nothing

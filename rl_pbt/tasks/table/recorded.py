@@ -22,7 +22,7 @@ from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import as_json, at_least_one, built, fields_of, plain
 from rl_pbt.records import JSON, Hyper, is_score
 from rl_pbt.space import Space
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 VERSION = 1
 DIGITS = 6  # of a score

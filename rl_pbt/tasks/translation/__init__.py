@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, final
 from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
-from rl_pbt.tasks.base import Machine, Task, TaskType, Words
+from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.translation.options import TranslationOptions
+from rl_pbt.tasks.words import Words
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.translation.interval import TranslationTask

@@ -14,7 +14,7 @@ from rl_pbt.observers.tensorboard import TensorBoard, add_pictures
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.space import Space
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 SPACE = Space.parse({"lr": "log:1e-4:1e-1", "kind": "choice:a:b"})
 FRAMES = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")

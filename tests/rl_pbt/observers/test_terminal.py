@@ -14,7 +14,7 @@ from rl_pbt.observers.screen import Screen
 from rl_pbt.observers.standing import Outline, RunStanding
 from rl_pbt.observers.terminal import Progress
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 WORDS = Words(unit="environment frame", short_unit="frame", score="return", episode="episode", baseline="random policy")
 

@@ -26,7 +26,7 @@ from rl_pbt.space import Space
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.store.descent import copies, has_schedules
 from rl_pbt.store.history import History, Incumbent
-from rl_pbt.tasks.base import Words
+from rl_pbt.tasks.words import Words
 
 WORDS = Words(unit="training sentence", short_unit="sentence", score="BLEU", episode="evaluation", baseline="copied source")
 
