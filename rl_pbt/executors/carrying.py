@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, cast, final
+from typing import Generic, TypeVar, final
 
 import numpy as np
 
 from rl_pbt.arrays import State
 from rl_pbt.errors import LostCheckpoint
-from rl_pbt.tasks.base import Advance, FinalTestJob, IntervalJob, Job, Task, unheeded
+from rl_pbt.tasks.base import Advance, Job, Task, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 
 T = TypeVar("T")
@@ -106,11 +106,21 @@ class Carrying(Generic[T]):
     job: Job[T]
     states: Mapping[int, State]
 
+    @property
+    def checkpoints(self) -> None:
+        return None  # it has all that the job loads, and returns what the job saves
+
+    @property
+    def loads(self) -> frozenset[int]:
+        return frozenset()
+
+    def stored_in(self, checkpoints: Checkpoints) -> Carrying[T]:
+        return self
+
     def run(self, task: Task, advance: Advance = unheeded) -> Delivery[T]:
         carried = Carried(self.states)
-        keeper = _keeper(self.job)
-        job = self.job if keeper is None else cast("Job[T]", replace(keeper, checkpoints=carried))
-        return Delivery(value=job.run(task, advance), saved=tuple(carried.saved))
+        value = self.job.stored_in(carried).run(task, advance)
+        return Delivery(value=value, saved=tuple(carried.saved))
 
     def whose(self, proposal: int | None) -> str:
         return self.job.whose(proposal)
@@ -121,26 +131,13 @@ class Carrying(Generic[T]):
 
 def carrying(job: Job[T]) -> Carrying[T]:
     """The job, ready to be sent. Raises LostCheckpoint if a checkpoint that it loads is lost."""
-    keeper = _keeper(job)
-    return Carrying(job=job, states={} if keeper is None else {id_: keeper.checkpoints.load(id_) for id_ in _loads(keeper)})
+    checkpoints = job.checkpoints
+    return Carrying(job=job, states={} if checkpoints is None else {id_: checkpoints.load(id_) for id_ in job.loads})
 
 
 def delivered(job: Job[T], delivery: Delivery[T]) -> T:
     """The return value of a job that was sent by `carrying`; the checkpoints that it saved are durable when this returns."""
-    keeper = _keeper(job)
-    if keeper is not None:
+    if job.checkpoints is not None:
         for one in delivery.saved:
-            one.again(keeper.checkpoints)
+            one.again(job.checkpoints)
     return delivery.value
-
-
-def _keeper(job: object) -> IntervalJob | FinalTestJob | None:
-    """The job, if it is of a kind that has checkpoints; otherwise None."""
-    return job if isinstance(job, IntervalJob | FinalTestJob) else None
-
-
-def _loads(job: IntervalJob | FinalTestJob) -> set[int]:
-    """The proposals whose checkpoints it loads."""
-    if isinstance(job, FinalTestJob):
-        return {job.proposal}
-    return {one.parent for one in job.proposals if one.parent is not None}

@@ -155,7 +155,8 @@ class RayExecutor:
                     pending.answer = Answer(error=ready.error)
 
     def _packed(self, job: Job[Any]) -> bytes:
-        return pickle.dumps(carrying(job) if self._carries else job)
+        sent: Job[Any] = carrying(job) if self._carries else job
+        return pickle.dumps(sent)
 
     def _hear(self, worker: _Worker) -> None:
         """Take a worker's answer or, if it is lost, replace the worker and put its job back in the queue."""

@@ -42,6 +42,20 @@ def unheeded(units: int, proposal: int | None = None, /) -> None:
 class Job(Protocol[T_co]):
     """Work for an executor, which knows nothing else about it."""
 
+    @property
+    def checkpoints(self) -> Checkpoints | None:
+        """Where it loads and saves checkpoints; None if it does neither."""
+        ...
+
+    @property
+    def loads(self) -> frozenset[int]:
+        """The proposals whose checkpoints it loads."""
+        ...
+
+    def stored_in(self, checkpoints: Checkpoints) -> Job[T_co]:
+        """The same job, which loads from these checkpoints and saves to them."""
+        ...
+
     def run(self, task: Task, advance: Advance = unheeded) -> T_co:
         """Do it here and now."""
         ...
@@ -220,6 +234,13 @@ class IntervalJob:
     digests: Mapping[int, str | None] = field(default_factory=dict)
     restoring: Mapping[int, str | None] | None = None
 
+    @property
+    def loads(self) -> frozenset[int]:
+        return frozenset(proposal.parent for proposal in self.proposals if proposal.parent is not None)
+
+    def stored_in(self, checkpoints: Checkpoints) -> IntervalJob:
+        return replace(self, checkpoints=checkpoints)
+
     def run(self, task: Task, advance: Advance = unheeded) -> list[Result]:
         sealed = Sealed(self.checkpoints, self.digests, self.restoring)
         asked = self.only(proposal.id for proposal in self.proposals if proposal.id not in self.given_up)
@@ -263,6 +284,13 @@ class FinalTestJob:
     given_up: str | None = None  # the reason, where these episodes must not be touched
     digest: str | None = None  # of the checkpoint, where it is known
 
+    @property
+    def loads(self) -> frozenset[int]:
+        return frozenset((self.proposal,))
+
+    def stored_in(self, checkpoints: Checkpoints) -> FinalTestJob:
+        return replace(self, checkpoints=checkpoints)
+
     def run(self, task: Task, advance: Advance = unheeded) -> FinalTest:
         if self.given_up is not None:
             return FinalTest(proposal=self.proposal, returns=(), cost=Cost(), excluded=len(self.episodes), failure=self.given_up)
@@ -282,6 +310,17 @@ class BaselineJob:
     root_seed: int
     episodes: int
     given_up: str | None = None
+
+    @property
+    def checkpoints(self) -> None:
+        return None
+
+    @property
+    def loads(self) -> frozenset[int]:
+        return frozenset()
+
+    def stored_in(self, checkpoints: Checkpoints) -> BaselineJob:
+        return self
 
     def run(self, task: Task, advance: Advance = unheeded) -> FinalTest | None:
         if self.given_up is not None:
