@@ -278,8 +278,7 @@ class _Loop:
                 return outcome.wait()
             except LostCheckpoint as lost:
                 jobs = [underway.job, *(other.job for other in self.underway)]
-                parents = {proposal.parent for job in jobs for proposal in job.proposals if proposal.parent is not None}
-                needed = parents | self._needed
+                needed = self._needed.union(*(job.loads for job in jobs))
                 self.search.restorer.restore(lost, needed, [*underway.ids, *self._being_written])
                 outcome = self.search.executor.submit(underway.job)
         return []

@@ -63,8 +63,8 @@ class Restorer:
             waves = [wave for wave in waves if wave not in ready]
             run_all(self.executor, [self._again(job, proposals) for job, proposals in ready])
             self.units += sum(proposal.units for job, _ in ready for proposal in job.proposals)
-            parents = {p.parent for job, _ in waves for p in job.proposals if p.parent is not None}
-            self.checkpoints.keep_only(needed | parents, being_written=being_written)
+            parents = [parent for job, _ in waves for parent in job.loads]
+            self.checkpoints.keep_only(needed.union(parents), being_written=being_written)
 
     def _is_there(self, proposal: int) -> bool:
         try:
@@ -85,17 +85,15 @@ class Restorer:
             looked_at.add(proposal)
             job = self.jobs[proposal]
             found.setdefault(job.proposals[0].id, set()).add(proposal)
-            parents = {one.parent for one in job.proposals if one.parent is not None}
-            unknown += [parent for parent in parents - looked_at if not self._is_there(parent)]
+            unknown += [parent for parent in job.loads - looked_at if not self._is_there(parent)]
         return [(self.jobs[first], frozenset(found[first])) for first in sorted(found)]
 
     @staticmethod
     def _waits(job: IntervalJob, waves: Iterable[tuple[IntervalJob, frozenset[int]]]) -> bool:
         """Whether a parent of one of its proposals still has to be recomputed."""
         missing = {proposal for _, proposals in waves for proposal in proposals}
-        return any(proposal.parent in missing for proposal in job.proposals)
+        return not job.loads.isdisjoint(missing)
 
     def _again(self, job: IntervalJob, proposals: Iterable[int]) -> IntervalJob:
-        parents = [proposal.parent for proposal in job.proposals if proposal.parent is not None]
-        digests = {parent: self.digests.get(parent) for parent in parents}
+        digests = {parent: self.digests.get(parent) for parent in job.loads}
         return replace(job, digests=digests, restoring={proposal: self.digests[proposal] for proposal in proposals})
