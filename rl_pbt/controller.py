@@ -293,14 +293,14 @@ class _Loop:
 
 
 def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]]:
-    """Groups of consecutive proposals of equal cost, at most `size` each; a group is trained together.
+    """Groups of consecutive proposals that train alike, at most `size` each; a group is trained together.
 
     Proposals that only re-evaluate become fewer each round, so they are split in two, so that more than one worker has work.
     """
     half = -(-len(proposals) // 2)
     group: list[Proposal] = []
     for proposal in proposals:
-        alike = group and _cost(group[0]) == _cost(proposal)
+        alike = group and _in_common(group[0]) == _in_common(proposal)
         if group and not (alike and len(group) < (size if proposal.trains else min(size, half))):
             yield group
             group = []
@@ -309,6 +309,6 @@ def _groups(proposals: Sequence[Proposal], size: int) -> Iterator[list[Proposal]
         yield group
 
 
-def _cost(proposal: Proposal) -> tuple[int, int, int | None]:
-    """What the proposals of a group must have in common."""
+def _in_common(proposal: Proposal) -> tuple[int, int, int | None]:
+    """What must be equal in all proposals of a group."""
     return proposal.units, proposal.generation, proposal.episodes
