@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
 import textwrap
@@ -19,7 +20,8 @@ from rl_pbt.executors.processes import end_if_unguarded
 from rl_pbt.making import for_executor
 from rl_pbt.named_code import code_in_words
 from rl_pbt.observers import check_tracker
-from rl_pbt.opening import open_run
+from rl_pbt.opening import Opened, open_run
+from rl_pbt.options import Settings
 from rl_pbt.running import Prepared, complete, owning, prepare
 from rl_pbt.search import METHODS
 from rl_pbt.store.run import RunFolder
@@ -40,51 +42,73 @@ def main(words: Sequence[str], program: str) -> int:
 def train(words: Sequence[str], program: str) -> None:
     """Make or resume the run that the words ask for. Raises UserError, and SystemExit if it is interrupted."""
     end_if_unguarded()
-    own, trained = split_program(words)
-    args = build_parser(program).parse_args(own)
-    args.program = trained
+    args = _parsed(words, program)
     if "help" in (args.methods or ()):
         print(methods_help())
         return
-    if trained and args.task is None:
-        args.task = "command"
     settings, how = for_executor(settings_of(args))
     check_tracker(args.track)
     if args.suite is not None:
         from rl_pbt.cli.suite import run_suite  # noqa: PLC0415 - it loads all that a run needs
 
         run_suite(args, settings, how, shlex.join([*program.split(), *words]))
-        return
-    if args.check:
+    elif args.check:
         raise BadSetting("check", "compares the scores of a suite with what it expects: name one with --suite")
-    if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
+    else:
+        _train_one(args, settings, how, program, words)
+
+
+def _parsed(words: Sequence[str], program: str) -> argparse.Namespace:
+    own, trained = split_program(words)
+    args: argparse.Namespace = build_parser(program).parse_args(own)
+    args.program = trained
+    if trained and args.task is None:
+        args.task = "command"
+    return args
+
+
+def _train_one(args: argparse.Namespace, settings: Settings, how: Settings, program: str, words: Sequence[str]) -> None:
+    """Make or resume one run, or say what it would cost, or rebuild its report if nothing is left to train."""
+    _load_ahead(args, settings, how)
+    opened = open_run(settings, out=args.out, resume=args.resume)
+    if args.dry_run:
+        prepared = _prepared(opened, args, how)
+        print(*planned(opened.config, prepared.task, prepared.workers)[0], sep="\n")
+    elif opened.finished:
+        _rebuild_report(opened.folder, program)
+    else:
+        with owning(_prepared(opened, args, how)) as owned:
+            _carry_out(owned, program, words)
+
+
+def _load_ahead(args: argparse.Namespace, settings: Settings, how: Settings) -> None:
+    """Refuse what is wrong in any case, and then let workers load what they need, if agents on an environment will be trained."""
+    trains_agents = look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how)
+    if trains_agents and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # the imports that follow take seconds
         begin_loading(args.executor)
-    opened = open_run(settings, out=args.out, resume=args.resume)
-    if opened.finished and not args.dry_run:
-        raise_again()
-        print(f"{shown(opened.folder.folder)} is finished: rebuilding its report")
-    else:
-        prepared = prepare(
-            opened,
-            args.workers,
-            args.executor or "processes",
-            how=how,
-            keep_population=args.keep_population,
-            track=args.track,
-        )
-        raise_again()
-        if args.dry_run:
-            lines, _ = planned(opened.config, prepared.task, prepared.workers)
-            print("\n".join(lines))
-            return
-        with owning(prepared) as owned:
-            _carry_out(owned, program, words)
-        return
+
+
+def _prepared(opened: Opened, args: argparse.Namespace, how: Settings) -> Prepared:
+    prepared = prepare(
+        opened,
+        args.workers,
+        args.executor or "processes",
+        how=how,
+        keep_population=args.keep_population,
+        track=args.track,
+    )
+    raise_again()
+    return prepared
+
+
+def _rebuild_report(folder: RunFolder, program: str) -> None:
+    raise_again()
+    print(f"{shown(folder.folder)} is finished: rebuilding its report")
     from rl_pbt.report import write_report  # noqa: PLC0415 - it takes longer to load than everything else
 
-    _show(write_report(opened.folder), opened.folder, program)
+    _show(write_report(folder), folder, program)
 
 
 def _carry_out(owned: Prepared, program: str, words: Sequence[str]) -> None:
