@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from benchmarks.measuring import Entry, Measurement, Results, alone, parser, run, spread
 from rl_pbt.provenance import ROOT
@@ -30,11 +30,6 @@ from rl_pbt.records import Cost
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
 from rl_pbt.text import table
-
-if TYPE_CHECKING:
-    import gymnasium
-    from stable_baselines3.common.atari_wrappers import AtariWrapper
-    from stable_baselines3.common.monitor import Monitor
 
 Figures: TypeAlias = dict[str, dict[str, float]]  # by name: a `measuring.Spread` in JSON; under "ratios" one number each
 
@@ -210,66 +205,10 @@ def run_ours(setting: Setting) -> dict[str, float]:
 
 def run_sb3(setting: Setting) -> float:
     """Agent steps per second of SB3's agent with its defaults on 16 environments."""
-    from stable_baselines3 import A2C, PPO
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack
+    from benchmarks.sb3_agents import train
 
-    atari, pixels = setting.env == "Pacman", setting.env.startswith("MinAtar")
-    vector: VecEnv = DummyVecEnv([_sb3_pacman if atari else partial(_sb3_env, setting.env)] * SB3_ENVS)
-    if atari:
-        vector = VecFrameStack(vector, n_stack=4)
-    agent = {"a2c": A2C, "ppo": PPO}[setting.agent]
-    # SB3's CnnPolicy refuses images of 10x10: it gets the convolution that ours has.
-    kwargs = {"features_extractor_class": _small_torso(), "net_arch": []} if pixels else None
-    model = agent("CnnPolicy" if atari else "MlpPolicy", vector, device="cpu", seed=0, policy_kwargs=kwargs)
-    start = time.perf_counter()
-    model.learn(setting.sb3_steps)
-    wall_s = time.perf_counter() - start
-    vector.close()
-    return steps_per_second(model.num_timesteps, 1, wall_s)
-
-
-def _sb3_env(name: str) -> Monitor:
-    import gymnasium
-    from stable_baselines3.common.monitor import Monitor
-
-    from rl_pbt.envs import resolve
-
-    return Monitor(gymnasium.make(resolve(name).id))  # resolved first: that registers it
-
-
-def _small_torso() -> type:
-    """The agents' torso "small" for SB3: 16 filters of 3x3 and a dense layer of 128, over images with channels last."""
-    import torch
-    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-
-    class Small(BaseFeaturesExtractor):
-        def __init__(self, observation_space: gymnasium.spaces.Box) -> None:
-            super().__init__(observation_space, 128)
-            height, width, channels = observation_space.shape
-            self._layers = torch.nn.Sequential(
-                torch.nn.Conv2d(channels, 16, 3),
-                torch.nn.ReLU(),
-                torch.nn.Flatten(),
-                torch.nn.Linear(16 * (height - 2) * (width - 2), 128),
-                torch.nn.ReLU(),
-            )
-
-        def forward(self, observations: torch.Tensor) -> torch.Tensor:
-            features: torch.Tensor = self._layers(observations.movedim(-1, 1))
-            return features
-
-    return Small
-
-
-def _sb3_pacman() -> AtariWrapper:
-    import ale_py
-    import gymnasium
-    from stable_baselines3.common.atari_wrappers import AtariWrapper
-    from stable_baselines3.common.monitor import Monitor
-
-    gymnasium.register_envs(ale_py)
-    # The id skips four frames by itself; SB3's wrapper wants to do that.
-    return AtariWrapper(Monitor(gymnasium.make("ALE/Pacman-v5", frameskip=1)))
+    steps, wall_s = train(setting.env, setting.agent, copies=SB3_ENVS, steps=setting.sb3_steps)
+    return steps_per_second(steps, 1, wall_s)
 
 
 def run_ceiling(setting: Setting) -> float:
