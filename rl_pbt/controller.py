@@ -3,7 +3,7 @@
 There is one code path: fresh and resumed runs both go through `Search.run`. While the ledger holds recorded events, the journal
 answers from it and checks that what is asked for now equals what was asked for then; from there on it appends.
 
-The method is asked for more after each job, and may ask for work while other work is underway. Outcomes are taken in the order in
+The method is asked for more after each job, and may ask for work while other work is underway. Results are taken in the order in
 which the work was asked for, never in the order in which it finishes. So even a run without a barrier gives the same ledger on
 any machine, at the price that a slow job holds up those behind it.
 """
@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TypeVar
 
 from rl_pbt.errors import LostCheckpoint, UserError
-from rl_pbt.executors.base import Executor, Outcome, run_all
+from rl_pbt.executors.base import Executor, Future, run_all
 from rl_pbt.incumbents import Incumbents, Leader
 from rl_pbt.observers.base import Observer
 from rl_pbt.records import FinalTest, Proposal, Result, joined
@@ -164,10 +164,10 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Underway:
-    """A job and its future outcome; None if the ledger already has the results."""
+    """A job and its future; None if the ledger already has the results."""
 
     job: IntervalJob
-    outcome: Outcome[list[Result]] | None
+    future: Future[list[Result]] | None
 
     @property
     def ids(self) -> list[int]:
@@ -249,7 +249,7 @@ class _Loop:
                 digests={p.parent: self.search.restorer.digests[p.parent] for p in group if p.parent is not None},
             )
             known = self.search.journal.holds(proposal.id for proposal in group)
-            self.underway.append(_Underway(job=job, outcome=None if known else self.search.executor.submit(job)))
+            self.underway.append(_Underway(job=job, future=None if known else self.search.executor.submit(job)))
 
     def _results(self, underway: _Underway) -> list[tuple[Proposal, Result, bool]]:
         """Each proposal with its result and whether that was in the ledger.
@@ -272,15 +272,15 @@ class _Loop:
 
     def _computed(self, underway: _Underway) -> list[Result]:
         """The results of a job, none if the ledger has them; lost checkpoints of parents are recomputed."""
-        outcome = underway.outcome
-        while outcome is not None:
+        future = underway.future
+        while future is not None:
             try:
-                return outcome.wait()
+                return future.result()
             except LostCheckpoint as lost:
                 jobs = [underway.job, *(other.job for other in self.underway)]
                 needed = self._needed.union(*(job.loads for job in jobs))
                 self.search.restorer.restore(lost, needed, [*underway.ids, *self._being_written])
-                outcome = self.search.executor.submit(underway.job)
+                future = self.search.executor.submit(underway.job)
         return []
 
     def _show(self, finished: Sequence[tuple[Proposal, Result, bool]], asked: Sequence[Proposal]) -> None:

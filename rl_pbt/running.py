@@ -245,7 +245,7 @@ def _all_searches(prepared: Prepared, watch: MakeWatcher, stream: TextIO, restor
         for seed in config.seeds:
             for name in config.methods:
                 _search(prepared, executor, progress, name, seed, restored)
-        baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).wait()
+        baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).result()
         if baseline is not None and baseline.failure is not None:
             progress.say(f"{words_of(config).baseline}: {baseline.excluded} without a score: {baseline.failure}")
         return baseline

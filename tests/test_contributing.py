@@ -160,10 +160,10 @@ EXECUTOR = '''
 from rl_pbt.tasks.base import unheeded
 
 class Done:
-    def __init__(self, outcome):
-        self.outcome = outcome
-    def wait(self):
-        return self.outcome
+    def __init__(self, returned):
+        self.returned = returned
+    def result(self):
+        return self.returned
 
 class Eager:
     units_underway = made = 0

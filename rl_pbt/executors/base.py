@@ -15,10 +15,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Outcome(Protocol[T_co]):
+class Future(Protocol[T_co]):
     """The future result of a submitted job."""
 
-    def wait(self) -> T_co:
+    def result(self) -> T_co:
         """Wait for the end of the job, and return its result; call it once.
 
         Raises UserError for what the user can fix; anything else that the job raised, as TaskError if it ran in another process;
@@ -30,7 +30,7 @@ class Outcome(Protocol[T_co]):
 class Executor(Protocol):
     """Runs jobs somewhere, each at least once, with the same outcome wherever and however often it runs.
 
-    Waiting for outcomes in the order of submission makes a run independent of the workers' speed. New work can be submitted while
+    Waiting for results in the order of submission makes a run independent of the workers' speed. New work can be submitted while
     other work is underway. A job that ends its worker, or never ends, is run once more, and then without the proposal that was at
     work: see `attempts`.
     """
@@ -40,7 +40,7 @@ class Executor(Protocol):
         """Units trained so far by all members in intervals that have not ended; may be read from another thread."""
         ...
 
-    def submit(self, job: Job[T]) -> Outcome[T]:
+    def submit(self, job: Job[T]) -> Future[T]:
         """Run the job as soon as a worker is free."""
         ...
 
@@ -88,8 +88,8 @@ class Pending(Generic[T]):
         self._listen = listen
         self.answer: Answer[T] | None = None
 
-    def wait(self) -> T:
-        """As in `Outcome`."""
+    def result(self) -> T:
+        """As in `Future`."""
         while self.answer is None:
             self._listen()
         return self.answer.result()
@@ -110,5 +110,5 @@ def answered(work: Callable[[], T]) -> Answer[T]:
 
 def run_all(executor: Executor, jobs: Sequence[Job[T]]) -> list[T]:
     """Submit all jobs at once, and return their results in the same order."""
-    outcomes = [executor.submit(job) for job in jobs]
-    return [outcome.wait() for outcome in outcomes]
+    futures = [executor.submit(job) for job in jobs]
+    return [future.result() for future in futures]

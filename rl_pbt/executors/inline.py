@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Generic, NoReturn, TypeVar, final
 
 from rl_pbt.executors.attempts import NOBODY, Attempts, Death, death_by
-from rl_pbt.executors.base import ExecutorOptions, Outcome
+from rl_pbt.executors.base import ExecutorOptions, Future
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.executors.watching import TICK_S, Board, Watch, watch
 from rl_pbt.tasks.base import Job, Task
@@ -37,7 +37,7 @@ class InlineExecutor:
     def units_underway(self) -> int:
         return self.board.units
 
-    def submit(self, job: Job[T]) -> Outcome[T]:
+    def submit(self, job: Job[T]) -> Future[T]:
         return _Deferred(self, job)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class _Deferred(Generic[T]):
     executor: InlineExecutor
     job: Job[T]
 
-    def wait(self) -> T:
+    def result(self) -> T:
         attempts = Attempts(self.job, self.executor.task.subject)
         while True:
             try:

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, TypeVar, final
 from rl_pbt.errors import UserError
 from rl_pbt.executors import descendants
 from rl_pbt.executors.attempts import Attempts, Death, death_by, death_of
-from rl_pbt.executors.base import Answer, ExecutorOptions, Outcome, Pending, TaskError, answered
+from rl_pbt.executors.base import Answer, ExecutorOptions, Future, Pending, TaskError, answered
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.executors.memory import keep_freed_memory
 from rl_pbt.executors.watching import FIELDS, TICK_S, Board, Watch, watch
@@ -211,7 +211,7 @@ class ProcessExecutor:
         self._workers: list[_Worker] = []
         self._waiting: deque[AnyPending] = deque()  # for a free worker
 
-    def submit(self, job: Job[T]) -> Outcome[T]:
+    def submit(self, job: Job[T]) -> Future[T]:
         pending = _Pending(self, Attempts(job, self._task.subject))
         self._waiting.append(pending)
         if len(self._workers) < self._size and all(worker.job is not None for worker in self._workers):

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, final
 
 from rl_pbt.errors import UserError
-from rl_pbt.executors.base import Answer, Outcome, Pending, answered
+from rl_pbt.executors.base import Answer, Future, Pending, answered
 from rl_pbt.executors.carrying import carrying, delivered
 from rl_pbt.executors.interrupts import heard
 from rl_pbt.executors.ray_cluster import RayOptions, cluster
@@ -109,7 +109,7 @@ class RayExecutor:
         self._told_without = False
         self._workers = [self._new_worker() for _ in range(workers)]
 
-    def submit(self, job: Job[T]) -> Outcome[T]:
+    def submit(self, job: Job[T]) -> Future[T]:
         pending = _Pending(self, job)
         self._waiting.append(pending)
         self._give()

@@ -117,7 +117,7 @@ class Host:
 
     def run(self, job: bytes) -> tuple[bytes, str]:
         """Run a pickled job. Returns its pickled Answer, and all messages for the user so far."""
-        answer = answered(lambda: self._executor.submit(pickle.loads(job)).wait())
+        answer = answered(lambda: self._executor.submit(pickle.loads(job)).result())
         return pickle.dumps(answer), self._told.getvalue()
 
     def news(self) -> tuple[int, str]:

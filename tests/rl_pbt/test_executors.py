@@ -88,9 +88,9 @@ def test_work_can_be_submitted_while_other_work_is_not_collected(make: type[Inli
         waiting = [executor.submit(job(0)), executor.submit(job(1))]
         seen = []
         for number in range(2, 8):
-            seen.append(waiting.pop(0).wait()[0].proposal)
+            seen.append(waiting.pop(0).result()[0].proposal)
             waiting.append(executor.submit(job(number)))
-        seen += [outcome.wait()[0].proposal for outcome in waiting]
+        seen += [future.result()[0].proposal for future in waiting]
         assert seen == list(range(8))
     finally:
         executor.close()
@@ -430,7 +430,7 @@ def test_a_temporary_folder_with_a_long_path_is_no_hindrance(tmp_path: Path) -> 
         "from rl_pbt.tasks.quadratic import QuadraticTask\n"
         "if __name__ == '__main__':\n"
         "    executor = ProcessExecutor(QuadraticTask(), 1)\n"
-        "    print(executor.submit(BaselineJob(root_seed=0, episodes=2)).wait().returns)\n"
+        "    print(executor.submit(BaselineJob(root_seed=0, episodes=2)).result().returns)\n"
         "    executor.close()\n"
     )
     environment = {**os.environ, "TMPDIR": str(folder)}

@@ -72,9 +72,9 @@ def test_outcomes_come_in_the_order_of_the_jobs(moody: RayExecutor) -> None:
         assert [[r.proposal for r in results] for results in outcomes] == [[0, 1], [2], [3, 4], [5]]
     waiting, seen = [moody.submit(job(0)), moody.submit(job(1))], []
     for number in range(2, 8):
-        seen.append(waiting.pop(0).wait()[0].proposal)
+        seen.append(waiting.pop(0).result()[0].proposal)
         waiting.append(moody.submit(job(number)))
-    assert [*seen, *(outcome.wait()[0].proposal for outcome in waiting)] == list(range(8))
+    assert [*seen, *(future.result()[0].proposal for future in waiting)] == list(range(8))
 
 
 def test_what_the_task_raises_reaches_the_caller(moody: RayExecutor) -> None:
@@ -86,9 +86,9 @@ def test_what_the_task_raises_reaches_the_caller(moody: RayExecutor) -> None:
 
 
 def test_a_checkpoint_that_is_lost_is_missed_where_its_job_is_waited_for(moody: RayExecutor, tmp_path: Path) -> None:
-    outcome = moody.submit(FinalTestJob(proposal=9, episodes=range(3), root_seed=0, checkpoints=FolderCheckpoints(tmp_path)))
+    future = moody.submit(FinalTestJob(proposal=9, episodes=range(3), root_seed=0, checkpoints=FolderCheckpoints(tmp_path)))
     with pytest.raises(LostCheckpoint, match=r"000009.safetensors is missing"):
-        outcome.wait()
+        future.result()
 
 
 def test_a_killed_worker_is_replaced_and_its_job_run_again(moody: RayExecutor, tmp_path: Path) -> None:
