@@ -18,7 +18,7 @@ from rl_pbt.search import METHODS
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import IntervalJob, Task
 from rl_pbt.tasks.registry import task_type, words_of
-from rl_pbt.text import duration, readable, value_text
+from rl_pbt.text import counted, duration, readable, value_text
 
 FIRST_QUANTA = 32  # length of a measurement's first interval
 LONGER = 4  # each further interval is this many times longer
@@ -47,8 +47,8 @@ def planned(config: RunConfig, task: Task, workers: int) -> tuple[list[str], flo
         ("methods", f"{', '.join(config.methods)}; seeds {', '.join(map(str, config.seeds))}"),
         ("population", _population(config, workers)),
         ("budget", f"{readable(config.budget)} {words.units} per member, {readable(total)} in all, evaluation included{rounded}"),
-        ("interval", f"{readable(config.interval)} {words.units}, {_count(plan.generations, 'generation')}"),
-        ("tested on", f"{_count(config.test_episodes, words.episode)} with the winner"),
+        ("interval", f"{readable(config.interval)} {words.units}, {counted(plan.generations, 'generation')}"),
+        ("tested on", f"{counted(config.test_episodes, words.episode, words.episodes)} with the winner"),
         ("would find", _would_find(config)),
         ("search", ", ".join(f"{name} {text}" for name, text in config.search.items())),
         ("fixed", ", ".join(f"{n} {value_text(v)}" for n, v in config.hypers.items() if n not in config.search) or "none"),
@@ -64,7 +64,7 @@ def labelled(lines: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _population(config: RunConfig, workers: int) -> str:
-    groups = f"{_count(config.population, 'member')} in groups of {config.group_size}, {_count(workers, 'worker')}"
+    groups = f"{counted(config.population, 'member')} in groups of {config.group_size}, {counted(workers, 'worker')}"
     return groups if (idle := idle_workers(config, workers)) is None else f"{groups}: {idle}"
 
 
@@ -83,7 +83,7 @@ def _would_find(config: RunConfig) -> str:
 
     told = []
     for family, together in Counter(contrasts(config).values()).items():
-        compared = "the primary contrast" if family == "primary" else _count(together, "comparison")
+        compared = "the primary contrast" if family == "primary" else counted(together, "comparison")
         told.append(f"{compared}: {detectable(together, len(config.seeds))}")
     return "; ".join(told) or "nothing: there is only one method"
 
@@ -103,10 +103,6 @@ def _sizes(config: RunConfig, checkpoint_bytes: int) -> str:
     each = checkpoint_bytes / 1e6
     running = f"{config.population * each:.1f} MB while a method runs (asha and hyperband: {each:.1f} MB per trial)"
     return f"{running}, {each:.1f} MB per winner afterwards"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
