@@ -15,8 +15,7 @@ from rl_pbt.options import Settings, option
 from rl_pbt.records import JSON, Fields, Hyper, is_score
 from rl_pbt.space import Space
 
-MANY = ("population", "group_size", "test_episodes")  # settings whose value is a number of things to create or run, at most MOST
-MOST = 1_000_000
+MOST = 1_000_000  # of anything that is created or run as often as a setting says
 MOST_TESTS = 1000  # besides the final one: each keeps a checkpoint until the end
 LONGEST_NAME = 100  # characters, of a hyperparameter's name
 
@@ -53,18 +52,16 @@ class RunConfig:
     method_options: Settings = option(factory=dict, help="options of the methods", flag=False)
 
     def __post_init__(self) -> None:
-        if not self.seeds or min(self.seeds) < 0:
-            raise BadSetting("seeds", "must be whole numbers from 0 on")
-        for name, several in (("seeds", self.seeds), ("methods", self.methods)):
-            if len(set(several)) != len(several):
-                raise BadSetting(name, "must not name one twice")
-        options.at_least_one(self, "group_size", "test_episodes")
+        check_extent(
+            methods=self.methods,
+            seeds=self.seeds,
+            population=self.population,
+            group_size=self.group_size,
+            test_episodes=self.test_episodes,
+        )
         if not 0 <= self.anytime_tests <= MOST_TESTS:
             raise BadSetting("anytime_tests", f"must be from 0 to {MOST_TESTS}, but is {self.anytime_tests}")
         check_contrasts(self.methods, self.primary, self.against)
-        for name in MANY:
-            if getattr(self, name) > MOST:
-                raise BadSetting(name, f"must be {MOST} or less, but is {getattr(self, name)}")
         for name in (*self.search, *self.hypers):
             if not name or plain_text(name, LONGEST_NAME) != name:
                 raise BadSetting("search", f"cannot name a hyperparameter {name!r:.120}: write a word of one line")
@@ -122,6 +119,20 @@ class RunConfig:
             if not all(is_score(value) for value in dimension.extremes if isinstance(value, int | float)):
                 raise BadSetting("search", f"cannot use {self.search[name]!r:.100} for {name}: its bounds are too far away")
         return space
+
+
+def check_extent(*, methods: Sequence[str], seeds: Sequence[int], population: int, group_size: int, test_episodes: int) -> None:
+    """Raises BadSetting for values of these settings that no run can have, whatever its task."""
+    if not seeds or min(seeds) < 0:
+        raise BadSetting("seeds", "must be whole numbers from 0 on")
+    for name, several in (("seeds", seeds), ("methods", methods)):
+        if len(set(several)) != len(several):
+            raise BadSetting(name, "must not name one twice")
+    options.check_positive("group_size", group_size)
+    options.check_positive("test_episodes", test_episodes)
+    for name, number in (("population", population), ("group_size", group_size), ("test_episodes", test_episodes)):
+        if number > MOST:
+            raise BadSetting(name, f"must be {MOST} or less, but is {number}")
 
 
 def check_contrasts(methods: Sequence[str], primary: str | None, against: str | None) -> None:

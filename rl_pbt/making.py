@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from rl_pbt import options
-from rl_pbt.config import RunConfig, check_contrasts
+from rl_pbt.config import RunConfig, check_contrasts, check_extent
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
@@ -149,13 +149,12 @@ def check_early(settings: Settings) -> None:
     for name, written in options.checked("search", settings.get("search", {}), types["search"]).items():
         if isinstance(written, str) and ":" in written:
             _check_range(name, written)
-    usual = {"methods": (), "seeds": (0,), "population": 2, "interval": 1, "group_size": 1, "test_episodes": 1}
-    said = {name: settings.get(name, value) for name, value in usual.items()}
-    said["budget"] = settings.get("budget", said["interval"])
-    config = RunConfig(
-        task="", search={}, hypers={}, **{name: options.checked(name, value, types[name]) for name, value in said.items()}
-    )
-    Plan.nominal(config)
+    usual = {"methods": (), "seeds": (0,), "population": 2, "group_size": 1, "test_episodes": 1}
+    extent = {name: options.checked(name, settings.get(name, value), types[name]) for name, value in usual.items()}
+    interval = options.checked("interval", settings.get("interval", 1), types["interval"])
+    budget = options.checked("budget", settings.get("budget", interval), types["budget"])
+    check_extent(**extent)
+    Plan(population=extent["population"], budget_per_member=budget, interval=interval)
 
 
 def _check_range(name: str, written: str) -> None:

@@ -276,5 +276,10 @@ def in_words(kind: Kind) -> str:
 def at_least_one(instance: object, *names: str) -> None:
     """Raises BadSetting for a field among `names` that is below 1."""
     for name in names:
-        if getattr(instance, name) < 1:
-            raise BadSetting(name, f"must be 1 or more, but is {getattr(instance, name)}")
+        check_positive(name, getattr(instance, name))
+
+
+def check_positive(name: str, number: int) -> None:
+    """Raises BadSetting for a number below 1."""
+    if number < 1:
+        raise BadSetting(name, f"must be 1 or more, but is {number}")
