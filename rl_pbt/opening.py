@@ -118,14 +118,18 @@ def check_longer(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> N
     """
     if config.budget < recorded.budget:
         raise BadSetting("budget", f"of {folder.folder} is {recorded.budget}: it can be extended, and not shortened")
-    if config.budget > recorded.budget and (whole := [name for name in config.methods if not METHODS[name].extends]):
-        raise BadSetting("budget", f"cannot be extended for {', '.join(whole)}, which chose for all of it: start a new run")
-    if config.budget > recorded.budget and folder.is_compacted:
-        raise BadSetting("budget", f"cannot be extended: {folder.folder} was compacted, and its checkpoints are gone")
-    planned = task_type(recorded.task).planned_for_all(recorded.task_options)
-    if config.budget > recorded.budget and planned is not None:
-        raise BadSetting("budget", f"cannot be extended, since {planned} over all of it: start a new run")
+    if config.budget > recorded.budget:
+        _check_extensible(config, recorded, folder)
     _same(replace(config, budget=recorded.budget), recorded, folder)
+
+
+def _check_extensible(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
+    if whole := [name for name in config.methods if not METHODS[name].extends]:
+        raise BadSetting("budget", f"cannot be extended for {', '.join(whole)}, which chose for all of it: start a new run")
+    if folder.is_compacted:
+        raise BadSetting("budget", f"cannot be extended: {folder.folder} was compacted, and its checkpoints are gone")
+    if (planned := task_type(recorded.task).planned_for_all(recorded.task_options)) is not None:
+        raise BadSetting("budget", f"cannot be extended, since {planned} over all of it: start a new run")
 
 
 def _same(config: RunConfig, recorded: RunConfig, folder: RunFolder) -> None:
