@@ -208,17 +208,17 @@ def execute(prepared: Prepared, *, command: str, stream: TextIO | None = None, w
     )
     opened.folder.write_manifest(manifest)
     started = time.perf_counter()
-    restored: list[int] = []
+    searches = _Searches(prepared=prepared, watch=watch, stream=stream or sys.stdout)
     ending: dict[str, Any] = {"status": "interrupted"}
     try:
         with held():
-            measured = _all_searches(prepared, watch, stream or sys.stdout, restored)
+            measured = searches.run()
         ending = {"status": "finished", "baseline": measured.returns if measured else ()}
     except Exception as error:
         ending = {"status": "failed", "reason": in_one_line(error)}
         raise
     finally:
-        session = replace(session, elapsed_s=time.perf_counter() - started, restored_units=sum(restored))
+        session = replace(session, elapsed_s=time.perf_counter() - started, restored_units=searches.restored_units)
         opened.folder.write_manifest(replace(manifest, sessions=(*manifest.sessions[:-1], session), **ending))
 
 
@@ -236,22 +236,61 @@ def _session(prepared: Prepared) -> Session:
     )
 
 
-def _all_searches(prepared: Prepared, watch: MakeWatcher, stream: TextIO, restored: list[int]) -> FinalTest | None:
-    """Run all searches, and test the baseline. The units that each search had to retrain are appended to `restored`."""
-    config = prepared.opened.config
-    executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
-    progress = watch(_outline(prepared), stream, lambda: executor.units_underway)
-    try:
-        for seed in config.seeds:
-            for name in config.methods:
-                _search(prepared, executor, progress, name, seed, restored)
-        baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).result()
-        if baseline is not None and baseline.failure is not None:
-            progress.say(f"{words_of(config).baseline}: {baseline.excluded} without a score: {baseline.failure}")
-        return baseline
-    finally:
-        progress.close()
-        executor.close()
+@final
+@dataclass(slots=True, kw_only=True)
+class _Searches:
+    """Every method on every seed, and then the baseline. `restored_units` were retrained because checkpoints were lost."""
+
+    prepared: Prepared
+    watch: MakeWatcher
+    stream: TextIO
+    restored_units: int = 0
+
+    def run(self) -> FinalTest | None:
+        """Run all of them, and return the test of the baseline."""
+        prepared, config = self.prepared, self.prepared.opened.config
+        executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
+        progress = self.watch(_outline(prepared), self.stream, lambda: executor.units_underway)
+        try:
+            for seed in config.seeds:
+                for name in config.methods:
+                    self._search(executor, progress, name, seed)
+            baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).result()
+            if baseline is not None and baseline.failure is not None:
+                progress.say(f"{words_of(config).baseline}: {baseline.excluded} without a score: {baseline.failure}")
+            return baseline
+        finally:
+            progress.close()
+            executor.close()
+
+    def _search(self, executor: Executor, progress: Watcher, name: str, seed: int) -> None:
+        prepared, config, folder = self.prepared, self.prepared.opened.config, self.prepared.opened.folder
+        folder.check_inside(name, seed)
+        curves = Curves(config.space, words=words_of(config), sinks=_sinks(prepared, name, seed))
+        progress.begin(name, seed)
+        first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
+        search = Search(
+            title=f"{name}, seed {seed}",
+            method=make_method(name, first, seed, prepared.task),
+            extensions=[plan_of(longer, prepared.task) for longer in later],
+            keep_population=prepared.keep_population,
+            executor=executor,
+            journal=Journal(folder.ledger(name, seed)),
+            checkpoints=folder.checkpoints(name, seed),
+            root_seed=seed,
+            population=config.population,
+            group_size=config.group_size,
+            test_episodes=config.test_episodes,
+            budget=plan_of(first, prepared.task).total,
+            anytime_tests=config.anytime_tests,
+            observers=(curves, progress, _LoadsReports()),
+            say=progress.say,
+        )
+        try:
+            search.run()
+        finally:
+            curves.close()
+            self.restored_units += search.restorer.units
 
 
 def _outline(prepared: Prepared) -> Outline:
@@ -266,36 +305,6 @@ def _outline(prepared: Prepared) -> Outline:
         units=plan.total,
         words=words_of(config),
     )
-
-
-def _search(prepared: Prepared, executor: Executor, progress: Watcher, name: str, seed: int, restored: list[int]) -> None:
-    config, folder = prepared.opened.config, prepared.opened.folder
-    folder.check_inside(name, seed)
-    curves = Curves(config.space, words=words_of(config), sinks=_sinks(prepared, name, seed))
-    progress.begin(name, seed)
-    first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
-    search = Search(
-        title=f"{name}, seed {seed}",
-        method=make_method(name, first, seed, prepared.task),
-        extensions=[plan_of(longer, prepared.task) for longer in later],
-        keep_population=prepared.keep_population,
-        executor=executor,
-        journal=Journal(folder.ledger(name, seed)),
-        checkpoints=folder.checkpoints(name, seed),
-        root_seed=seed,
-        population=config.population,
-        group_size=config.group_size,
-        test_episodes=config.test_episodes,
-        budget=plan_of(first, prepared.task).total,
-        anytime_tests=config.anytime_tests,
-        observers=(curves, progress, _LoadsReports()),
-        say=progress.say,
-    )
-    try:
-        search.run()
-    finally:
-        curves.close()
-        restored.append(search.restorer.units)
 
 
 def _sinks(prepared: Prepared, name: str, seed: int) -> list[Sink]:
