@@ -62,7 +62,7 @@ class Proposal:
         return self.units > 0
 
     @property
-    def judges(self) -> bool:
+    def evaluates(self) -> bool:
         """Whether its fitness is needed."""
         return self.episodes != 0
 
@@ -146,7 +146,7 @@ class Result:
     def __post_init__(self) -> None:
         if self.fitness is not None and self.failure is not None:
             raise ValueError(f"result {self.proposal} has a fitness or a failure, and not both")
-        if self.foreseen_units and not self.unjudged:
+        if self.foreseen_units and not self.unevaluated:
             raise ValueError(f"result {self.proposal} was judged: nothing has to be foreseen of that")
         if self.fitness is not None and not is_score(self.fitness):
             raise ValueError(f"result {self.proposal} has a fitness of {self.fitness}: report a failure instead")
@@ -156,14 +156,14 @@ class Result:
             raise ValueError(f"a result counts from 0: {self}")
 
     @property
-    def unjudged(self) -> bool:
+    def unevaluated(self) -> bool:
         """Whether it was not evaluated, and did not fail."""
         return self.fitness is None and self.failure is None
 
     @property
     def rank_key(self) -> float:
         """Fitness for ranking; a failure ranks below everything. Raises ValueError if it was not evaluated."""
-        if self.unjudged:
+        if self.unevaluated:
             raise ValueError(f"result {self.proposal} was not judged: it has no rank")
         return -math.inf if self.fitness is None else self.fitness
 
@@ -174,7 +174,7 @@ class Result:
         None for a failure, and if no training episode ended or the training has no episodes.
         """
         trained = self.metrics.get(TRAINING_SCORE)
-        if not self.unjudged:
+        if not self.unevaluated:
             return self.fitness
         return trained if trained is not None and is_score(trained) else None
 
@@ -201,7 +201,7 @@ def pooled(first: Result, again: Result) -> Result:
 
     If `first` was not evaluated, it takes the fitness or the failure of the later evaluation.
     """
-    if first.unjudged:
+    if first.unevaluated:
         return replace(first, fitness=again.fitness, failure=again.failure, returns=again.returns, foreseen_units=0)
     if first.fitness is None or again.fitness is None:
         return first

@@ -149,7 +149,7 @@ class Curves:
 
     def _note_what_it_is(self, results: Sequence[Result]) -> None:
         """Note once that what is drawn as fitness is the return of training episodes, if it is."""
-        if not self._noted and any(result.unjudged for result in results):
+        if not self._noted and any(result.unevaluated for result in results):
             self._noted = True
             for sink in self._sinks:
                 sink.note("fitness", f"of {TRAINING_EPISODES}: members are evaluated only at the end", self._spent)

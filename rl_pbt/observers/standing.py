@@ -120,7 +120,7 @@ class SearchStanding:
     @property
     def by_training(self) -> bool:
         """Whether `fitness` is of training episodes, because members have not been evaluated."""
-        return any(self._results[proposal.id].unjudged for proposal in self._judged.values())
+        return any(self._results[proposal.id].unevaluated for proposal in self._judged.values())
 
     @property
     def best(self) -> float | None:
@@ -158,7 +158,7 @@ class SearchStanding:
     def _change(self, judged: Proposal) -> float | None:
         """How much the score changed in its interval, if it and its parent were evaluated in the same way."""
         after, before = self._results[judged.id], None if judged.parent is None else self._results.get(judged.parent)
-        if before is None or after.unjudged != before.unjudged or after.score is None or before.score is None:
+        if before is None or after.unevaluated != before.unevaluated or after.score is None or before.score is None:
             return None
         return after.score - before.score
 

@@ -122,7 +122,9 @@ def _trial(
     number: int, life: Sequence[Trial], history: History, parameters: Sequence[Parameter], distributions: Any, optuna: ModuleType
 ) -> object:
     last, states = life[-1], optuna.trial.TrialState
-    found = judged(history, last.proposal.id) if last.result.unjudged else last.result  # judged after all training, if not before
+    found = (
+        judged(history, last.proposal.id) if last.result.unevaluated else last.result
+    )  # judged after all training, if not before
     known = history.ended and found.fitness is not None
     state = states.FAIL if last.result.failure is not None else states.COMPLETE if known else states.RUNNING
     ages = list(accumulate(trial.proposal.units for trial in life))

@@ -77,7 +77,7 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
 def _final_fitness(history: History, proposal: int) -> float | None:
     """The fitness of a survivor; if it was judged only after all training had ended, the fitness from then."""
     result = history.by_id[proposal].result
-    return judged(history, proposal).fitness if result.unjudged else result.fitness
+    return judged(history, proposal).fitness if result.unevaluated else result.fitness
 
 
 def _winner(history: History) -> Winner | None:

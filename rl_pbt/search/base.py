@@ -109,7 +109,7 @@ class Bookkeeping(Method, ABC):
         else:
             before = self.results[proposal.member]
             self.results[proposal.member] = pooled(before, result)
-            if before.unjudged:
+            if before.unevaluated:
                 self._evaluated[proposal.member] = (result.cost.eval_units, len(result.returns))
             if result.failure is not None:
                 self._not_again.add(proposal.member)

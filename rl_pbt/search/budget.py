@@ -98,7 +98,7 @@ class Account:
     @property
     def left(self) -> float:
         """What is neither spent nor committed nor held in reserve."""
-        committed = sum(p.units + (self.evaluation if p.judges else 0) for p in self._committed.values())
+        committed = sum(p.units + (self.evaluation if p.evaluates else 0) for p in self._committed.values())
         reserve = RESERVE_SHARE * self.plan.total if self.evaluation else 0
         return self.plan.total - reserve - self.spent.units - committed
 
@@ -111,7 +111,7 @@ class Account:
         del self._committed[proposal.id]
         self.spent = self.spent + result.cost
         if proposal.trains:
-            self._evaluations.append(result.foreseen_units if result.unjudged else result.cost.eval_units)
+            self._evaluations.append(result.foreseen_units if result.unevaluated else result.cost.eval_units)
 
     def allowance(self, members: int, proposals: int) -> int:
         """Training units for the next proposal of each of the `members`, each of which will make at most `proposals` more.

@@ -42,7 +42,7 @@ class Independent(Generational):
         if units:
             return self.generate(members, units, episodes=None if judged else 0)
         # Evaluation turned out to take all that is left: evaluate without training once more.
-        return [self.propose(member, self.as_it_is(member), units=0) for member in members if self.results[member].unjudged]
+        return [self.propose(member, self.as_it_is(member), units=0) for member in members if self.results[member].unevaluated]
 
     def generate(self, members: Sequence[int], units: int, *, episodes: int | None = None) -> list[Proposal]:
         starts = {

@@ -71,7 +71,7 @@ class History:
     @property
     def by_training(self) -> bool:
         """Whether its curves show returns of training episodes, because members were evaluated only at the end."""
-        return any(trial.result.unjudged and trial.result.score is not None for trial in self.trials)
+        return any(trial.result.unevaluated and trial.result.score is not None for trial in self.trials)
 
     @property
     def rounds(self) -> list[tuple[Trial, ...]]:
@@ -147,7 +147,7 @@ class Reader:
         if result.proposal not in self.proposed or result.proposal in self.trials:
             raise ValueError(f"a result of proposal {result.proposal} is not due")
         proposal, asked_after = self.proposed[result.proposal]
-        if result.unjudged and proposal.judges:
+        if result.unevaluated and proposal.evaluates:
             raise ValueError(f"the result of proposal {result.proposal} has neither a fitness nor a failure")
         self.trials[result.proposal] = Trial(proposal=proposal, result=result, asked_after=asked_after)
         self.trained += proposal.trains

@@ -179,12 +179,12 @@ class Charging:
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
         asked = zip(job.proposals, QUADRATIC.interval(job, advance), strict=True)
-        return [self._judged(result) if one.judges else self._unjudged(one, result) for one, result in asked]
+        return [self._judged(result) if one.evaluates else self._unevaluated(one, result) for one, result in asked]
 
     def _judged(self, result: Result) -> Result:
         return replace(result, cost=replace(result.cost, eval_units=self.price))
 
-    def _unjudged(self, proposal: Proposal, result: Result) -> Result:
+    def _unevaluated(self, proposal: Proposal, result: Result) -> Result:
         metrics = {TRAINING_SCORE: float(proposal.member == 1)}
         return replace(result, fitness=None, returns=(), metrics=metrics, foreseen_units=self.price)
 
@@ -198,10 +198,10 @@ def test_who_is_judged_at_the_end_is_killed_after_every_event_led_by_training_an
     whole = contents(tmp_path / "whole")
     history = read_history(RunFolder(tmp_path / "whole"), method, 5)
     last = max(trial.proposal.generation for trial in history.trials)
-    assert all(trial.result.unjudged == (trial.proposal.generation < last) for trial in history.trials) and last >= 2
+    assert all(trial.result.unevaluated == (trial.proposal.generation < last) for trial in history.trials) and last >= 2
     assert 0.95 * PLAN.total <= history.cost.units <= PLAN.total
     led = [history.by_id[incumbent.test.proposal or 0] for incumbent in history.incumbents]
-    assert led and all(one.proposal.member == 1 for one in led if one.result.unjudged) and led[0].result.unjudged
+    assert led and all(one.proposal.member == 1 for one in led if one.result.unevaluated) and led[0].result.unevaluated
     assert history.chosen is not None and history.by_id[history.chosen].result.fitness is not None
     for life in range(1, whole[f"{method}/seed-5/ledger.jsonl"].count(b"\n") - 1, 3):
         folder = tmp_path / str(life)
@@ -213,7 +213,7 @@ def test_who_is_judged_at_the_end_is_killed_after_every_event_led_by_training_an
         run_search(tmp_path / "whole", method, task=Charging(), extended=[80])
         longer = read_history(RunFolder(tmp_path / "whole"), method, 5)
         assert longer.ended and 0.95 * 2 * PLAN.total <= longer.cost.units <= 2 * PLAN.total
-        assert len({trial.proposal.generation for trial in longer.trials if not trial.result.unjudged}) == 2
+        assert len({trial.proposal.generation for trial in longer.trials if not trial.result.unevaluated}) == 2
 
 
 def test_what_a_method_takes_itself_is_on_record_once_and_a_resumed_run_does_not_mind(tmp_path: Path) -> None:

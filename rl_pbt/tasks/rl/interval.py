@@ -316,7 +316,7 @@ class RLTask:
         done = {index for index, episodes in enumerate(trained.episodes) if episodes.returns and self.fitness == "training"}
         if self.fitness == "none" or len(done | failed) == len(job.proposals):
             return replace(trained, frames=[0] * len(trained.frames), failed={})
-        if not job.proposals[0].judges:
+        if not job.proposals[0].evaluates:
             known = [episodes if index in done else Episodes() for index, episodes in enumerate(trained.episodes)]
             return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed={})
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)

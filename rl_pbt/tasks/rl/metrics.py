@@ -44,16 +44,16 @@ def result_of(
 
     It has no fitness if it failed or if no evaluation was asked for; the latter would have cost `foreseen_units`.
     """
-    if judged.returns or proposal.judges:
+    if judged.returns or proposal.evaluates:
         failure = failure or no_fitness(judged)
-    unjudged = not (failure or judged.returns)
+    unevaluated = not (failure or judged.returns)
     return Result(
         proposal=proposal.id,
-        fitness=None if failure or unjudged else float(np.mean(judged.returns)),
+        fitness=None if failure or unevaluated else float(np.mean(judged.returns)),
         failure=failure,
         returns=() if failure else tuple(judged.returns),
         cost=cost,
         metrics=metrics,
         lineage_units=parent_units + cost.train_units,
-        foreseen_units=foreseen_units if unjudged else 0,
+        foreseen_units=foreseen_units if unevaluated else 0,
     )

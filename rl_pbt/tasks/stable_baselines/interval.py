@@ -126,7 +126,7 @@ class StableBaselinesTask:
         Raises EnvironmentFailed if an environment failed, unless `tolerant`.
         """
         units = proposal.units // self.quantum * self.quantum
-        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units, asked=proposal.judges)
+        outcome = Outcome(fitness=self.fitness if proposal.trains else "evaluation", train_units=units, asked=proposal.evaluates)
         told(0)
         try:
             model = self.begun(proposal, job.root_seed, job.checkpoints)

@@ -146,7 +146,7 @@ class TableTask:
             metrics={"table/true_score": member.score},
             lineage_units=age + proposal.units,
         )
-        if not (proposal.judges or self.free_evaluation):
+        if not (proposal.evaluates or self.free_evaluation):
             return replace(trained, foreseen_units=round(member.cost * self.eval_episodes))
         scores = self._judged(proposal, member, root_seed)
         if not all(map(is_score, scores)):

@@ -89,8 +89,8 @@ def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_ca
         for id_ in (first, first + 1):
             asked = replace(proposal(id_, id_ % 2, parent=None if id_ < 2 else id_ - 2), episodes=episodes)
             metrics = {TRAINING_SCORE: float(id_)} if id_ > 1 else {}
-            unjudged = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics=metrics)
-            work.append((asked, result(id_, 9.0 + id_) if episodes is None else unjudged))
+            unevaluated = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics=metrics)
+            work.append((asked, result(id_, 9.0 + id_) if episodes is None else unevaluated))
         tell(progress, work)
         if first == 2:
             rows = progress._run.search.rows()
@@ -187,8 +187,8 @@ def sixth_seed_of_random_search(score: float) -> RunStanding:
         run.begin(method, seed)
         run.search.propose([proposal(0, 0), proposal(1, 1)])
         for id_ in (0, 1):
-            unjudged = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics={TRAINING_SCORE: score})
-            run.finish(proposal(id_, id_), result(id_, score) if method == "pbt" else unjudged, replayed=False)
+            unevaluated = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics={TRAINING_SCORE: score})
+            run.finish(proposal(id_, id_), result(id_, score) if method == "pbt" else unevaluated, replayed=False)
         if (method, seed) != ("random", 5):
             run.search.test = FinalTest(proposal=0, returns=(score,), cost=Cost())
     run.search.propose([proposal(2, 0, parent=1), proposal(3, 1, parent=1)])

@@ -52,7 +52,7 @@ def history(name: str, *, population: int = 6, generations: int = 5, seed: int =
         known = len(trials)
         for proposal in proposals:
             age[proposal.id] = age[proposal.parent] + proposal.units
-            failed, judged = rng.random() < fail, proposal.judges
+            failed, judged = rng.random() < fail, proposal.evaluates
             score = made_up(proposal.hypers["learning_rate"])
             result = Result(
                 proposal=proposal.id,

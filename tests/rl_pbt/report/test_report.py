@@ -82,8 +82,8 @@ def write_ledger(
             age[proposal.id] = age[proposal.parent] + proposal.units
             fitness = 1.0 if tied else -abs(np.log10(float(proposal.hypers["learning_rate"])) + 3.0)
             failed = rng.random() < fail
-            evaluated = eval_units if proposal.judges else 0
-            judged = proposal.judges and not failed
+            evaluated = eval_units if proposal.evaluates else 0
+            judged = proposal.evaluates and not failed
             cost = Cost(train_units=proposal.units, eval_units=evaluated, updates=10, cpu_s=0.5, wall_s=0.25, method_s=0.125)
             result = Result(
                 proposal=proposal.id,

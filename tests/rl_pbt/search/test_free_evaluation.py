@@ -36,7 +36,7 @@ def spent(name: str, plan: Plan) -> tuple[int, list[Proposal]]:
     while underway:
         proposal = underway.pop(0)
         assert proposal.units % plan.quantum == 0
-        assert proposal.judges, "it costs nothing, and curves are made of it"
+        assert proposal.evaluates, "it costs nothing, and curves are made of it"
         units += proposal.units
         again += [] if proposal.trains else [proposal]
         ages[proposal.id] = ages[proposal.parent] + proposal.units

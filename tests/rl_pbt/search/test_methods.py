@@ -63,7 +63,7 @@ def make(name: str, root: int = 0, space: Space = SPACE, **options: float) -> Me
 def outcome(proposal: Proposal, fitness: float | None, eval_units: int = 8) -> Result:
     """`eval_units` of two episodes; half as many for one. One that is not judged says what that would have cost."""
     failure = None if fitness is not None else "diverged"
-    if not proposal.judges:
+    if not proposal.evaluates:
         foreseen = 0 if failure else eval_units
         cost = Cost(train_units=proposal.units)
         return Result(proposal=proposal.id, fitness=None, failure=failure, cost=cost, foreseen_units=foreseen)
@@ -244,9 +244,9 @@ def test_hand_tuned_members_have_the_published_hypers() -> None:
 def test_who_needs_no_fitness_is_judged_once_at_the_end(name: str, judge: Judge) -> None:
     trained = [p for p in play(make(name), judge) if p.trains]
     if name in JUDGED_AT_THE_END:
-        assert {p.generation for p in trained if p.judges} == {9} == {p.generation for p in trained if p.generation >= 9}
+        assert {p.generation for p in trained if p.evaluates} == {9} == {p.generation for p in trained if p.generation >= 9}
     else:
-        assert all(p.judges for p in trained)
+        assert all(p.evaluates for p in trained)
 
 
 def test_what_judging_will_cost_is_foreseen_and_kept_back() -> None:
@@ -257,7 +257,7 @@ def test_what_judging_will_cost_is_foreseen_and_kept_back() -> None:
         method, spent = make("random"), 0
         while asked := method.ask():
             for p in asked:
-                result = outcome(p, by_lr(p), round(60 * share) if not p.judges else 60)
+                result = outcome(p, by_lr(p), round(60 * share) if not p.evaluates else 60)
                 spent += result.cost.units
                 method.tell(result)
         assert 0.99 * PLAN.total <= spent <= PLAN.total
@@ -281,7 +281,7 @@ def in_episodes(proposal: Proposal, length: int | None, longest: int | None) -> 
     foreseen = foreseen_steps(Trained((length or 0,) * 4 * ended), steps, 2, longest, copies=4)
     lasts = min(end for end in (length, longest) if end is not None)
     result = outcome(proposal, by_lr(proposal), 2 * lasts)
-    return result if proposal.judges else replace(result, foreseen_units=foreseen)
+    return result if proposal.evaluates else replace(result, foreseen_units=foreseen)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_where_judging_takes_all_that_is_left_nobody_trains_once_more(fails: boo
     method = METHODS["random"].make(Problem(space=SPACE, plan=plan, root_seed=0), METHODS["random"].options())
     judge: Judge = (lambda p: None if p.member == 1 and not p.trains else by_lr(p)) if fails else by_lr
     seen = play(method, judge, lambda _: 40)
-    assert not any(p.judges for p in seen if p.trains)
+    assert not any(p.evaluates for p in seen if p.trains)
     first = next(p for p in seen if not p.trains)
     assert [p.member for p in seen if p.generation == first.generation] == list(range(6))
     healthy = [p for p in seen if p.generation == first.generation and not (fails and p.member == 1)]

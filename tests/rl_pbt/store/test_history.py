@@ -66,7 +66,7 @@ def test_best_fitness_counts_all_units_and_whole_generations() -> None:
 
 
 def test_of_whom_nobody_needed_to_know_training_episodes_are_shown() -> None:
-    unjudged = tuple(
+    unevaluated = tuple(
         replace(
             one,
             proposal=replace(one.proposal, episodes=0),
@@ -74,14 +74,14 @@ def test_of_whom_nobody_needed_to_know_training_episodes_are_shown() -> None:
         )
         for one in FAMILY[:2]
     )
-    silent = replace(unjudged[1], result=replace(unjudged[1].result, metrics={}))
-    history = History(trials=(*unjudged, *FAMILY[2:]))
+    silent = replace(unevaluated[1], result=replace(unevaluated[1].result, metrics={}))
+    history = History(trials=(*unevaluated, *FAMILY[2:]))
     assert history.by_training and not History(trials=FAMILY).by_training and not History(trials=(silent,)).by_training
     assert best_fitness_curve(history) == [(21, 1.0), (46, 7.0), (75, 6.0)]
-    assert best_fitness_curve(History(trials=(unjudged[0], silent))) == [(21, 0.0)]
+    assert best_fitness_curve(History(trials=(unevaluated[0], silent))) == [(21, 0.0)]
     assert ancestor_curve(history, 5) == [(10, 0.0), (20, 7.0), (30, 6.0)]
     with pytest.raises(ValueError, match="result 0 was not judged"):
-        _ = unjudged[0].result.rank_key
+        _ = unevaluated[0].result.rank_key
 
 
 def test_a_ledger_has_no_result_without_a_fitness_that_was_asked_for() -> None:

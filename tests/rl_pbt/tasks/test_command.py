@@ -160,7 +160,7 @@ def test_a_shell_program_counts(program: Any, tmp_path: Path) -> None:
 def test_who_needs_no_score_is_asked_for_none_and_read_if_there_is_one(program: Any, tmp_path: Path) -> None:
     task = program(REGRESSION)
     (result,) = run(task, tmp_path, replace(founder(0), episodes=0))
-    assert result.unjudged and result.metrics == {"train/age": 10} and result.foreseen_units == 0
+    assert result.unevaluated and result.metrics == {"train/age": 10} and result.foreseen_units == 0
     (again,) = run(task, tmp_path, child(1, 0))
     assert again.fitness is not None
     silent = """
@@ -168,7 +168,7 @@ def test_who_needs_no_score_is_asked_for_none_and_read_if_there_is_one(program: 
         json.dump({"updates": 3}, open(json.load(open(sys.argv[1]))["answer"], "w"))
     """
     (result,) = run(program(silent), tmp_path, replace(founder(2), episodes=0))
-    assert result.unjudged and result.cost.updates == 3
+    assert result.unevaluated and result.cost.updates == 3
     (failed,) = run(program(silent), tmp_path, founder(3))
     assert failed.failure is not None and '"scores"' in failed.failure
     (counted,) = run(program(SHELL, "sh"), tmp_path, replace(founder(4), episodes=0))

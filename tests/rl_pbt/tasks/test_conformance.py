@@ -441,15 +441,15 @@ def test_of_whom_nobody_needs_to_know_it_learns_the_same_and_is_not_charged_for_
     """What costs nothing may be known all the same; where it would cost something, the task says how much to expect."""
     (judged,) = bench(bench.proposal(2, 0))
     learned = bench.learned(2)
-    (unjudged,) = bench(bench.proposal(2, 0, episodes=0))
-    assert unjudged.failure is None and unjudged.cost.eval_units == 0
-    assert unjudged.cost.train_units == judged.cost.train_units
+    (unevaluated,) = bench(bench.proposal(2, 0, episodes=0))
+    assert unevaluated.failure is None and unevaluated.cost.eval_units == 0
+    assert unevaluated.cost.train_units == judged.cost.train_units
     assert equal(learned, bench.learned(2))
     if judged.cost.eval_units:
-        assert unjudged.fitness is None and unjudged.returns == ()
-        assert judged.cost.eval_units / 4 < unjudged.foreseen_units < 4 * judged.cost.eval_units
+        assert unevaluated.fitness is None and unevaluated.returns == ()
+        assert judged.cost.eval_units / 4 < unevaluated.foreseen_units < 4 * judged.cost.eval_units
     else:
-        assert unjudged.foreseen_units == 0 and unjudged.fitness in (None, judged.fitness)
+        assert unevaluated.foreseen_units == 0 and unevaluated.fitness in (None, judged.fitness)
 
 
 def test_the_final_test_is_repeatable_and_on_its_own_seeds(bench: Bench) -> None:

@@ -171,7 +171,7 @@ def config_of(**given: Any) -> RunConfig:
 def test_who_needs_no_score_is_not_evaluated(diary: list[tuple[str, Any]], tmp_path: Path) -> None:
     asked = Proposal(id=0, member=0, generation=0, hypers=HYPERS, parent=None, units=10, episodes=0)
     (result,) = run(OwnTask(target=Diary), tmp_path, asked)
-    assert result.unjudged and result.returns == () and result.cost.train_units == 10
+    assert result.unevaluated and result.returns == () and result.cost.train_units == 10
     assert [name for name, _ in diary] == ["__init__", "set_hypers", "train"]
     (judged,) = run(OwnTask(target=Diary), tmp_path, child(1, 0))
     assert judged.returns == (1.0, 2.0)
