@@ -142,7 +142,7 @@ class CountingType(TaskType):
         return "counting"
     def folder(self, options):
         return "counting"
-    def judging(self, options):
+    def evaluation(self, options):
         return "the count"
     def not_exported(self, options):
         return "a count is no policy"

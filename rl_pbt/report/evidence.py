@@ -57,13 +57,13 @@ class Evidence:
         return plain_text(task_type(self.config.task).title(self.config.task_options), LONGEST_WORD)
 
     @property
-    def judging(self) -> str:
+    def evaluation(self) -> str:
         """How fitness was measured, as a phrase that follows "Fitness is"."""
-        return plain_text(task_type(self.config.task).judging(self.config.task_options))
+        return plain_text(task_type(self.config.task).evaluation(self.config.task_options))
 
     @property
     def cautions(self) -> Sequence[str]:
-        """Sentences on what a reader must know about how members were trained and judged."""
+        """Sentences on what a reader must know about how members were trained and evaluated."""
         histories = [history for by_seed in self.histories.values() for history in by_seed.values()]
         trials = [trial for history in histories for trial in (*history.trials, *history.judged_again)]
         tests = [history.test for history in histories if history.test is not None]

@@ -214,10 +214,10 @@ def measuring(evidence: Evidence) -> str:
     config, words = evidence.config, evidence.words
     tested = counted(config.test_episodes, words.episode, words.episodes)
     return (
-        f"Fitness is {evidence.judging}. The winner has the highest fitness at the end, so its fitness is optimistically biased; "
-        f"the test {words.score} is the mean of {tested} on {words.held_out} that were not used for selection. The independent "
-        f"unit is one population run, on one seed: an interval over seeds needs at least {LEAST_SEEDS} seeds. A generation was "
-        f"planned as {config.interval:,} {words.units} per member, evaluation included{_trained_for(evidence)}."
+        f"Fitness is {evidence.evaluation}. The winner has the highest fitness at the end, so its fitness is optimistically "
+        f"biased; the test {words.score} is the mean of {tested} on {words.held_out} that were not used for selection. The "
+        f"independent unit is one population run, on one seed: an interval over seeds needs at least {LEAST_SEEDS} seeds. A "
+        f"generation was planned as {config.interval:,} {words.units} per member, evaluation included{_trained_for(evidence)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a training must offer to be planned, run, judged and reported: the whole contract of a task.
+"""What a training must offer to be planned, run, evaluated and reported: the whole contract of a task.
 
 A *task* is one training that can be a member of a population: an agent on an environment, a toy problem, a class or a program of
 the user's. A `TaskType` says what is known of it before it exists: its options, its defaults, its words. A `Task` does the work,
@@ -67,7 +67,7 @@ class Job(Protocol[T_co]):
     def giving_up(self, proposal: int | None, reason: str) -> Job[T_co]:
         """The same job without a proposal that twice hung or ended its worker; for None, without any of its proposals.
 
-        The new job neither trains nor judges that proposal, and reports the `reason` as its failure. The task never sees it.
+        The new job neither trains nor evaluates that proposal, and reports the `reason` as its failure. The task never sees it.
         """
         ...
 
@@ -92,7 +92,7 @@ class Task(Protocol):
 
     @property
     def free_evaluation(self) -> bool:
-        """Whether judging a member again costs no units of the budget."""
+        """Whether another evaluation of a member costs no units of the budget."""
         ...
 
     def interval(self, job: IntervalJob, advance: Advance = unheeded) -> list[Result]:
@@ -108,7 +108,7 @@ class Task(Protocol):
         ...
 
     def rehearsal(self) -> Task:
-        """The same training, judged as cheaply as possible: what a dry run times."""
+        """The same training, evaluated as cheaply as possible: what a dry run times."""
         ...
 
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Any:
@@ -177,12 +177,12 @@ class TaskType(Protocol):
         """The folder for its runs if none is named: "CartPole-v1"."""
         ...
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """How fitness is computed, worded to follow "Fitness is": "the mean return of 8 evaluation episodes, ..."."""
         ...
 
     def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> Sequence[str]:
-        """What readers of a report must know about how members were trained and judged, one sentence each.
+        """What readers of a report must know about how members were trained and evaluated, one sentence each.
 
         `trials` are those of all methods and seeds so far, and `tests` those of their winners.
         """
@@ -212,7 +212,7 @@ class TaskType(Protocol):
         ...
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
-        """(label, text) lines of the dry run: what is trained, and how it is judged."""
+        """(label, text) lines of the dry run: what is trained, and how it is evaluated."""
         ...
 
 
@@ -275,7 +275,7 @@ class IntervalJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalTestJob:
-    """Judge the checkpoint of a finished proposal on some of the test episodes, which are numbered from 0."""
+    """Test the checkpoint of a finished proposal on some of the test episodes, which are numbered from 0."""
 
     proposal: int
     episodes: Sequence[int]

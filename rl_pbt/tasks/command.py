@@ -256,7 +256,7 @@ class CommandType(TaskType):
         """The name of the script without its extension."""
         return Path(process_group.script_of(options["program"])).stem or "command"
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
@@ -277,7 +277,7 @@ class CommandType(TaskType):
         )
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
-        """What is trained, and how it is judged."""
+        """What is trained, and how it is evaluated."""
         return [("task", f"the program {self.title(config.task_options)}"), ("evaluated on", judged_by(config.task_options))]
 
 

@@ -238,7 +238,7 @@ class OwnType(TaskType):
         """The class."""
         return in_its_module(options["target"]).rpartition(".")[2]
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
         return judged_by(options)
 
@@ -251,7 +251,7 @@ class OwnType(TaskType):
         return make(config, machine)
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
-        """What is trained, and how it is judged."""
+        """What is trained, and how it is evaluated."""
         options = config.task_options
         return [("task", f"{options['target']}, a training of your own"), ("evaluated on", judged_by(options))]
 

@@ -123,7 +123,7 @@ class QuadraticType(TaskType):
     def folder(self, options: Settings) -> str:
         return "quadratic"
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         return "Q itself, which costs nothing"
 
     def not_exported(self, options: Settings) -> str:

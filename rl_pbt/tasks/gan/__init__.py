@@ -73,7 +73,7 @@ class GanType(TaskType):
         """As in "gan-mnist"."""
         return f"gan-{Path(options['data']).name}"
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """How many images are scored, and by which classifier."""
         times = options["evaluations"]
         return (

@@ -41,7 +41,7 @@ class RLType(EnvironmentTaskType):
     def folder(self, options: Settings) -> str:
         return str(options["env"]).replace("/", "-").replace(":", "-")
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
     def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class StableBaselinesType(EnvironmentTaskType):
         """As in "CartPole-v1-sb3-ppo"."""
         return f"{options['env']}-{options['agent']}".replace("/", "-").replace(":", "-")
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """Which episodes give the fitness, how actions are chosen in them, and who pays for them."""
         return judged_by(
             options, "with the likeliest actions" if options["deterministic"] else "with actions drawn as in training"

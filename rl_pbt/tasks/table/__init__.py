@@ -82,7 +82,7 @@ class TableType(TaskType):
         """The file's name."""
         return f"table-{Path(options['table']).stem}"
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """How many draws, of what, and what they cost."""
         words = self.words(options)
         return (

@@ -53,7 +53,7 @@ class TranslationType(TaskType):
     def folder(self, options: Settings) -> str:
         return "translation"
 
-    def judging(self, options: Settings) -> str:
+    def evaluation(self, options: Settings) -> str:
         """Which sentences are scored, and how."""
         return (
             f"BLEU on the {options['pairs']['dev']:,} sentences of dev, translated greedily ({options['signature']}), and "

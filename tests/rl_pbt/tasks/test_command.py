@@ -401,7 +401,7 @@ def test_settings_are_completed(program: Any, tmp_path: Path, monkeypatch: pytes
     words = TYPE.words(config.task_options)
     assert (words.unit, words.score, words.baseline) == ("update", "count", "")
     assert (TYPE.title(config.task_options), TYPE.folder(config.task_options)) == ("sh train.sh", "train")
-    assert "2 evaluations" in TYPE.judging(config.task_options)
+    assert "2 evaluations" in TYPE.evaluation(config.task_options)
     task = TYPE.make(config, Machine(workers=2))
     assert (task.timeout_s, task.quantum, task.evaluations) == (60.0, 1, 2)
     assert TYPE.describe(config, task)[0] == ("task", "the program sh train.sh")

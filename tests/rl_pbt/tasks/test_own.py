@@ -478,7 +478,7 @@ def test_settings_are_completed() -> None:
     words = TYPE.words(config.task_options)
     assert (words.unit, words.score, words.episode) == ("epoch", "accuracy", "evaluation")
     assert (TYPE.title(config.task_options), TYPE.folder(config.task_options)) == ("Regression", "Regression")
-    assert TYPE.judging(config.task_options).startswith("the mean accuracy of 2 evaluations")
+    assert TYPE.evaluation(config.task_options).startswith("the mean accuracy of 2 evaluations")
     task = own.make(config, Machine(), target=Regression)
     assert task.evaluations == 2
     assert TYPE.describe(config, task)[0][1].startswith(f"{__name__}:Regression")

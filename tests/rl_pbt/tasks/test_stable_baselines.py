@@ -512,10 +512,10 @@ def test_dry_run_words_and_plain_options(algorithm: str) -> None:
     assert TYPE.words(config.task_options).units == "environment frames"
     assert TYPE.title(config.task_options) == f"sb3:{algorithm} on {ENVS[algorithm]}"
     assert "/" not in TYPE.folder({**config.task_options, "env": "module:ALE/Pong-v5"})
-    assert TYPE.judging(config.task_options).startswith(
+    assert TYPE.evaluation(config.task_options).startswith(
         "the mean return of 2 evaluation episodes, played to the end with the likeliest"
     )
-    assert "costs no frames. Where none ended" in TYPE.judging({**config.task_options, "fitness": "training"})
+    assert "costs no frames. Where none ended" in TYPE.evaluation({**config.task_options, "fitness": "training"})
     lines = dict(TYPE.describe(config, TYPE.make(config, Machine())))
     assert ("replay buffer" in lines) is (algorithm in ("dqn", "sac", "td3"))
     assert config.space.dimensions.keys() <= config.hypers.keys()

@@ -193,7 +193,7 @@ def test_a_report_says_that_no_episode_ended_where_nobody_knew_how_long_they_are
     assert unseen.startswith(f"In {len(trained)} of {len(trained)} intervals") and f"after step {max(trained) // 4}, " in unseen
     (cut,) = (caveat for caveat in run.summary.caveats if "cut at frame 500" in caveat)
     assert "4 of 4 test episodes ended at a limit" in cut and "evaluation episodes" in cut
-    judged = task_type(run.config.task).judging(run.config.task_options)
+    judged = task_type(run.config.task).evaluation(run.config.task_options)
     assert "1 evaluation episode, played to the end or to frame 500; all members" in judged
     for method in run.summary.methods.values():
         assert method.budget - 500 <= method.cost.units <= method.budget
@@ -207,7 +207,7 @@ def test_a_run_records_when_its_evaluations_are_cut(agent: str, two_phases: str)
         assert configure({}, config) == config
     whole = configure({"env": "CartPole-v1", "agent": agent})
     assert whole.task_options["cut_after_frames"] is None
-    assert "played to the end" in (text := task_type(whole.task).judging(whole.task_options)) and "to frame" not in text
+    assert "played to the end" in (text := task_type(whole.task).evaluation(whole.task_options)) and "to frame" not in text
 
 
 def trial(ended: bool, *, units: int = 400, capped: float | None = None, failure: str | None = None) -> Trial:

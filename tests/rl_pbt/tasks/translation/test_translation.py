@@ -80,7 +80,7 @@ def test_its_defaults_are_whole(corpus: list[str]) -> None:
     }  # fmt: skip
     assert sum(config.task_options["pairs"].values()) <= 400 and len(config.task_options["digest"]) == 32
     assert "tok:13a" in config.task_options["signature"] or "tokenizer:13a" in config.task_options["signature"]
-    assert config.task_options["signature"] in TYPE.judging(config.task_options)
+    assert config.task_options["signature"] in TYPE.evaluation(config.task_options)
 
 
 @pytest.mark.parametrize(
