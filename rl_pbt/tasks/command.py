@@ -12,8 +12,8 @@ and writes the `answer`:
     {"scores": [0.93], "metrics": {"loss": 0.2}, "updates": 1000}
 
 `metrics`, for the learning curves, and `updates` may be left out. So may `scores` if there are no evaluation seeds, since no
-score is needed then. For the purposes "evaluate" and "test" the budget is 0: the program judges the parent, and leaves no files.
-The folders are deleted when it ends; its files are kept inside our own checkpoints.
+score is needed then. For the purposes "evaluate" and "test" the budget is 0: the program evaluates the parent, and leaves no
+files. The folders are deleted when it ends; its files are kept inside our own checkpoints.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from rl_pbt.tasks.looping import (
     Turn,
     checkpoint_of,
     completed_with_search,
-    judged_by,
+    evaluation_of,
     kept,
     one_by_one,
     tested,
@@ -59,7 +59,7 @@ LAST_LINES = 5  # of a program's output, which the reason of its failure quotes
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOptions:
-    """The program, how members are judged, and the words of its field. Raises BadSetting for invalid values."""
+    """The program, how members are evaluated, and the words of its field. Raises BadSetting for invalid values."""
 
     program: tuple[str, ...] = option(help="the program and its arguments; the request is added", flag=False, given=True)
     evaluations: int = option(
@@ -258,7 +258,7 @@ class CommandType(TaskType):
 
     def evaluation(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
-        return judged_by(options)
+        return evaluation_of(options)
 
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
@@ -278,7 +278,7 @@ class CommandType(TaskType):
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
         """What is trained, and how it is evaluated."""
-        return [("task", f"the program {self.title(config.task_options)}"), ("evaluated on", judged_by(config.task_options))]
+        return [("task", f"the program {self.title(config.task_options)}"), ("evaluated on", evaluation_of(config.task_options))]
 
 
 TYPE = CommandType()

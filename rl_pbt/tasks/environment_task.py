@@ -17,8 +17,8 @@ from rl_pbt.tasks.words import Words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentOptions:
-    """An environment, and how agents are judged on it. `env_options` is what is set for the environment, and `frame_skip` records
-    the environment's own.
+    """An environment, and how agents are evaluated on it. `env_options` is what is set for the environment, and `frame_skip`
+    records the environment's own.
     """
 
     env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")

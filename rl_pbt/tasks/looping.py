@@ -42,7 +42,7 @@ class Kept:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What is asked of one member: train for `units` from `parent` (None: from scratch), then be judged on the seeds, if any.
+    """What is asked of one member: train for `units` from `parent` (None: from scratch), then be evaluated on the seeds, if any.
 
     `hypers` are all hyperparameters, searched and held. With `units` 0 nothing is trained.
     """
@@ -175,10 +175,10 @@ def words_for(options: Settings, baseline: str = "") -> Words:
     )
 
 
-def judged_by(options: Settings) -> str:
+def evaluation_of(options: Settings) -> str:
     """How fitness is computed, worded to follow "Fitness is"."""
-    times_judged = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
+    evaluations = "one evaluation" if options["evaluations"] == 1 else f"{options['evaluations']} evaluations"
     return (
-        f"the mean {options['score']} of {times_judged} after each interval; all members of a generation get the same seeds, and "
+        f"the mean {options['score']} of {evaluations} after each interval; all members of a generation get the same seeds, and "
         f"evaluation costs no {words_for(options).units}"
     )

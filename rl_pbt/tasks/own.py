@@ -44,7 +44,7 @@ from rl_pbt.tasks.looping import (
     Turn,
     checkpoint_of,
     completed_with_search,
-    judged_by,
+    evaluation_of,
     kept,
     one_by_one,
     scored,
@@ -60,7 +60,7 @@ T = TypeVar("T")
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnOptions:
-    """The class, how its members are judged, and the words of its field. Raises BadSetting for invalid values."""
+    """The class, how its members are evaluated, and the words of its field. Raises BadSetting for invalid values."""
 
     target: str = option(help="the class of the training, as module:Class", flag=False)
     evaluations: int = option(
@@ -77,7 +77,7 @@ class OwnOptions:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTask:
-    """Trains and judges objects of a class, one after another. It is pickled by the name of the class.
+    """Trains and evaluates objects of a class, one after another. It is pickled by the name of the class.
 
     `hypers` are the values of hyperparameters that are not searched. If a method of the class raises an error or gives a score
     that is not finite, that member alone fails. Evaluation is free: the budget counts training.
@@ -147,12 +147,12 @@ class OwnTask:
             with blamed("state"):
                 checkpoint = checkpoint_of(turn, member.state())
         # Asked of the class: an object may well keep its test data as `self.test`.
-        judge = TEST if turn.purpose == "test" and callable(getattr(self.target, TEST, None)) else "evaluate"
-        judging, scores = Clock(), list[float]()
+        method = TEST if turn.purpose == "test" and callable(getattr(self.target, TEST, None)) else "evaluate"
+        clock, scores = Clock(), list[float]()
         for seed in turn.evaluation_seeds:
             _seed_generators(seed)
-            scores += _scores(getattr(member, judge), judge, seed)
-        return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics, eval_cpu_s=judging.cpu_s)
+            scores += _scores(getattr(member, method), method, seed)
+        return Done(scores=tuple(scores), updates=turn.units, checkpoint=checkpoint, metrics=metrics, eval_cpu_s=clock.cpu_s)
 
     def _member(self, hypers: Hypers, seed: int, parent: Kept | None) -> Trainable:
         """A new object, or what the parent left, with these hyperparameters. Raises Failed."""
@@ -166,9 +166,9 @@ class OwnTask:
         return member
 
 
-def _scores(judge: Callable[[int], object], name: str, seed: int) -> tuple[float, ...]:
+def _scores(method: Callable[[int], object], name: str, seed: int) -> tuple[float, ...]:
     with blamed(name):
-        return scores_of(judge(seed), name)
+        return scores_of(method(seed), name)
 
 
 def _keyed(seed: int, work: Callable[[], T]) -> T:
@@ -240,7 +240,7 @@ class OwnType(TaskType):
 
     def evaluation(self, options: Settings) -> str:
         """How many evaluations, and what they cost."""
-        return judged_by(options)
+        return evaluation_of(options)
 
     def not_exported(self, options: Settings) -> str:
         """There is no policy."""
@@ -253,7 +253,7 @@ class OwnType(TaskType):
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
         """What is trained, and how it is evaluated."""
         options = config.task_options
-        return [("task", f"{options['target']}, a training of your own"), ("evaluated on", judged_by(options))]
+        return [("task", f"{options['target']}, a training of your own"), ("evaluated on", evaluation_of(options))]
 
 
 def make(config: RunConfig, machine: Machine, target: type[Trainable] | None = None) -> OwnTask:

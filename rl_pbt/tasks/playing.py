@@ -72,7 +72,7 @@ def named(env: str, env_options: Settings, *more: str) -> str:
     return f"{said}: {env_options['called']}" if "called" in env_options else said
 
 
-def judged_by(options: Settings, how: str = "") -> str:
+def evaluation_of(options: Settings, how: str = "") -> str:
     """How fitness is computed, worded to follow "Fitness is"; `how` says how actions are chosen in evaluation."""
     episodes = counted(options["eval_episodes"], "evaluation episode")
     longest = options["cut_after_frames"]
@@ -117,9 +117,12 @@ def unseen_tails(options: Settings, trials: Sequence[Trial], copies: int | None)
 def cut_short(options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
     """A sentence on the evaluation and test episodes that ended at a limit, if there is one besides the environment's own."""
     longest = options["cut_after_frames"]
-    judged = [one.result for one in trials if CAPPED in one.result.metrics]
+    evaluated = [one.result for one in trials if CAPPED in one.result.metrics]
     capped = {
-        "evaluation": (round(sum(result.metrics[CAPPED] for result in judged)), sum(len(result.returns) for result in judged)),
+        "evaluation": (
+            round(sum(result.metrics[CAPPED] for result in evaluated)),
+            sum(len(result.returns) for result in evaluated),
+        ),
         "test": (sum(test.capped for test in tests), sum(len(test.returns) for test in tests)),
     }
     ended = [f"{cut:,} of {counted(whole, f'{kind} episode')}" for kind, (cut, whole) in capped.items() if cut]
@@ -131,11 +134,11 @@ def cut_short(options: Settings, trials: Sequence[Trial], tests: Sequence[FinalT
     )
 
 
-def no_fitness(judged: Played) -> str | None:
+def no_fitness(played: Played) -> str | None:
     """Why these episodes give no fitness, or None if they do."""
-    if not judged.returns:
+    if not played.returns:
         return "it was not judged"
-    return None if all(map(is_score, judged.returns)) else "an episode's return is not finite"
+    return None if all(map(is_score, played.returns)) else "an episode's return is not finite"
 
 
 def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None, copies: int) -> int:

@@ -16,7 +16,7 @@ from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
 from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
+from rl_pbt.tasks.playing import cut_short, evaluation_of, unseen_tails
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RLType(EnvironmentTaskType):
         return str(options["env"]).replace("/", "-").replace(":", "-")
 
     def evaluation(self, options: Settings) -> str:
-        return judged_by(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
+        return evaluation_of(options, "with the likeliest actions" if options["eval_policy"] == "greedy" else "")
 
     def cautions(self, options: Settings, trials: Sequence[Trial], tests: Sequence[FinalTest]) -> tuple[str, ...]:
         """That training, evaluation or test did not see episodes to their end, or that the learning rate is not the one shown."""

@@ -34,24 +34,24 @@ def metrics_of(member: int, learned: Mapping[str, Array], trained: Episodes, eva
 def result_of(
     proposal: Proposal,
     failure: str | None,
-    judged: Episodes,
+    played: Episodes,
     cost: Cost,
     metrics: Mapping[str, float],
     foreseen_units: int,
     parent_units: int,
 ) -> Result:
-    """The result of a proposal whose parent is `parent_units` old, judged by these episodes.
+    """The result of a proposal whose parent is `parent_units` old. Fitness is the mean return of the episodes `played`.
 
     It has no fitness if it failed or if no evaluation was asked for; the latter would have cost `foreseen_units`.
     """
-    if judged.returns or proposal.evaluates:
-        failure = failure or no_fitness(judged)
-    unevaluated = not (failure or judged.returns)
+    if played.returns or proposal.evaluates:
+        failure = failure or no_fitness(played)
+    unevaluated = not (failure or played.returns)
     return Result(
         proposal=proposal.id,
-        fitness=None if failure or unevaluated else float(np.mean(judged.returns)),
+        fitness=None if failure or unevaluated else float(np.mean(played.returns)),
         failure=failure,
-        returns=() if failure else tuple(judged.returns),
+        returns=() if failure else tuple(played.returns),
         cost=cost,
         metrics=metrics,
         lineage_units=parent_units + cost.train_units,

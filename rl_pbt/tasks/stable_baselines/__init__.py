@@ -16,7 +16,7 @@ from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
 from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
+from rl_pbt.tasks.playing import cut_short, evaluation_of, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class StableBaselinesType(EnvironmentTaskType):
 
     def evaluation(self, options: Settings) -> str:
         """Which episodes give the fitness, how actions are chosen in them, and who pays for them."""
-        return judged_by(
+        return evaluation_of(
             options, "with the likeliest actions" if options["deterministic"] else "with actions drawn as in training"
         )
 

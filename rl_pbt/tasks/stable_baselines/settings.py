@@ -227,9 +227,9 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     chosen = options.built(StableBaselinesOptions, config.task_options)
     algorithm = algorithm_of(chosen.agent)
     how = "the likeliest actions" if chosen.deterministic else "actions drawn as in training"
-    judged = f"{chosen.eval_episodes} episodes after each generation, {how}"
+    evaluated = f"{chosen.eval_episodes} episodes after each generation, {how}"
     if chosen.fitness == "training":
-        judged = "the training episodes that end in a generation"
+        evaluated = "the training episodes that end in a generation"
     fixed = ", ".join(f"{name}={in_a_word(value, empty='default')}" for name, value in chosen.agent_options.items())
     quantum = arguments.quantum_of(algorithm, chosen.agent_options) * chosen.frame_skip
     env = resolved(config.task_options)
@@ -237,7 +237,7 @@ def described(config: RunConfig) -> list[tuple[str, str]]:
     seen = seen_in_words(env, int(chosen.agent_options["n_envs"]), config.interval)
     lines = [
         ("environment", f"{in_words(config.task_options)}, frame skip {chosen.frame_skip}; agent {chosen.agent}"),
-        ("evaluated on", judged),
+        ("evaluated on", evaluated),
         *([("episodes", cut)] if cut else []),
         *([("trains on", seen)] if seen else []),
         ("agent", fixed),

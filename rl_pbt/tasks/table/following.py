@@ -49,7 +49,7 @@ class Member:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableTask:
-    """Members follow `curves`, and are judged on `eval_episodes`; `hypers` are the values of those that are not searched."""
+    """Members follow `curves`, and are evaluated on `eval_episodes`; `hypers` are the values of those that are not searched."""
 
     curves: TableCurves
     eval_episodes: int
@@ -148,13 +148,13 @@ class TableTask:
         )
         if not (proposal.evaluates or self.free_evaluation):
             return replace(trained, foreseen_units=round(member.cost * self.eval_episodes))
-        scores = self._judged(proposal, member, root_seed)
+        scores = self._evaluated(proposal, member, root_seed)
         if not all(map(is_score, scores)):
             return _failed(proposal, age)
         cost = trained.cost + Cost(eval_units=round(member.cost * len(scores)))
         return replace(trained, fitness=sum(scores) / len(scores), returns=scores, cost=cost)
 
-    def _judged(self, proposal: Proposal, member: Member, root_seed: int) -> tuple[float, ...]:
+    def _evaluated(self, proposal: Proposal, member: Member, root_seed: int) -> tuple[float, ...]:
         """The scores of an evaluation."""
         rng = seeds.rng(root_seed, purpose="table/evaluation", member=proposal.member, generation=proposal.generation)
         scores = member.score + member.sd * rng.standard_normal(proposal.episodes or self.eval_episodes)
