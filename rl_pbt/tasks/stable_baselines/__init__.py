@@ -2,7 +2,7 @@
 
 Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers with their sources), `arguments` (what
 SB3's constructors take, and which of it can be searched), `environments` (as SB3 takes them), `members` (one algorithm: made,
-loaded, trained), `judging` (an agent at play, and the outcome of an interval), `interval` (the task). Those that load torch are
+loaded, trained), `outcome` (an agent at play, and the outcome of an interval), `interval` (the task). Those that load torch are
 imported when settings are completed or a task is made.
 """
 

@@ -34,9 +34,9 @@ from rl_pbt.tasks.stable_baselines.environments import (
     make_training,
     random_choice,
 )
-from rl_pbt.tasks.stable_baselines.judging import Choose, Outcome, Winner, chooser
 from rl_pbt.tasks.stable_baselines.members import Whole, environments_of
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
+from rl_pbt.tasks.stable_baselines.outcome import Choose, Outcome, Winner, chooser
 from rl_pbt.tasks.stable_baselines.settings import algorithm_of, refuse_actions, spaces_of
 from rl_pbt.tasks.trees import packed, unpacked
 
@@ -101,7 +101,7 @@ class StableBaselinesTask:
             updates=outcome.updates,
             eval_cpu_s=outcome.eval_cpu_s,
         )
-        returns = () if outcome.failure else outcome.judged.returns
+        returns = () if outcome.failure else outcome.scored.returns
         return Result(
             proposal=proposal.id,
             fitness=float(np.mean(returns)) if returns else None,

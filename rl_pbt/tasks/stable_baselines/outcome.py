@@ -1,4 +1,4 @@
-"""The outcome of an interval: the agent as a person uses it, the episodes that judge it, and why it failed."""
+"""The outcome of an interval: the agent as a person uses it, the episodes that it is scored by, and why it failed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Outcome:
     asked: bool = True
 
     @property
-    def judged(self) -> Episodes:
+    def scored(self) -> Episodes:
         """The episodes that fitness is computed from."""
         return self.trained if self.fitness == "training" and self.trained.returns else self.evaluated
 
@@ -103,7 +103,7 @@ class Outcome:
     @property
     def complaint(self) -> str | None:
         """Why the episodes give no fitness; None if they do, or if none was asked for."""
-        return no_fitness(self.judged) if self.asked or self.judged.returns else None
+        return no_fitness(self.scored) if self.asked or self.scored.returns else None
 
     @property
     def metrics(self) -> dict[str, float]:
