@@ -167,8 +167,8 @@ def _check(search: Mapping[str, Hyper], hypers: Mapping[str, Hyper], given: Sett
 def _defaults(given: Settings) -> dict[str, Any]:
     """Defaults of a new run: what its files say, and the paper's rules."""
     data = given.get("data", MNIST)
-    images, judge = read_images(data), read_classifier(classifier_path(data, given.get("classifier")))
-    if judge.images != images.digest:
+    images, classifier = read_images(data), read_classifier(classifier_path(data, given.get("classifier")))
+    if classifier.images != images.digest:
         raise BadSetting(
             "classifier",
             f"was trained on other images than those of {data}: train one on these with `python -m benchmarks.gan_classifier`, "
@@ -181,8 +181,8 @@ def _defaults(given: Settings) -> dict[str, Any]:
         "test_episodes": TEST_EVALUATIONS,
         "factors": FACTORS,
         "digest": images.digest,
-        "classifier_digest": judge.digest,
-        "accuracy": judge.accuracy,
+        "classifier_digest": classifier.digest,
+        "accuracy": classifier.accuracy,
     }
 
 

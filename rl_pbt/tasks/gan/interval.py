@@ -24,7 +24,7 @@ from rl_pbt.tasks.gan.images import Images, read_recorded
 from rl_pbt.tasks.gan.networks import LATENT, as_bytes, as_input
 from rl_pbt.tasks.gan.options import DISCRIMINATOR_RATE, GENERATOR_RATE, PICTURES
 from rl_pbt.tasks.gan.population import Batches, GanPopulation
-from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, Moments, features_of, judgement
+from rl_pbt.tasks.gan.scoring import CHUNK, Evaluation, Moments, evaluation, features_of
 from rl_pbt.tasks.looping import test_seeds
 
 DISTANCE = "Fréchet distance of classifier features"
@@ -185,7 +185,7 @@ class GanTask:
         known: Material,
         root_seed: int,
         alive: Callable[[], None],
-    ) -> list[Judgement] | None:
+    ) -> list[Evaluation] | None:
         """Judgements on latent vectors that a generation shares; empty if no evaluation was asked for, None if it diverged."""
         first = seeds.environment_seed(root_seed, split="evaluate", generation=proposal.generation)
         times = self.evaluations if proposal.episodes is None else proposal.episodes
@@ -202,13 +202,13 @@ class GanTask:
         known: Material,
         held_out: Moments,
         alive: Callable[[], None],
-    ) -> Judgement:
+    ) -> Evaluation:
         """The judgement of `samples` images, with a sign of life after each chunk, since there may be many."""
         features = []
         for images in _made(population, member, _latents(seed, self.samples)):
             features.append(features_of(known.classifier, images))
             alive()
-        return judgement(known.classifier, torch.cat(features), held_out)
+        return evaluation(known.classifier, torch.cat(features), held_out)
 
     def _exhibit(self, population: GanPopulation, member: int, root_seed: int) -> State:
         """Its images from latent vectors that are the same for all members and generations."""
@@ -265,7 +265,7 @@ def _load(population: GanPopulation, member: int, proposal: int, checkpoints: Ch
 
 
 def _result(
-    proposal: Proposal, judgements: Sequence[Judgement] | None, metrics: Mapping[str, float], cost: Cost, age: int
+    proposal: Proposal, judgements: Sequence[Evaluation] | None, metrics: Mapping[str, float], cost: Cost, age: int
 ) -> Result:
     """The result of a member with these judgements: empty if no evaluation was asked for, None if the member diverged."""
     scores = tuple(one.score for one in judgements or ())
@@ -283,7 +283,7 @@ def _result(
     )
 
 
-def _is_finite(one: Judgement) -> bool:
+def _is_finite(one: Evaluation) -> bool:
     return is_score(one.score) and is_score(one.distance)
 
 

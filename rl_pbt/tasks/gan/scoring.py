@@ -25,7 +25,7 @@ CHUNK = 500  # images that go through a network at once; last digits may depend 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Evaluation:
     """Score and distance of some generated images."""
 
     score: float
@@ -83,6 +83,6 @@ def features_of(classifier: Classifier, images: Tensor) -> Tensor:
     return torch.cat([classifier.features(chunk) for chunk in torch.split(images, CHUNK)])
 
 
-def judgement(classifier: Classifier, features: Tensor, held_out: Moments) -> Judgement:
-    """Judge generated images by their features [N, D] and the moments of held-out ones. NaN for features that are not finite."""
-    return Judgement(score=class_score(classifier.logits(features)), distance=frechet_distance(held_out, Moments.of(features)))
+def evaluation(classifier: Classifier, features: Tensor, held_out: Moments) -> Evaluation:
+    """Evaluate generated images by features [N, D] and the moments of held-out ones. NaN for features that are not finite."""
+    return Evaluation(score=class_score(classifier.logits(features)), distance=frechet_distance(held_out, Moments.of(features)))

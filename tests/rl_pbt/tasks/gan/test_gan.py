@@ -32,7 +32,7 @@ from rl_pbt.tasks.gan import TYPE
 from rl_pbt.tasks.gan.images import MNIST, PARTS
 from rl_pbt.tasks.gan.interval import DISTANCE, DIVERGED, NOT_FINITE, Winner, material
 from rl_pbt.tasks.gan.recorded import SHIPPED
-from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, judgement
+from rl_pbt.tasks.gan.scoring import CHUNK, Evaluation, evaluation
 from tests.rl_pbt.faults.conftest import stopped_after
 from tests.rl_pbt.tasks.gan.small import idx, pictures, write_images, write_small_classifier
 from tests.rl_pbt.test_gate import SOME_OR_ALL, killed, ledgers
@@ -312,11 +312,11 @@ def test_an_evaluation_without_finite_images_is_excluded_from_a_test(
     tested = FinalTestJob(proposal=0, episodes=range(3), root_seed=0, checkpoints=FolderCheckpoints(tmp_path))
     whole, judgements = task.test(tested), itertools.count()
 
-    def spoiled(*given: Any, **named: Any) -> Judgement:
-        found = judgement(*given, **named)
+    def spoiled(*given: Any, **named: Any) -> Evaluation:
+        found = evaluation(*given, **named)
         return replace(found, distance=float("nan")) if next(judgements) in gone else found
 
-    monkeypatch.setattr("rl_pbt.tasks.gan.interval.judgement", spoiled)
+    monkeypatch.setattr("rl_pbt.tasks.gan.interval.evaluation", spoiled)
     gone = {1}
     found = task.test(tested)
     assert found.returns == (whole.returns[0], whole.returns[2]) and (found.excluded, found.failure) == (1, NOT_FINITE)

@@ -20,7 +20,7 @@ from rl_pbt.tasks.gan.classifier import Classifier, load_classifier
 from rl_pbt.tasks.gan.images import MNIST, read_images
 from rl_pbt.tasks.gan.networks import as_input
 from rl_pbt.tasks.gan.recorded import SHIPPED, read_classifier
-from rl_pbt.tasks.gan.scoring import Moments, class_score, features_of, frechet_distance, judgement
+from rl_pbt.tasks.gan.scoring import Moments, class_score, evaluation, features_of, frechet_distance
 from tests.rl_pbt.tasks.gan.small import write_images
 
 
@@ -77,7 +77,7 @@ def test_the_classifier_of_the_package_is_right_about_97_percent_of_held_out_dig
     real = as_input(torch.from_numpy(images.fitness.images.copy()))
     others = Moments.of(features_of(classifier, as_input(torch.from_numpy(images.test.images.copy()))))
     of_real, of_noise = (
-        judgement(classifier, features_of(classifier, one), others) for one in (real, torch.rand(500, 1, 28, 28) * 2 - 1)
+        evaluation(classifier, features_of(classifier, one), others) for one in (real, torch.rand(500, 1, 28, 28) * 2 - 1)
     )
     assert of_real.score > 9 > 3 > of_noise.score and 20 * of_real.distance < of_noise.distance
 
