@@ -84,7 +84,7 @@ class Bookkeeping(Method, ABC):
         self._reevaluations = 0  # rounds so far
         self._reevaluations_before = 0  # rounds of earlier budgets
         self._not_again: set[int] = set()  # members whose re-evaluation failed
-        self._judging_generations = 0  # number of generations in which nobody trained
+        self._untrained_generations = 0  # number of generations in which nobody trained
 
     @abstractmethod
     def work(self) -> list[Proposal]:
@@ -154,14 +154,14 @@ class Bookkeeping(Method, ABC):
 
     def intervals_trained(self, member: int) -> int:
         """How many generations of the plan the member has trained for, not counting those that only re-evaluated."""
-        return self.next_generation(member) - self._judging_generations
+        return self.next_generation(member) - self._untrained_generations
 
     def extend(self, plan: Plan) -> None:
         self.plan = self.account.plan = plan
         self.problem = replace(self.problem, plan=plan)
         newest = max(self._begun.values(), default=-1)
-        self._judging_generations += newest - max((proposal.generation for proposal in self.last.values()), default=-1)
-        self._begun = dict.fromkeys(self._begun, newest)  # members of one generation are judged on the same seeds
+        self._untrained_generations += newest - max((proposal.generation for proposal in self.last.values()), default=-1)
+        self._begun = dict.fromkeys(self._begun, newest)  # members of one generation are evaluated on the same seeds
         self._not_again = set()
         self._reevaluations_before += self._reevaluations
         self._reevaluations = 0
@@ -250,4 +250,4 @@ class Generational(Bookkeeping):
     @property
     def generations_left(self) -> int:
         """Generations of the plan that are still to come."""
-        return self.plan.generations - (self.generation - self._judging_generations)
+        return self.plan.generations - (self.generation - self._untrained_generations)

@@ -128,26 +128,26 @@ class Account:
         units = self._share(members, max(self._evaluations, default=0))
         return units if units >= self.plan.shortest or not self.evaluation else 0
 
-    def allowance_until_judged(self, members: int, proposals: int) -> tuple[int, bool]:
+    def allowance_until_evaluated(self, members: int, proposals: int) -> tuple[int, bool]:
         """The same if only the last proposal of each member is evaluated; and whether the next proposal is the last.
 
         There are fewer proposals only if they would be shorter than a quantum; 0 if the rest only pays for evaluation.
         """
         for fewer in range(proposals, 1, -1):
-            if units := self._share(members * fewer, self.evaluation, judged=members):
+            if units := self._share(members * fewer, self.evaluation, evaluated=members):
                 return units, False
-        return self._share(members, max(self._evaluations, default=0), judged=members), True
+        return self._share(members, max(self._evaluations, default=0), evaluated=members), True
 
     def room(self, units: int) -> int:
         """How many of `units`, in whole quanta, one more proposal may train for now."""
         return min(units // self.plan.quantum * self.plan.quantum, self._share(1, self.evaluation))
 
-    def _share(self, proposals: int, evaluation: float, judged: int | None = None) -> int:
+    def _share(self, proposals: int, evaluation: float, evaluated: int | None = None) -> int:
         """Training units of each proposal, in whole quanta.
 
-        `judged` of the proposals (None: all) are evaluated, and the whole population once more at the end.
+        `evaluated` of the proposals (None: all) are evaluated, and the whole population once more at the end.
         """
-        available = self.left - evaluation * ((proposals if judged is None else judged) + self.plan.population)
+        available = self.left - evaluation * ((proposals if evaluated is None else evaluated) + self.plan.population)
         return max(0, int(available / proposals / self.plan.quantum)) * self.plan.quantum
 
 

@@ -49,13 +49,13 @@ class Rung:
 
     def __init__(self, units: int) -> None:
         self.units = units
-        self.judging = 0  # the most units that evaluating a trial here took
+        self.evaluation_units = 0  # the most units that evaluating a trial here took
         self._standing: list[tuple[float, float, int]] = []  # best first
         self._waiting: set[int] = set()
 
     def enter(self, trial: int, result: Result, draw: float) -> None:
         """Add a trial and its result; `draw` orders trials of equal fitness."""
-        self.judging = max(self.judging, result.cost.eval_units)
+        self.evaluation_units = max(self.evaluation_units, result.cost.eval_units)
         insort(self._standing, (-result.rank_key, draw, trial))
         if result.failure is None:
             self._waiting.add(trial)
@@ -115,11 +115,12 @@ class Halving(Bookkeeping):
 
     def room(self, trial: int, rung: int) -> int:
         """How many units of that step the budget allows if everything underway is as expensive to evaluate as it can be."""
-        judging = sum(jobs * self.judging(goal) for goal, jobs in enumerate(self._towards)) + self.judging(rung)
-        left = self.plan.total - self.account.spent.units - self._units_underway - judging
+        underway = sum(jobs * self.evaluation_units(goal) for goal, jobs in enumerate(self._towards))
+        evaluations = underway + self.evaluation_units(rung)
+        left = self.plan.total - self.account.spent.units - self._units_underway - evaluations
         return self.account.room(min(self.step(trial, rung), max(0, left)))
 
-    def judging(self, rung: int) -> int:
+    def evaluation_units(self, rung: int) -> int:
         """The most units that evaluating a trial at that rung is assumed to take.
 
         The mean over all rungs would be too low: a trial that has trained longer may play longer episodes. So at a rung where no
@@ -127,7 +128,7 @@ class Halving(Bookkeeping):
         """
         most = 0
         for lower in self.rungs[: rung + 1]:
-            most = max(most, lower.judging) if lower.judging else most * ETA
+            most = max(most, lower.evaluation_units) if lower.evaluation_units else most * ETA
         return most
 
     def fits(self, trial: int, rung: int) -> bool:

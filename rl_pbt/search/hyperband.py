@@ -91,6 +91,6 @@ class Hyperband(Halving):
         for rung, trials in enumerate(sizes, start=first):
             to_pay = trials - begun if rung == first else trials
             end = self.rungs[rung].units
-            price += to_pay * (end - begin + self.judging(rung))
+            price += to_pay * (end - begin + self.evaluation_units(rung))
             begin = end
         return price

@@ -36,11 +36,11 @@ class Independent(Generational):
         if not members:
             return []
         if self.plan.free_evaluation:
-            units, judged = self.allowance(len(members)), True
+            units, evaluated = self.allowance(len(members)), True
         else:
-            units, judged = self.account.allowance_until_judged(len(members), self.generations_left)
+            units, evaluated = self.account.allowance_until_evaluated(len(members), self.generations_left)
         if units:
-            return self.generate(members, units, episodes=None if judged else 0)
+            return self.generate(members, units, episodes=None if evaluated else 0)
         # Evaluation turned out to take all that is left: evaluate without training once more.
         return [self.propose(member, self.as_it_is(member), units=0) for member in members if self.results[member].unevaluated]
 

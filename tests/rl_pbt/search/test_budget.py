@@ -51,7 +51,7 @@ def test_what_is_left_is_shared_equally_by_the_proposals_to_come() -> None:
 
 def test_of_who_is_not_judged_only_the_last_evaluation_is_kept_back() -> None:
     account = Account(Plan(population=2, budget_per_member=1000, interval=250, quantum=10))
-    assert account.allowance_until_judged(2, 4) == (250, False)
+    assert account.allowance_until_evaluated(2, 4) == (250, False)
     for member in range(2):
         account.commit(first := replace(proposal(member, 250), episodes=0))
     assert account.left == 2000 - 500, "nobody is judged: nothing but its training is as good as spent"
@@ -59,9 +59,9 @@ def test_of_who_is_not_judged_only_the_last_evaluation_is_kept_back() -> None:
         result = Result(proposal=member, fitness=None, cost=Cost(train_units=250), foreseen_units=50 + 20 * member)
         account.charge(replace(first, id=member), result)
     # 1496 left; two members and the final re-evaluation of two are judged for 60 each, and the last time for 70, the costliest.
-    assert account.allowance_until_judged(2, 3) == (200, False)
-    assert account.allowance_until_judged(2, 1) == (600, True)
-    assert account.allowance_until_judged(2, 100) == (10, False), "as many as the quantum allows"
+    assert account.allowance_until_evaluated(2, 3) == (200, False)
+    assert account.allowance_until_evaluated(2, 1) == (600, True)
+    assert account.allowance_until_evaluated(2, 100) == (10, False), "as many as the quantum allows"
 
 
 def test_costly_evaluation_means_fewer_proposals_not_shorter_ones() -> None:
