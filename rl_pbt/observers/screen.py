@@ -109,16 +109,16 @@ def _told_of(run: RunStanding, method: str, room: int) -> Text:
 
 def _place(search: SearchStanding, generations: int) -> list[str]:
     """How far a search has come, and how well its members do."""
-    if search.is_judging_again:
+    if search.is_reevaluating:
         place = "final re-evaluation"
     elif (generation := search.generation) is not None:
         place = f"generation {generation}/{max(generations, generation)}"
     else:
         place = f"interval {search.trained + 1}"
     best, middle = search.best, search.median
-    judged = [] if best is None or middle is None else [f"best {score_text(best)}", f"median {score_text(middle)}"]
+    scores = [] if best is None or middle is None else [f"best {score_text(best)}", f"median {score_text(middle)}"]
     copies = [counted(search.copies, "copy", "copies")] if search.copies else []
-    return [place, *judged, *copies, *([f"({TRAINING_EPISODES})"] if judged and search.by_training else [])]
+    return [place, *scores, *copies, *([f"({TRAINING_EPISODES})"] if scores and search.by_training else [])]
 
 
 def _total(run: RunStanding, width: int) -> Table:

@@ -69,7 +69,7 @@ class SearchStanding:
         self.spent = 0  # units
         self.test: FinalTest | None = None
         self.lineage = Lineage()
-        self._judged: dict[int, Proposal] = {}  # by member: its newest proposal with a result
+        self._finished: dict[int, Proposal] = {}  # by member: its newest proposal with a result
         self._results: dict[int, Result] = {}  # by proposal
         self._before: dict[int, Proposal] = {}  # by member: the one before its newest
 
@@ -87,7 +87,7 @@ class SearchStanding:
     def finish(self, proposal: Proposal, result: Result) -> None:
         """One of them has its result."""
         self.underway.discard(proposal.id)
-        self._judged[proposal.member] = proposal
+        self._finished[proposal.member] = proposal
         self._results[proposal.id] = result
         self.spent += result.cost.units
         self.trained += proposal.trains
@@ -107,20 +107,20 @@ class SearchStanding:
         return (self.lineage[id_] for id_ in self.asked_last)
 
     @property
-    def is_judging_again(self) -> bool:
+    def is_reevaluating(self) -> bool:
         """Whether the work underway, or the last work, is a final re-evaluation."""
         return bool(self.asked_last) and not any(proposal.trains for proposal in self._asked_last())
 
     @property
     def fitness(self) -> dict[int, float]:
         """By member, the newest fitness, or the score in its place (`Result.score`); without members that have failed since."""
-        told = ((member, self._results[proposal.id].score) for member, proposal in self._judged.items())
+        told = ((member, self._results[proposal.id].score) for member, proposal in self._finished.items())
         return {member: fitness for member, fitness in told if fitness is not None}
 
     @property
     def by_training(self) -> bool:
         """Whether `fitness` is of training episodes, because members have not been evaluated."""
-        return any(self._results[proposal.id].unevaluated for proposal in self._judged.values())
+        return any(self._results[proposal.id].unevaluated for proposal in self._finished.values())
 
     @property
     def best(self) -> float | None:
@@ -141,8 +141,8 @@ class SearchStanding:
         return [self._row(member, proposal) for member, proposal in sorted(self.newest.items())]
 
     def _row(self, member: int, proposal: Proposal) -> MemberRow:
-        judged = self._known(member, proposal)
-        result = None if judged is None else self._results[judged.id]
+        known = self._known(member, proposal)
+        result = None if known is None else self._results[known.id]
         before = self._before.get(member)
         return MemberRow(
             proposal=proposal,
@@ -150,14 +150,14 @@ class SearchStanding:
             donor=self.donor(proposal),
             fitness=None if result is None else result.score,
             failed=result is not None and result.failure is not None,
-            is_copied=judged is not None and judged.member != member,
-            change=self._change(judged) if judged is not None and judged.member == member else None,
+            is_copied=known is not None and known.member != member,
+            change=self._change(known) if known is not None and known.member == member else None,
             changed=frozenset(name for name, value in proposal.hypers.items() if before and before.hypers.get(name) != value),
         )
 
-    def _change(self, judged: Proposal) -> float | None:
+    def _change(self, proposal: Proposal) -> float | None:
         """How much the score changed in its interval, if it and its parent were evaluated in the same way."""
-        after, before = self._results[judged.id], None if judged.parent is None else self._results.get(judged.parent)
+        after, before = self._results[proposal.id], None if proposal.parent is None else self._results.get(proposal.parent)
         if before is None or after.unevaluated != before.unevaluated or after.score is None or before.score is None:
             return None
         return after.score - before.score
@@ -168,7 +168,7 @@ class SearchStanding:
             return proposal
         if proposal.parent is not None and proposal.parent in self._results:
             return self.lineage[proposal.parent]
-        return self._judged.get(member)
+        return self._finished.get(member)
 
 
 @final

@@ -35,7 +35,7 @@ class Progress:
         self._closed = threading.Event()
         self._told = 0  # results since the last line
         self._width = 0  # number of proposals that the method asked for first
-        self._judged_again: set[int] = set()  # members in the last line of a re-evaluation
+        self._reevaluated: set[int] = set()  # members in the last line of a re-evaluation
         self._live: Live | None = None
         self._status: threading.Thread | None = None
 
@@ -47,7 +47,7 @@ class Progress:
         """A new search starts."""
         with self._lock:
             self._run.begin(method, seed)
-        self._told, self._width, self._judged_again = 0, 0, set()
+        self._told, self._width, self._reevaluated = 0, 0, set()
         if self._has_screen and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._screen, transient=True)
             self._live.start()
@@ -94,10 +94,10 @@ class Progress:
         enough = self._told >= self._width and proposal.trains
         if self._live is None and not replayed and (enough or not self._run.search.underway):
             search = self._run.search
-            again = {search.lineage[id_].member for id_ in search.asked_last} if search.is_judging_again else set()
-            if not again or again != self._judged_again:
+            again = {search.lineage[id_].member for id_ in search.asked_last} if search.is_reevaluating else set()
+            if not again or again != self._reevaluated:
                 self.say(self._line())
-            self._told, self._judged_again = 0, again
+            self._told, self._reevaluated = 0, again
 
     def incumbent_tested(self, test: FinalTest, units: int) -> None:
         """Not shown: it is for the curves."""
@@ -131,19 +131,19 @@ class Progress:
     def _line(self) -> str:
         search = self._run.search
         rows = sorted((member, proposal) for member, proposal in search.newest.items())
-        if search.is_judging_again:
+        if search.is_reevaluating:
             again = [(m, search.fitness_of(p)) for m, p in rows if p.id in search.asked_last]
             told = ", ".join(f"member {m} {'failed' if fitness is None else score_text(fitness)}" for m, fitness in again)
             return f"{self._title} final re-evaluation: {told}; {self._used()}"
         best, median = search.best, search.median
-        judged = "not evaluated yet" if search.by_training else "all failed"
+        scores = "not evaluated yet" if search.by_training else "all failed"
         if best is not None and median is not None:
-            judged = f"best {score_text(best)}, median {score_text(median)}"
-            judged += f" ({TRAINING_EPISODES})" if search.by_training else ""
+            scores = f"best {score_text(best)}, median {score_text(median)}"
+            scores += f" ({TRAINING_EPISODES})" if search.by_training else ""
         generation = search.generation
         copied = [f"{m}<-{donor}" for m, p in rows if (donor := search.donor(p)) is not None] if generation else []
         copies = f"; copied {' '.join(copied)}" if copied else ""
         place = f"interval {search.trained}, {counted(len(rows), 'member')}"
         if generation:
             place = f"generation {generation}/{max(generation, self._run.outline.generations)}"
-        return f"{self._title} {place}: {judged}{copies}; {self._used()}"
+        return f"{self._title} {place}: {scores}{copies}; {self._used()}"
