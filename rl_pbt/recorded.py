@@ -75,7 +75,7 @@ def _check_texts(value: object) -> None:
 def history_of(run: RunFolder, config: RunConfig, method: str, seed: int) -> History:
     """What a ledger holds so far. Raises UserError, naming the file, if it is damaged or has hyperparameters of another space."""
     history, space = read_history(run, method, seed), config.space
-    trials = (trial.proposal for trial in (*history.trials, *history.judged_again))
+    trials = (trial.proposal for trial in (*history.trials, *history.reevaluations))
     for proposal in (*trials, *(pending.proposal for pending in history.pending)):
         if wrong := wrong_hypers(space, proposal.hypers):
             where = run.ledger(method, seed).path

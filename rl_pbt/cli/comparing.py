@@ -40,18 +40,18 @@ def _compare(args: argparse.Namespace) -> None:
     if args.format is not None and args.format not in FORMATS:
         raise BadSetting("format", f"{args.format!r} is unknown: {near_names(args.format, FORMATS)}")
     gathered = gather(args.runs)
-    from rl_pbt.report.several import judged  # noqa: PLC0415 - statistics and plots take longer to load than everything else
+    from rl_pbt.report.several import compared  # noqa: PLC0415 - statistics and plots take longer to load than everything else
     from rl_pbt.report.several_page import check_apart, write_page  # noqa: PLC0415
     from rl_pbt.report.several_tables import TABLES, as_text, curves_as_csv  # noqa: PLC0415
 
-    compared = judged(gathered)
-    groups = compared.groups
+    comparison = compared(gathered)
+    groups = comparison.groups
     if args.out is not None:
         check_apart(args.out)
     if args.curves is not None:
         write_durably(args.curves, curves_as_csv(groups).encode())
-    page = None if args.out is None else write_page(compared, args.out)
-    for refusal in compared.left_out:
+    page = None if args.out is None else write_page(comparison, args.out)
+    for refusal in comparison.left_out:
         print(f"left out: {refusal}", file=sys.stderr)
     if args.format is not None:
         print(TABLES[args.format](groups), end="")

@@ -1,16 +1,16 @@
 """What a ledger says about its search: whether fitness told members apart, whether exploration moved anything, and who is left.
 
 *Reliability* of fitness is the share of its variance that is between members; the rest is evaluation noise. It is computed as for
-one-way random effects, for the means of members that were judged together:
+one-way random effects, for the means of members that were evaluated together:
 
     max(0, 1 - E / S)    S: variance of the members' mean returns
                          E: mean over the members of (variance of a member's returns / their number)
 
 If all members have the same number of returns, the population's mean of each episode is subtracted before E is computed (with one
-degree of freedom less): members of a generation are judged on the same seeds, and an easy seed is easy for all, so it is no noise
-in their order. If fitness comes from training, what a member learns between its episodes counts as noise. Values below 0 count as
-0, so identical members get a little more than 0: for 8 members judged 8 times, 0.14 on average, and 0.07 for the median over five
-generations. S is the variance of few members, so a single generation says little.
+degree of freedom less): members of a generation are evaluated on the same seeds, and an easy seed is easy for all, so it is no
+noise in their order. If fitness comes from training, what a member learns between its episodes counts as noise. Values below 0
+count as 0, so identical members get a little more than 0: for 8 members evaluated 8 times, 0.14 on average, and 0.07 for the
+median over five generations. S is the variance of few members, so a single generation says little.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def diagnostics_of(history: History, space: Space) -> Diagnostics:
     """The diagnostics of a search, from its ledger."""
     generations = by_generation(history)
     return Diagnostics(
-        reliability=tuple(reliability_of([t.result.returns for t in trials if _judged(t)]) for trials in generations),
+        reliability=tuple(reliability_of([t.result.returns for t in trials if _evaluated(t)]) for trials in generations),
         founders=tuple(len({history.lineage.founder(t.proposal.id) for t in trials if _alive(t)}) for trials in generations),
         movement={name: movement for name, one in space.dimensions.items() if (movement := _movement(history, name, one))},
     )
@@ -94,7 +94,7 @@ def _alive(trial: Trial) -> bool:
     return trial.result.failure is None
 
 
-def _judged(trial: Trial) -> bool:
+def _evaluated(trial: Trial) -> bool:
     return trial.result.fitness is not None and len(trial.result.returns) > 1
 
 

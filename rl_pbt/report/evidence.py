@@ -65,7 +65,7 @@ class Evidence:
     def cautions(self) -> Sequence[str]:
         """Sentences on what a reader must know about how members were trained and evaluated."""
         histories = [history for by_seed in self.histories.values() for history in by_seed.values()]
-        trials = [trial for history in histories for trial in (*history.trials, *history.judged_again)]
+        trials = [trial for history in histories for trial in (*history.trials, *history.reevaluations)]
         tests = [history.test for history in histories if history.test is not None]
         found = task_type(self.config.task).cautions(self.config.task_options, trials, tests)
         return [plain_text(sentence) for sentence in found]

@@ -27,7 +27,7 @@ from rl_pbt.records import JSON, Hyper, Trial
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.search.bayesian import check_optuna, load_optuna
 from rl_pbt.space import Choice, Dimension, Horizon, Integer, Log
-from rl_pbt.store.history import History, judged
+from rl_pbt.store.history import History, with_reevaluations
 from rl_pbt.store.run import RunFolder
 
 SQLITE = "sqlite:///"
@@ -122,9 +122,9 @@ def _trial(
     number: int, life: Sequence[Trial], history: History, parameters: Sequence[Parameter], distributions: Any, optuna: ModuleType
 ) -> object:
     last, states = life[-1], optuna.trial.TrialState
-    found = (
-        judged(history, last.proposal.id) if last.result.unevaluated else last.result
-    )  # judged after all training, if not before
+    found = last.result
+    if found.unevaluated:  # after all training, if not before
+        found = with_reevaluations(history, last.proposal.id)
     known = history.ended and found.fitness is not None
     state = states.FAIL if last.result.failure is not None else states.COMPLETE if known else states.RUNNING
     ages = list(accumulate(trial.proposal.units for trial in life))

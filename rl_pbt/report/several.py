@@ -110,13 +110,13 @@ def compare(folders: Sequence[Path]) -> Compared:
     Raises UserError, one line, if nothing can be compared or a run that is named itself cannot, and Unfinished if that has not
     finished.
     """
-    return judged(gather(folders))
+    return compared(gather(folders))
 
 
-def judged(gathered: Gathered) -> Compared:
+def compared(gathered: Gathered) -> Compared:
     """The comparison of runs that can be compared."""
     groups = [Group(title=title, columns=_columns(members)) for title, members in gathered.alike.items()]
-    return Compared(groups=tuple(_judged(groups)), left_out=tuple(map(str, gathered.refusals.values())))
+    return Compared(groups=tuple(_compared(groups)), left_out=tuple(map(str, gathered.refusals.values())))
 
 
 def _columns(members: Members) -> tuple[Column, ...]:
@@ -145,7 +145,7 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{name} ({place})" for place, name in enumerate(names, 1)]
 
 
-def _judged(groups: Sequence[Group]) -> list[Group]:
+def _compared(groups: Sequence[Group]) -> list[Group]:
     """The groups, with the first column of each compared with the others; p values are corrected together over all groups."""
     refusals = {(g, c): _refusal(group.columns[0], column) for g, group in enumerate(groups) for c, column in _others(group)}
     fair = [place for place, refusal in refusals.items() if refusal is None]

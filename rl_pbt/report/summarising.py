@@ -12,7 +12,7 @@ from rl_pbt.report.statistics import iqm_of, mean_of
 from rl_pbt.report.summary import MethodSummary, SeedSummary, Summary, Winner
 from rl_pbt.store.curves import anytime_curve, best_fitness_curve
 from rl_pbt.store.descent import copies, founders, survivors
-from rl_pbt.store.history import History, judged
+from rl_pbt.store.history import History, with_reevaluations
 
 
 def summary_of(evidence: Evidence, against: str | None = None) -> Summary:
@@ -75,16 +75,16 @@ def _seed_summary(history: History, config: RunConfig) -> SeedSummary:
 
 
 def _final_fitness(history: History, proposal: int) -> float | None:
-    """The fitness of a survivor; if it was judged only after all training had ended, the fitness from then."""
+    """The fitness of a survivor; if it was evaluated only after all training had ended, the fitness from then."""
     result = history.by_id[proposal].result
-    return judged(history, proposal).fitness if result.unevaluated else result.fitness
+    return with_reevaluations(history, proposal).fitness if result.unevaluated else result.fitness
 
 
 def _winner(history: History) -> Winner | None:
     if history.chosen is None:
         return None
     trial = history.by_id[history.chosen]
-    result = judged(history, history.chosen)
+    result = with_reevaluations(history, history.chosen)
     return Winner(
         proposal=trial.proposal.id,
         member=trial.proposal.member,

@@ -183,16 +183,16 @@ def _from_version_1(fields: Fields) -> Fields:
         case "proposed":
             return {**fields, "proposal": _renamed(fields["proposal"], frames="units")}
         case "finished":
-            return {**fields, "result": _judgement(_renamed(fields["result"], lineage_frames="lineage_units"))}
+            return {**fields, "result": _evaluation(_renamed(fields["result"], lineage_frames="lineage_units"))}
         case "tested":
-            return {**fields, "test": _judgement(fields["test"])}
+            return {**fields, "test": _evaluation(fields["test"])}
         case "chosen":
             return _renamed(fields, id="proposal")
         case _:
             return fields
 
 
-def _judgement(fields: Fields) -> Fields:
+def _evaluation(fields: Fields) -> Fields:
     cost = _renamed(fields["cost"], train_frames="train_units", eval_frames="eval_units")
     return {**_renamed(fields, id="proposal"), "cost": cost}
 

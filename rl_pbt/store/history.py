@@ -37,13 +37,13 @@ class Incumbent:
 class History:
     """What a ledger says of one method and seed.
 
-    `trials` are those that trained, in the order of their results; `judged_again` are the final re-evaluations of the best of
+    `trials` are those that trained, in the order of their results; `reevaluations` are the final re-evaluations of the best of
     them. `chosen` is the winner's proposal, after an extension that of the last budget; None before the end, or if every member
     failed.
     """
 
     trials: tuple[Trial, ...] = ()
-    judged_again: tuple[Trial, ...] = ()
+    reevaluations: tuple[Trial, ...] = ()
     pending: tuple[Pending, ...] = ()
     chosen: int | None = None
     incumbents: tuple[Incumbent, ...] = ()
@@ -53,7 +53,7 @@ class History:
     @cached_property
     def cost(self) -> Cost:
         """The cost of training and evaluation; testing is not charged, as nothing is learned from it."""
-        return sum((trial.result.cost for trial in self.trials + self.judged_again), Cost())
+        return sum((trial.result.cost for trial in self.trials + self.reevaluations), Cost())
 
     @cached_property
     def by_id(self) -> dict[int, Trial]:
@@ -85,9 +85,9 @@ class History:
         return rounds[:-1] if underway else rounds
 
 
-def judged(history: History, proposal: int) -> Result:
+def with_reevaluations(history: History, proposal: int) -> Result:
     """The result by which the winner was chosen: with the episodes of the final re-evaluation."""
-    again = [trial.result for trial in history.judged_again if trial.proposal.parent == proposal]
+    again = [trial.result for trial in history.reevaluations if trial.proposal.parent == proposal]
     return reduce(pooled, again, history.by_id[proposal].result)
 
 
@@ -186,7 +186,7 @@ class Reader:
         done = self.trials.values()
         return History(
             trials=tuple(trial for trial in done if trial.proposal.trains),
-            judged_again=tuple(trial for trial in done if not trial.proposal.trains),
+            reevaluations=tuple(trial for trial in done if not trial.proposal.trains),
             pending=tuple(
                 Pending(proposal=proposal, asked_after=known)
                 for proposal, known in self.proposed.values()

@@ -419,7 +419,7 @@ def test_who_fails_when_judged_again_is_as_good_as_before(tmp_path: Path) -> Non
     run_search(tmp_path, task=Failing(fail=range(4), trains_well=True), free_evaluation=True)
     history = read_history(RunFolder(tmp_path), "pbt", 5)
     assert history.chosen is not None and history.test is not None
-    assert len(history.judged_again) == 2 and all(trial.result.failure == "no luck" for trial in history.judged_again)
+    assert len(history.reevaluations) == 2 and all(trial.result.failure == "no luck" for trial in history.reevaluations)
 
 
 def test_where_some_fail_it_goes_on(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def label(text: str) -> str:
 
 
 def score_of(trial: Trial) -> float:
-    """The score for a tooltip; NaN, shown as such, if the trial was not judged and no training episode ended in it."""
+    """The score for a tooltip; NaN, shown as such, if the trial was not evaluated and no training episode ended in it."""
     return math.nan if trial.result.score is None else trial.result.score
 
 

@@ -14,7 +14,7 @@ from rl_pbt.report.parallelism import parallelism
 from rl_pbt.store.curves import ancestor_curve, best_fitness_curve, standings
 from rl_pbt.store.descent import copies, founders, line_of_descent, surviving, survivors
 from rl_pbt.store.events import Finished, Proposed
-from rl_pbt.store.history import History, Pending, Reader, judged
+from rl_pbt.store.history import History, Pending, Reader, with_reevaluations
 
 
 def trial(id: int, member: int, generation: int, parent: int | None, fitness: float | None, age: int) -> Trial:
@@ -141,9 +141,11 @@ def test_the_winner_is_judged_by_all_its_episodes() -> None:
     first = with_returns(FAMILY[5], 8.0, 4.0)
     again = with_returns(FAMILY[5], 1.0, 2.0, 0.0, id=6, parent=5, units=0)
     other = with_returns(FAMILY[5], 9.0, id=7, parent=4, units=0)
-    history = History(trials=(*FAMILY[:5], first), judged_again=(again, other))
-    assert judged(history, 5).returns == (8.0, 4.0, 1.0, 2.0, 0.0) and judged(history, 5).fitness == 3.0
-    assert judged(history, 5).proposal == 5 and judged(replace(history, judged_again=()), 5) == first.result
+    history = History(trials=(*FAMILY[:5], first), reevaluations=(again, other))
+    assert with_reevaluations(history, 5).returns == (8.0, 4.0, 1.0, 2.0, 0.0) and with_reevaluations(history, 5).fitness == 3.0
+    assert (
+        with_reevaluations(history, 5).proposal == 5 and with_reevaluations(replace(history, reevaluations=()), 5) == first.result
+    )
     assert history.cost.units == sum(t.result.cost.units for t in (*FAMILY, again, other))
     failed = Trial(proposal=again.proposal, result=replace(again.result, fitness=None, failure="broke"))
-    assert judged(replace(history, judged_again=(failed,)), 5) == first.result
+    assert with_reevaluations(replace(history, reevaluations=(failed,)), 5) == first.result

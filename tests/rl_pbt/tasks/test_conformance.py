@@ -298,8 +298,8 @@ def left_by(run: RunFolder) -> dict[str, Any]:
     """What a search left on disk; of the ledger all but times."""
     history = read_history(run, "pbt", 0)
     assert history.ended and history.test is not None
-    told = timeless([trial.result for trial in (*history.trials, *history.judged_again)])
-    asked = [trial.proposal for trial in (*history.trials, *history.judged_again)]
+    told = timeless([trial.result for trial in (*history.trials, *history.reevaluations)])
+    asked = [trial.proposal for trial in (*history.trials, *history.reevaluations)]
     kept = {path.name: path.read_bytes() for path in sorted(run.folder.rglob("checkpoints/*"))}
     return {"asked": asked, "told": told, "chosen": history.chosen, "test": history.test.returns, "kept": kept}
 
