@@ -84,16 +84,16 @@ class Search:
         loop = _Loop(search=self, incumbents=Incumbents(tests=self.anytime_tests))
         loop.incumbents.plan(self.budget)
         loop.run()
-        self._judge(self.method.winner(), loop.incumbents.taken())
+        self._conclude(self.method.winner(), loop.incumbents.taken())
         for plan in self.extensions:
             self.journal.record([Extended(budget=plan.budget_per_member)])
             self.method.extend(plan)
             loop.incumbents.plan(plan.total)
             loop.run()
-            self._judge(self.method.winner(), loop.incumbents.taken())
+            self._conclude(self.method.winner(), loop.incumbents.taken())
         self._tidy(self.method.winner())
 
-    def _judge(self, winner: int | None, leaders: Sequence[Leader]) -> None:
+    def _conclude(self, winner: int | None, leaders: Sequence[Leader]) -> None:
         """Record the winner; then test it and the earlier leaders, all at once."""
         self.journal.record([Chosen(proposal=winner)])
         if winner is not None:

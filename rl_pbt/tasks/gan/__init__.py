@@ -125,7 +125,7 @@ class GanType(TaskType):
         )
 
     def describe(self, config: RunConfig, task: Task) -> list[tuple[str, str]]:
-        """What is trained, on what, and how it is judged."""
+        """What is trained, on what, and how it is evaluated."""
         options = built(GanOptions, config.task_options)
         images = read_images(options.data)
         held_out = len(images.fitness.images) + len(images.test.images)

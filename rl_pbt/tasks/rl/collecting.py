@@ -1,4 +1,4 @@
-"""A policy acts in environments: rollouts to learn from, and whole episodes to be judged on."""
+"""A policy acts in environments: rollouts to learn from, and whole episodes to be evaluated on."""
 
 from __future__ import annotations
 

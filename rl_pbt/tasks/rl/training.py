@@ -1,4 +1,4 @@
-"""Act and learn: what a group of members does in an interval before it is judged."""
+"""Act and learn: what a group of members does in an interval before it is evaluated."""
 
 from __future__ import annotations
 
