@@ -16,14 +16,14 @@ from rl_pbt.agents.actor_critic import ActorCritic, make_network
 from rl_pbt.agents.hypers import ACTING
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.settings import ActorCriticConfig
-from rl_pbt.agents.slots import CheckpointMismatch
 from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector, resumable_form
 from rl_pbt.errors import UserError
-from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.records import FinalTest, Result
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
+from rl_pbt.tasks.grouped import generator, generators, load_member, values_of, weight_seeds
 from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, spaces_of
@@ -114,18 +114,16 @@ class RLTask:
         judged = self._judge(agent, job, advance, trained, diverged.keys() | trained.failed.keys(), tolerant)
         broken = {**judged.failed, **trained.failed}  # members whose environment failed
         failed = {**broken, **diverged}
-        spent, members = clock.cost(eval_cpu_s=judging.cpu_s), len(job.proposals)
+        spent = clock.cost(eval_cpu_s=judging.cpu_s).share(len(job.proposals))
         results = []
         for index, proposal in enumerate(job.proposals):
             if index not in failed and proposal.trains:
                 job.checkpoints.save(proposal.id, {**agent.state(index), **trained.left.get(index, {})})
-            cost = Cost(
+            cost = replace(
+                spent,
                 train_units=trained.frames[index],
                 eval_units=judged.frames[index],
                 updates=int(agent.updates[index] - updates[index]),
-                cpu_s=spent.cpu_s / members,
-                wall_s=spent.wall_s / members,
-                eval_cpu_s=spent.eval_cpu_s / members,
             )
             evaluated = judged.episodes[index] if judged.frames[index] else None
             metrics = {}
@@ -150,8 +148,8 @@ class RLTask:
         def played(tolerant: bool) -> FinalTest:
             advance(0, job.proposal)
             agent = self.load(job.proposal, job.checkpoints)
-            generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
-            choose = Sampler(agent.policy(), [generator], len(job.episodes), greedy=self.greedy)
+            actions = generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
+            choose = Sampler(agent.policy(), [actions], len(job.episodes), greedy=self.greedy)
             return self._tested(job.proposal, len(job.episodes), seed, choose, advance, tolerant)
 
         return or_excluded(job.proposal, len(job.episodes), played)
@@ -211,10 +209,8 @@ class RLTask:
         """Load a member. Returns the rest of its checkpoint: its unfinished episodes, if there are any."""
         state = checkpoints.load(proposal)
         left = {name.removeprefix(UNFINISHED): array for name, array in state.items() if name.startswith(UNFINISHED)}
-        try:
-            agent.load_state(index, {name: array for name, array in state.items() if not name.startswith(UNFINISHED)})
-        except CheckpointMismatch as error:
-            raise UserError(f"the checkpoint of proposal {proposal} is not of this agent: {error}") from error
+        learned = {name: array for name, array in state.items() if not name.startswith(UNFINISHED)}
+        load_member(agent, index, proposal, learned, "agent")
         return left
 
     @property
@@ -238,23 +234,15 @@ class RLTask:
 
         Also the unfinished episodes of members that continue from their own checkpoints; a copy begins new ones.
         """
-        agent = self._new_agent(
-            [
-                # Will be overwritten by loading, so one drawing is enough for all: it takes longer than loading.
-                0
-                if p.parent is not None
-                else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
-                for p in job.proposals
-            ]
-        )
+        agent = self._new_agent(weight_seeds(job))
         unfinished: dict[int, State] = {}
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
                 left = self._load(agent, index, proposal.parent, job.checkpoints)
                 if MEMBER in left and int(left[MEMBER]) == proposal.member:
                     unfinished[index] = {name: array for name, array in left.items() if name != MEMBER}
-        hypers = [{**self.hypers, **proposal.hypers} for proposal in job.proposals]
-        agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0] if name not in ACTING})
+        names = [name for name in {**self.hypers, **job.proposals[0].hypers} if name not in ACTING]
+        agent.set_hypers({name: values_of(job, self.hypers, name) for name in names})
         return agent, unfinished
 
     def _train(
@@ -280,8 +268,8 @@ class RLTask:
                 agent=agent,
                 config=self.agent_config,
                 environments=actors,
-                actions=[_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys],
-                orders=[_generator(seeds.seed(job.root_seed, purpose="minibatches", member=m, generation=g)) for m, g in keys],
+                actions=generators(job, "actions"),
+                orders=generators(job, "minibatches"),
                 unfinished={index: state for index, state in unfinished.items() if index not in actors.failed},
                 ages=job.lineage_units,
                 budget=self.budget,
@@ -320,22 +308,18 @@ class RLTask:
             known = [episodes if index in done else Episodes() for index, episodes in enumerate(trained.episodes)]
             return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed={})
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
-        generators = [
-            _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))
-            for p in job.proposals
-        ]
         num_episodes = job.proposals[0].episodes or self.eval_episodes
         with MemberEnvironments(
             self.env,
             num_episodes,
-            [seed] * len(generators),
+            [seed] * len(job.proposals),
             separate=True,
             together=self.step_together,
             tolerant=tolerant,
             absent=done | failed,
             calling=_callers(job, advance),
         ) as actors:
-            choose = Sampler(agent.policy(), generators, num_episodes, greedy=self.greedy)
+            choose = Sampler(agent.policy(), generators(job, "evaluation actions"), num_episodes, greedy=self.greedy)
             episodes = first_episodes(actors, choose, self._longest_steps)
         return _Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
@@ -359,7 +343,3 @@ class _Played:
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
     """One function per member that says, before each call of its environment, whose it is."""
     return [partial(advance, 0, proposal.id) for proposal in job.proposals]
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
