@@ -33,7 +33,7 @@ from rl_pbt.report.verdict import NONE_FOUND
 from rl_pbt.search import Plan
 from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.playing import FRAMES
+from rl_pbt.tasks.on_environments.words import FRAMES
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ from rl_pbt.making import SortedOut, check_early, check_methods, check_workers, 
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.playing import check_device
+from rl_pbt.tasks.on_environments.words import check_device
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS
 from rl_pbt.tasks.rl.options import AGENT_NAMES as RL_AGENTS
 from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES as SB3_AGENTS
@@ -43,7 +43,7 @@ def _check_agent(wanted: SortedOut) -> None:
     if str(agent).lower() not in names:
         raise did_you_mean("agent", agent, names)
     check_device(wanted.given.get("device", "cpu"))
-    from rl_pbt.tasks.rl.resolving import check_env  # noqa: PLC0415
+    from rl_pbt.tasks.on_environments.resolving import check_env  # noqa: PLC0415
     from rl_pbt.tasks.rl.settings import foreseen  # noqa: PLC0415
 
     if wanted.task != "rl":

@@ -20,6 +20,7 @@ from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 
 PATIENCE_S = 600.0  # for tasks that report progress often, such as at each step of an environment
+DIVERGED = "diverged: a loss or a weight is not finite"  # the failure of a member of networks
 LONGEST_WORD = 100  # characters of a word that pages repeat again and again
 T_co = TypeVar("T_co", covariant=True)
 

@@ -29,6 +29,7 @@ from typing import TypeVar, final
 
 import numpy as np
 
+from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
@@ -48,7 +49,6 @@ from rl_pbt.tasks.looping import (
     kept,
     one_by_one,
     scored,
-    test_seeds,
     tested,
     words_for,
 )
@@ -115,7 +115,7 @@ class OwnTask:
 
         def all_scores() -> tuple[float, ...]:
             returns: list[float] = []
-            for seed in test_seeds(root_seed, range(episodes)):
+            for seed in seeds.test_seeds(root_seed, range(episodes)):
                 advance(0, None)
                 returns += _keyed(seed, partial(_scores, give, BASELINE, seed))
             return tuple(returns)

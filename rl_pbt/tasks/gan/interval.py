@@ -25,7 +25,6 @@ from rl_pbt.tasks.gan.options import DISCRIMINATOR_RATE, GENERATOR_RATE, PICTURE
 from rl_pbt.tasks.gan.population import Batches, GanPopulation
 from rl_pbt.tasks.gan.scoring import CHUNK, Judgement, Moments, features_of, judgement
 from rl_pbt.tasks.grouped import generator, load_member, load_parents, values_of, weight_seeds
-from rl_pbt.tasks.looping import test_seeds
 
 WHAT = "GAN"
 DISTANCE = "Fréchet distance of classifier features"
@@ -203,13 +202,13 @@ class GanTask:
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """Scores on the latent vectors of the test; distances are to the other held-out part."""
         return self._tested(
-            self._alone(job.proposal, job.checkpoints), job.proposal, test_seeds(job.root_seed, job.episodes), advance
+            self._alone(job.proposal, job.checkpoints), job.proposal, seeds.test_seeds(job.root_seed, job.episodes), advance
         )
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
         """An untrained generator: the initial weights of the first member."""
         untrained = GanPopulation([seeds.seed(root_seed, purpose="weights", member=0, generation=0)], self.channels)
-        return self._tested(untrained, None, test_seeds(root_seed, range(episodes)), advance)
+        return self._tested(untrained, None, seeds.test_seeds(root_seed, range(episodes)), advance)
 
     def _tested(self, population: GanPopulation, proposal: int | None, chosen: Sequence[int], advance: Advance) -> FinalTest:
         torch.set_num_threads(THREADS)

@@ -15,8 +15,8 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
-from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
+from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType
+from rl_pbt.tasks.on_environments.words import cut_short, judged_by, unseen_tails
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class RLType(EnvironmentTaskType):
     hyper_aliases: Mapping[str, str] = ALIASES
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        from rl_pbt.tasks.rl.resolving import check_env
+        from rl_pbt.tasks.on_environments.resolving import check_env
 
         check_env(given)  # before torch is loaded, which takes seconds
         from rl_pbt.tasks.rl.settings import completed

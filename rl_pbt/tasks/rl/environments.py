@@ -9,11 +9,10 @@ from __future__ import annotations
 import atexit
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, final
+from typing import NamedTuple, final
 
-import gymnasium
 import numpy as np
 
 from rl_pbt.arrays import Array
@@ -29,44 +28,14 @@ from rl_pbt.envs import (
 )
 from rl_pbt.envs.aliases import Vector, VectorStep
 from rl_pbt.errors import UserError
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
-
-Spaces: TypeAlias = tuple[gymnasium.Space[object], gymnasium.Space[object]]  # of observations, of actions
-
-
-@dataclass(slots=True)
-class Episodes:
-    """Whole episodes of one member: true returns, lengths in agent steps, and how many of them a time limit ended."""
-
-    returns: list[float] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    truncated: int = 0
-
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
+from rl_pbt.tasks.on_environments.spaces import KnownSpaces, Spaces
 
 # Environments of this process that wait to be used again by others of their kind: making Atari's takes as long as a hundred
 # steps.
 _idle: defaultdict[str, list[Vector]] = defaultdict(list)
 atexit.register(_idle.clear)  # before the interpreter unloads ale_py, which would then complain of leaks
-
-
-@final
-class KnownSpaces:
-    """`read`, which makes an environment to read its spaces, called once per environment and process: one of ViZDoom's takes a
-    second to make.
-    """
-
-    def __init__(self, read: Callable[[EnvSpec], Spaces]) -> None:
-        self._read = read
-        self._known: dict[str, tuple[object, Spaces]] = {}
-
-    def __call__(self, spec: EnvSpec) -> Spaces:
-        """The spaces of observations and of actions. Raises UserError if the environment cannot be made."""
-        registered, spaces = self._known.get(repr(spec), (None, None))
-        # A notebook may have registered another class under the same name.
-        if spaces is None or registered is not gymnasium.registry.get(spec.id):
-            spaces = self._read(spec)
-            self._known[repr(spec)] = gymnasium.registry.get(spec.id), spaces  # now, since making it may import what registers it
-        return spaces
 
 
 def _spaces_of_one(spec: EnvSpec) -> Spaces:
@@ -86,6 +55,15 @@ def _kind(spec: EnvSpec, size: int) -> str:
 def _vector(spec: EnvSpec, size: int) -> Vector:
     idle = _idle[_kind(spec, size)]
     return idle.pop() if idle else make_vector(spec, size)
+
+
+@final
+class _Ended(NamedTuple):
+    """A whole episode: its true return, its length in agent steps, and whether a time limit ended it."""
+
+    earned: float
+    steps: int
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +116,7 @@ class MemberEnvironments:
         self.failed: dict[int, str] = {}  # the first reason of each member whose copies failed
         self.lost = np.zeros(shape, bool)  # [P, B]
         self.lost[list(absent)] = True
-        self.episodes = [Episodes() for _ in environment_seeds]
+        self._ended: list[list[_Ended]] = [[] for _ in environment_seeds]
         self.frames = [0] * len(environment_seeds)
         self.valid = ~self.lost  # [P, B]: whether the next step is a true transition
         self._returns = np.zeros(shape)
@@ -185,6 +163,18 @@ class MemberEnvironments:
             except BaseException as error:
                 self._lose(part.at, "reset", error)
         self._check(self.observations, "observation", "reset")
+
+    @property
+    def episodes(self) -> list[Episodes]:
+        """The whole episodes of each member so far, in the order in which they ended."""
+        return [
+            Episodes(
+                returns=tuple(one.earned for one in ended),
+                lengths=tuple(one.steps for one in ended),
+                truncated=sum(one.truncated for one in ended),
+            )
+            for ended in self._ended
+        ]
 
     def unfinished(self, member: int) -> dict[str, Array]:
         """A member's unfinished episodes, for an interval that continues them: arrays [B, ...], without random streams.
@@ -300,11 +290,8 @@ class MemberEnvironments:
     def _count(self, rewards: Array, ended: Array, truncated: Array) -> None:
         self._returns += rewards
         self._lengths += self.valid
-        for member, env in np.argwhere(ended):
-            episodes = self.episodes[member]
-            episodes.returns.append(float(self._returns[member, env]))
-            episodes.lengths.append(int(self._lengths[member, env]))
-            episodes.truncated += int(truncated[member, env])
+        for at in map(tuple, np.argwhere(ended)):
+            self._ended[at[0]].append(_Ended(float(self._returns[at]), int(self._lengths[at]), bool(truncated[at])))
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
 

@@ -20,16 +20,16 @@ from rl_pbt.arrays import Array, State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector, resumable_form
 from rl_pbt.errors import UserError
 from rl_pbt.records import FinalTest, Result
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.base import DIVERGED, PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.grouped import generator, generators, load_member, values_of, weight_seeds
-from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
+from rl_pbt.tasks.on_environments.limits import foreseen_frames, steps_within
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, spaces_of
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
+from rl_pbt.tasks.rl.environments import MemberEnvironments, spaces_of
 from rl_pbt.tasks.rl.metrics import metrics_of, result_of
-from rl_pbt.tasks.rl.resolving import longest_possible
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
@@ -129,12 +129,13 @@ class RLTask:
             metrics = {}
             if index in diverged or index not in broken:
                 metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
-            foreseen = self.env.frame_skip * foreseen_steps(
+            foreseen = foreseen_frames(
+                self.env,
                 trained.episodes[index],
-                cost.train_units // self.quantum,
-                self.eval_episodes,
-                longest_possible(self.env, self.longest_episode),
-                self.agent_config.envs_per_member,
+                cost.train_units,
+                copies=self.agent_config.envs_per_member,
+                episodes=self.eval_episodes,
+                cut=self.longest_episode,
             )
             outcome = (failed.get(index), judged.episodes[index], cost, metrics, foreseen)
             results.append(result_of(proposal, *outcome, job.lineage_units[index]))
@@ -176,20 +177,8 @@ class RLTask:
         with MemberEnvironments(
             self.env, num_episodes, [seed], separate=True, tolerant=tolerant, copies_alone=True, calling=calling
         ) as actors:
-            (episodes,) = first_episodes(actors, choose, self._longest_steps)
-        return FinalTest(
-            proposal=proposal,
-            returns=tuple(episodes.returns),
-            cost=clock.test_cost(actors.frames[0]),
-            capped=episodes.truncated,
-            excluded=int(actors.lost.sum()),
-            failure=actors.failed.get(0),
-        )
-
-    @property
-    def _longest_steps(self) -> int | None:
-        """Agent steps after which an episode of an evaluation or test is cut."""
-        return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
+            (episodes,) = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
+        return episodes.tested(proposal, clock.test_cost(actors.frames[0]))
 
     def rehearsal(self) -> RLTask:
         return replace(self, fitness="none")
@@ -320,7 +309,7 @@ class RLTask:
             calling=_callers(job, advance),
         ) as actors:
             choose = Sampler(agent.policy(), generators(job, "evaluation actions"), num_episodes, greedy=self.greedy)
-            episodes = first_episodes(actors, choose, self._longest_steps)
+            episodes = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
         return _Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
             frames=actors.frames,

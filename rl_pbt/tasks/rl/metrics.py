@@ -8,8 +8,7 @@ import numpy as np
 
 from rl_pbt.arrays import Array
 from rl_pbt.records import Cost, Proposal, Result
-from rl_pbt.tasks.playing import episode_metrics, no_fitness
-from rl_pbt.tasks.rl.environments import Episodes
+from rl_pbt.tasks.on_environments.episodes import Episodes, episode_metrics, no_fitness
 
 # SB3's names, so that existing dashboards keep working. There, `entropy_loss` is minus the entropy.
 TAGS = {
@@ -51,7 +50,7 @@ def result_of(
         proposal=proposal.id,
         fitness=None if failure or unjudged else float(np.mean(judged.returns)),
         failure=failure,
-        returns=() if failure else tuple(judged.returns),
+        returns=() if failure else judged.returns,
         cost=cost,
         metrics=metrics,
         lineage_units=parent_units + cost.train_units,

@@ -17,13 +17,14 @@ from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name, half
+from rl_pbt.tasks.on_environments.limits import cut_episodes, longest_episode
+from rl_pbt.tasks.on_environments.resolving import check_resumed, environment_settings, in_words, resolved
+from rl_pbt.tasks.on_environments.whole_episodes import fitted, seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.words import in_a_word
 from rl_pbt.tasks.other_words import our_word
-from rl_pbt.tasks.playing import in_a_word
 from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
-from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import listed, readable
 
 

@@ -15,8 +15,8 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
-from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, judged_by, unseen_tails
+from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType
+from rl_pbt.tasks.on_environments.words import cut_short, judged_by, unseen_tails
 from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class StableBaselinesType(EnvironmentTaskType):
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings, with exact names, and hyperparameters under SB3's names. Raises UserError."""
-        from rl_pbt.tasks.rl.resolving import check_env
+        from rl_pbt.tasks.on_environments.resolving import check_env
 
         check_env(given)
         from rl_pbt.tasks.stable_baselines.settings import completed

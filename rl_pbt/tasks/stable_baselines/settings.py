@@ -18,10 +18,11 @@ from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
 from rl_pbt.space import parse_dimension, range_or_value, with_scale
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
-from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.environments import KnownSpaces, Spaces
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
-from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.limits import cut_episodes, longest_episode
+from rl_pbt.tasks.on_environments.resolving import check_resumed, environment_settings, in_words, resolved
+from rl_pbt.tasks.on_environments.spaces import KnownSpaces, Spaces
+from rl_pbt.tasks.on_environments.whole_episodes import seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.words import in_a_word
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of

@@ -13,11 +13,10 @@ import torch
 from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Result
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.base import DIVERGED, PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.grouped import load_member, load_parents, values_of, weight_seeds
-from rl_pbt.tasks.playing import DIVERGED
 from rl_pbt.tasks.translation.batches import Bucket, Order, buckets_of
 from rl_pbt.tasks.translation.bleu import Bleu, Score
 from rl_pbt.tasks.translation.catalogues import Pair

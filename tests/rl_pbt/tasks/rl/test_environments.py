@@ -8,8 +8,9 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv
 
 from rl_pbt.envs import EnvSpec, make_vector, resolve
+from rl_pbt.tasks.on_environments.spaces import KnownSpaces
 from rl_pbt.tasks.rl import environments as environments_module
-from rl_pbt.tasks.rl.environments import KnownSpaces, MemberEnvironments, Vector, spaces_of
+from rl_pbt.tasks.rl.environments import MemberEnvironments, Vector, spaces_of
 from rl_pbt.tasks.stable_baselines import settings
 
 SEEDS = [11, 700]
@@ -86,7 +87,7 @@ def test_members_that_are_lost_are_not_stepped_as_one_either() -> None:
         np.testing.assert_array_equal(everybody.observations[1], some.observations[1])
         assert not some.observations[0].any() and not some.valid[0].any()
     assert some.frames == [0, 300 * COPIES] and some.episodes[1].returns == everybody.episodes[1].returns
-    assert some.episodes[0].returns == []
+    assert some.episodes[0].returns == ()
 
 
 @pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("FrozenLake-v1", 4)])

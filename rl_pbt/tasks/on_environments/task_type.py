@@ -1,4 +1,4 @@
-"""What the tasks that train agents on environments have in common: options, and what is known before such a task is made.
+"""What is known of agents on environments before such a task is made: their options, and their type as far as it is common.
 
 It loads neither torch nor gymnasium: the command line describes the options of every task, whichever is run.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from rl_pbt.options import Settings, at_least_one, option
 from rl_pbt.tasks.base import TaskType, Words
-from rl_pbt.tasks.playing import FRAMES, check_device, code_of_environment, named
+from rl_pbt.tasks.on_environments.words import FRAMES, check_device, code_of_environment, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
