@@ -29,6 +29,7 @@ from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_
 from rl_pbt.tasks.on_environments.limits import foreseen_frames, steps_within
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import MemberEnvironments, spaces_of
+from rl_pbt.tasks.rl.in_parts import Handling
 from rl_pbt.tasks.rl.metrics import metrics_of, result_of
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
@@ -174,9 +175,8 @@ class RLTask:
     ) -> FinalTest:
         clock = Clock()
         calling = [partial(advance, 0, proposal)]
-        with MemberEnvironments(
-            self.env, num_episodes, [seed], separate=True, tolerant=tolerant, copies_alone=True, calling=calling
-        ) as actors:
+        handling = Handling(separate=True, tolerant=tolerant, copies_alone=True)
+        with MemberEnvironments(self.env, num_episodes, [seed], handling, calling=calling) as actors:
             (episodes,) = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
         return episodes.tested(proposal, clock.test_cost(actors.frames[0]))
 
@@ -249,8 +249,7 @@ class RLTask:
             (self.carry_episodes and resumable_form(self.env)) or self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
-            together=self.step_together,
-            tolerant=tolerant,
+            Handling(together=self.step_together, tolerant=tolerant),
             calling=_callers(job, advance),
         ) as actors:
             training = Training(
@@ -302,9 +301,7 @@ class RLTask:
             self.env,
             num_episodes,
             [seed] * len(job.proposals),
-            separate=True,
-            together=self.step_together,
-            tolerant=tolerant,
+            Handling(separate=True, together=self.step_together, tolerant=tolerant),
             absent=done | failed,
             calling=_callers(job, advance),
         ) as actors:

@@ -21,7 +21,7 @@ from rl_pbt.envs import EnvSpec
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.rl import environments
+from rl_pbt.tasks.rl import in_parts
 from rl_pbt.tasks.rl.interval import RLTask
 from rl_pbt.tasks.stable_baselines.arguments import agent_options, defaults_of
 from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
@@ -78,7 +78,7 @@ TASKS = {"rl": rl_task, "sb3": sb3_task}
 def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(environments, "_idle", type(environments._idle)(list))
+    monkeypatch.setattr(in_parts, "_idle", type(in_parts._idle)(list))
     bad.happened.clear()
     yield
     gymnasium.registry.pop(SPEC.id, None)
