@@ -16,11 +16,11 @@ from rl_pbt.agents.actor_critic import ActorCritic, make_network
 from rl_pbt.agents.hypers import ACTING
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.settings import ActorCriticConfig
-from rl_pbt.arrays import Array, State
+from rl_pbt.arrays import State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector, resumable_form
 from rl_pbt.errors import UserError
 from rl_pbt.records import FinalTest, Result
-from rl_pbt.tasks.base import DIVERGED, PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.grouped import generator, generators, load_member, values_of, weight_seeds
@@ -30,13 +30,11 @@ from rl_pbt.tasks.on_environments.limits import foreseen_frames, steps_within
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
 from rl_pbt.tasks.rl.environments import MemberEnvironments, spaces_of
 from rl_pbt.tasks.rl.in_parts import Handling
-from rl_pbt.tasks.rl.metrics import metrics_of, result_of
+from rl_pbt.tasks.rl.metrics import Lived, Played, result_of
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
+from rl_pbt.tasks.rl.unfinished import continued_by, left_by, parted
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
-
-# Prefix of what is no part of the agent in a checkpoint, and the name of the entry that says whose episodes these are.
-UNFINISHED, MEMBER = "unfinished.", "member"
 
 
 @final
@@ -110,37 +108,32 @@ class RLTask:
         updates = agent.updates
         clock = Clock()
         trained = self._train(agent, job, advance, tolerant, unfinished)
-        diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
+        diverged = set(np.flatnonzero(~agent.healthy()).tolist())
         judging = Clock()
-        judged = self._judge(agent, job, advance, trained, diverged.keys() | trained.failed.keys(), tolerant)
-        broken = {**judged.failed, **trained.failed}  # members whose environment failed
-        failed = {**broken, **diverged}
-        spent = clock.cost(eval_cpu_s=judging.cpu_s).share(len(job.proposals))
-        results = []
+        judged = self._judge(agent, job, advance, trained, diverged | trained.failed.keys(), tolerant)
+        lived = Lived(
+            trained=trained,
+            judged=judged,
+            diverged=diverged,
+            updates=agent.updates - updates,
+            share=clock.cost(eval_cpu_s=judging.cpu_s).share(len(job.proposals)),
+        )
         for index, proposal in enumerate(job.proposals):
-            if index not in failed and proposal.trains:
+            if proposal.trains and lived.failure(index) is None:
                 job.checkpoints.save(proposal.id, {**agent.state(index), **trained.left.get(index, {})})
-            cost = replace(
-                spent,
-                train_units=trained.frames[index],
-                eval_units=judged.frames[index],
-                updates=int(agent.updates[index] - updates[index]),
-            )
-            evaluated = judged.episodes[index] if judged.frames[index] else None
-            metrics = {}
-            if index in diverged or index not in broken:
-                metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
-            foreseen = foreseen_frames(
-                self.env,
-                trained.episodes[index],
-                cost.train_units,
-                copies=self.agent_config.envs_per_member,
-                episodes=self.eval_episodes,
-                cut=self.longest_episode,
-            )
-            outcome = (failed.get(index), judged.episodes[index], cost, metrics, foreseen)
-            results.append(result_of(proposal, *outcome, job.lineage_units[index]))
-        return results
+        return [self._result(index, job, lived) for index in range(len(job.proposals))]
+
+    def _result(self, index: int, job: IntervalJob, lived: Lived) -> Result:
+        foreseen = foreseen_frames(
+            self.env,
+            lived.trained.episodes[index],
+            lived.trained.frames[index],
+            copies=self.agent_config.envs_per_member,
+            episodes=self.eval_episodes,
+            cut=self.longest_episode,
+        )
+        proposal, age = job.proposals[index], job.lineage_units[index]
+        return result_of(proposal, lived, index, foreseen_units=foreseen, parent_units=age)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """Episodes in which the environment fails twice are excluded."""
@@ -196,11 +189,9 @@ class RLTask:
     @staticmethod
     def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> State:
         """Load a member. Returns the rest of its checkpoint: its unfinished episodes, if there are any."""
-        state = checkpoints.load(proposal)
-        left = {name.removeprefix(UNFINISHED): array for name, array in state.items() if name.startswith(UNFINISHED)}
-        learned = {name: array for name, array in state.items() if not name.startswith(UNFINISHED)}
+        learned, episodes = parted(checkpoints.load(proposal))
         load_member(agent, index, proposal, learned, "agent")
-        return left
+        return episodes
 
     @property
     def network_in_words(self) -> str:
@@ -227,9 +218,9 @@ class RLTask:
         unfinished: dict[int, State] = {}
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
-                left = self._load(agent, index, proposal.parent, job.checkpoints)
-                if MEMBER in left and int(left[MEMBER]) == proposal.member:
-                    unfinished[index] = {name: array for name, array in left.items() if name != MEMBER}
+                own = continued_by(proposal.member, self._load(agent, index, proposal.parent, job.checkpoints))
+                if own is not None:
+                    unfinished[index] = own
         names = [name for name in {**self.hypers, **job.proposals[0].hypers} if name not in ACTING]
         agent.set_hypers({name: values_of(job, self.hypers, name) for name in names})
         return agent, unfinished
@@ -241,10 +232,10 @@ class RLTask:
         advance: Advance,
         tolerant: bool,
         unfinished: Mapping[int, State],
-    ) -> _Played:
+    ) -> Played:
         keys = [(p.member, p.generation) for p in job.proposals]
         if not job.proposals[0].trains:
-            return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
+            return Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
         with MemberEnvironments(
             (self.carry_episodes and resumable_form(self.env)) or self.env,
             self.agent_config.envs_per_member,
@@ -269,22 +260,22 @@ class RLTask:
                 metrics = training.run(job.proposals[0].units)
             except WrongEpisodes as error:
                 raise UserError(f"a checkpoint is not of these environments: {error}") from error
-            left = {}
-            for index, proposal in enumerate(job.proposals):
-                if self.carry_episodes and index not in actors.failed:
-                    left[index] = {UNFINISHED + MEMBER: np.array(proposal.member)}
-                    left[index] |= {UNFINISHED + name: array for name, array in training.left(index).items()}
-        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics, left=left)
+            left = {
+                index: left_by(proposal.member, training.left(index))
+                for index, proposal in enumerate(job.proposals)
+                if self.carry_episodes and index not in actors.failed
+            }
+        return Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics, left=left)
 
     def _judge(
         self,
         agent: ActorCritic,
         job: IntervalJob,
         advance: Advance,
-        trained: _Played,
+        trained: Played,
         failed: Set[int],
         tolerant: bool,
-    ) -> _Played:
+    ) -> Played:
         """One episode in each evaluation environment of each member that has not failed, on seeds that a generation shares.
 
         Members that are judged by training episodes play none, and none is played if no evaluation was asked for.
@@ -307,23 +298,11 @@ class RLTask:
         ) as actors:
             choose = Sampler(agent.policy(), generators(job, "evaluation actions"), num_episodes, greedy=self.greedy)
             episodes = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
-        return _Played(
+        return Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
             frames=actors.frames,
             failed=actors.failed,
         )
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Played:
-    """What the members of a group did in their environments: whole episodes, frames, metrics of learning, reasons of failures."""
-
-    episodes: Sequence[Episodes]
-    frames: Sequence[int]
-    failed: Mapping[int, str]
-    metrics: Mapping[str, Array] = field(default_factory=dict)
-    left: Mapping[int, State] = field(default_factory=dict)  # unfinished episodes, by member
 
 
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
