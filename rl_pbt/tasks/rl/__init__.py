@@ -1,10 +1,11 @@
 """Reinforcement learning: a population of our own agents on one environment.
 
-Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval`
-(the task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is
-reported of it), `making` (a configuration -> the task), `collecting` (rollouts and whole episodes), `environments` (those of a
-group of members), `copies` and `in_parts` (what steps them: as one, or part by part). Those that load torch are imported when
-settings are completed or a task is made.
+Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources),
+`by_environment` (those of single ones), `learners` (what both are made of), `interval` (the task: where an agent meets
+environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is reported of it), `making` (a
+configuration -> the task), `collecting` (rollouts and whole episodes), `environments` (those of a group of members), `copies` and
+`in_parts` (what steps them: as one, or part by part). Those that load torch are imported when settings are completed or a task is
+made.
 """
 
 from __future__ import annotations

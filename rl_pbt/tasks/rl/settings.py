@@ -22,7 +22,8 @@ from rl_pbt.tasks.on_environments.resolving import check_resumed, environment_se
 from rl_pbt.tasks.on_environments.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.tasks.on_environments.words import in_a_word
 from rl_pbt.tasks.other_words import our_word
-from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
+from rl_pbt.tasks.rl.defaults import defaults_of, defaults_of_unknown, is_unknown
+from rl_pbt.tasks.rl.learners import Defaults
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
 from rl_pbt.tasks.rl.unknown import nature_of
 from rl_pbt.text import listed, readable
