@@ -65,7 +65,7 @@ def _our_names(sorted_out: SortedOut, whole: Settings) -> Settings:
     given = dict(sorted_out.of_methods)
     for entry in METHODS.values():
         for option, one in options.fields_of(entry.options).items():
-            if option in sorted_out.of_methods and one.metadata.get("of_hypers"):
+            if option in sorted_out.of_methods and options.about(one).of_hypers:
                 given[option] = _renamed(option, sorted_out.of_methods[option], aliases)
     return given
 

@@ -26,7 +26,7 @@ from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.observers.screen import Screen
 from rl_pbt.observers.standing import Outline, RunStanding
-from rl_pbt.options import fields_of
+from rl_pbt.options import about, fields_of
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.report.evidence import read_evidence
 from rl_pbt.report.verdict import NONE_FOUND
@@ -139,7 +139,7 @@ def test_the_index_names_every_page() -> None:
 
 def test_the_tasks_that_are_chosen_by_name_are_named_where_people_look() -> None:
     chosen = [name for name in TASKS if name not in (*AGENTS_ON_ENVIRONMENTS, "own")]
-    assert [name for name in chosen if not re.search(rf"\b{name}\b", fields_of(RunConfig)["task"].metadata["help"])] == []
+    assert [name for name in chosen if not re.search(rf"\b{name}\b", about(fields_of(RunConfig)["task"]).help)] == []
     assert '"table"' in (rl_pbt.tune.__doc__ or "")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import plain_text
-from rl_pbt.options import Settings
+from rl_pbt.options import Group, Settings
 from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 
@@ -172,6 +172,11 @@ class TaskType(Protocol):
     def hyper_aliases(self) -> Mapping[str, str]:
         """Other names of hyperparameters."""
         return {}
+
+    @property
+    def help_group(self) -> Group:
+        """The group of the help in which its options are shown, except those that name another."""
+        return Group.OWN
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings of a run, flat: every field of `RunConfig` and of `options` that this task has a value for. For a new run

@@ -65,8 +65,12 @@ class OwnOptions:
     evaluations: int = option(
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
-    unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
-    score: str = option("score", help="what an evaluation returns, higher is better: accuracy, BLEU", trains=False)
+    unit: str = option(
+        "update", help="what the budget counts, in the singular: update, epoch, sentence", metavar="WORD", trains=False
+    )
+    score: str = option(
+        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False
+    )
     quantum: int = option(1, help="fewest units that a member can train for; it trains for multiples of this")
 
     def __post_init__(self) -> None:

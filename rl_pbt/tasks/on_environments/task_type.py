@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rl_pbt.options import Settings, at_least_one, option
+from rl_pbt.options import Group, Settings, at_least_one, option
 from rl_pbt.tasks.base import TaskType, Words
 from rl_pbt.tasks.on_environments.words import FRAMES, check_device, code_of_environment, named
 
@@ -20,17 +20,24 @@ class EnvironmentOptions:
     the environment's own.
     """
 
-    env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id")
+    env: str = option(help="Pacman, MsPacman, CartPole-v1, any Gymnasium id, or module:Id", group=Group.WHAT)
     fitness: Literal["evaluation", "training"] = option(
         "evaluation", help="signal used for selection: evaluation episodes, or training episodes as in the paper", trains=False
     )
-    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    eval_episodes: int = option(
+        8,
+        help="episodes that a member is evaluated on after an interval",
+        group=Group.BUDGET,
+        varies=True,
+        trains=False,
+    )
     max_episode_frames: int | None = option(
         None,
         help="frames after which an evaluation or test episode is cut off; none: the environment's limit, or else an interval",
+        group=Group.BUDGET,
         trains=False,
     )
-    device: str = option("cpu", help="cpu or cuda", trains=False)
+    device: str = option("cpu", help="cpu or cuda", group=Group.MACHINE, trains=False)
     env_options: Settings = option(
         factory=dict,
         help="options of the environment: constructor arguments, max_episode_steps, frame_stack, as in gravity=-5 frame_stack=4",
@@ -55,6 +62,7 @@ class EnvironmentTaskType(TaskType):
     """`tasks.base.TaskType` as far as it is the same for all agents on environments."""
 
     aliases: Mapping[str, str] = {"frames": "budget"}
+    help_group = Group.AGENT
 
     def words(self, options: Settings) -> Words:
         """Those of reinforcement learning."""

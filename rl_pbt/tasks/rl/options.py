@@ -58,5 +58,6 @@ class RLOptions(EnvironmentOptions):
         False,
         help="continue a member's own unfinished episodes in its next interval (default: true where that costs no time: classic "
         "control, Pacman, SMAX; other Atari games can)",
+        varies=True,
     )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")

@@ -40,6 +40,7 @@ class StableBaselinesOptions(EnvironmentOptions):
     deterministic: bool = option(
         True,
         help="evaluate and test with the likeliest actions, as SB3 does; false (default for Atari, MiniGrid): sample them",
+        varies=True,
         trains=False,
     )
     replay_buffer: bool = option(
