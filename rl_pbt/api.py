@@ -184,7 +184,7 @@ def tune(
 ) -> Run:
     """Search the hyperparameters of your own training while it trains, with PBT and its baselines under equal compute.
 
-    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan", "translation").
+    `task` is a class like `Trainable`, "module:Class", or the name of a task, such as "quadratic"; docs/options.md names them.
     `search` gives each hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999")
     or holds it at a value. `budget` is how much each member may spend, evaluation included, and `interval` how much it trains
     between two chances to copy, both in your own units.

@@ -18,6 +18,7 @@ from rl_pbt.space import Space
 MANY = ("population", "group_size", "test_episodes")  # settings whose value is a number of things to create or run, at most MOST
 MOST = 1_000_000
 MOST_TESTS = 1000  # besides the final one: each keeps a checkpoint until the end
+TASKS_HERE = "{tasks}"  # stands for the names in the registry of tasks, which lies above this module
 LONGEST_NAME = 100  # characters, of a hyperparameter's name
 
 
@@ -31,7 +32,7 @@ class RunConfig:
     """
 
     task: str = option(
-        help="what to train: quadratic, gan, translation, table, your own module:Class, or command, followed by -- and a program",
+        help=f"what to train: {TASKS_HERE}, your own module:Class, or command, followed by -- and a program",
         metavar="NAME",
     )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")

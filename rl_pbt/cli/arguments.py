@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from rl_pbt import __version__, options
 from rl_pbt.cli.parser import Parser
 from rl_pbt.cli.toml import settings_from
-from rl_pbt.config import RunConfig
+from rl_pbt.config import TASKS_HERE, RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.executors import EXECUTORS
 from rl_pbt.observers import TRACKERS
@@ -22,7 +22,7 @@ from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
 from rl_pbt.tasks.environment_task import EnvironmentOptions
-from rl_pbt.tasks.registry import TASKS, task_type
+from rl_pbt.tasks.registry import NAMED, TASKS, task_type
 from rl_pbt.text import value_text
 
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
@@ -94,7 +94,8 @@ def _add_settings(groups: Mapping[Group, Any], cls: type, usual: Group, known: s
         known.add(name)
         flags = [_flag(name), *(_flag(alias) for alias, setting in names.items() if setting == name)]
         form = _form(types_of(cls)[name], about.metavar)
-        told = about.help + _default_in_words(name, about.help)
+        told = about.help.replace(TASKS_HERE, ", ".join(NAMED))
+        told += _default_in_words(name, told)
         groups[about.group or usual].add_argument(*flags, dest=name, help=told.replace("%", "%%"), **form)
 
 

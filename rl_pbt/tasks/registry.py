@@ -21,6 +21,8 @@ TASKS = {
     "translation": "rl_pbt.tasks.translation",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
+# Tasks that are asked for by their names alone; of the others, `command` needs a program too.
+NAMED = tuple(name for name in TASKS if name not in (*AGENTS_ON_ENVIRONMENTS, "own", "command"))
 SB3 = "sb3:"  # prefix of the names of Stable-Baselines3's agents
 
 
