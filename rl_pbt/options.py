@@ -56,10 +56,11 @@ class About:
     of the class, and `metavar` what the help calls a value, if its type does not tell. The default of an option that `varies`
     depends on what is trained.
 
-    `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
-    is the location of files whose digest is another option: a resumed run may have another location. `entries` returns, for all
-    values of the dataclass, what a mapping's entries are if nothing is said: those that an older version did not have. An option
-    `of_hypers` names hyperparameters, as keys or separated by commas, so they may have other names too.
+    `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. An option
+    `of_scores` decides what a score means, so scores with different ones are not compared. A `place` is the location of files
+    whose digest is another option: a resumed run may have another location. `entries` returns, for all values of the dataclass,
+    what a mapping's entries are if nothing is said: those that an older version did not have. An option `of_hypers` names
+    hyperparameters, as keys or separated by commas, so they may have other names too.
     """
 
     help: str = ""
@@ -69,6 +70,7 @@ class About:
     metavar: str | None = None
     varies: bool = False
     trains: bool = True
+    of_scores: bool = False
     place: bool = False
     entries: Callable[[Settings], Settings] | None = None
     of_hypers: bool = False

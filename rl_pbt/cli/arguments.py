@@ -21,8 +21,8 @@ from rl_pbt.options import Group, in_words, types_of
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
-from rl_pbt.tasks.environment_task import EnvironmentOptions
-from rl_pbt.tasks.registry import NAMED, TASKS, task_type
+from rl_pbt.tasks.on_environments.task_type import EnvironmentOptions
+from rl_pbt.tasks.registry import NAMED, TASKS, aliases, task_type
 from rl_pbt.text import value_text
 
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
@@ -86,13 +86,13 @@ def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
 
 def _add_settings(groups: Mapping[Group, Any], cls: type, usual: Group, known: set[str], only: Sequence[str] = ()) -> None:
     """Add a flag for each setting of a class that is not `known` yet, in the group that it names or else in the `usual` one."""
-    names = {alias: setting for task in TASKS for alias, setting in task_type(task).aliases.items()}
+    other_words = aliases()
     for name, one in options.fields_of(cls).items():
         about = options.about(one)
         if name in known or (only and name not in only) or not about.flag:
             continue
         known.add(name)
-        flags = [_flag(name), *(_flag(alias) for alias, setting in names.items() if setting == name)]
+        flags = [_flag(name), *(_flag(alias) for alias, setting in other_words.items() if setting == name)]
         form = _form(types_of(cls)[name], about.metavar)
         told = about.help.replace(TASKS_HERE, ", ".join(NAMED))
         told += _default_in_words(name, told)

@@ -57,10 +57,11 @@ def train(words: Sequence[str], program: str) -> None:
         return
     if args.check:
         raise BadSetting("check", "compares the scores of a suite with what it expects: name one with --suite")
-    if look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how) and not args.dry_run:
+    needed = look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how)
+    if needed is not None and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # the imports that follow take seconds
-        begin_loading(args.executor)
+        begin_loading(needed, args.executor)
     opened = open_run(settings, out=args.out, resume=args.resume)
     if opened.finished and not args.dry_run:
         raise_again()

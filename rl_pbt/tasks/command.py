@@ -65,10 +65,14 @@ class CommandOptions:
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     unit: str = option(
-        "update", help="what the budget counts, in the singular: update, epoch, sentence", metavar="WORD", trains=False
+        "update",
+        help="what the budget counts, in the singular: update, epoch, sentence",
+        metavar="WORD",
+        trains=False,
+        of_scores=True,
     )
     score: str = option(
-        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False
+        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False, of_scores=True
     )
     timeout_s: float | None = option(
         None,

@@ -66,10 +66,14 @@ class OwnOptions:
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     unit: str = option(
-        "update", help="what the budget counts, in the singular: update, epoch, sentence", metavar="WORD", trains=False
+        "update",
+        help="what the budget counts, in the singular: update, epoch, sentence",
+        metavar="WORD",
+        trains=False,
+        of_scores=True,
     )
     score: str = option(
-        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False
+        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False, of_scores=True
     )
     quantum: int = option(1, help="fewest units that a member can train for; it trains for multiples of this")
 

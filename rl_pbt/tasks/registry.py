@@ -34,6 +34,11 @@ def task_type(name: str) -> TaskType:
     return found
 
 
+def aliases() -> dict[str, str]:
+    """Other names of settings, as they are usual with any of the tasks, each with the setting's name."""
+    return {alias: setting for name in TASKS for alias, setting in task_type(name).aliases.items()}
+
+
 def words_of(config: RunConfig) -> Words:
     """The nouns of a configuration's task; loads no code of the user's."""
     return task_type(config.task).words(config.task_options)

@@ -17,9 +17,9 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
-from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType
+from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType, check_named
 from rl_pbt.tasks.on_environments.words import cut_short, judged_by, unseen_tails
-from rl_pbt.tasks.rl.options import ALIASES, RLOptions
+from rl_pbt.tasks.rl.options import AGENT_NAMES, ALIASES, RLOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.rl.interval import RLTask
@@ -31,6 +31,12 @@ class RLType(EnvironmentTaskType):
 
     options: type = RLOptions
     hyper_aliases: Mapping[str, str] = ALIASES
+
+    def foreseen(self, given: Settings) -> Settings | None:
+        check_named(given, AGENT_NAMES)
+        from rl_pbt.tasks.rl.settings import foreseen
+
+        return foreseen(given)
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         from rl_pbt.tasks.on_environments.resolving import check_env

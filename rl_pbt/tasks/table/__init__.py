@@ -45,7 +45,7 @@ class TableOptions:
         trains=False,
     )
     header: Settings = option(help="what the table is of", flag=False)
-    digest: str = option(help="fingerprint of the table's file", flag=False)
+    digest: str = option(help="fingerprint of the table's file", flag=False, of_scores=True)
 
     def __post_init__(self) -> None:
         at_least_one(self, "eval_episodes")

@@ -277,5 +277,5 @@ def test_only_worker_processes_load_ahead(executor: str | None, begun: bool, mon
     asked: list[str] = []
     monkeypatch.setattr(ahead, "prepare", asked.append)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    ahead.begin_loading(executor)
-    assert bool(asked) == begun
+    ahead.begin_loading("torch", executor)
+    assert asked == (["torch"] if begun else [])
