@@ -20,7 +20,7 @@ from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.chosen import with_options
 from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register_ids, require
 from rl_pbt.envs.population import Population
-from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
+from rl_pbt.envs.spec import AS_ARRAYS, DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
 
 gymnasium.register_envs(ale_py)
 gymnasium.register_envs(probes)
@@ -118,7 +118,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
         max_episode_frames=None if spec.max_episode_steps is None else spec.max_episode_steps * family.frame_skip,
         options={
             "backend": DEFAULT_BACKEND,
-            "vectorization_mode": "vector_entry_point" if vectorised else family.vectorization_mode,
+            "vectorization_mode": AS_ARRAYS if vectorised else family.vectorization_mode,
             "registered_kwargs": {key: _as_json(value) for key, value in spec.kwargs.items()},
             **family.options,
         },

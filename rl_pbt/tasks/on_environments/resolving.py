@@ -13,6 +13,7 @@ from rl_pbt.envs import (
     chosen_of,
     resolve,
 )
+from rl_pbt.envs.spec import ARGUMENTS, FRAME_STACK
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, checked
 from rl_pbt.tasks.on_environments.words import in_a_word, named
@@ -28,7 +29,7 @@ def resolved(settings: Settings) -> EnvSpec:
     given = checked("env_options", settings.get("env_options", {}), Settings)
     try:
         bare = resolve(settings["env"], backend=settings.get("backend", DEFAULT_BACKEND))
-        record = {name: value for name, value in given.items() if name in (*bare.options, "make_kwargs", "frame_stack")}
+        record = {name: value for name, value in given.items() if name in (*bare.options, ARGUMENTS, FRAME_STACK)}
         own = {name: value for name, value in given.items() if name not in record}
         spec = resolve(settings["env"], backend=bare.backend, options={**chosen_of(record), **own})
     except WrongOption as error:

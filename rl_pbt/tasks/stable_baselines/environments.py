@@ -46,7 +46,7 @@ def _made(spec: EnvSpec) -> Env:
         return OneCopy(make_vector(spec, 1))
     register(spec.family, spec.id)
     try:
-        env: Env = gymnasium.make(spec.id, **spec.options.get("make_kwargs", {}))
+        env: Env = gymnasium.make(spec.id, **spec.arguments)
     except (gymnasium_error.UnregisteredEnv, gymnasium_error.DependencyNotInstalled, ImportError) as error:
         raise EnvironmentUnavailable(f"environment {spec.id} cannot be made: {type(error).__name__}: {error}") from error
     wrap = FAMILIES[spec.family].wrap

@@ -12,7 +12,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rl_pbt import options
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec, chosen_of
-from rl_pbt.envs.chosen import STACK
+from rl_pbt.envs.spec import FRAME_STACK
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
 from rl_pbt.records import JSON, Hyper
@@ -94,8 +94,8 @@ spaces_of = KnownSpaces(_spaces_of_one)
 
 def refuse_stacks(env: EnvSpec) -> None:
     """Raises BadSetting for frames that we stack, since SB3's networks would not see them as images."""
-    if STACK in env.options:
-        raise BadSetting("env_options", f"cannot set {STACK} for agents of SB3: stack frames in an environment of your own")
+    if env.frame_stack is not None:
+        raise BadSetting("env_options", f"cannot set {FRAME_STACK} for agents of SB3: stack frames in an environment of your own")
 
 
 def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[object]) -> None:
