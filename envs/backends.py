@@ -8,7 +8,7 @@ from typing import Protocol, final
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import atari, classic_control, smax, vector
+from rl_pbt.envs import classic_control, smax, vector
 from rl_pbt.envs.aliases import Vector
 from rl_pbt.envs.envpool import EnvPool
 from rl_pbt.envs.families import FAMILIES, register
@@ -36,7 +36,7 @@ class Backend(Protocol):
 
 @final
 class Gymnasium:
-    """Gymnasium's own vector environments, and ale_py's for Atari."""
+    """Gymnasium's own vector environments, or those that a family makes itself."""
 
     draws = True
 
@@ -44,8 +44,8 @@ class Gymnasium:
         return spec
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
-        if spec.family == "atari":
-            return atari.make(spec.options, num_envs, threads, resumable=spec.resumable)
+        if (make := FAMILIES[spec.family].make) is not None:
+            return make(spec, num_envs, threads)
         register(spec.family, spec.id)
         return vector.make(spec, num_envs)
 

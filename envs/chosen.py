@@ -10,12 +10,12 @@ from difflib import get_close_matches
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
-from rl_pbt.envs import atari
 from rl_pbt.envs.aliases import Options
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.spec import ARGUMENTS, AS_ARRAYS, FRAME_STACK, EnvSpec, WrongOption
 
 LIMIT = "max_episode_steps"
+SETTABLE = (FRAME_STACK, *(name for family in FAMILIES.values() for name in family.settable))  # beside arguments
 OURS = ("render_mode", "num_envs")  # arguments that are not the user's to set
 
 
@@ -23,8 +23,8 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
     """The same environment with the user's choices, which are recorded in its options. Raises WrongOption."""
     if not chosen:
         return spec
-    if spec.family == "atari":
-        return replace(spec, options={**spec.options, **atari.chosen(spec.options, _for_atari(chosen))})
+    if (choose := FAMILIES[spec.family].choose) is not None:
+        return choose(spec, chosen)
     arguments = {name: value for name, value in chosen.items() if name != FRAME_STACK}
     options = dict(spec.options)
     if FRAME_STACK in chosen:
@@ -45,7 +45,7 @@ def chosen_of(record: Options) -> Options:
     arguments = record.get(ARGUMENTS, {})
     if not isinstance(arguments, Mapping):
         raise WrongOption(f"cannot be used: {ARGUMENTS} must be names with values, but is {arguments!r:.100}")
-    return {**arguments, **{name: record[name] for name in (FRAME_STACK, *atari.SETTABLE) if name in record}}
+    return {**arguments, **{name: record[name] for name in SETTABLE if name in record}}
 
 
 def at_least(name: str, value: object, least: int) -> int:
@@ -53,10 +53,6 @@ def at_least(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise WrongOption(f"cannot be used: {name} must be a whole number, {least} or more, but is {value!r:.100}")
     return value
-
-
-def _for_atari(chosen: Options) -> Options:
-    return {"stack_num" if name == FRAME_STACK else name: value for name, value in chosen.items()}
 
 
 def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:

@@ -32,7 +32,6 @@ from rl_pbt.tasks.on_environments.episodes import Episodes
 from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
 
 Env: TypeAlias = gymnasium.Env[Array, object]
-VECTORS_ONLY = frozenset({"atari", "dmlab"})
 
 
 def make_one(spec: EnvSpec) -> Env:
@@ -42,7 +41,7 @@ def make_one(spec: EnvSpec) -> Env:
 
 
 def _made(spec: EnvSpec) -> Env:
-    if spec.family in VECTORS_ONLY:
+    if FAMILIES[spec.family].vectors_only:
         return OneCopy(make_vector(spec, 1))
     register(spec.family, spec.id)
     try:
