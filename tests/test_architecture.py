@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "arrays", "errors", "seeds"}),
     frozenset({"records"}),
     frozenset({"options", "space", "text"}),
-    frozenset({"config", "provenance", "torch_state"}),
+    frozenset({"config", "provenance", "ranges", "torch_state"}),
     frozenset({"agents", "envs", "store", "tasks"}),
     frozenset({"executors", "incumbents", "observers", "search"}),
     frozenset({"recorded", "named_code", "restoring"}),
