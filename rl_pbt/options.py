@@ -166,13 +166,18 @@ def _is_mapping(values: Settings, name: str) -> bool:
 
 
 def as_json(value: object) -> JSON:
-    """A value as plain JSON: tuples become lists. Raises TypeError for a value that JSON cannot represent."""
+    """A value as plain JSON: tuples become lists, and dataclasses objects.
+
+    Raises TypeError for a value that JSON cannot represent.
+    """
     if isinstance(value, Mapping):
-        return {name: as_json(entry) for name, entry in value.items()}
+        return {str(name): as_json(entry) for name, entry in value.items()}  # a seed is a number; JSON's names are text
     if isinstance(value, tuple | list):
         return [as_json(entry) for entry in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(value)
     raise TypeError(f"{value!r} is not plain JSON")
 
 

@@ -90,3 +90,9 @@ def test_a_word_that_cannot_be_read_is_one_line(field: str) -> None:
 def test_only_plain_json_is_an_option() -> None:
     with pytest.raises(TypeError, match="not plain JSON"):
         plain(Kettle(litres=1.0, extra={"a": object()}))
+
+
+def test_a_dataclass_within_another_is_an_object_and_the_names_of_a_mapping_are_text() -> None:
+    found = plain(Kettle(litres=1.0, extra={"lids": {2: Kettle(litres=0.5, marks=(3,))}}))
+    assert json.loads(json.dumps(found)) == found
+    assert isinstance(found["extra"], dict) and found["extra"]["lids"] == {"2": plain(Kettle(litres=0.5, marks=(3,)))}
