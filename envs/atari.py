@@ -14,16 +14,21 @@ where their episodes are to be left and continued.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import final
 
+import gymnasium
+import numpy as np
 from ale_py.vector_env import AtariVectorEnv
+from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 from gymnasium.vector import AutoresetMode
 
-from rl_pbt.envs.aliases import Options, Vector
+from rl_pbt.envs.aliases import Array, Options, Pixels, Vector
 from rl_pbt.envs.emulators import Emulators, emulator_of
-from rl_pbt.envs.spec import WrongOption
+from rl_pbt.envs.spec import DEFAULT_BACKEND, FRAME_STACK, EnvSpec, UnknownEnvironment, WrongOption
 from rl_pbt.envs.stepping import StepsInHalves
 
+NAMESPACE = "ALE"  # of the ids whose protocol this is
 FRAME_SKIP = 4
 FRAMES_PER_S = 60.0
 STACK = 4
@@ -75,20 +80,46 @@ SETTABLE: Mapping[str, tuple[float, float]] = {
 }
 
 
-def chosen(options: Options, settings: Options) -> Options:
-    """A user's settings of a game, checked, with the types that its `options` have. Raises WrongOption."""
+def specify(registered: GymnasiumSpec) -> EnvSpec:
+    """The game of a registered id. Raises UnknownEnvironment for an old id."""
+    game = str(registered.kwargs["game"])
+    if registered.namespace != NAMESPACE:
+        known = (spec for spec in gymnasium.registry.values() if spec.namespace == NAMESPACE)
+        modern = next(spec.id for spec in known if spec.kwargs["game"] == game)
+        raise UnknownEnvironment(
+            f"{registered.id} is an old id with another frame skip or no sticky actions, so its scores do not compare: "
+            f"use {modern}"
+        )
+    return EnvSpec(
+        id=registered.id,
+        family="atari",
+        frame_skip=FRAME_SKIP,
+        max_episode_frames=EPISODE_FRAMES,
+        options={"backend": DEFAULT_BACKEND, **options_of(game)},
+        resumable=game in FLICKERING,
+        reusable=True,  # a seeded reset loads the ROM again
+    )
+
+
+def choose(spec: EnvSpec, settings: Options) -> EnvSpec:
+    """The same game with a user's settings, checked, with the types that its options have. Raises WrongOption."""
     found = {}
-    for name, value in settings.items():
+    for setting, value in settings.items():
+        name = "stack_num" if setting == FRAME_STACK else setting
         if name not in SETTABLE:
-            raise WrongOption(f"cannot set {name!r} of {options['game']}: what can be set is {', '.join(SETTABLE)}")
-        kind, (least, most) = type(options[name]), SETTABLE[name]
+            raise WrongOption(f"cannot set {name!r} of {spec.options['game']}: what can be set is {', '.join(SETTABLE)}")
+        usual, (least, most) = spec.options[name], SETTABLE[name]
+        kind = type(usual)
         number = isinstance(value, int) and kind is float and not isinstance(value, bool)
         if not (number or type(value) is kind) or not least <= value <= most:
-            raise WrongOption(
-                f"cannot be used: {name} must be like {options[name]}, from {least} to {most}, but is {value!r:.100}"
-            )
+            raise WrongOption(f"cannot be used: {name} must be like {usual}, from {least} to {most}, but is {value!r:.100}")
         found[name] = kind(value)
-    return found
+    return replace(spec, options={**spec.options, **found})
+
+
+def make_vector(spec: EnvSpec, num_envs: int, threads: int) -> Vector:
+    """The vector environment for a spec from `specify`."""
+    return make(spec.options, num_envs, threads, resumable=spec.resumable)
 
 
 def make(options: Options, num_envs: int, threads: int, *, resumable: bool = False) -> Vector:
@@ -112,3 +143,37 @@ def make_twin(options: Options) -> Vector:
 @final
 class Threads(AtariVectorEnv, StepsInHalves):
     """ale_py's vector environment, whose emulators have C++ threads."""
+
+
+@final
+class Filmed:
+    """A game to watch (`watching.Watched`), and its twin in colour: with the same seed and actions they play the same game.
+
+    ale_py's vector environment shows what the agent sees, small and grey, and cannot draw anything else.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.env = make_vector(spec, 1, 1)
+        self._twin = make_twin(spec.options)
+        self.pictures_per_s = FRAMES_PER_S / spec.frame_skip
+        self._picture: Pixels = np.zeros((1, 1, 3), np.uint8)
+
+    def reset(self, seed: int) -> Array:
+        """Begin the same episode in both."""
+        self._picture = self._twin.reset(seed=seed)[0][0, 0]
+        observations: Array = self.env.reset(seed=seed)[0]
+        return observations
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
+        """One step of both."""
+        self._picture = self._twin.step(actions)[0][0, 0]
+        return self.env.step(actions)[:4]
+
+    def picture(self) -> Pixels:
+        """The twin's picture."""
+        return self._picture
+
+    def close(self) -> None:
+        """Close both."""
+        self.env.close()
+        self._twin.close()

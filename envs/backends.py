@@ -8,9 +8,8 @@ from typing import Protocol, final
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import atari, classic_control, smax, vector
+from rl_pbt.envs import classic_control, smax, vector
 from rl_pbt.envs.aliases import Vector
-from rl_pbt.envs.chosen import STACK
 from rl_pbt.envs.envpool import EnvPool
 from rl_pbt.envs.families import FAMILIES, register
 from rl_pbt.envs.population import Dynamics, Population
@@ -37,7 +36,7 @@ class Backend(Protocol):
 
 @final
 class Gymnasium:
-    """Gymnasium's own vector environments, and ale_py's for Atari."""
+    """Gymnasium's own vector environments, or those that a family makes itself."""
 
     draws = True
 
@@ -45,8 +44,8 @@ class Gymnasium:
         return spec
 
     def make(self, spec: EnvSpec, num_envs: int, threads: int) -> Vector:
-        if spec.family == "atari":
-            return atari.make(spec.options, num_envs, threads, resumable=spec.resumable)
+        if (make := FAMILIES[spec.family].make) is not None:
+            return make(spec, num_envs, threads)
         register(spec.family, spec.id)
         return vector.make(spec, num_envs)
 
@@ -54,7 +53,7 @@ class Gymnasium:
         if spec.id not in gymnasium.registry and FAMILIES[spec.family].typed:  # in another process than the one that resolved it
             register(spec.family, spec.id)
         registered = gymnasium.registry.get(spec.id)
-        if registered is None or registered.additional_wrappers or {"make_kwargs", STACK} & spec.options.keys():
+        if registered is None or registered.additional_wrappers or spec.arguments or spec.frame_stack is not None:
             return None
         dynamics = _dynamics(registered)
         if dynamics is None or dynamics.one_stream == spec.copies_are_independent:

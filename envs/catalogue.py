@@ -14,13 +14,13 @@ import ale_py
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import atari, names, probes
+from rl_pbt.envs import names, probes
 from rl_pbt.envs.aliases import Options, Vector
 from rl_pbt.envs.backends import BACKENDS
 from rl_pbt.envs.chosen import with_options
 from rl_pbt.envs.families import FAMILIES, family_of, family_of_name, import_failure, register_ids, require
 from rl_pbt.envs.population import Population
-from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
+from rl_pbt.envs.spec import AS_ARRAYS, DEFAULT_BACKEND, EnvSpec, UnknownEnvironment, WrongOption
 
 gymnasium.register_envs(ale_py)
 gymnasium.register_envs(probes)
@@ -43,8 +43,7 @@ def resolve(name: str, *, backend: str = DEFAULT_BACKEND, options: Options | Non
     if options and backend != DEFAULT_BACKEND:
         raise WrongOption(f"cannot be set with the backend {backend}: leave one of the two out")
     chosen = with_options(spec, options or {})
-    if chosen.family != "atari":
-        chosen = replace(chosen, resumable=make_population(chosen, 1, 1) is not None)
+    chosen = replace(chosen, resumable=chosen.resumable or make_population(chosen, 1, 1) is not None)
     return BACKENDS[backend].spec_of(chosen)
 
 
@@ -60,11 +59,12 @@ def make_vector(spec: EnvSpec, num_envs: int, *, threads: int = 1) -> Vector:
 def resumable_form(spec: EnvSpec) -> EnvSpec | None:
     """The same environment, stepped so that its episodes can be left and continued, even if that is slower; None if nothing can.
 
-    Only Atari has such a form beside its own (`envs.emulators`). What an episode shows and pays is the same in both.
+    What an episode shows and pays is the same in both.
     """
     if spec.resumable:
         return spec
-    return replace(spec, resumable=True) if spec.family == "atari" and spec.backend == DEFAULT_BACKEND else None
+    other = FAMILIES[spec.family].resumes_slower and spec.backend == DEFAULT_BACKEND
+    return replace(spec, resumable=True) if other else None
 
 
 def make_population(spec: EnvSpec, members: int, copies: int) -> Population | None:
@@ -76,38 +76,17 @@ def _from_name(name: str) -> EnvSpec:
     family = family_of_name(name)
     if family is not None and name not in gymnasium.registry:
         register_ids(family, name)
-    return _registered_spec(names.registered_id(name, family))
+    id_ = names.registered_id(name, family)
+    return _spec_of(id_, gymnasium.registry[id_])
 
 
-def _registered_spec(id_: str) -> EnvSpec:
-    spec = gymnasium.registry[id_]
-    if family_of(spec) != "atari":
-        return _gymnasium_spec(id_, spec)
-    game = str(spec.kwargs["game"])
-    if spec.namespace == "ALE":
-        return _atari_spec(id_, game)
-    modern = next(s.id for s in gymnasium.registry.values() if s.namespace == "ALE" and s.kwargs["game"] == game)
-    raise UnknownEnvironment(
-        f"{id_} is an old id with another frame skip or no sticky actions, so its scores do not compare: use {modern}"
-    )
-
-
-def _atari_spec(id_: str, game: str) -> EnvSpec:
-    return EnvSpec(
-        id=id_,
-        family="atari",
-        frame_skip=atari.FRAME_SKIP,
-        max_episode_frames=atari.EPISODE_FRAMES,
-        options={"backend": DEFAULT_BACKEND, **atari.options_of(game)},
-        resumable=game in atari.FLICKERING,
-        reusable=True,  # a seeded reset loads the ROM again
-    )
-
-
-def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
+def _spec_of(id_: str, spec: GymnasiumSpec) -> EnvSpec:
+    """What is registered as `spec`, under the id that makes it in any process."""
     name = family_of(spec)
-    require(name, id_)
     family = FAMILIES[name]
+    if family.specify is not None:  # `ale_py:ALE/Pong-v5` is the same Pong as without a module: Gymnasium would clip rewards
+        return family.specify(spec)
+    require(name, id_)
     # CartPole's NumPy vector environment is 9 times as fast as the sync one; JAX's (phys2d) is untried. The choice depends on the
     # id, not on what is installed, since the two kinds draw different random numbers.
     vectorised = spec.vector_entry_point is not None and spec.namespace != "phys2d" and not spec.additional_wrappers
@@ -118,7 +97,7 @@ def _gymnasium_spec(id_: str, spec: GymnasiumSpec) -> EnvSpec:
         max_episode_frames=None if spec.max_episode_steps is None else spec.max_episode_steps * family.frame_skip,
         options={
             "backend": DEFAULT_BACKEND,
-            "vectorization_mode": "vector_entry_point" if vectorised else family.vectorization_mode,
+            "vectorization_mode": AS_ARRAYS if vectorised else family.vectorization_mode,
             "registered_kwargs": {key: _as_json(value) for key, value in spec.kwargs.items()},
             **family.options,
         },
@@ -166,6 +145,4 @@ def _from_module(module: str, id_: str) -> EnvSpec:
             hint = f"did you mean {near[0]!r}?" if near else "register it when the module is imported"
             raise UnknownEnvironment(f"{module!r} registers no environment {id_!r}: {hint}")
         id_ = found[0]
-    spec = gymnasium.registry[id_]
-    # `ale_py:ALE/Pong-v5` is the same Pong as without a module: Gymnasium's own way would clip rewards.
-    return _registered_spec(id_) if family_of(spec) == "atari" else _gymnasium_spec(f"{module}:{id_}", spec)
+    return _spec_of(f"{module}:{id_}", gymnasium.registry[id_])

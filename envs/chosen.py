@@ -10,12 +10,12 @@ from difflib import get_close_matches
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
-from rl_pbt.envs import atari
 from rl_pbt.envs.aliases import Options
 from rl_pbt.envs.families import FAMILIES
-from rl_pbt.envs.spec import EnvSpec, WrongOption
+from rl_pbt.envs.spec import ARGUMENTS, AS_ARRAYS, FRAME_STACK, EnvSpec, WrongOption
 
-STACK, LIMIT = "frame_stack", "max_episode_steps"
+LIMIT = "max_episode_steps"
+SETTABLE = (FRAME_STACK, *(name for family in FAMILIES.values() for name in family.settable))  # beside arguments
 OURS = ("render_mode", "num_envs")  # arguments that are not the user's to set
 
 
@@ -23,17 +23,17 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
     """The same environment with the user's choices, which are recorded in its options. Raises WrongOption."""
     if not chosen:
         return spec
-    if spec.family == "atari":
-        return replace(spec, options={**spec.options, **atari.chosen(spec.options, _for_atari(chosen))})
-    arguments = {name: value for name, value in chosen.items() if name != STACK}
+    if (choose := FAMILIES[spec.family].choose) is not None:
+        return choose(spec, chosen)
+    arguments = {name: value for name, value in chosen.items() if name != FRAME_STACK}
     options = dict(spec.options)
-    if STACK in chosen:
-        options[STACK] = at_least(STACK, chosen[STACK], 1)
-        if spec.options["vectorization_mode"] == "vector_entry_point":
+    if FRAME_STACK in chosen:
+        options[FRAME_STACK] = at_least(FRAME_STACK, chosen[FRAME_STACK], 1)
+        if spec.vectorization_mode == AS_ARRAYS:
             options["vectorization_mode"] = "sync"  # observations are stacked for each copy by itself
     if arguments:
         _check_arguments(spec, arguments)
-        options["make_kwargs"] = {**spec.options.get("make_kwargs", {}), **arguments}
+        options[ARGUMENTS] = {**spec.arguments, **arguments}
     longest = spec.max_episode_frames
     if LIMIT in arguments:
         longest = at_least(LIMIT, arguments[LIMIT], 1) * spec.frame_skip
@@ -42,10 +42,10 @@ def with_options(spec: EnvSpec, chosen: Options) -> EnvSpec:
 
 def chosen_of(record: Options) -> Options:
     """The choices that lead to these recorded options again. Raises WrongOption where they cannot be those of an environment."""
-    arguments = record.get("make_kwargs", {})
+    arguments = record.get(ARGUMENTS, {})
     if not isinstance(arguments, Mapping):
-        raise WrongOption(f"cannot be used: make_kwargs must be names with values, but is {arguments!r:.100}")
-    return {**arguments, **{name: record[name] for name in (STACK, *atari.SETTABLE) if name in record}}
+        raise WrongOption(f"cannot be used: {ARGUMENTS} must be names with values, but is {arguments!r:.100}")
+    return {**arguments, **{name: record[name] for name in SETTABLE if name in record}}
 
 
 def at_least(name: str, value: object, least: int) -> int:
@@ -55,13 +55,9 @@ def at_least(name: str, value: object, least: int) -> int:
     return value
 
 
-def _for_atari(chosen: Options) -> Options:
-    return {"stack_num" if name == STACK else name: value for name, value in chosen.items()}
-
-
 def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
     """Raises WrongOption for arguments that the constructor does not take; if its signature cannot be read, any are allowed."""
-    known, usual = _parameters(spec), spec.options.get("make_kwargs", {})
+    known, usual = _parameters(spec), spec.arguments
     of_id = FAMILIES[spec.family].chosen_by_id
     for name, value in arguments.items():
         if name in usual and usual[name] == value:
@@ -71,16 +67,15 @@ def _check_arguments(spec: EnvSpec, arguments: Mapping[str, object]) -> None:
         if name in of_id:
             raise WrongOption(f"cannot set {name}: {spec.id} stands for one, so name another environment")
         if known is not None and name not in (*known, LIMIT):
-            near = get_close_matches(name, [*known, LIMIT, STACK], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join([*known, LIMIT, STACK])}"
+            near = get_close_matches(name, [*known, LIMIT, FRAME_STACK], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join([*known, LIMIT, FRAME_STACK])}"
             raise WrongOption(f"has no {name!r} for {spec.id}: {hint}")
 
 
 def _parameters(spec: EnvSpec) -> list[str] | None:
     """The names of the constructor's arguments; None where it takes any, or where its signature cannot be read."""
     registered = gymnasium.registry[spec.id.rpartition(":")[2]]
-    vectorised = spec.options["vectorization_mode"] == "vector_entry_point"
-    entry = registered.vector_entry_point if vectorised else registered.entry_point
+    entry = registered.vector_entry_point if spec.vectorization_mode == AS_ARRAYS else registered.entry_point
     try:
         signature = inspect.signature(load_env_creator(entry) if isinstance(entry, str) else entry)  # type: ignore[arg-type]
     except (Exception, SystemExit):

@@ -67,7 +67,7 @@ class EnvPool:
             raise EnvironmentUnavailable(
                 f"the backend envpool serves {', '.join(SERVED)}, not {spec.family}: leave it out for {spec.id}"
             )
-        if spec.family == "atari" and spec.options["game"] in atari.FLICKERING:
+        if spec.pools_all_frames:
             raise EnvironmentUnavailable(
                 f"{spec.id} draws its sprites in turns, and EnvPool pools only the last two of four frames, which hides some of "
                 "them for ever: leave the backend envpool out"

@@ -8,13 +8,16 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs import dmlab, minigrid, smax, starcraft2, vizdoom
-from rl_pbt.envs.aliases import Env, Options, UnknownEnv
-from rl_pbt.envs.spec import EnvironmentUnavailable
+from rl_pbt.envs import atari, dmlab, minigrid, smax, starcraft2, vizdoom
+from rl_pbt.envs.aliases import Env, Options, UnknownEnv, Vector
+from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
+
+if TYPE_CHECKING:
+    from rl_pbt.envs.watching import Watched
 
 OURS = __name__.rpartition(".")[0]  # the package of our own environments
 
@@ -36,6 +39,12 @@ class Family:
     environment. `chosen_by_id` are the constructor's arguments that an id stands for, such as the map: with another value, the id
     would name another environment. `limits_itself` says that every episode ends through a limit that is not registered with
     Gymnasium. `lacks` returns what else is missing and what to do, to follow the name of an environment; "" if nothing is.
+
+    The rest is for a family whose environments Gymnasium does not make one at a time. `namespace` may be left out of a typed
+    name; ids without it are old, and must be typed in full. `specify` turns a registered environment into an EnvSpec, `choose`
+    records what a user sets, any of `settable`, `make` makes that many copies with that many threads, and `watch` one copy with
+    pictures for people. With `vectors_only`, even a single environment is made as a vector of one copy. With `resumes_slower`,
+    episodes can be left and continued at the price of speed, where the EnvSpec says so.
     """
 
     entry: str
@@ -50,6 +59,14 @@ class Family:
     chosen_by_id: tuple[str, ...] = ()
     limits_itself: bool = False
     lacks: Callable[[], str] = str  # "", nothing
+    namespace: str | None = None
+    specify: Callable[[GymnasiumSpec], EnvSpec] | None = None
+    settable: tuple[str, ...] = ()
+    choose: Callable[[EnvSpec, Options], EnvSpec] | None = None
+    make: Callable[[EnvSpec, int, int], Vector] | None = None
+    watch: Callable[[EnvSpec], Watched] | None = None
+    vectors_only: bool = False
+    resumes_slower: bool = False
 
 
 def _extra(name: str) -> str:
@@ -57,7 +74,17 @@ def _extra(name: str) -> str:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "atari": Family(entry="ale_py"),
+    "atari": Family(
+        entry="ale_py",
+        namespace=atari.NAMESPACE,
+        specify=atari.specify,
+        settable=tuple(atari.SETTABLE),
+        choose=atari.choose,
+        make=atari.make_vector,
+        watch=atari.Filmed,
+        vectors_only=True,
+        resumes_slower=True,
+    ),
     "classic_control": Family(entry="gymnasium.envs.classic_control"),
     "toy_text": Family(entry="gymnasium.envs.toy_text"),
     "box2d": Family(entry="gymnasium.envs.box2d", needs=("Box2D",), install=_extra("box2d"), imports="Box2D"),
@@ -101,6 +128,7 @@ FAMILIES: Mapping[str, Family] = {
         install="pip install dmlab-gym && dmlab-gym build",
         frame_skip=dmlab.FRAME_SKIP,
         vectorization_mode="async",  # a process can run only one engine
+        vectors_only=True,
         options=dmlab.OPTIONS,
         wrap=dmlab.SkipFrames,
         limits_itself=True,

@@ -8,8 +8,10 @@ from difflib import get_close_matches
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymnasiumSpec
 
-from rl_pbt.envs.families import family_of
+from rl_pbt.envs.families import FAMILIES, family_of
 from rl_pbt.envs.spec import UnknownEnvironment
+
+LEFT_OUT = frozenset(family.namespace for family in FAMILIES.values() if family.namespace is not None)
 
 
 def plain(name: str) -> str:
@@ -42,14 +44,19 @@ def matches(name: str) -> list[str]:
 
 
 def _spellings(spec: GymnasiumSpec) -> set[str]:
-    """What may be typed for an environment, in plain form: version and `ALE/` may be left out, other namespaces not."""
+    """What may be typed for an environment, in plain form: a version, and a namespace in LEFT_OUT, may be left out."""
     version = f"v{spec.version}" if spec.version is not None else ""
-    if spec.namespace is None and family_of(spec) == "atari":
-        return {plain(spec.id)}  # an old Atari id must be typed in full
+    if _is_old(spec):
+        return {plain(spec.id)}  # it must be typed in full
     stems = {plain(f"{spec.namespace or ''}{spec.name}")}
-    if spec.namespace == "ALE":
+    if spec.namespace in LEFT_OUT:
         stems.add(plain(spec.name))
     return {stem + suffix for stem in stems for suffix in ("", version)}
+
+
+def _is_old(spec: GymnasiumSpec) -> bool:
+    """Whether an id lacks the namespace that the others of its family have."""
+    return spec.namespace is None and FAMILIES[family_of(spec)].namespace is not None
 
 
 def _hint(name: str, family: str | None) -> str:
@@ -60,7 +67,7 @@ def _hint(name: str, family: str | None) -> str:
         if family is not None:
             if family_of(spec) == family:
                 known[plain(f"{spec.namespace or ''}{spec.name}")] = spec.id
-        elif spec.namespace in ("ALE", "probe") or (spec.namespace is None and family_of(spec) != "atari"):
+        elif spec.namespace in (None, "probe", *LEFT_OUT) and not _is_old(spec):
             known[plain(spec.name)] = spec.id
     stem = plain(stem if family is not None else stem.rsplit("/", maxsplit=1)[-1])
     near = get_close_matches(stem, list(known), n=3, cutoff=0.6)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from rl_pbt.envs.aliases import Options
 
 DEFAULT_BACKEND = "gymnasium"
+# Options that are recorded only where they were set: arguments of the constructor, and how many observations are stacked.
+ARGUMENTS, FRAME_STACK = "make_kwargs", "frame_stack"
+AS_ARRAYS = "vector_entry_point"  # the mode of an environment that steps all its copies as arrays
 
 
 class UnknownEnvironment(ValueError):
@@ -23,7 +26,8 @@ class WrongOption(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvSpec:
-    """One environment. `frame_skip` is emulator frames per agent step; `options` is what is set, in plain JSON types.
+    """One environment. `frame_skip` is emulator frames per agent step; `options` is what is set, in plain JSON types: the record,
+    whose control values are also properties.
 
     If `frame_skip` is 1, a frame is a step, and `max_episode_frames` is Gymnasium's `max_episode_steps`. Raises ValueError for a
     `frame_skip` below 1.
@@ -47,10 +51,33 @@ class EnvSpec:
         return str(self.options.get("backend", DEFAULT_BACKEND))
 
     @property
+    def vectorization_mode(self) -> str | None:
+        """How Gymnasium makes a vector of it; None where something else does."""
+        mode: str | None = self.options.get("vectorization_mode")
+        return mode
+
+    @property
+    def arguments(self) -> Options:
+        """What its constructor is given beside the registered arguments."""
+        arguments: Options = self.options.get(ARGUMENTS, {})
+        return arguments
+
+    @property
+    def frame_stack(self) -> int | None:
+        """How many observations are shown as one; None where that was not set."""
+        depth: int | None = self.options.get(FRAME_STACK)
+        return depth
+
+    @property
+    def pools_all_frames(self) -> bool:
+        """Whether all skipped frames are pooled, since sprites are drawn in turns."""
+        return self.options.get("pooled_block") is not None
+
+    @property
     def copies_are_independent(self) -> bool:
         """Whether copy i of a vector environment reset with seed s plays like a single copy reset with seed s + i.
 
         True for Atari, EnvPool and Gymnasium's sync and async vector environments. Vector environments that step all copies as
         arrays have one random stream for all of them, unless their options say `own_streams`.
         """
-        return self.options.get("vectorization_mode") != "vector_entry_point" or self.options.get("own_streams") is True
+        return self.vectorization_mode != AS_ARRAYS or self.options.get("own_streams") is True

@@ -12,11 +12,10 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from rl_pbt.envs.aliases import Env, Options, Space, UnknownEnv, Vector
-from rl_pbt.envs.chosen import STACK
 from rl_pbt.envs.families import FAMILIES
 from rl_pbt.envs.flattening import Flat, FlatVector
 from rl_pbt.envs.guarding import Guarded, close_quietly
-from rl_pbt.envs.spec import EnvironmentUnavailable, EnvSpec
+from rl_pbt.envs.spec import AS_ARRAYS, EnvironmentUnavailable, EnvSpec
 from rl_pbt.envs.stacking import Stack
 
 
@@ -37,17 +36,17 @@ def make(spec: EnvSpec, num_envs: int, *, render_mode: str | None = None) -> Vec
 
 
 def _made(spec: EnvSpec, num_envs: int, further: Options) -> Vector:
-    mode = str(spec.options["vectorization_mode"])
-    kwargs = {**spec.options.get("make_kwargs", {}), **further}
-    if mode == "vector_entry_point":
+    mode = spec.vectorization_mode
+    kwargs = {**spec.arguments, **further}
+    if mode == AS_ARRAYS:
         return gymnasium.make_vec(spec.id, num_envs, vectorization_mode=mode, **kwargs)
     # Any: by its annotations Gymnasium wants functions that return wrappers, but it accepts any environment.
     wrappers: list[Callable[[UnknownEnv], Any]] = [functools.partial(_flat_copy, id_=spec.id), Guarded]
     wrap = FAMILIES[spec.family].wrap
     if wrap is not None:
         wrappers.insert(0, functools.partial(wrap, options=spec.options))
-    if STACK in spec.options:
-        wrappers.append(functools.partial(Stack, depth=spec.options[STACK]))
+    if spec.frame_stack is not None:
+        wrappers.append(functools.partial(Stack, depth=spec.frame_stack))
     # A process that is forked from one with threads may hang.
     vector_kwargs = {"context": "spawn"} if mode == "async" else None
     return gymnasium.make_vec(

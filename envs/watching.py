@@ -7,11 +7,10 @@ from typing import Protocol, final
 
 import numpy as np
 
-from rl_pbt.envs import atari, vector
+from rl_pbt.envs import vector
 from rl_pbt.envs.aliases import Array, Pixels, Vector
 from rl_pbt.envs.backends import BACKENDS
-from rl_pbt.envs.catalogue import make_vector
-from rl_pbt.envs.families import register
+from rl_pbt.envs.families import FAMILIES, register
 from rl_pbt.envs.spec import DEFAULT_BACKEND, EnvironmentUnavailable, EnvSpec
 
 
@@ -41,7 +40,8 @@ def watch(spec: EnvSpec) -> Watched:
     if not BACKENDS[spec.backend].draws:
         way_out = f"watch a run with the backend {DEFAULT_BACKEND}"
         raise EnvironmentUnavailable(f"{spec.id} of {spec.backend} draws no pictures: {way_out}")
-    return _Filmed(spec) if spec.family == "atari" else _Rendered(spec)
+    film = FAMILIES[spec.family].watch
+    return _Rendered(spec) if film is None else film(spec)
 
 
 @final
@@ -75,33 +75,3 @@ class _Rendered:
 
     def close(self) -> None:
         self.env.close()
-
-
-@final
-class _Filmed:
-    """An Atari game and its twin in colour, in lockstep: with the same seed and actions they play the same game.
-
-    ale_py's vector environment shows what the agent sees, small and grey, and cannot draw anything else.
-    """
-
-    def __init__(self, spec: EnvSpec) -> None:
-        self.env = make_vector(spec, 1)
-        self._twin = atari.make_twin(spec.options)
-        self.pictures_per_s = atari.FRAMES_PER_S / spec.frame_skip
-        self._picture: Pixels = np.zeros((1, 1, 3), np.uint8)
-
-    def reset(self, seed: int) -> Array:
-        self._picture = self._twin.reset(seed=seed)[0][0, 0]
-        observations: Array = self.env.reset(seed=seed)[0]
-        return observations
-
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array]:
-        self._picture = self._twin.step(actions)[0][0, 0]
-        return self.env.step(actions)[:4]
-
-    def picture(self) -> Pixels:
-        return self._picture
-
-    def close(self) -> None:
-        self.env.close()
-        self._twin.close()

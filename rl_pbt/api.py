@@ -33,6 +33,7 @@ from rl_pbt.tasks import own
 from rl_pbt.tasks.base import Task
 from rl_pbt.tasks.checkpoints import Sealed
 from rl_pbt.tasks.finding import Trainable
+from rl_pbt.tasks.registry import task_type
 
 Row: TypeAlias = dict[str, JSON]
 Folder: TypeAlias = str | Path
@@ -85,16 +86,21 @@ class Run:
         method, seed, proposal = self.chosen(method, seed)
         config = self.config
         check_kept(self._run, method, seed, proposal)
-        if config.task == "own" and self._task is None:
-            target = config.task_options["target"]
-            raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
-        if "env" in config.task_options:
-            check_code({} if self._env is None else {"env": self._env}, config, self._run)
+        self._check_code(config)
         check_recorded(config)
         here = configure(self._files, config) if self._files else config
         task = _maker(self._task)(here, 1)
         digest = read_history(self._run, method, seed).by_id[proposal].result.digest
         return task.winner(proposal, Sealed(self._run.checkpoints(method, seed), {proposal: digest}))
+
+    def _check_code(self, config: RunConfig) -> None:
+        """Raises UserError if code of the user's is imported to load a winner, and was not passed to `load`."""
+        code = task_type(config.task).code(config.task_options)
+        if "task" in code and self._task is None:
+            (target,) = code["task"]
+            raise UserError(f"this run trained {target}: give its class, as in rl_pbt.load(folder, task=MyTraining)")
+        if "env" in code:
+            check_code({"env": self._env}, config, self._run)
 
     def export(self, path: Folder, method: str | None = None, seed: int | None = None) -> Path:
         """Write a winner's deterministic policy (its most likely actions) to a file that needs no rl_pbt: .onnx, .pt or .pt2.
@@ -184,7 +190,7 @@ def tune(
 ) -> Run:
     """Search the hyperparameters of your own training while it trains, with PBT and its baselines under equal compute.
 
-    `task` is a class like `Trainable`, "module:Class", or the name of a task ("quadratic", "table", "gan", "translation").
+    `task` is a class like `Trainable`, "module:Class", or the name of a task, such as "quadratic"; docs/options.md names them.
     `search` gives each hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999")
     or holds it at a value. `budget` is how much each member may spend, evaluation included, and `interval` how much it trains
     between two chances to copy, both in your own units.

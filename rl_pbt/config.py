@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from rl_pbt import options
 from rl_pbt.errors import BadSetting, UserError, near_names, plain_text
-from rl_pbt.options import Settings, option
+from rl_pbt.options import Group, Settings, option
 from rl_pbt.records import JSON, Fields, Hyper, is_score
 from rl_pbt.space import Space
 
 MOST = 1_000_000  # of anything that is created or run as often as a setting says
 MOST_TESTS = 1000  # besides the final one: each keeps a checkpoint until the end
+TASKS_HERE = "{tasks}"  # stands for the names in the registry of tasks, which lies above this module
 LONGEST_NAME = 100  # characters, of a hyperparameter's name
 
 
@@ -30,24 +31,43 @@ class RunConfig:
     """
 
     task: str = option(
-        help="what to train: quadratic, gan, translation, table, your own module:Class, or command, followed by -- and a program"
+        help=f"what to train: {TASKS_HERE}, your own module:Class, or command, followed by -- and a program",
+        metavar="NAME",
     )
     methods: tuple[str, ...] = option(help="search methods to compare; 'help' lists them")
     seeds: tuple[int, ...] = option(help="root seeds; each is one run of every method")
-    population: int = option(help="number of members (default: 8, except where an environment has its own)")
-    budget: int = option(help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)")
-    interval: int = option(help="units between two chances to exploit")
-    group_size: int = option(help="members trained together in one job; recorded, since it may change the last digits of results")
-    search: Mapping[str, Hyper] = option(help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 fixes the value")
-    hypers: Mapping[str, Hyper] = option(help="hand-tuned values of hyperparameters, searched or not")
-    test_episodes: int = option(help="episodes that the chosen member is tested on, with seeds not used for selection")
+    population: int = option(
+        help="number of members (default: 8, except where an environment has its own)", group=Group.BUDGET, varies=True
+    )
+    budget: int = option(
+        help="budget of each member, evaluation included, in units of the task (200000, 200k, 1.5M)",
+        group=Group.BUDGET,
+        metavar="N",
+    )
+    interval: int = option(help="units between two chances to exploit", group=Group.BUDGET)
+    group_size: int = option(
+        help="members trained together in one job; recorded, since it may change the last digits of results", group=Group.MACHINE
+    )
+    search: Mapping[str, Hyper] = option(
+        help="ranges of hyperparameters, as in lr=log:1e-5:1e-2; lr=7e-4 fixes the value",
+        group=Group.SEARCH,
+        metavar="NAME=RANGE",
+    )
+    hypers: Mapping[str, Hyper] = option(help="hand-tuned values of hyperparameters, searched or not", group=Group.SEARCH)
+    test_episodes: int = option(
+        help="episodes that the chosen member is tested on, with seeds not used for selection", group=Group.BUDGET
+    )
     anytime_tests: int = option(
         0, help="extra tests of the best member so far, before the end, for the anytime curve; not charged to the budget"
     )
     primary: str | None = option(
-        None, help="the one comparison declared before the run, as in pbt:random: it is tested alone, the others are corrected"
+        None,
+        help="the one comparison declared before the run, as in pbt:random: it is tested alone, the others are corrected",
+        metavar="FIRST:SECOND",
     )
-    against: str | None = option(None, help="the method that each of the others is compared with (default: the first)")
+    against: str | None = option(
+        None, help="the method that each of the others is compared with (default: the first)", metavar="METHOD"
+    )
     task_options: Settings = option(factory=dict, help="options of the task", flag=False)
     method_options: Settings = option(factory=dict, help="options of the methods", flag=False)
 

@@ -15,13 +15,14 @@ from typing import final
 
 from rl_pbt import options
 from rl_pbt.config import RunConfig, check_contrasts, check_extent
-from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
+from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.executors import EXECUTORS, Executor, ExecutorOptions
 from rl_pbt.options import Settings
+from rl_pbt.ranges import read_search
 from rl_pbt.schedule import PREFIX, check_replay, read_schedules, replaying
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.search.annealed import names_of
-from rl_pbt.space import check_bounds, lacks_scale, parse_dimension
+from rl_pbt.space import Linear
 from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
 from rl_pbt.tasks.other_words import our_word
@@ -65,7 +66,7 @@ def _our_names(sorted_out: SortedOut, whole: Settings) -> Settings:
     given = dict(sorted_out.of_methods)
     for entry in METHODS.values():
         for option, one in options.fields_of(entry.options).items():
-            if option in sorted_out.of_methods and one.metadata.get("of_hypers"):
+            if option in sorted_out.of_methods and options.about(one).of_hypers:
                 given[option] = _renamed(option, sorted_out.of_methods[option], aliases)
     return given
 
@@ -147,22 +148,13 @@ def check_early(settings: Settings) -> None:
     """Raises UserError for settings that are invalid for every task; known before anything large is loaded."""
     types = options.types_of(RunConfig)
     for name, written in options.checked("search", settings.get("search", {}), types["search"]).items():
-        if isinstance(written, str) and ":" in written:
-            _check_range(name, written)
+        read_search(name, written, Linear.scale)  # whose bounds every scale allows: the usual one is not known yet
     usual = {"methods": (), "seeds": (0,), "population": 2, "group_size": 1, "test_episodes": 1}
     extent = {name: options.checked(name, settings.get(name, value), types[name]) for name, value in usual.items()}
     interval = options.checked("interval", settings.get("interval", 1), types["interval"])
     budget = options.checked("budget", settings.get("budget", interval), types["budget"])
     check_extent(**extent)
     Plan(population=extent["population"], budget_per_member=budget, interval=interval)
-
-
-def _check_range(name: str, written: str) -> None:
-    """Raises BadSetting for a range that no hyperparameter can have."""
-    try:
-        check_bounds(written) if lacks_scale(written) else parse_dimension(written)
-    except UserError as error:
-        raise BadSetting("search", f"has a wrong range of {name}: {error}") from None
 
 
 def check_workers(workers: int | None) -> None:

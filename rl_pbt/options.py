@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints, overload
@@ -33,58 +34,70 @@ _without_default: dict[type, tuple[str, ...]] = {}  # cache: the fields without 
 _types: dict[type, Mapping[str, Kind]] = {}  # cache, by dataclass: resolving type hints is slow
 
 
-@overload
-def option(
-    *, help: str, flag: bool = True, given: bool = False, trains: bool = True, place: bool = False, of_hypers: bool = False
-) -> Any: ...
-@overload
-def option(
-    default: T,
-    *,
-    help: str,
-    flag: bool = True,
-    given: bool = False,
-    trains: bool = True,
-    place: bool = False,
-    of_hypers: bool = False,
-) -> T: ...
-@overload
-def option(
-    *,
-    help: str,
-    factory: Callable[[], T],
-    flag: bool = True,
-    given: bool = False,
-    trains: bool = True,
-    place: bool = False,
-    of_hypers: bool = False,
-    entries: Callable[[Settings], Settings] | None = None,
-) -> T: ...
-def option(
-    default: object = MISSING,
-    *,
-    help: str,
-    factory: Callable[[], object] | None = None,
-    flag: bool = True,
-    given: bool = False,
-    trains: bool = True,
-    place: bool = False,
-    of_hypers: bool = False,
-    entries: Callable[[Settings], Settings] | None = None,
-) -> object:
-    """A dataclass field with the line that the command line's help shows for it; without `flag`, the command line lacks it.
+class Group(StrEnum):
+    """The groups of options, in the order in which help shows them."""
 
-    What has no flag is found by the task and not set by users, unless it is `given` in another way.
-    `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. A `place`
-    is the location of files whose digest is another option: a resumed run may have another location. `entries` returns, for all
-    values of the dataclass, what a mapping's entries are if nothing is said: those that an older version did not have. An option
-    `of_hypers` names hyperparameters, as keys or separated by commas, so they may have other names too.
+    WHAT = "what to run"
+    BUDGET = "budget"
+    SEARCH = "PBT and other methods"
+    AGENT = "agent and environment"
+    OWN = "training of your own"
+    TRANSLATION = "machine translation"
+    MACHINE = "machine"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is said of an option where it is declared.
+
+    `help` is the line that the command line shows; without `flag`, the command line lacks the option. What has no flag is found
+    by the task and not set by users, unless it is `given` in another way. `group` is the group of the help, if not the usual one
+    of the class, and `metavar` what the help calls a value, if its type does not tell. The default of an option that `varies`
+    depends on what is trained.
+
+    `trains` is False for options that change how a training is evaluated or where it runs, but not the training itself. An option
+    `of_scores` decides what a score means, so scores with different ones are not compared. A `place` is the location of files
+    whose digest is another option: a resumed run may have another location. `entries` returns, for all values of the dataclass,
+    what a mapping's entries are if nothing is said: those that an older version did not have. An option `of_hypers` names
+    hyperparameters, as keys or separated by commas, so they may have other names too.
     """
-    metadata = {"help": help, "given": flag or given, "flag": flag, "trains": trains, "place": place}
-    metadata |= {"of_hypers": of_hypers, "entries": entries}
+
+    help: str = ""
+    flag: bool = True
+    given: bool = False
+    group: Group | None = None
+    metavar: str | None = None
+    varies: bool = False
+    trains: bool = True
+    of_scores: bool = False
+    place: bool = False
+    entries: Callable[[Settings], Settings] | None = None
+    of_hypers: bool = False
+
+
+UNSAID = About()  # of a field that `option` did not make
+ABOUT = "about"  # the key in the metadata of a field
+
+
+@overload
+def option(*, help: str, factory: Callable[[], T], **about: Any) -> T: ...
+@overload
+def option(*, help: str, **about: Any) -> Any: ...
+@overload
+def option(default: T, *, help: str, **about: Any) -> T: ...
+def option(default: object = MISSING, *, help: str, factory: Callable[[], object] | None = None, **about: Any) -> object:
+    """A dataclass field, and what is said `about` it: the fields of `About`, by keyword."""
+    metadata = {ABOUT: About(help=help, **about)}
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def about(one: Field[Any]) -> About:
+    """What was said of a field where it was declared."""
+    found: About = one.metadata.get(ABOUT, UNSAID)
+    return found
 
 
 def types_of(cls: type) -> Mapping[str, Kind]:
@@ -97,16 +110,16 @@ def types_of(cls: type) -> Mapping[str, Kind]:
 
 def places_of(cls: type) -> list[str]:
     """The names of the options that are locations of files."""
-    return [one.name for one in fields(cls) if one.metadata.get("place")]
+    return [one.name for one in fields(cls) if about(one).place]
 
 
 def settable(cls: type) -> set[str]:
     """The names of the options that a user may set; the others are found by the task."""
-    return {one.name for one in fields(cls) if one.metadata.get("given", True)}
+    return {one.name for one in fields(cls) if about(one).flag or about(one).given}
 
 
 def fields_of(cls: type) -> dict[str, Field[Any]]:
-    """Field name -> field, with its default and the metadata of `option`."""
+    """Field name -> field, with its default and what is said `about` it."""
     return {one.name: one for one in fields(cls)}
 
 
@@ -139,7 +152,8 @@ def plain(instance: DataclassInstance) -> dict[str, JSON]:
 
 def with_entries(cls: type, values: Settings) -> Settings:
     """The values, with every entry of their mappings: an older version, whose record they may be, had fewer."""
-    usual = {name: one.metadata["entries"](values) for name, one in fields_of(cls).items() if one.metadata.get("entries")}
+    described = {name: about(one).entries for name, one in fields_of(cls).items()}
+    usual = {name: entries_of(values) for name, entries_of in described.items() if entries_of is not None}
     return {
         **values,
         **{name: {**entries, **values.get(name, {})} for name, entries in usual.items() if _is_mapping(values, name)},
@@ -152,13 +166,18 @@ def _is_mapping(values: Settings, name: str) -> bool:
 
 
 def as_json(value: object) -> JSON:
-    """A value as plain JSON: tuples become lists. Raises TypeError for a value that JSON cannot represent."""
+    """A value as plain JSON: tuples become lists, and dataclasses objects.
+
+    Raises TypeError for a value that JSON cannot represent.
+    """
     if isinstance(value, Mapping):
-        return {name: as_json(entry) for name, entry in value.items()}
+        return {str(name): as_json(entry) for name, entry in value.items()}  # a seed is a number; JSON's names are text
     if isinstance(value, tuple | list):
         return [as_json(entry) for entry in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(value)
     raise TypeError(f"{value!r} is not plain JSON")
 
 

@@ -22,7 +22,7 @@ from rl_pbt.space import Space
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.playing import check_ending
+from rl_pbt.tasks.on_environments.words import check_ending
 from rl_pbt.tasks.registry import task_type
 
 LONGEST_TEXT = 100_000  # characters, of one text of a configuration; it may be a whole program

@@ -105,6 +105,16 @@ class Cost:
         """Units of training and evaluation together."""
         return self.train_units + self.eval_units
 
+    def share(self, members: int) -> Cost:
+        """An equal share of these seconds, for each of so many members; counts of units and updates are not divided."""
+        return replace(
+            self,
+            cpu_s=self.cpu_s / members,
+            wall_s=self.wall_s / members,
+            method_s=self.method_s / members,
+            eval_cpu_s=self.eval_cpu_s / members,
+        )
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             train_units=self.train_units + other.train_units,

@@ -13,7 +13,7 @@ from typing import final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import LARGEST, Settings, built, fields_of, with_entries
+from rl_pbt.options import LARGEST, Settings, about, built, fields_of, with_entries
 from rl_pbt.recorded import history_of, manifest_of, wrong_hypers
 from rl_pbt.records import Hyper, Hypers
 from rl_pbt.search.replay import Schedules, StageRecord
@@ -112,7 +112,7 @@ def setting_of(config: RunConfig) -> Settings:
     held = {name: value for name, value in config.hypers.items() if name not in config.search}
     kind = task_type(config.task).options
     described, whole = fields_of(kind), with_entries(kind, config.task_options)
-    of_training = {n: value for n, value in whole.items() if described[n].metadata.get("trains", True)}
+    of_training = {n: value for n, value in whole.items() if about(described[n]).trains}
     return {"task": config.task, "searched": sorted(config.search), "held": held, **of_training}
 
 
@@ -158,7 +158,7 @@ def _check_setting(config: RunConfig, replay: Settings) -> None:
         raise UserError("the schedules that are to be replayed do not say how they were made")
     ours, theirs = setting_of(config), with_entries(task_type(config.task).options, theirs)
     described = fields_of(task_type(config.task).options)  # an older version may have recorded options that do not train
-    beside = [name for name in theirs if name in described and not described[name].metadata.get("trains", True)]
+    beside = [name for name in theirs if name in described and not about(described[name]).trains]
     for name in [*ours, *(name for name in theirs if name not in (*ours, *beside))]:
         if ours.get(name) != theirs.get(name):
             mine, found = _differing(name, ours.get(name), theirs.get(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,3 +35,9 @@ def environment_seed(root: int, *, split: str, member: int | None = None, genera
     """A 31-bit seed of one split ("train", "evaluate" or "test"); 4096 consecutive seeds from this one stay in the split."""
     drawn = seed(root, purpose=f"environment/{split}", member=member, generation=generation)
     return (SPLITS[split] << _SPLIT_SHIFT) + drawn % ((1 << _SPLIT_SHIFT) - 4096)
+
+
+def test_seeds(root: int, episodes: Iterable[int]) -> tuple[int, ...]:
+    """A seed of the split "test" for each of these test episodes, which are numbered from 0."""
+    first = environment_seed(root, split="test")
+    return tuple(first + episode for episode in episodes)

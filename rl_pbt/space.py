@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import ClassVar, Protocol
+from functools import partial
+from typing import ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -287,12 +288,21 @@ def parse_dimension(text: str) -> Dimension:
 
     Raises UserError, with a one-line message, for any other text.
     """
+    make = maker_of(text)
+    try:
+        return make()
+    except UserError as error:
+        raise UserError(f"cannot use {text!r}: {error}") from None
+
+
+def maker_of(text: str) -> Callable[[], Dimension]:
+    """What makes the dimension of a text, and checks its bounds or choices. Raises UserError for a text that cannot be read."""
     scale, _, rest = text.partition(":")
     if lacks_scale(text):
         scales = [f"{known}:{text}" for known in SCALES]
         raise UserError(f"{text!r} needs a scale: write {', '.join(scales[:-1])} or {scales[-1]}")
     if scale == "choice":
-        return Choice(choices=tuple(_number_or_text(word) for word in rest.split(":")))
+        return partial(Choice, choices=tuple(_number_or_text(word) for word in rest.split(":")))
     if scale not in SCALES:
         near = get_close_matches(scale, [*SCALES, "choice"], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join([*SCALES, 'choice'])}"
@@ -301,10 +311,7 @@ def parse_dimension(text: str) -> Dimension:
         low, high = (float(word) for word in rest.split(":"))
     except ValueError:
         raise UserError(f"cannot read {text!r}: write {scale}:LOW:HIGH, as in log:1e-5:1e-2") from None
-    try:
-        return SCALES[scale](low=low, high=high)
-    except UserError as error:
-        raise UserError(f"cannot use {text!r}: {error}") from None
+    return partial(SCALES[scale], low=low, high=high)
 
 
 def lacks_scale(text: str) -> bool:
@@ -313,21 +320,14 @@ def lacks_scale(text: str) -> bool:
     return len(words) == 2 and not any(isinstance(_number_or_text(word), str | bool) for word in words)
 
 
-def check_bounds(text: str) -> None:
-    """Raises UserError if two bounds without a scale cannot be those of any."""
-    low, high = (float(word) for word in text.split(":"))
-    _Interval(low=low, high=high)
-
-
-def with_scale(text: str, usual: str | None) -> str:
-    """Two bounds without a scale, `1e-5:1e-2`, get the scale of the text `usual`, the hyperparameter's usual range."""
-    scale = (usual or "").partition(":")[0]
-    return f"{scale}:{text}" if scale in SCALES and lacks_scale(text) else text
+def is_range(written: object) -> TypeGuard[str]:
+    """Whether what a user wrote for a hyperparameter is the text of a range, which has colons, and not one value."""
+    return isinstance(written, str) and ":" in written
 
 
 def range_or_value(written: object) -> object:
-    """What a user wrote for a hyperparameter: the text of a range, which has colons, or one value, as a number if it is one."""
-    return _number_or_text(written) if isinstance(written, str) and ":" not in written else written
+    """What a user wrote for a hyperparameter: the text of a range, or one value, as a number if it is one."""
+    return _number_or_text(written) if isinstance(written, str) and not is_range(written) else written
 
 
 TRUTH = {"true": True, "false": False}  # bool("false") would be True

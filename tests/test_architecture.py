@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from rl_pbt.tasks.registry import TASKS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("rl_pbt", "benchmarks")
 
@@ -23,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "arrays", "errors", "seeds"}),
     frozenset({"records"}),
     frozenset({"options", "space", "text"}),
-    frozenset({"config", "provenance", "torch_state"}),
+    frozenset({"config", "provenance", "ranges", "torch_state"}),
     frozenset({"agents", "envs", "store", "tasks"}),
     frozenset({"executors", "incumbents", "observers", "search"}),
     frozenset({"recorded", "named_code", "restoring"}),
@@ -344,6 +346,20 @@ def test_only_the_command_line_speaks_in_flags(modules: dict[str, str]) -> None:
         if flag not in FLAGS_OF_OTHERS
     ]
     assert found == []
+
+
+def test_nothing_above_the_tasks_asks_which_task_it_is(modules: dict[str, str]) -> None:
+    """What differs from task to task is a member of `tasks.base.TaskType`."""
+    names = {*map(repr, TASKS), "AGENTS_ON_ENVIRONMENTS"}
+    asked = [
+        f"{module}:{node.lineno}"
+        for module, source in modules.items()
+        if _unit(module) not in ("tasks", "benchmarks")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare)
+        if names & set(map(ast.unparse, (node.left, *node.comparators)))
+    ]
+    assert asked == []
 
 
 def test_nothing_imports_the_module_that_is_run(modules: dict[str, str]) -> None:

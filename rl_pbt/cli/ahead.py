@@ -5,54 +5,38 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rl_pbt.errors import did_you_mean
 from rl_pbt.executors.processes import prepare
-from rl_pbt.making import SortedOut, check_early, check_methods, check_workers, executor_options, sort_out
+from rl_pbt.making import check_early, check_methods, check_workers, executor_options, sort_out
 from rl_pbt.options import Settings
 from rl_pbt.recorded import manifest_of
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.playing import check_device
-from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS
-from rl_pbt.tasks.rl.options import AGENT_NAMES as RL_AGENTS
-from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES as SB3_AGENTS
-
-WORKERS_LOAD = "rl_pbt.tasks.rl.interval"
+from rl_pbt.tasks.registry import aliases, task_type
 
 
-def look_ahead(settings: Settings, *, resume: Path | None, workers: int | None, executor: str | None, how: Settings) -> bool:
-    """Raises UserError for what is wrong in any case. Returns whether agents on an environment will be trained."""
+def look_ahead(
+    settings: Settings, *, resume: Path | None, workers: int | None, executor: str | None, how: Settings
+) -> str | None:
+    """Raises UserError for what is wrong in any case. Returns the module that workers should begin to load, or None.
+
+    Names are checked first, and then what needs gymnasium, which some tasks do not load; torch is never loaded.
+    """
     check_workers(workers)
     executor_options(executor or "processes", how)
-    budget = {"budget": settings["frames"]} if "frames" in settings else {}
-    check_early({**settings, **budget})
+    other_words = aliases()
+    ours = {other_words.get(name, name): value for name, value in settings.items()}
+    check_early(ours)
     if resume is not None:
         manifest = manifest_of(RunFolder(resume))
-        ended = manifest.status == "finished" and "budget" not in {**settings, **budget}
-        return manifest.config.task in AGENTS_ON_ENVIRONMENTS and not ended
+        ended = manifest.status == "finished" and "budget" not in ours
+        return None if ended else task_type(manifest.config.task).workers_import
     sorted_out = sort_out(settings)
-    if sorted_out.task not in AGENTS_ON_ENVIRONMENTS:
-        return False
-    _check_agent(sorted_out)
-    return True
+    kind = task_type(sorted_out.task)
+    if (whole := kind.foreseen(sorted_out.given)) is not None:
+        check_methods(sorted_out, whole)
+    return kind.workers_import
 
 
-def _check_agent(wanted: SortedOut) -> None:
-    """Check names first, and then what needs gymnasium, which other tasks do not load; torch is never loaded."""
-    names = RL_AGENTS if wanted.task == "rl" else SB3_AGENTS
-    agent = wanted.given.get("agent", names[0])
-    if str(agent).lower() not in names:
-        raise did_you_mean("agent", agent, names)
-    check_device(wanted.given.get("device", "cpu"))
-    from rl_pbt.tasks.rl.resolving import check_env  # noqa: PLC0415
-    from rl_pbt.tasks.rl.settings import foreseen  # noqa: PLC0415
-
-    if wanted.task != "rl":
-        check_env(wanted.given)
-    elif (whole := foreseen(wanted.given)) is not None:
-        check_methods(wanted, whole)
-
-
-def begin_loading(executor: str | None) -> None:
-    """If there will be worker processes, let their server import what they need while this process imports the same."""
+def begin_loading(module: str, executor: str | None) -> None:
+    """If there will be worker processes, let their server import the module while this process imports the same."""
     if executor in (None, "processes") and (os.cpu_count() or 1) > 1:
-        prepare(WORKERS_LOAD)
+        prepare(module)

@@ -13,52 +13,18 @@ from typing import Any, Literal, get_args, get_origin
 from rl_pbt import __version__, options
 from rl_pbt.cli.parser import Parser
 from rl_pbt.cli.toml import settings_from
-from rl_pbt.config import RunConfig
+from rl_pbt.config import TASKS_HERE, RunConfig
 from rl_pbt.errors import BadSetting
 from rl_pbt.executors import EXECUTORS
 from rl_pbt.observers import TRACKERS
-from rl_pbt.options import in_words, types_of
+from rl_pbt.options import Group, in_words, types_of
 from rl_pbt.search import METHODS
 from rl_pbt.space import range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS
-from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS, task_type
+from rl_pbt.tasks.on_environments.task_type import EnvironmentOptions
+from rl_pbt.tasks.registry import NAMED, TASKS, aliases, task_type
 from rl_pbt.text import value_text
 
-# The groups of the help, in order; ELSEWHERE has settings that are shown in another group than those they are declared with.
-WHAT, BUDGET, SEARCH, AGENT, OWN, TRANSLATION, MACHINE, OUTPUT = GROUPS = (
-    "what to run",
-    "budget",
-    "PBT and other methods",
-    "agent and environment",
-    "training of your own",
-    "machine translation",
-    "machine",
-    "output",
-)
-OF_TASKS = {**dict.fromkeys(AGENTS_ON_ENVIRONMENTS, AGENT), "translation": TRANSLATION}  # all others: OWN
-ELSEWHERE = {
-    **dict.fromkeys(("env",), WHAT),
-    **dict.fromkeys(("budget", "interval", "population", "eval_episodes", "test_episodes", "max_episode_frames"), BUDGET),
-    **dict.fromkeys(("search", "hypers"), SEARCH),
-    **dict.fromkeys(("group_size", "device"), MACHINE),
-}
-METAVARS = {
-    "search": "NAME=RANGE",
-    "budget": "N",
-    "task": "NAME",
-    "primary": "FIRST:SECOND",
-    "against": "METHOD",
-    "unit": "WORD",
-    "score": "WORD",
-    "fraction": "FRACTION",
-    "copy_margin": "DEVIATIONS",
-    "resample_probability": "PROBABILITY",
-    "factors": "FACTOR",
-    "timeout": "SECONDS",
-    "timeout_s": "SECONDS",
-    "ray_address": "HOST:PORT",
-}
-DEPENDS = ("population", "eval_episodes", "carry_episodes", "deterministic", "annealed")  # defaults depend on what is trained
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 LARGE = "200000, 200k or 1.5M"  # how a large number can be written
 # Flags that are not settings: where and how to run, which changes no result.
@@ -83,21 +49,22 @@ def build_parser(program: str) -> Parser:
             f"{tune} --task command --search lr=log:1e-5:1e-1 --budget 100 --interval 5 -- python train.py",
         ],
     )
-    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    groups = {group: parser.add_argument_group(group) for group in Group}
     known: set[str] = set()
-    _add_settings(groups, task_type(AGENTS_ON_ENVIRONMENTS[0]).options, AGENT, known, only=("env",))  # what most need first
-    _add_settings(groups, RunConfig, WHAT, known)
+    _add_settings(groups, EnvironmentOptions, Group.AGENT, known, only=("env",))  # what most need comes first
+    _add_settings(groups, RunConfig, Group.WHAT, known)
     for name in TASKS:
-        _add_settings(groups, task_type(name).options, OF_TASKS.get(name, OWN), known)
+        kind = task_type(name)
+        _add_settings(groups, kind.options, kind.help_group, known)
     for entry in METHODS.values():
-        _add_settings(groups, entry.options, SEARCH, known)
-    add = groups[MACHINE].add_argument
+        _add_settings(groups, entry.options, Group.SEARCH, known)
+    add = groups[Group.MACHINE].add_argument
     workers = "worker processes (default: one per group, at most one per core); does not change results"
     add("--workers", type=_count, metavar="N", help=workers)
     add("--executor", metavar="NAME", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
     for executor in EXECUTORS.values():
-        _add_settings(groups, executor.options, MACHINE, known)
-    _add_outside(groups[WHAT].add_argument, groups[OUTPUT].add_argument)
+        _add_settings(groups, executor.options, Group.MACHINE, known)
+    _add_outside(groups[Group.WHAT].add_argument, groups[Group.OUTPUT].add_argument)
     return parser
 
 
@@ -117,17 +84,19 @@ def _add_outside(what: Callable[..., Any], output: Callable[..., Any]) -> None:
     output("--version", action="version", version=f"rl_pbt {__version__}", help="print the version, and exit")
 
 
-def _add_settings(groups: Mapping[str, Any], cls: type, usual: str, known: set[str], only: Sequence[str] = ()) -> None:
-    """Add a flag for each setting of a class that is not `known` yet, in its group of ELSEWHERE or else in the `usual` one."""
-    names = {alias: field for name in TASKS for alias, field in task_type(name).aliases.items()}
+def _add_settings(groups: Mapping[Group, Any], cls: type, usual: Group, known: set[str], only: Sequence[str] = ()) -> None:
+    """Add a flag for each setting of a class that is not `known` yet, in the group that it names or else in the `usual` one."""
+    other_words = aliases()
     for name, one in options.fields_of(cls).items():
-        if name in known or (only and name not in only) or not one.metadata.get("flag", True):
+        about = options.about(one)
+        if name in known or (only and name not in only) or not about.flag:
             continue
         known.add(name)
-        flags = [_flag(name), *(_flag(alias) for alias, field in names.items() if field == name)]
-        form = _form(name, types_of(cls)[name])
-        told = one.metadata.get("help", "") + _default_in_words(name, one.metadata.get("help", ""))
-        groups[ELSEWHERE.get(name, usual)].add_argument(*flags, dest=name, help=told.replace("%", "%%"), **form)
+        flags = [_flag(name), *(_flag(alias) for alias, setting in other_words.items() if setting == name)]
+        form = _form(types_of(cls)[name], about.metavar)
+        told = about.help.replace(TASKS_HERE, ", ".join(NAMED))
+        told += _default_in_words(name, told)
+        groups[about.group or usual].add_argument(*flags, dest=name, help=told.replace("%", "%%"), **form)
 
 
 def _default_in_words(name: str, told: str) -> str:
@@ -141,21 +110,24 @@ def _default_in_words(name: str, told: str) -> str:
 
 def fixed_default(name: str) -> Any:
     """The default of a setting if it is the same for every method, task and executor that has the setting; otherwise None."""
-    if name in DEPENDS:
+    declared = [one for cls in _classes() if (one := options.fields_of(cls).get(name)) is not None]
+    if any(options.about(one).varies for one in declared):
         return None
     if name in SHARED_DEFAULTS:
         return SHARED_DEFAULTS[name]
-    classes: list[type] = [task_type(task).options for task in TASKS]
-    classes += [entry.options for entry in METHODS.values()]
-    classes += [entry.options for entry in EXECUTORS.values()]
-    declared = [one for cls in classes if (one := options.fields_of(cls).get(name)) is not None]
     defaults = {repr(one.default): one.default for one in declared if one.default is not MISSING}
     return next(iter(defaults.values())) if len(defaults) == 1 else None
 
 
-def _form(name: str, kind: Any) -> dict[str, Any]:
+def _classes() -> list[type]:
+    """Every class that declares settings."""
+    of_tasks = (task_type(task).options for task in TASKS)
+    of_methods = (entry.options for entry in METHODS.values())
+    return [RunConfig, *of_tasks, *of_methods, *(entry.options for entry in EXECUTORS.values())]
+
+
+def _form(kind: Any, metavar: str | None) -> dict[str, Any]:
     """Arguments for argparse: how to read a setting of that type, and what the help calls its value."""
-    metavar = METAVARS.get(name)
     if get_origin(kind) is tuple:
         word = get_args(kind)[0]
         return {"nargs": "+", "type": _words(word), "action": _Flattened, "metavar": metavar or _metavar(word)}
@@ -232,12 +204,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_mapping(name: str) -> bool:
-    classes: list[type] = [
-        RunConfig,
-        *(task_type(task).options for task in TASKS),
-        *(entry.options for entry in METHODS.values()),
-    ]
-    return any((get_origin(types_of(cls).get(name)) or None) is Mapping for cls in classes)
+    return any(get_origin(types_of(cls).get(name)) is Mapping for cls in _classes())
 
 
 def _entries(name: str, words: Iterable[str]) -> dict[str, Any]:

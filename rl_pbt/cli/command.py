@@ -82,12 +82,12 @@ def _train_one(args: argparse.Namespace, settings: Settings, how: Settings, prog
 
 
 def _load_ahead(args: argparse.Namespace, settings: Settings, how: Settings) -> None:
-    """Refuse what is wrong in any case, and then let workers load what they need, if agents on an environment will be trained."""
-    trains_agents = look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how)
-    if trains_agents and not args.dry_run:
+    """Refuse what is wrong in any case, and then let workers load what they need, if that takes long."""
+    needed = look_ahead(settings, resume=args.resume, workers=args.workers, executor=args.executor, how=how)
+    if needed is not None and not args.dry_run:
         if sys.stdout.isatty():
             print("loading ...", flush=True)  # the imports that follow take seconds
-        begin_loading(args.executor)
+        begin_loading(needed, args.executor)
 
 
 def _prepared(opened: Opened, args: argparse.Namespace, how: Settings) -> Prepared:

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.tasks.other_words import our_flag
 
-EVERY = ("-h", "--help")
-
 
 class Help(argparse.RawDescriptionHelpFormatter):
     """Shows the value of a flag once: `--budget, --frames N`, `--seeds N ...`, `--[no-]any-age`."""

@@ -54,7 +54,9 @@ class ExecutorOptions:
     """Options that every executor has, none of which changes a result. An executor with more options extends this dataclass."""
 
     timeout: float | None = option(
-        None, help="seconds without a sign of life after which a member is given up on (default: 600; your own training: never)"
+        None,
+        help="seconds without a sign of life after which a member is given up on (default: 600; your own training: never)",
+        metavar="SECONDS",
     )
 
     def __post_init__(self) -> None:

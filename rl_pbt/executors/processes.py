@@ -228,11 +228,6 @@ class ProcessExecutor:
     def units_underway(self) -> int:
         return sum(worker.board.units for worker in self._workers)
 
-    @property
-    def pids(self) -> list[int]:
-        """The process ids of the workers."""
-        return [worker.process.pid or 0 for worker in self._workers]
-
     def _new_worker(self) -> _Worker:
         return _Worker(self._task, self._options.timeout)
 

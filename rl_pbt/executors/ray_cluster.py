@@ -42,7 +42,9 @@ class RayOptions(ExecutorOptions):
     """Where Ray is, and what a worker takes of it. Raises BadSetting, and UserError if Ray is not installed."""
 
     ray_address: str | None = option(
-        None, help="Ray cluster to join, HOST:PORT, or auto for the one on this machine (default: Ray is started for this run)"
+        None,
+        help="Ray cluster to join, HOST:PORT, or auto for the one on this machine (default: Ray is started for this run)",
+        metavar="HOST:PORT",
     )
     cpus_per_worker: float = option(1.0, help="CPUs that Ray reserves for a worker; with 0.5, two share one")
     gpus_per_worker: float = option(0.0, help="GPUs that Ray reserves for a worker; with 0.25, four share one")

@@ -17,8 +17,9 @@ from rl_pbt.envs import EnvSpec, Watched, quietly, watch
 from rl_pbt.play.pictures import Shot
 from rl_pbt.store.history import read_history
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.rl.failing import environment_errors_in_one_line
-from rl_pbt.tasks.rl.resolving import longest_episode, longest_possible, resolved
+from rl_pbt.tasks.on_environments.failing import environment_errors_in_one_line
+from rl_pbt.tasks.on_environments.limits import longest_episode, longest_possible
+from rl_pbt.tasks.on_environments.resolving import resolved
 
 DRAWING = "drawing itself"
 

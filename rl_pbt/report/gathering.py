@@ -14,17 +14,14 @@ from typing import TypeAlias, final
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import Unfinished, UserError, plain_text
 from rl_pbt.named_code import code_in_words
-from rl_pbt.records import JSON
 from rl_pbt.report.evidence import Evidence, budgets_differ, read_evidence
 from rl_pbt.store.run import RunFolder
+from rl_pbt.tasks.registry import task_type
+from rl_pbt.tasks.words import LONGEST_WORD
 
 Members: TypeAlias = Mapping[Path, Evidence]  # runs by their folders
 LONGEST_NAME = 40  # characters of a run's name
 MOST_DEEP = 3  # levels of folders below a suite in which its runs may lie
-# Settings of a task that decide what a score means; those that concern only the agent may differ.
-OF_SCORES = ("frame_skip", "max_episode_frames", "cut_after_frames", "unit", "score", "digest")
-CHANGED = ("make_kwargs", "max_episode_steps")  # recorded only where they were set, among the options of an environment
-OF_AGENTS = ("frame_stack", "stack_num", "vectorization_mode")  # among the options of an environment
 
 
 @final
@@ -95,15 +92,15 @@ def _finished_among(runs: Sequence[RunFolder]) -> tuple[dict[Path, Evidence], di
 def _finished(run: RunFolder) -> Evidence:
     evidence = read_evidence(run)
     if evidence.status != "finished":
-        command = "bench" if "env" in evidence.config.task_options else "tune"
+        command = task_type(evidence.config.task).started_by
         raise Unfinished(run.folder, evidence.status, command, code_in_words(evidence.config))
     return evidence
 
 
 def _what_is_scored(evidence: Evidence) -> str:
-    """The environment, whichever agent learns it; for tasks without one, the title of what is trained."""
-    env = evidence.config.task_options.get("env")
-    return evidence.title if env is None else plain_text(str(env), LONGEST_NAME * 2)
+    """The environment, whichever agent learns it; for tasks without one, what is trained."""
+    config = evidence.config
+    return plain_text(task_type(config.task).scored_on(config.task_options), LONGEST_WORD)
 
 
 def _most_alike(members: Members) -> tuple[Members, dict[Path, UserError]]:
@@ -143,15 +140,6 @@ def _unlike(first_folder: Path, first: Evidence, folder: Path, other: Evidence) 
 
 def _scored_differently(one: RunConfig, two: RunConfig) -> str | None:
     """The first setting, among those that both runs have, that gives their scores different meanings."""
-    ours, theirs = _of_scores(one), _of_scores(two)
-    for name in [*ours, *(name for name in CHANGED if name in theirs and name not in ours)]:
-        if (name in theirs or name in CHANGED) and ours.get(name) != theirs.get(name):
-            return f"{name}: {ours.get(name, 'as usual')}, not {theirs.get(name, 'as usual')}"
-    return None
-
-
-def _of_scores(config: RunConfig) -> dict[str, JSON]:
-    options = config.task_options
-    environment = options.get("env_options", {})
-    found = {name: options[name] for name in OF_SCORES if name in options}
-    return found | {name: value for name, value in environment.items() if name not in OF_AGENTS}
+    ours, theirs = (task_type(config.task).scoring(config.task_options) for config in (one, two))
+    differing = (name for name, value in ours.items() if name in theirs and theirs[name] != value)
+    return next((f"{name}: {ours[name]}, not {theirs[name]}" for name in differing), None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass
+from typing import final
 
+from rl_pbt.options import plain
 from rl_pbt.records import JSON, Cost, Hypers
 from rl_pbt.report.chance import Family
 from rl_pbt.report.diagnostics import Diagnostics
@@ -13,9 +14,6 @@ from rl_pbt.report.statistics import Estimate
 from rl_pbt.store.run import RunStatus
 from rl_pbt.tasks.registry import task_type
 from rl_pbt.tasks.words import Words
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 VERSION = 2
 
@@ -128,9 +126,9 @@ class Comparison:
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON; what was not measured is absent."""
-        methods = {"methods": self.methods} if self.methods else {}
-        told = {**methods, "family": self.family, "refused": self.refused, "verdict": self.verdict, "baseline": self.baseline}
-        return {name: _plain(value) for name, value in (told | (_by_name(self.measured) if self.measured else {})).items()}
+        absent = {"measured"} if self.methods else {"measured", "methods"}
+        told = {name: value for name, value in plain(self).items() if name not in absent}
+        return told | (plain(self.measured) if self.measured else {})
 
 
 @final
@@ -162,27 +160,9 @@ class Summary:
 
     def to_json(self) -> dict[str, JSON]:
         """The content of summary.json."""
-        compared: dict[str, JSON] = {
+        return {
+            "version": VERSION,
+            **plain(self),
             "comparison": self.comparison.to_json(),
             "further_comparisons": [comparison.to_json() for comparison in self.further_comparisons],
         }
-        told = {name: value for name, value in _by_name(self).items() if name not in compared}
-        return {"version": VERSION, **{name: _plain(value) for name, value in told.items()}, **compared}
-
-
-def _by_name(record: DataclassInstance) -> dict[str, object]:
-    return {one.name: getattr(record, one.name) for one in fields(record)}
-
-
-def _plain(value: object) -> JSON:
-    """Plain JSON: records and mappings as objects, tuples and lists as lists."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case Mapping():
-            return {str(name): _plain(entry) for name, entry in value.items()}
-        case tuple() | list():
-            return [_plain(entry) for entry in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(entry) for name, entry in _by_name(value).items()}
-    raise TypeError(f"{value!r} is not plain")

@@ -26,6 +26,7 @@ def annealed_option() -> str:
     return option(
         "learning_rate",
         help="the searched hyperparameter that falls linearly to 0, or is warmed up, during training; separate several by commas",
+        varies=True,
         of_hypers=True,
     )
 

@@ -175,9 +175,14 @@ class Bookkeeping(Method, ABC):
         return seeds.rng(self.problem.root_seed, purpose=purpose, member=member, generation=generation)
 
     @property
+    @final
     def fitness(self) -> dict[int, float]:
         """By member: fitness of its newest result; failures rank below everything. Raises ValueError if one was not evaluated."""
         return {member: result.rank_key for member, result in self.results.items()}
+
+    def contenders(self) -> list[int]:
+        """The members to choose the winner from, and to evaluate again: all, unless a method's members differ in age."""
+        return list(self.results)
 
     def healthy(self) -> list[int]:
         """Members whose newest result is not a failure."""
@@ -190,7 +195,12 @@ class Bookkeeping(Method, ABC):
     def winner(self) -> int | None:
         if not self.healthy():
             return None
-        return self.last[ranking(self.fitness, self.rng("winner"))[-1]].id
+        return self.last[self._best_first(self.rng("winner"))[0]].id
+
+    def _best_first(self, rng: np.random.Generator) -> list[int]:
+        """The contenders by fitness; ties in random order."""
+        fitness = self.fitness
+        return ranking({member: fitness[member] for member in self.contenders()}, rng)[::-1]
 
     def _reevaluate(self) -> list[Proposal]:
         """Spend the rest of the budget on evaluating the best members again, fewer each round, so that a lucky winner is exposed.
@@ -201,12 +211,11 @@ class Bookkeeping(Method, ABC):
         limit = max(2, self.plan.population // 2**self._reevaluations)
         # This word names a random stream: another one would break ties differently.
         number = self._reevaluations_before + self._reevaluations
-        best_first = ranking(self.fitness, self.rng("play-off", generation=number))[::-1]
         healthy = set(self.healthy()) - self._not_again
-        contenders = [member for member in best_first if member in healthy][:limit]
-        share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in contenders}, self.account.left)
+        best = [member for member in self._best_first(self.rng("play-off", generation=number)) if member in healthy][:limit]
+        share: Mapping[int, int | None] = affordable({m: self._evaluated[m] for m in best}, self.account.left)
         if self._reevaluations <= self.plan.free_rounds:
-            share = dict.fromkeys(contenders)  # as many episodes as usual
+            share = dict.fromkeys(best)  # as many episodes as usual
         # The generation determines the evaluation seeds, so members that had fewer generations than others skip some numbers.
         newest = max(self._begun.values(), default=0)
         self._begun.update(dict.fromkeys(share, newest))

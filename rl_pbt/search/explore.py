@@ -25,12 +25,16 @@ UNBIASED_FACTORS = (1.2, 1 / 1.2)
 
 def factors_option() -> tuple[float, ...]:
     """The field `factors` of a method's options."""
-    return option(UNBIASED_FACTORS, help="factors that perturb a hyperparameter, all equally likely")
+    return option(UNBIASED_FACTORS, help="factors that perturb a hyperparameter, all equally likely", metavar="FACTOR")
 
 
 def resample_probability_option() -> float:
     """The field `resample_probability` of a method's options."""
-    return option(0.0, help="probability that a hyperparameter is resampled from its range instead of perturbed")
+    return option(
+        0.0,
+        help="probability that a hyperparameter is resampled from its range instead of perturbed",
+        metavar="PROBABILITY",
+    )
 
 
 class Explore(Protocol):

@@ -162,9 +162,8 @@ class Halving(Bookkeeping):
                 return trial, above
         return self.new_trial, 0
 
-    @property
-    def fitness(self) -> dict[int, float]:
-        """By trial, the fitness of the candidates for winner: those that have not failed and reached the highest rung."""
+    def contenders(self) -> list[int]:
+        """The trials that have not failed and have reached the highest rung."""
         reached = {trial: sum(rung.units <= self.trained[trial] for rung in self.rungs) for trial in self.healthy()}
         highest = max(reached.values(), default=0)
-        return {trial: self.results[trial].rank_key for trial, rungs in reached.items() if rungs == highest}
+        return [trial for trial, rungs in reached.items() if rungs == highest]

@@ -10,14 +10,13 @@ same holds for a compressed ledger, which is read if the plain one is missing.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, final
@@ -29,6 +28,7 @@ from rl_pbt.store.events import VERSION, Event, Header, from_json, version_of
 from rl_pbt.store.files import NO_LINKS, disk_errors_in_one_line, parsed, sync_folder
 
 BEGINNING = b'{"config":"'  # how the first line begins
+LONGEST_HEADER = 1 << 16  # bytes in which a first line ends, also one of version 1, which is an event
 LARGEST = 1 << 31  # bytes of a compressed ledger's content: a small file from somebody else may expand beyond any memory
 CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n\Z')
 
@@ -93,8 +93,8 @@ class Ledger:
         return [event for _, event in found.events]
 
     def check_beginning(self) -> None:
-        """Raises UserError for a ledger of another version or run, as `repair` does, but reads only its first line."""
-        line, ended, _ = self._bytes().partition(b"\n")
+        """Raises UserError for a ledger of another version or run, as `repair` does, but reads only its beginning."""
+        line, ended, _ = self._bytes(LONGEST_HEADER).partition(b"\n")
         if not ended:
             return
         version = version_of(line)
@@ -143,17 +143,25 @@ class Ledger:
         with disk_errors_in_one_line(self.path), os.fdopen(os.open(self.path, flags | NO_LINKS, 0o666), "wb") as file:
             yield file
 
-    def _bytes(self) -> bytes:
-        """The content of the file or, if it is missing, of its compressed version; empty if there is neither."""
-        if (content := _content_of(self.path)) is not None:
-            return content
-        if (packed := _content_of(self.compressed)) is None:
-            return b""
+    def _bytes(self, most: int = -1) -> bytes:
+        """The content of the file or, if it is missing, of its compressed version; empty if there is neither.
+
+        All of it, or the first `most` bytes.
+        """
         try:
-            with gzip.open(io.BytesIO(packed)) as file:
-                content = file.read(LARGEST + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{self.compressed} is damaged ({error}): restore it from a copy") from None
+            with _ordinary(self.path) as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return self._unpacked(most)
+
+    def _unpacked(self, most: int) -> bytes:
+        content = b""
+        with suppress(FileNotFoundError), _ordinary(self.compressed) as packed:
+            try:
+                with gzip.open(packed) as file:
+                    content = file.read(LARGEST + 1 if most < 0 else most)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise UserError(f"{self.compressed} is damaged ({error}): restore it from a copy") from None
         if len(content) > LARGEST:
             raise UserError(f"{self.compressed} is too large to be a ledger")
         return content
@@ -207,15 +215,16 @@ class Ledger:
         return UserError(f"{self.path}, {where} damaged ({why}): restore the file from a copy")
 
 
-def _content_of(path: Path) -> bytes | None:
-    """The content of a file; None if it does not exist. Raises UserError if it is not an ordinary file, or cannot be read."""
+@contextmanager
+def _ordinary(path: Path) -> Iterator[BinaryIO]:
+    """The file, to be read. Raises FileNotFoundError, and UserError if it is not an ordinary file, or cannot be read."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | NO_LINKS), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may have no end
                 raise UserError(f"{path} is not an ordinary file: restore it from a copy")
-            return file.read()
+            yield file
     except FileNotFoundError:
-        return None
+        raise
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 

@@ -14,7 +14,6 @@ import os
 import socket
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,8 +24,6 @@ from typing import final
 from rl_pbt.errors import UserError
 
 RUN_LOCK = ".lock"
-REPORT_LOCK = ".report.lock"
-REPORT_PATIENCE_S = 60.0  # how long to wait while another process writes a report
 _LOCKED_BYTE = 1 << 30  # far beyond the note, so that others can read the note
 _LONGEST_NOTE = 1000  # bytes
 
@@ -47,17 +44,14 @@ class Holder:
 
 
 @contextmanager
-def owned(folder: Path, name: str = RUN_LOCK, *, patience_s: float = 0.0) -> Iterator[None]:
-    """Within, hold the lock of an existing folder, after waiting at most `patience_s` for it.
+def owned(folder: Path) -> Iterator[None]:
+    """Within, hold the lock of an existing folder.
 
     Raises UserError, which names the holder, if another holds it, and if the lock file cannot be written.
     """
-    deadline = time.monotonic() + patience_s
-    while (descriptor := _locked(folder / name)) is None:
-        if time.monotonic() >= deadline:
-            who = holder(folder, name) or Holder()
-            raise UserError(f"{folder} is in use by {who}: wait until it has ended, or stop it first")
-        time.sleep(0.05)
+    descriptor = _locked(folder / RUN_LOCK)
+    if descriptor is None:
+        raise UserError(f"{folder} is in use by {holder(folder) or Holder()}: wait until it has ended, or stop it first")
     try:
         _write_note(descriptor)
         yield
@@ -67,13 +61,14 @@ def owned(folder: Path, name: str = RUN_LOCK, *, patience_s: float = 0.0) -> Ite
             os.close(descriptor)  # which frees the lock
 
 
-def holder(folder: Path, name: str = RUN_LOCK) -> Holder | None:
+def holder(folder: Path) -> Holder | None:
     """The holder of a folder's lock; None if it is free."""
+    path = folder / RUN_LOCK
     with _guard:
         try:
-            if _identity(folder / name) in _held:
+            if _identity(path) in _held:
                 return Holder(pid=os.getpid(), host=socket.gethostname())
-            descriptor = _opened(folder / name, os.O_RDWR)
+            descriptor = _opened(path, os.O_RDWR)
         except OSError:
             return None  # there is no lock file, or we may not write it: a process that may will find out
         try:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from rl_pbt.arrays import Array, State
 from rl_pbt.config import RunConfig
-from rl_pbt.options import Settings
-from rl_pbt.records import Cost, FinalTest, Proposal, Result, Trial
+from rl_pbt.options import Group, Settings, about, fields_of
+from rl_pbt.records import JSON, Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.tasks.checkpoints import Checkpoints, Sealed
 from rl_pbt.tasks.words import Words
 
 PATIENCE_S = 600.0  # for tasks that report progress often, such as at each step of an environment
+DIVERGED = "diverged: a loss or a weight is not finite"  # the failure of a member of networks
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -133,6 +134,10 @@ class TaskType(Protocol):
     A class that inherits from it defines only what its task has: the rest says that there is none.
     """
 
+    help_group: Group = Group.OWN  # of its options, except those that name another
+    started_by: Literal["bench", "tune"] = "tune"  # the command, and the function of the Python API, that begins such runs
+    workers_import: str | None = None  # a module that takes workers long to load, so that they begin with it early
+
     @property
     def options(self) -> type:
         """A frozen dataclass of the task's own options; its fields are made with `options.option`."""
@@ -147,6 +152,10 @@ class TaskType(Protocol):
     def hyper_aliases(self) -> Mapping[str, str]:
         """Other names of hyperparameters."""
         return {}
+
+    def foreseen(self, given: Settings) -> Settings | None:
+        """What `complete` returns for a new run if that is known without torch, or else None. Raises UserError as early."""
+        return None
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings of a run, flat: every field of `RunConfig` and of `options` that this task has a value for. For a new run
@@ -172,6 +181,14 @@ class TaskType(Protocol):
     def title(self, options: Settings) -> str:
         """What is trained, for headings: "a2c on CartPole-v1"."""
         ...
+
+    def scored_on(self, options: Settings) -> str:
+        """What members are scored on, whoever they are: only scores on the same can be compared."""
+        return self.title(options)
+
+    def scoring(self, options: Settings) -> Mapping[str, JSON]:
+        """What decides what a score means, by name: scores can be compared if all of it that two runs have is the same."""
+        return {name: options[name] for name, one in fields_of(self.options).items() if about(one).of_scores}
 
     def folder(self, options: Settings) -> str:
         """The folder for its runs if none is named: "CartPole-v1"."""

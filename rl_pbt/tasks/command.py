@@ -65,10 +65,21 @@ class CommandOptions:
     evaluations: int = option(
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
-    unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
-    score: str = option("score", help="what an evaluation returns, higher is better: accuracy, BLEU", trains=False)
+    unit: str = option(
+        "update",
+        help="what the budget counts, in the singular: update, epoch, sentence",
+        metavar="WORD",
+        trains=False,
+        of_scores=True,
+    )
+    score: str = option(
+        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False, of_scores=True
+    )
     timeout_s: float | None = option(
-        None, help="seconds after which an interval of a program counts as failed, or none", trains=False
+        None,
+        help="seconds after which an interval of a program counts as failed, or none",
+        metavar="SECONDS",
+        trains=False,
     )
 
     def __post_init__(self) -> None:

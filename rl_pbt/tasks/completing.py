@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import BadSetting
 from rl_pbt.options import Settings
+from rl_pbt.ranges import Searched, read_search
 from rl_pbt.records import Hyper
-from rl_pbt.space import parse_dimension, range_or_value, with_scale
 
 SHARED_DEFAULTS: Settings = {
     "methods": ("pbt", "random"), "seeds": (0,), "population": 8, "anytime_tests": 4, "primary": None, "against": None,
@@ -56,18 +56,13 @@ def searched(given: Settings, hypers: Mapping[str, Hyper], search: Mapping[str, 
     """Values and ranges of all hyperparameters: a range that is `given` is searched, a value is held fixed. Raises UserError."""
     held, ranges = dict(hypers), dict(search)
     for name, written in given.items():
-        value = range_or_value(written)
-        if isinstance(value, str) and ":" in value:
-            value = with_scale(value, search.get(name))
-            try:
-                parse_dimension(value)
-            except UserError as error:
-                raise BadSetting("search", f"cannot use {name}: {error}") from None
-            ranges[name] = value
-        elif not isinstance(value, int | float | str):
-            raise BadSetting("search", f"cannot hold {name} at {value!r}: give a range, a number or a word")
+        found = read_search(name, written, search.get(name))
+        if isinstance(found, Searched):
+            ranges[name] = found.text
+        elif not isinstance(found.value, int | float | str):
+            raise BadSetting("search", f"cannot hold {name} at {found.value!r}: give a range, a number or a word")
         else:
-            held[name] = value
+            held[name] = found.value
             ranges.pop(name, None)
     return held, ranges
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
@@ -118,7 +118,7 @@ def _turn(job: IntervalJob, proposal: Proposal, units: int, held: Mapping[str, H
 def tested(job: FinalTestJob, work: Work, advance: Advance) -> FinalTest:
     """Scores of a finished proposal on the test seeds; they are excluded if it fails there."""
     parent = kept(job.checkpoints, job.proposal)
-    found = test_seeds(job.root_seed, job.episodes)
+    found = seeds.test_seeds(job.root_seed, job.episodes)
     turn = Turn(purpose="test", hypers=parent.hypers, units=0, seed=found[0], evaluation_seeds=found, parent=parent)
     advance(0, job.proposal)
     return scored(job.proposal, len(found), lambda: work(turn).scores)
@@ -131,12 +131,6 @@ def scored(proposal: int | None, episodes: int, score: Callable[[], tuple[float,
         return FinalTest(proposal=proposal, returns=score(), cost=clock.test_cost())
     except Failed as failed:
         return FinalTest(proposal=proposal, returns=(), cost=clock.test_cost(), excluded=episodes, failure=str(failed))
-
-
-def test_seeds(root_seed: int, episodes: Sequence[int]) -> tuple[int, ...]:
-    """A seed for each of the test episodes, which are numbered from 0."""
-    first = seeds.environment_seed(root_seed, split="test")
-    return tuple(first + episode for episode in episodes)
 
 
 def checkpoint_of(turn: Turn, state: object) -> State:

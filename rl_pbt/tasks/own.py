@@ -29,6 +29,7 @@ from typing import TypeVar, final
 
 import numpy as np
 
+from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, at_least_one, built, option
@@ -48,7 +49,6 @@ from rl_pbt.tasks.looping import (
     kept,
     one_by_one,
     scored,
-    test_seeds,
     tested,
     words_for,
 )
@@ -66,8 +66,16 @@ class OwnOptions:
     evaluations: int = option(
         1, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
-    unit: str = option("update", help="what the budget counts, in the singular: update, epoch, sentence", trains=False)
-    score: str = option("score", help="what an evaluation returns, higher is better: accuracy, BLEU", trains=False)
+    unit: str = option(
+        "update",
+        help="what the budget counts, in the singular: update, epoch, sentence",
+        metavar="WORD",
+        trains=False,
+        of_scores=True,
+    )
+    score: str = option(
+        "score", help="what an evaluation returns, higher is better: accuracy, BLEU", metavar="WORD", trains=False, of_scores=True
+    )
     quantum: int = option(1, help="fewest units that a member can train for; it trains for multiples of this")
 
     def __post_init__(self) -> None:
@@ -116,7 +124,7 @@ class OwnTask:
 
         def all_scores() -> tuple[float, ...]:
             returns: list[float] = []
-            for seed in test_seeds(root_seed, range(episodes)):
+            for seed in seeds.test_seeds(root_seed, range(episodes)):
                 advance(0, None)
                 returns += _keyed(seed, partial(_scores, give, BASELINE, seed))
             return tuple(returns)

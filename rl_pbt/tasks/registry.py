@@ -22,6 +22,8 @@ TASKS = {
     "translation": "rl_pbt.tasks.translation",
 }
 AGENTS_ON_ENVIRONMENTS = ("rl", "stable_baselines")
+# Tasks that are asked for by their names alone; of the others, `command` needs a program too.
+NAMED = tuple(name for name in TASKS if name not in (*AGENTS_ON_ENVIRONMENTS, "own", "command"))
 SB3 = "sb3:"  # prefix of the names of Stable-Baselines3's agents
 
 
@@ -31,6 +33,11 @@ def task_type(name: str) -> TaskType:
         raise did_you_mean("task", name, TASKS)
     found: TaskType = import_module(TASKS[name]).TYPE
     return found
+
+
+def aliases() -> dict[str, str]:
+    """Other names of settings, as they are usual with any of the tasks, each with the setting's name."""
+    return {alias: setting for name in TASKS for alias, setting in task_type(name).aliases.items()}
 
 
 def words_of(config: RunConfig) -> Words:

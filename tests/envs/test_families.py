@@ -1,5 +1,6 @@
 """Names of every family, what is recorded of them, and what is said where a package is absent (absence is simulated)."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, UnknownEnvironment, make_vector, resolve
+from rl_pbt.envs import FAMILIES, EnvironmentUnavailable, UnknownEnvironment, families, make_vector, resolve
 from rl_pbt.envs.families import family_of_name
 from rl_pbt.envs.names import plain
 from tests.envs.stand_ins import DMLAB, written
@@ -192,3 +193,15 @@ def test_vizdoom_leaves_nothing_in_the_working_directory(tmp_path: Path, monkeyp
     env.close()
     assert first.shape == (1, 60, 80, 3) and 20 < first.mean() < 200 and first.std() > 10
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_code_of_environments_asks_which_family_it_is() -> None:
+    """What differs from family to family is a field of `Family`."""
+    names = {*map(repr, FAMILIES)}
+    asked = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted(Path(families.__file__).parent.glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare) and names & set(map(ast.unparse, (node.left, *node.comparators)))
+    ]
+    assert asked == []

@@ -136,7 +136,7 @@ def test_a_killed_worker_is_replaced_and_its_job_run_again(tmp_path: Path) -> No
     try:
         assert [r[0].proposal for r in run_all(executor, [job(0), job(1), job(2)])] == [0, 1, 2]
         assert not (tmp_path / "die-1").exists()
-        os.kill(executor.pids[0], signal.SIGKILL)  # while idle
+        multiprocessing.active_children()[0].kill()  # while idle
         assert [r[0].proposal for r in run_all(executor, [job(3), job(4), job(5)])] == [3, 4, 5]
     finally:
         executor.close()

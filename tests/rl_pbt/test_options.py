@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from rl_pbt.errors import BadSetting
-from rl_pbt.options import built, fields_of, in_words, option, plain, read, types_of
+from rl_pbt.options import About, about, built, fields_of, in_words, option, plain, read, types_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def test_what_is_built_comes_back_from_json() -> None:
     assert built(Kettle, json.loads(json.dumps(plain(kettle)))) == Kettle(
         litres=2.0, marks=(3,), limit=7, extra={"a": [1, 2], "b": {"c": None}}
     )
-    assert types_of(Kettle)["cups"] is int and fields_of(Kettle)["secret"].metadata["flag"] is False
+    assert types_of(Kettle)["cups"] is int and about(fields_of(Kettle)["secret"]) == About(help="no flag", flag=False)
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,9 @@ def test_a_word_that_cannot_be_read_is_one_line(field: str) -> None:
 def test_only_plain_json_is_an_option() -> None:
     with pytest.raises(TypeError, match="not plain JSON"):
         plain(Kettle(litres=1.0, extra={"a": object()}))
+
+
+def test_a_dataclass_within_another_is_an_object_and_the_names_of_a_mapping_are_text() -> None:
+    found = plain(Kettle(litres=1.0, extra={"lids": {2: Kettle(litres=0.5, marks=(3,))}}))
+    assert json.loads(json.dumps(found)) == found
+    assert isinstance(found["extra"], dict) and found["extra"]["lids"] == {"2": plain(Kettle(litres=0.5, marks=(3,)))}

@@ -20,6 +20,11 @@ def test_metrics_of_shares_of_a_test_are_means_over_all_its_episodes() -> None:
     assert joined([failed]).metrics == {}
 
 
+def test_members_that_shared_the_time_have_equal_parts_of_it() -> None:
+    spent = Cost(train_units=6, eval_units=3, updates=2, cpu_s=4.0, wall_s=3.0, method_s=2.0, eval_cpu_s=1.0)
+    assert spent.share(4) == Cost(train_units=6, eval_units=3, updates=2, cpu_s=1.0, wall_s=0.75, method_s=0.5, eval_cpu_s=0.25)
+
+
 def test_metrics_are_written_and_read_and_must_be_finite() -> None:
     test = share(1.0, distance=4.0)
     assert built(FinalTest, test.to_json()) == test

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from rl_pbt import seeds
-from rl_pbt.agents.slots import CheckpointMismatch
 from rl_pbt.arrays import Array, State
 from rl_pbt.errors import UserError
 from rl_pbt.records import Cost, FinalTest, Hyper, Proposal, Result, is_score
@@ -25,8 +24,9 @@ from rl_pbt.tasks.gan.networks import LATENT, as_bytes, as_input
 from rl_pbt.tasks.gan.options import DISCRIMINATOR_RATE, GENERATOR_RATE, PICTURES
 from rl_pbt.tasks.gan.population import Batches, GanPopulation
 from rl_pbt.tasks.gan.scoring import CHUNK, Evaluation, Moments, evaluation, features_of
-from rl_pbt.tasks.looping import test_seeds
+from rl_pbt.tasks.grouped import generator, load_member, load_parents, values_of, weight_seeds
 
+WHAT = "GAN"
 DISTANCE = "Fréchet distance of classifier features"
 DIVERGED = "diverged: losses, weights or images are not finite"
 NOT_FINITE = "images are not finite"  # in a test
@@ -108,48 +108,32 @@ class GanTask:
         advance(0, None)
         proposals, known = job.proposals, material(self.source)
         clock = Clock()
-        population = self._population(job, proposals)
+        population = self._population(job)
         losses = self._train(population, proposals, known, job.root_seed, advance)
-        spent = clock.cost()
+        spent = clock.cost().share(len(proposals))
         healthy, results = population.healthy(), []
         for member, proposal in enumerate(proposals):
             clock = Clock()
             alive = partial(advance, 0, proposal.id)
             alive()
             judgements = self._judged(population, member, proposal, known, job.root_seed, alive) if healthy[member] else None
-            judging = clock.cost()
+            judging = clock.test_cost()
             if judgements is not None and proposal.trains:
                 job.checkpoints.save(proposal.id, population.state(member))
                 job.checkpoints.exhibit(proposal.id, self._exhibit(population, member, job.root_seed))
-            cost = Cost(
-                train_units=proposal.units,
-                updates=proposal.units * (1 + self.discriminator_steps),
-                cpu_s=spent.cpu_s / len(proposals) + judging.cpu_s,
-                wall_s=spent.wall_s / len(proposals) + judging.wall_s,
-                eval_cpu_s=judging.cpu_s,
-            )
+            updates = proposal.units * (1 + self.discriminator_steps)
+            cost = replace(spent + judging, train_units=proposal.units, updates=updates)
             metrics = {f"train/{name}": values[member] for name, values in losses.items()}
             results.append(_result(proposal, judgements, metrics, cost, job.lineage_units[member]))
         return results
 
-    def _population(self, job: IntervalJob, proposals: Sequence[Proposal]) -> GanPopulation:
+    def _population(self, job: IntervalJob) -> GanPopulation:
         """First the weights, moments and statistics of the parents; then the learning rates of the proposals."""
-        population = GanPopulation(
-            [
-                seeds.seed(job.root_seed, purpose="weights", member=one.member, generation=one.generation)
-                if one.parent is None
-                else 0  # will be overwritten by loading
-                for one in proposals
-            ],
-            self.channels,
-        )
-        for member, proposal in enumerate(proposals):
-            if proposal.parent is not None:
-                _load(population, member, proposal.parent, job.checkpoints)
-        hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
+        population = GanPopulation(weight_seeds(job), self.channels)
+        load_parents(population, job, WHAT)
         population.set_rates(
-            generator=[float(one[GENERATOR_RATE]) for one in hypers],
-            discriminator=[float(one[DISCRIMINATOR_RATE]) for one in hypers],
+            generator=values_of(job, self.hypers, GENERATOR_RATE),
+            discriminator=values_of(job, self.hypers, DISCRIMINATOR_RATE),
         )
         return population
 
@@ -158,7 +142,7 @@ class GanTask:
     ) -> dict[str, list[float]]:
         """Means of the losses by name, one value per member. Each member draws images and latent vectors from its own stream."""
         streams = [
-            _stream(seeds.environment_seed(root_seed, split="train", member=one.member, generation=one.generation))
+            generator(seeds.environment_seed(root_seed, split="train", member=one.member, generation=one.generation))
             for one in proposals
         ]
         sums: dict[str, Tensor] = {}
@@ -218,13 +202,13 @@ class GanTask:
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """Scores on the latent vectors of the test; distances are to the other held-out part."""
         return self._tested(
-            self._alone(job.proposal, job.checkpoints), job.proposal, test_seeds(job.root_seed, job.episodes), advance
+            self._alone(job.proposal, job.checkpoints), job.proposal, seeds.test_seeds(job.root_seed, job.episodes), advance
         )
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
         """An untrained generator: the initial weights of the first member."""
         untrained = GanPopulation([seeds.seed(root_seed, purpose="weights", member=0, generation=0)], self.channels)
-        return self._tested(untrained, None, test_seeds(root_seed, range(episodes)), advance)
+        return self._tested(untrained, None, seeds.test_seeds(root_seed, range(episodes)), advance)
 
     def _tested(self, population: GanPopulation, proposal: int | None, chosen: Sequence[int], advance: Advance) -> FinalTest:
         torch.set_num_threads(THREADS)
@@ -252,16 +236,8 @@ class GanTask:
 
     def _alone(self, proposal: int, checkpoints: Checkpoints) -> GanPopulation:
         population = GanPopulation([0], self.channels)
-        _load(population, 0, proposal, checkpoints)
+        load_member(population, 0, proposal, checkpoints.load(proposal), WHAT)
         return population
-
-
-def _load(population: GanPopulation, member: int, proposal: int, checkpoints: Checkpoints) -> None:
-    """Raises UserError for a checkpoint that is not of these networks."""
-    try:
-        population.load_state(member, checkpoints.load(proposal))
-    except CheckpointMismatch as error:
-        raise UserError(f"the checkpoint of proposal {proposal} is not of this GAN: {error}") from error
 
 
 def _result(
@@ -293,11 +269,7 @@ def _made(population: GanPopulation, member: int, latents: Tensor) -> Iterator[T
 
 
 def _latents(seed: int, count: int) -> Tensor:
-    return torch.randn((count, LATENT), generator=_stream(seed))
-
-
-def _stream(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.randn((count, LATENT), generator=generator(seed))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -36,7 +36,7 @@ class GanOptions:
         2, help="evaluations of a member after an interval, on seeds shared by its generation", trains=False
     )
     samples: int = option(500, help="images that a GAN makes for one evaluation", trains=False)
-    digest: str = option(help="fingerprint of the images", flag=False)
+    digest: str = option(help="fingerprint of the images", flag=False, of_scores=True)
     classifier_digest: str = option(help="fingerprint of the classifier", flag=False)
     accuracy: float = option(help="of the classifier on held-out images", flag=False)
 

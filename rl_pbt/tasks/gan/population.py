@@ -12,9 +12,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from rl_pbt.agents.aliases import Bools
 from rl_pbt.agents.optimiser import Adam
 from rl_pbt.agents.slots import finite, load_slots, state_of
-from rl_pbt.arrays import Array, State
+from rl_pbt.arrays import State
 from rl_pbt.tasks.gan.networks import (
     Weights,
     discriminator_loss,
@@ -79,8 +80,8 @@ class GanPopulation:
         """A copy of one member's weights, moments and statistics."""
         return state_of(self._slots(), member)
 
-    def load_state(self, member: int, state: Mapping[str, Array]) -> None:
-        """Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
+    def load_state(self, member: int, state: State) -> None:
+        """Overwrite one member. Raises CheckpointMismatch, before anything is changed, where names, shapes or types differ."""
         load_slots(self._slots(), member, state)
         self._finite[member] = True
 
@@ -131,10 +132,10 @@ class GanPopulation:
         """The images that a member makes, each from its own latent vector alone: [N, 64] -> [N, 1, 28, 28] in [-1, 1]."""
         return generated(_of(self._generators, member), latents, _of(self._statistics, member), training=False)
 
-    def healthy(self) -> list[bool]:
-        """Which members have only finite weights and have had only finite losses since they were loaded."""
+    def healthy(self) -> Bools:
+        """Which members have only finite weights and have had only finite losses since they were made or loaded, [P]."""
         parts = (self._generators, self._discriminators, self._statistics)
-        return [bool(one) for one in self._finite & torch.stack([finite(part) for part in parts]).all(0)]
+        return (self._finite & torch.stack([finite(part) for part in parts]).all(0)).numpy()
 
 
 def _of_discriminator(real: Sequence[Tensor], fakes: Sequence[Tensor], member: int, weights: Weights) -> Tensor:

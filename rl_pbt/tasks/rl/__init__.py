@@ -1,9 +1,11 @@
 """Reinforcement learning: a population of our own agents on one environment.
 
-Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources), `interval`
-(the task: where an agent meets environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is
-reported of it), `making` (a configuration -> the task), `collecting` (rollouts and whole episodes), `environments` (those of a
-group of members, stepped together). Those that load torch are imported when settings are completed or a task is made.
+Modules: `options` (what can be set), `settings` (its completion), `defaults` (numbers by family, with their sources),
+`by_environment` (those of single ones), `learners` (what both are made of), `interval` (the task: where an agent meets
+environments), `training` (act and learn), `side_by_side` (both at once), `metrics` (what is reported of it), `making` (a
+configuration -> the task), `collecting` (rollouts and whole episodes), `environments` (those of a group of members), `copies` and
+`in_parts` (what steps them: as one, or part by part). Those that load torch are imported when settings are completed or a task is
+made.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
-from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, evaluation_of, unseen_tails
-from rl_pbt.tasks.rl.options import ALIASES, RLOptions
+from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType, check_named
+from rl_pbt.tasks.on_environments.words import cut_short, evaluation_of, unseen_tails
+from rl_pbt.tasks.rl.options import AGENT_NAMES, ALIASES, RLOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.rl.interval import RLTask
@@ -30,8 +32,14 @@ class RLType(EnvironmentTaskType):
     options: type = RLOptions
     hyper_aliases: Mapping[str, str] = ALIASES
 
+    def foreseen(self, given: Settings) -> Settings | None:
+        check_named(given, AGENT_NAMES)
+        from rl_pbt.tasks.rl.settings import foreseen
+
+        return foreseen(given)
+
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
-        from rl_pbt.tasks.rl.resolving import check_env
+        from rl_pbt.tasks.on_environments.resolving import check_env
 
         check_env(given)  # before torch is loaded, which takes seconds
         from rl_pbt.tasks.rl.settings import completed

@@ -11,7 +11,8 @@ import torch
 from rl_pbt.agents.policy import Policy
 from rl_pbt.agents.rollout import Rollout
 from rl_pbt.arrays import Array
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.rl.environments import MemberEnvironments
 
 NOISE_CHUNK = 32  # steps for which action noise is drawn at a time while playing
 # Observations [P, B, ...], and which copies play [P, B] -> actions for the environments [P, B, ...]; those of other copies are
@@ -115,7 +116,6 @@ def first_episodes(actors: MemberEnvironments, choose: Choose, longest: int | No
     Taking whichever episodes end first would favour short ones. An environment rests once its episode has ended, unless it must
     step together with others whose episodes have not. Such steps are ignored, but they are emulated, so they are charged.
     """
-    first = [Episodes() for _ in actors.episodes]
     returns = np.zeros(actors.valid.shape)
     lengths = np.zeros(actors.valid.shape, np.int64)
     cut = np.zeros(actors.valid.shape, bool)
@@ -127,9 +127,14 @@ def first_episodes(actors: MemberEnvironments, choose: Choose, longest: int | No
         at_limit = np.zeros_like(open_) if longest is None else lengths >= longest
         cut |= open_ & ((ended & ~terminated) | (at_limit & ~ended))
         open_ &= ~(ended | actors.lost | at_limit)
-    for member, episodes in enumerate(first):
-        whole = ~actors.lost[member]
-        episodes.returns = returns[member][whole].tolist()
-        episodes.lengths = lengths[member][whole].tolist()
-        episodes.truncated = int(cut[member][whole].sum())
-    return first
+    return [
+        Episodes(
+            returns=tuple(returns[member][~lost].tolist()),
+            lengths=tuple(lengths[member][~lost].tolist()),
+            truncated=int(cut[member][~lost].sum()),
+            excluded=int(lost.sum()) if member in actors.failed else 0,
+            failure=actors.failed.get(member),
+            lost_steps=int(lengths[member][lost].sum()),
+        )
+        for member, lost in enumerate(actors.lost)
+    ]

@@ -28,7 +28,7 @@ from rl_pbt.agents.torsos import entries_of
 from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvSpec
 from rl_pbt.errors import UserError
-from rl_pbt.tasks.playing import ONNX, check_ending
+from rl_pbt.tasks.on_environments.words import ONNX, check_ending
 
 METADATA = "rl_pbt.json"  # the extra file of an exported program; in ONNX each entry is "rl_pbt.NAME"
 EXAMPLES = 2  # a batch of one would become a constant of the graph

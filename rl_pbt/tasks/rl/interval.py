@@ -16,26 +16,25 @@ from rl_pbt.agents.actor_critic import ActorCritic, make_network
 from rl_pbt.agents.hypers import ACTING
 from rl_pbt.agents.networks import UnsupportedSpace
 from rl_pbt.agents.settings import ActorCriticConfig
-from rl_pbt.agents.slots import CheckpointMismatch
-from rl_pbt.arrays import Array, State
+from rl_pbt.arrays import State
 from rl_pbt.envs import EnvSpec, close_quietly, make_vector, resumable_form
 from rl_pbt.errors import UserError
-from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.records import FinalTest, Result
 from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
+from rl_pbt.tasks.grouped import generator, generators, load_member, values_of, weight_seeds
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
+from rl_pbt.tasks.on_environments.limits import foreseen_frames, steps_within
 from rl_pbt.tasks.rl.collecting import Choose, Sampler, first_episodes
-from rl_pbt.tasks.rl.environments import Episodes, MemberEnvironments, spaces_of
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, or_excluded, tried_twice
-from rl_pbt.tasks.rl.metrics import metrics_of, result_of
-from rl_pbt.tasks.rl.resolving import longest_possible
+from rl_pbt.tasks.rl.environments import MemberEnvironments, spaces_of
+from rl_pbt.tasks.rl.in_parts import Handling
+from rl_pbt.tasks.rl.metrics import Lived, Played, result_of
 from rl_pbt.tasks.rl.training import Training, WrongEpisodes
+from rl_pbt.tasks.rl.unfinished import continued_by, left_by, parted
 from rl_pbt.tasks.rl.unrolls import by_unroll_length
 from rl_pbt.tasks.rl.winner import Winner
-
-# Prefix of what is no part of the agent in a checkpoint, and the name of the entry that says whose episodes these are.
-UNFINISHED, MEMBER = "unfinished.", "member"
 
 
 @final
@@ -109,38 +108,32 @@ class RLTask:
         updates = agent.updates
         clock = Clock()
         trained = self._train(agent, job, advance, tolerant, unfinished)
-        diverged = {index: DIVERGED for index, healthy in enumerate(agent.healthy()) if not healthy}
+        diverged = set(np.flatnonzero(~agent.healthy()).tolist())
         judging = Clock()
-        judged = self._judge(agent, job, advance, trained, diverged.keys() | trained.failed.keys(), tolerant)
-        broken = {**judged.failed, **trained.failed}  # members whose environment failed
-        failed = {**broken, **diverged}
-        spent, members = clock.cost(eval_cpu_s=judging.cpu_s), len(job.proposals)
-        results = []
+        judged = self._judge(agent, job, advance, trained, diverged | trained.failed.keys(), tolerant)
+        lived = Lived(
+            trained=trained,
+            judged=judged,
+            diverged=diverged,
+            updates=agent.updates - updates,
+            share=clock.cost(eval_cpu_s=judging.cpu_s).share(len(job.proposals)),
+        )
         for index, proposal in enumerate(job.proposals):
-            if index not in failed and proposal.trains:
+            if proposal.trains and lived.failure(index) is None:
                 job.checkpoints.save(proposal.id, {**agent.state(index), **trained.left.get(index, {})})
-            cost = Cost(
-                train_units=trained.frames[index],
-                eval_units=judged.frames[index],
-                updates=int(agent.updates[index] - updates[index]),
-                cpu_s=spent.cpu_s / members,
-                wall_s=spent.wall_s / members,
-                eval_cpu_s=spent.eval_cpu_s / members,
-            )
-            evaluated = judged.episodes[index] if judged.frames[index] else None
-            metrics = {}
-            if index in diverged or index not in broken:
-                metrics = metrics_of(index, trained.metrics, trained.episodes[index], evaluated)
-            foreseen = self.env.frame_skip * foreseen_steps(
-                trained.episodes[index],
-                cost.train_units // self.quantum,
-                self.eval_episodes,
-                longest_possible(self.env, self.longest_episode),
-                self.agent_config.envs_per_member,
-            )
-            outcome = (failed.get(index), judged.episodes[index], cost, metrics, foreseen)
-            results.append(result_of(proposal, *outcome, job.lineage_units[index]))
-        return results
+        return [self._result(index, job, lived) for index in range(len(job.proposals))]
+
+    def _result(self, index: int, job: IntervalJob, lived: Lived) -> Result:
+        foreseen = foreseen_frames(
+            self.env,
+            lived.trained.episodes[index],
+            lived.trained.frames[index],
+            copies=self.agent_config.envs_per_member,
+            episodes=self.eval_episodes,
+            cut=self.longest_episode,
+        )
+        proposal, age = job.proposals[index], job.lineage_units[index]
+        return result_of(proposal, lived, index, foreseen_units=foreseen, parent_units=age)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """Episodes in which the environment fails twice are excluded."""
@@ -150,8 +143,8 @@ class RLTask:
         def played(tolerant: bool) -> FinalTest:
             advance(0, job.proposal)
             agent = self.load(job.proposal, job.checkpoints)
-            generator = _generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
-            choose = Sampler(agent.policy(), [generator], len(job.episodes), greedy=self.greedy)
+            actions = generator(seeds.seed(job.root_seed, purpose=f"test actions from episode {job.episodes[0]}"))
+            choose = Sampler(agent.policy(), [actions], len(job.episodes), greedy=self.greedy)
             return self._tested(job.proposal, len(job.episodes), seed, choose, advance, tolerant)
 
         return or_excluded(job.proposal, len(job.episodes), played)
@@ -175,23 +168,10 @@ class RLTask:
     ) -> FinalTest:
         clock = Clock()
         calling = [partial(advance, 0, proposal)]
-        with MemberEnvironments(
-            self.env, num_episodes, [seed], separate=True, tolerant=tolerant, copies_alone=True, calling=calling
-        ) as actors:
-            (episodes,) = first_episodes(actors, choose, self._longest_steps)
-        return FinalTest(
-            proposal=proposal,
-            returns=tuple(episodes.returns),
-            cost=clock.test_cost(actors.frames[0]),
-            capped=episodes.truncated,
-            excluded=int(actors.lost.sum()),
-            failure=actors.failed.get(0),
-        )
-
-    @property
-    def _longest_steps(self) -> int | None:
-        """Agent steps after which an episode of an evaluation or test is cut."""
-        return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
+        handling = Handling(separate=True, tolerant=tolerant, copies_alone=True)
+        with MemberEnvironments(self.env, num_episodes, [seed], handling, calling=calling) as actors:
+            (episodes,) = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
+        return episodes.tested(proposal, clock.test_cost(actors.frames[0]))
 
     def rehearsal(self) -> RLTask:
         return replace(self, fitness="none")
@@ -209,13 +189,9 @@ class RLTask:
     @staticmethod
     def _load(agent: ActorCritic, index: int, proposal: int, checkpoints: Checkpoints) -> State:
         """Load a member. Returns the rest of its checkpoint: its unfinished episodes, if there are any."""
-        state = checkpoints.load(proposal)
-        left = {name.removeprefix(UNFINISHED): array for name, array in state.items() if name.startswith(UNFINISHED)}
-        try:
-            agent.load_state(index, {name: array for name, array in state.items() if not name.startswith(UNFINISHED)})
-        except CheckpointMismatch as error:
-            raise UserError(f"the checkpoint of proposal {proposal} is not of this agent: {error}") from error
-        return left
+        learned, episodes = parted(checkpoints.load(proposal))
+        load_member(agent, index, proposal, learned, "agent")
+        return episodes
 
     @property
     def network_in_words(self) -> str:
@@ -238,23 +214,15 @@ class RLTask:
 
         Also the unfinished episodes of members that continue from their own checkpoints; a copy begins new ones.
         """
-        agent = self._new_agent(
-            [
-                # Will be overwritten by loading, so one drawing is enough for all: it takes longer than loading.
-                0
-                if p.parent is not None
-                else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
-                for p in job.proposals
-            ]
-        )
+        agent = self._new_agent(weight_seeds(job))
         unfinished: dict[int, State] = {}
         for index, proposal in enumerate(job.proposals):
             if proposal.parent is not None:
-                left = self._load(agent, index, proposal.parent, job.checkpoints)
-                if MEMBER in left and int(left[MEMBER]) == proposal.member:
-                    unfinished[index] = {name: array for name, array in left.items() if name != MEMBER}
-        hypers = [{**self.hypers, **proposal.hypers} for proposal in job.proposals]
-        agent.set_hypers({name: [float(of_member[name]) for of_member in hypers] for name in hypers[0] if name not in ACTING})
+                own = continued_by(proposal.member, self._load(agent, index, proposal.parent, job.checkpoints))
+                if own is not None:
+                    unfinished[index] = own
+        names = [name for name in {**self.hypers, **job.proposals[0].hypers} if name not in ACTING]
+        agent.set_hypers({name: values_of(job, self.hypers, name) for name in names})
         return agent, unfinished
 
     def _train(
@@ -264,24 +232,23 @@ class RLTask:
         advance: Advance,
         tolerant: bool,
         unfinished: Mapping[int, State],
-    ) -> _Played:
+    ) -> Played:
         keys = [(p.member, p.generation) for p in job.proposals]
         if not job.proposals[0].trains:
-            return _Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
+            return Played(episodes=[Episodes() for _ in keys], frames=[0] * len(keys), failed={})
         with MemberEnvironments(
             (self.carry_episodes and resumable_form(self.env)) or self.env,
             self.agent_config.envs_per_member,
             [seeds.environment_seed(job.root_seed, split="train", member=m, generation=g) for m, g in keys],
-            together=self.step_together,
-            tolerant=tolerant,
+            Handling(together=self.step_together, tolerant=tolerant),
             calling=_callers(job, advance),
         ) as actors:
             training = Training(
                 agent=agent,
                 config=self.agent_config,
                 environments=actors,
-                actions=[_generator(seeds.seed(job.root_seed, purpose="actions", member=m, generation=g)) for m, g in keys],
-                orders=[_generator(seeds.seed(job.root_seed, purpose="minibatches", member=m, generation=g)) for m, g in keys],
+                actions=generators(job, "actions"),
+                orders=generators(job, "minibatches"),
                 unfinished={index: state for index, state in unfinished.items() if index not in actors.failed},
                 ages=job.lineage_units,
                 budget=self.budget,
@@ -293,22 +260,22 @@ class RLTask:
                 metrics = training.run(job.proposals[0].units)
             except WrongEpisodes as error:
                 raise UserError(f"a checkpoint is not of these environments: {error}") from error
-            left = {}
-            for index, proposal in enumerate(job.proposals):
-                if self.carry_episodes and index not in actors.failed:
-                    left[index] = {UNFINISHED + MEMBER: np.array(proposal.member)}
-                    left[index] |= {UNFINISHED + name: array for name, array in training.left(index).items()}
-        return _Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics, left=left)
+            left = {
+                index: left_by(proposal.member, training.left(index))
+                for index, proposal in enumerate(job.proposals)
+                if self.carry_episodes and index not in actors.failed
+            }
+        return Played(episodes=actors.episodes, frames=actors.frames, failed=actors.failed, metrics=metrics, left=left)
 
     def _judge(
         self,
         agent: ActorCritic,
         job: IntervalJob,
         advance: Advance,
-        trained: _Played,
+        trained: Played,
         failed: Set[int],
         tolerant: bool,
-    ) -> _Played:
+    ) -> Played:
         """One episode in each evaluation environment of each member that has not failed, on seeds that a generation shares.
 
         Members that are judged by training episodes play none, and none is played if no evaluation was asked for.
@@ -320,46 +287,24 @@ class RLTask:
             known = [episodes if index in done else Episodes() for index, episodes in enumerate(trained.episodes)]
             return replace(trained, episodes=known, frames=[0] * len(trained.frames), failed={})
         seed = seeds.environment_seed(job.root_seed, split="evaluate", generation=job.proposals[0].generation)
-        generators = [
-            _generator(seeds.seed(job.root_seed, purpose="evaluation actions", member=p.member, generation=p.generation))
-            for p in job.proposals
-        ]
         num_episodes = job.proposals[0].episodes or self.eval_episodes
         with MemberEnvironments(
             self.env,
             num_episodes,
-            [seed] * len(generators),
-            separate=True,
-            together=self.step_together,
-            tolerant=tolerant,
+            [seed] * len(job.proposals),
+            Handling(separate=True, together=self.step_together, tolerant=tolerant),
             absent=done | failed,
             calling=_callers(job, advance),
         ) as actors:
-            choose = Sampler(agent.policy(), generators, num_episodes, greedy=self.greedy)
-            episodes = first_episodes(actors, choose, self._longest_steps)
-        return _Played(
+            choose = Sampler(agent.policy(), generators(job, "evaluation actions"), num_episodes, greedy=self.greedy)
+            episodes = first_episodes(actors, choose, steps_within(self.env, self.longest_episode))
+        return Played(
             episodes=[trained.episodes[index] if index in done else played for index, played in enumerate(episodes)],
             frames=actors.frames,
             failed=actors.failed,
         )
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Played:
-    """What the members of a group did in their environments: whole episodes, frames, metrics of learning, reasons of failures."""
-
-    episodes: Sequence[Episodes]
-    frames: Sequence[int]
-    failed: Mapping[int, str]
-    metrics: Mapping[str, Array] = field(default_factory=dict)
-    left: Mapping[int, State] = field(default_factory=dict)  # unfinished episodes, by member
-
-
 def _callers(job: IntervalJob, advance: Advance) -> list[Callable[[], None]]:
     """One function per member that says, before each call of its environment, whose it is."""
     return [partial(advance, 0, proposal.id) for proposal in job.proposals]
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import torch
-
 from rl_pbt.agents import AGENTS
 from rl_pbt.config import RunConfig
-from rl_pbt.errors import BadSetting
 from rl_pbt.options import built
 from rl_pbt.tasks.base import Machine
+from rl_pbt.tasks.on_environments.devices import check_available
+from rl_pbt.tasks.on_environments.limits import longest_episode
+from rl_pbt.tasks.on_environments.resolving import resolved
 from rl_pbt.tasks.rl.interval import RLTask
 from rl_pbt.tasks.rl.options import RLOptions
-from rl_pbt.tasks.rl.resolving import longest_episode, resolved
 
 
 def make(config: RunConfig, machine: Machine) -> RLTask:
     """The task of a configuration. Raises UserError if its environment, its agent or its device is not available here."""
     chosen = built(RLOptions, config.task_options)
-    _check_device(chosen.device)
+    check_available(chosen.device)
     env = resolved(config.task_options)
     spare = chosen.device != "cpu" or machine.workers < machine.cores  # a core, or a device, that would otherwise be idle
     return RLTask(
@@ -35,10 +34,3 @@ def make(config: RunConfig, machine: Machine) -> RLTask:
         learn_beside=spare,
         step_together=spare,
     )
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError):
-        raise BadSetting("device", f"{name!r} is not available here: use cpu") from None

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rl_pbt.agents import AGENTS
 from rl_pbt.options import Settings, option, plain
-from rl_pbt.tasks.environment_task import EnvironmentOptions
+from rl_pbt.tasks.on_environments.task_type import EnvironmentOptions
 
 AGENT_NAMES = tuple(AGENTS)
 # Names that the hyperparameters have elsewhere.
@@ -58,5 +58,6 @@ class RLOptions(EnvironmentOptions):
         False,
         help="continue a member's own unfinished episodes in its next interval (default: true where that costs no time: classic "
         "control, Pacman, SMAX; other Atari games can)",
+        varies=True,
     )
     backend: str = option("gymnasium", help="what steps the environments, one of: gymnasium, envpool")

@@ -6,6 +6,7 @@ Torch is loaded only to ask a device whether it computes in bfloat16, and only a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rl_pbt import options
 from rl_pbt.agents import AGENTS
@@ -14,16 +15,19 @@ from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec, chosen_of, resumable_form
 from rl_pbt.errors import BadSetting, did_you_mean, near_names
 from rl_pbt.options import Settings
+from rl_pbt.ranges import Searched, read_search
 from rl_pbt.records import JSON, Hyper
-from rl_pbt.space import parse_dimension, range_or_value, with_scale
+from rl_pbt.space import Choice, Integer
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name, half
+from rl_pbt.tasks.on_environments.limits import cut_episodes, longest_episode
+from rl_pbt.tasks.on_environments.resolving import check_resumed, environment_settings, in_words, resolved
+from rl_pbt.tasks.on_environments.whole_episodes import fitted, seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.words import in_a_word
 from rl_pbt.tasks.other_words import our_word
-from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.defaults import Defaults, defaults_of, defaults_of_unknown, is_unknown
+from rl_pbt.tasks.rl.defaults import defaults_of, defaults_of_unknown, is_unknown
+from rl_pbt.tasks.rl.learners import Defaults
 from rl_pbt.tasks.rl.options import ALIASES, RLOptions
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
 from rl_pbt.tasks.rl.unknown import nature_of
-from rl_pbt.tasks.rl.whole_episodes import fitted, seen_in_words, unseen_from_step
 from rl_pbt.text import listed, readable
 
 
@@ -49,15 +53,39 @@ def foreseen(given: Settings) -> Settings | None:
 
 def _checked(given: Settings, recorded: Settings | None) -> Settings:
     """All settings, except what the device decides."""
+    env = _environment(given, recorded)
+    base = recorded or _defaults(env, given)
+    agent = _agent(given, base["agent"])
+    check_resumed(given, recorded, agent=agent)
+    whole = {
+        **base,
+        **given,
+        "env": env.id,
+        "agent": agent,
+        **_learned_with(agent, given, base),
+        "env_options": dict(env.options),
+        "frame_skip": env.frame_skip,
+    }
+    if recorded:  # perhaps by a version with fewer options: those that came later have their defaults
+        known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
+        whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
+    if whole["carry_episodes"] and resumable_form(env) is None:
+        raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
+    return whole if recorded else {**whole, **_seen(env, whole)}
+
+
+def _environment(given: Settings, recorded: Settings | None) -> EnvSpec:
+    """The environment that is asked for. Raises UserError if there is none, or if it is not that of the resumed run."""
     check_resumed(given, recorded, backend=given.get("backend"))
     env = resolved(environment_settings(given, recorded or {}))
     check_resumed(given, recorded, env=env.id, env_options=dict(chosen_of(env.options)))
     if given.get("frame_skip", env.frame_skip) != env.frame_skip:
         raise BadSetting("frame_skip", f"is a record of what {env.id} is, {env.frame_skip}, and cannot be set")
-    record = {"env_options": dict(env.options), "frame_skip": env.frame_skip}
-    base = recorded or _defaults(env, given)
-    agent = _agent(given, base["agent"])
-    check_resumed(given, recorded, agent=agent)
+    return env
+
+
+def _learned_with(agent: str, given: Settings, base: Settings) -> dict[str, Any]:
+    """The agent's hyperparameters, their ranges, and its options: those `given` over those of `base`."""
     learning = AGENTS[agent].hypers
     known = {**learning, **ACTING}
     hypers, search = searched(known, given.get("search", {}), base["hypers"], base["search"])
@@ -70,26 +98,16 @@ def _checked(given: Settings, recorded: Settings | None) -> Settings:
         hypers.setdefault(UNROLL_LENGTH, int(str(fixed[UNROLL_LENGTH])))
     elif UNROLL_LENGTH in hypers:  # held
         fixed[UNROLL_LENGTH] = int(hypers.pop(UNROLL_LENGTH))
-    whole = {
-        **base,
-        **given,
-        "env": env.id,
-        "agent": agent,
-        "hypers": hypers,
-        "search": search,
-        "agent_options": fixed,
-        **record,
+    return {"hypers": hypers, "search": search, "agent_options": fixed}
+
+
+def _seen(env: EnvSpec, whole: Settings) -> dict[str, int | None]:
+    """How much of an episode a new run sees: where episodes are cut, and what training sees nothing of."""
+    interval, copies = whole["interval"], int(whole["agent_options"]["envs_per_member"])
+    return {
+        "cut_after_frames": longest_episode(env, whole.get("max_episode_frames"), interval),
+        "unseen_from_step": None if whole["carry_episodes"] else unseen_from_step(env, copies, interval),
     }
-    if recorded:  # perhaps by a version with fewer options: those that came later have their defaults
-        known_then = {*recorded["agent_options"], *given.get("agent_options", {})}
-        whole["agent_options"] = {name: value for name, value in whole["agent_options"].items() if name in known_then}
-    if whole["carry_episodes"] and resumable_form(env) is None:
-        raise BadSetting("carry_episodes", f"cannot be: episodes of {env.id} cannot be left and continued")
-    if not recorded:
-        whole["cut_after_frames"] = longest_episode(env, whole.get("max_episode_frames"), whole["interval"])
-        copies = int(whole["agent_options"]["envs_per_member"])
-        whole["unseen_from_step"] = None if whole["carry_episodes"] else unseen_from_step(env, copies, whole["interval"])
-    return whole
 
 
 def _agent(given: Settings, otherwise: str) -> str:
@@ -145,16 +163,15 @@ def searched(
     """Values and ranges of all hyperparameters: a `given` range replaces the one before, and a given number fixes it."""
     held, ranges = dict(hypers), dict(search)
     for name, written in by_name(given, "search", lambda word: _known(known, word, "search")).items():
-        value = range_or_value(written)
-        if isinstance(value, str) and ":" in value:
-            value = with_scale(value, search.get(name))
-            for extreme in parse_dimension(value).extremes:
+        found = read_search(name, written, search.get(name))
+        if isinstance(found, Searched):
+            for extreme in found.dimension.extremes:
                 _legal(known, name, extreme, "search")
-            if known[name].whole and value.partition(":")[0] not in ("int", "choice"):
+            if known[name].whole and not isinstance(found.dimension, Choice | Integer):
                 raise BadSetting("search", f"cannot use {name}: it is a whole number, so write {name}=int:LOW:HIGH")
-            ranges[name] = value
+            ranges[name] = found.text
         else:
-            held[name] = _legal(known, name, value, "search")
+            held[name] = _legal(known, name, found.value, "search")
             ranges.pop(name, None)
     return held, ranges
 

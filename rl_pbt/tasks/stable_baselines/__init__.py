@@ -15,9 +15,9 @@ from rl_pbt.config import RunConfig
 from rl_pbt.options import Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task
-from rl_pbt.tasks.environment_task import EnvironmentTaskType
-from rl_pbt.tasks.playing import cut_short, evaluation_of, unseen_tails
-from rl_pbt.tasks.stable_baselines.options import ALIASES, StableBaselinesOptions
+from rl_pbt.tasks.on_environments.task_type import EnvironmentTaskType, check_named
+from rl_pbt.tasks.on_environments.words import cut_short, evaluation_of, unseen_tails
+from rl_pbt.tasks.stable_baselines.options import AGENT_NAMES, ALIASES, StableBaselinesOptions
 
 if TYPE_CHECKING:
     from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
@@ -30,9 +30,16 @@ class StableBaselinesType(EnvironmentTaskType):
     options: type = StableBaselinesOptions
     hyper_aliases: Mapping[str, str] = ALIASES
 
+    def foreseen(self, given: Settings) -> None:
+        """None: SB3 itself has the defaults of its algorithms."""
+        check_named(given, AGENT_NAMES)
+        from rl_pbt.tasks.on_environments.resolving import check_env
+
+        check_env(given)
+
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """All settings, with exact names, and hyperparameters under SB3's names. Raises UserError."""
-        from rl_pbt.tasks.rl.resolving import check_env
+        from rl_pbt.tasks.on_environments.resolving import check_env
 
         check_env(given)
         from rl_pbt.tasks.stable_baselines.settings import completed

@@ -28,10 +28,10 @@ from rl_pbt.arrays import Array
 from rl_pbt.envs import EnvironmentUnavailable, EnvSpec, Guarded, finite_reward, make_vector, quietly
 from rl_pbt.envs.families import FAMILIES, register
 from rl_pbt.envs.vector import refuse_shapeless
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, environment_errors_in_one_line, failure_of
 
 Env: TypeAlias = gymnasium.Env[Array, object]
-VECTORS_ONLY = frozenset({"atari", "dmlab"})
 
 
 def make_one(spec: EnvSpec) -> Env:
@@ -41,11 +41,11 @@ def make_one(spec: EnvSpec) -> Env:
 
 
 def _made(spec: EnvSpec) -> Env:
-    if spec.family in VECTORS_ONLY:
+    if FAMILIES[spec.family].vectors_only:
         return OneCopy(make_vector(spec, 1))
     register(spec.family, spec.id)
     try:
-        env: Env = gymnasium.make(spec.id, **spec.options.get("make_kwargs", {}))
+        env: Env = gymnasium.make(spec.id, **spec.arguments)
     except (gymnasium_error.UnregisteredEnv, gymnasium_error.DependencyNotInstalled, ImportError) as error:
         raise EnvironmentUnavailable(f"environment {spec.id} cannot be made: {type(error).__name__}: {error}") from error
     wrap = FAMILIES[spec.family].wrap
@@ -148,27 +148,6 @@ def make_training(spec: EnvSpec, num_envs: int, *, gamma: float, observations: b
     if not (observations or rewards):
         return vector
     return VecNormalize(vector, norm_obs=observations, norm_reward=rewards, gamma=gamma)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episodes:
-    """Whole episodes: true returns, lengths in steps, and how many a limit ended.
-
-    `excluded` counts the episodes in which the environment failed, `failure` says how the first did, and `lost_steps` counts
-    their steps.
-    """
-
-    returns: tuple[float, ...] = ()
-    lengths: tuple[int, ...] = ()
-    truncated: int = 0
-    excluded: int = 0
-    failure: str | None = None
-    lost_steps: int = 0
-
-    @property
-    def steps(self) -> int:
-        """All steps that were made."""
-        return sum(self.lengths) + self.lost_steps
 
 
 def ended_in(training: VecEnv) -> Episodes:

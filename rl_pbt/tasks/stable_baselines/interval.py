@@ -15,25 +15,21 @@ from stable_baselines3.common.utils import set_random_seed
 from rl_pbt import seeds
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import EnvSpec
-from rl_pbt.errors import BadSetting, UserError
+from rl_pbt.errors import UserError
 from rl_pbt.options import Settings, built
 from rl_pbt.records import FinalTest, Hyper, Proposal, Result
 from rl_pbt.tasks.answers import described
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.tasks.base import DIVERGED, PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED, foreseen_steps
-from rl_pbt.tasks.rl.failing import EnvironmentFailed, or_excluded, tried_twice
-from rl_pbt.tasks.rl.resolving import longest_episode, longest_possible, resolved
+from rl_pbt.tasks.on_environments.devices import check_available
+from rl_pbt.tasks.on_environments.episodes import Episodes
+from rl_pbt.tasks.on_environments.failing import EnvironmentFailed, or_excluded, tried_twice
+from rl_pbt.tasks.on_environments.limits import foreseen_frames, longest_episode, steps_within
+from rl_pbt.tasks.on_environments.resolving import resolved
 from rl_pbt.tasks.stable_baselines import members
 from rl_pbt.tasks.stable_baselines.arguments import on_policy, quantum_of
-from rl_pbt.tasks.stable_baselines.environments import (
-    Episodes,
-    ended_in,
-    first_episodes,
-    make_training,
-    random_choice,
-)
+from rl_pbt.tasks.stable_baselines.environments import ended_in, first_episodes, make_training, random_choice
 from rl_pbt.tasks.stable_baselines.members import Whole, environments_of
 from rl_pbt.tasks.stable_baselines.options import StableBaselinesOptions
 from rl_pbt.tasks.stable_baselines.outcome import Choose, Outcome, Winner, chooser
@@ -114,11 +110,15 @@ class StableBaselinesTask:
         )
 
     def _foreseen(self, outcome: Outcome) -> int:
-        """Frames that judging a member would have cost, estimated from its training episodes."""
-        copies = self.options["n_envs"]
-        steps = outcome.train_units // (self.env.frame_skip * copies)
-        longest = longest_possible(self.env, self.longest_episode)
-        return self.env.frame_skip * foreseen_steps(outcome.trained, steps, self.eval_episodes, longest, copies)
+        """Frames that judging a member would have cost."""
+        return foreseen_frames(
+            self.env,
+            outcome.trained,
+            outcome.train_units,
+            copies=self.options["n_envs"],
+            episodes=self.eval_episodes,
+            cut=self.longest_episode,
+        )
 
     def _outcome(self, proposal: Proposal, job: IntervalJob, told: Callable[[int], None], tolerant: bool) -> Outcome:
         """Whatever goes wrong in making, training or judging a member is the failure of this member alone.
@@ -242,13 +242,8 @@ class StableBaselinesTask:
         return chooser(model, deterministic=self.deterministic)
 
     def _play(self, num_episodes: int, seed: int, choose: Choose, tolerant: bool, calling: Callable[[], None]) -> Episodes:
-        longest = self._longest_steps
+        longest = steps_within(self.env, self.longest_episode)
         return first_episodes(self.env, num_episodes, seed, choose, longest=longest, tolerant=tolerant, calling=calling)
-
-    @property
-    def _longest_steps(self) -> int | None:
-        """Agent steps after which an episode of an evaluation or test is cut."""
-        return None if self.longest_episode is None else max(1, self.longest_episode // self.env.frame_skip)
 
     def test(self, job: FinalTestJob, advance: Advance = unheeded) -> FinalTest:
         """True returns of a finished proposal on test seeds, with actions chosen as in evaluation."""
@@ -278,14 +273,7 @@ class StableBaselinesTask:
         return or_excluded(None, episodes, played)
 
     def _tested(self, proposal: int | None, episodes: Episodes, clock: Clock) -> FinalTest:
-        return FinalTest(
-            proposal=proposal,
-            returns=episodes.returns,
-            cost=clock.test_cost(episodes.steps * self.env.frame_skip),
-            capped=episodes.truncated,
-            excluded=episodes.excluded,
-            failure=episodes.failure,
-        )
+        return episodes.tested(proposal, clock.test_cost(episodes.steps * self.env.frame_skip))
 
     def rehearsal(self) -> StableBaselinesTask:
         """Without evaluation, and learning from the first round on, as most of a run does."""
@@ -314,10 +302,7 @@ def _seed(root_seed: int, purpose: str, proposal: Proposal | None = None) -> int
 def make(config: RunConfig) -> StableBaselinesTask:
     """The task of a configuration. Raises UserError if its environment, its algorithm or its device is not available here."""
     chosen = built(StableBaselinesOptions, config.task_options)
-    try:
-        torch.zeros(1, device=chosen.device)
-    except (RuntimeError, AssertionError):
-        raise BadSetting("device", f"{chosen.device!r} is not available here: use cpu") from None
+    check_available(chosen.device)
     env = resolved(config.task_options)
     task = StableBaselinesTask(
         env=env,

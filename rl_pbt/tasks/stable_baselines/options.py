@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rl_pbt.options import Settings, option
-from rl_pbt.tasks.environment_task import EnvironmentOptions
+from rl_pbt.tasks.on_environments.task_type import EnvironmentOptions
 
 AGENT_NAMES = ("sb3:ppo", "sb3:a2c", "sb3:dqn", "sb3:sac", "sb3:td3")  # a test compares them with `arguments.ALGORITHMS`
 # Names that the arguments have elsewhere, also in our own agents.
@@ -40,6 +40,7 @@ class StableBaselinesOptions(EnvironmentOptions):
     deterministic: bool = option(
         True,
         help="evaluate and test with the likeliest actions, as SB3 does; false (default for Atari, MiniGrid): sample them",
+        varies=True,
         trains=False,
     )
     replay_buffer: bool = option(

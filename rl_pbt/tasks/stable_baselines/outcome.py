@@ -12,8 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import set_random_seed
 
 from rl_pbt.arrays import Array
-from rl_pbt.tasks.playing import episode_metrics, no_fitness
-from rl_pbt.tasks.stable_baselines.environments import Episodes
+from rl_pbt.tasks.on_environments.episodes import Episodes, episode_metrics, no_fitness
 from rl_pbt.tasks.stable_baselines.members import Whole
 
 Choose: TypeAlias = Callable[[Array], Sequence[object]]  # observations of copies that play -> their actions

@@ -12,16 +12,18 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rl_pbt import options
 from rl_pbt.config import RunConfig
 from rl_pbt.envs import DEFAULT_BACKEND, EnvSpec, chosen_of
-from rl_pbt.envs.chosen import STACK
+from rl_pbt.envs.spec import FRAME_STACK
 from rl_pbt.errors import BadSetting, UserError, did_you_mean, near_names
 from rl_pbt.options import Settings
+from rl_pbt.ranges import Held, read_search
 from rl_pbt.records import JSON, Hyper
-from rl_pbt.space import parse_dimension, range_or_value, with_scale
+from rl_pbt.space import is_range, range_or_value
 from rl_pbt.tasks.completing import SHARED_DEFAULTS, by_name
-from rl_pbt.tasks.playing import in_a_word
-from rl_pbt.tasks.rl.environments import KnownSpaces, Spaces
-from rl_pbt.tasks.rl.resolving import check_resumed, cut_episodes, environment_settings, in_words, longest_episode, resolved
-from rl_pbt.tasks.rl.whole_episodes import seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.limits import cut_episodes, longest_episode
+from rl_pbt.tasks.on_environments.resolving import check_resumed, environment_settings, in_words, resolved
+from rl_pbt.tasks.on_environments.spaces import KnownSpaces, Spaces
+from rl_pbt.tasks.on_environments.whole_episodes import seen_in_words, unseen_from_step
+from rl_pbt.tasks.on_environments.words import in_a_word
 from rl_pbt.tasks.stable_baselines import arguments
 from rl_pbt.tasks.stable_baselines.arguments import ALGORITHMS, PREFIX
 from rl_pbt.tasks.stable_baselines.defaults import SEARCH, defaults_of
@@ -93,8 +95,8 @@ spaces_of = KnownSpaces(_spaces_of_one)
 
 def refuse_stacks(env: EnvSpec) -> None:
     """Raises BadSetting for frames that we stack, since SB3's networks would not see them as images."""
-    if STACK in env.options:
-        raise BadSetting("env_options", f"cannot set {STACK} for agents of SB3: stack frames in an environment of your own")
+    if env.frame_stack is not None:
+        raise BadSetting("env_options", f"cannot set {FRAME_STACK} for agents of SB3: stack frames in an environment of your own")
 
 
 def refuse_actions(env: EnvSpec, algorithm: str, actions: spaces.Space[object]) -> None:
@@ -151,25 +153,24 @@ class _Values:
         return by_name(given.get(setting, {}), setting, lambda word: self._known(word, setting))
 
     def search_or_hold(self, word: str, written: object) -> None:
-        value = range_or_value(written)
-        if not (isinstance(value, str) and ":" in value):
-            self.hold(word, value, "search")
-            return
         name = self._known(word, "search")
         searchable = arguments.searchable(self.algorithm)
-        if name not in searchable:
+        if is_range(written) and name not in searchable:
             why = arguments.fixed(self.algorithm).get(name, "is not a number")
             raise BadSetting("search", f"cannot vary {name}, which {why}: hold it, as in {name}={self.fixed[name]}")
-        value = with_scale(value, self.search.get(name))
-        dimension = parse_dimension(value)
-        for extreme in (*dimension.extremes, dimension.from_unit(0.5)):
-            complaint = "must be a number in a range" if isinstance(extreme, str) else searchable[name].complaint(extreme)
+        found = read_search(name, written, self.search.get(name))
+        if isinstance(found, Held):
+            self.hold(name, found.value, "search")
+            return
+        middle = found.dimension.from_unit(0.5)
+        for value in (*found.dimension.extremes, middle):
+            complaint = "must be a number in a range" if isinstance(value, str) else searchable[name].complaint(value)
             if complaint:
                 hint = f"; write {name}=int:LOW:HIGH" if "whole" in complaint else ""
-                raise BadSetting("search", f"cannot use {value} for {name}: it {complaint}{hint}")
-        self.search[name] = value
+                raise BadSetting("search", f"cannot use {found.text} for {name}: it {complaint}{hint}")
+        self.search[name] = found.text
         if not isinstance(self.hypers.get(name), int | float):  # hand tuning needs a number too
-            self.hypers[name] = searchable[name].value(dimension.from_unit(0.5))
+            self.hypers[name] = searchable[name].value(middle)
 
     def hold(self, word: str, value: object, setting: str) -> None:
         name = self._known(word, setting)

@@ -13,7 +13,7 @@ from typing import Any, final
 
 from rl_pbt.config import RunConfig
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import Settings, at_least_one, built, option
+from rl_pbt.options import Group, Settings, at_least_one, built, option
 from rl_pbt.records import FinalTest, Hyper, Trial
 from rl_pbt.space import Choice, Dimension, Space
 from rl_pbt.tasks.base import Machine, Task, TaskType
@@ -38,9 +38,15 @@ class TableOptions:
     table: str = option(
         help="file of recorded learning curves that members follow, written by `rl-pbt table`", trains=False, place=True
     )
-    eval_episodes: int = option(8, help="episodes that a member is evaluated on after an interval", trains=False)
+    eval_episodes: int = option(
+        8,
+        help="episodes that a member is evaluated on after an interval",
+        group=Group.BUDGET,
+        varies=True,
+        trains=False,
+    )
     header: Settings = option(help="what the table is of", flag=False)
-    digest: str = option(help="fingerprint of the table's file", flag=False)
+    digest: str = option(help="fingerprint of the table's file", flag=False, of_scores=True)
 
     def __post_init__(self) -> None:
         at_least_one(self, "eval_episodes")

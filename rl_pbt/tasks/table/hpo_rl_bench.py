@@ -23,7 +23,7 @@ from typing import Any
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.records import Hyper, Hypers
 from rl_pbt.space import Choice, Log
-from rl_pbt.tasks.playing import FRAMES
+from rl_pbt.tasks.on_environments.words import FRAMES
 from rl_pbt.tasks.table.recorded import Curve, Header, Table, in_digits, reached_by_all
 
 NAME = re.compile(r"(?P<env>.+)_(?P<algorithm>[A-Z0-9]+)_random_(?P<setting>lr_.+)_seed(?P<seed>\d+)_eval\.json")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 
 from rl_pbt.config import RunConfig
-from rl_pbt.options import Settings
+from rl_pbt.options import Group, Settings
 from rl_pbt.records import FinalTest, Trial
 from rl_pbt.tasks.base import Machine, Task, TaskType
 from rl_pbt.tasks.translation.options import TranslationOptions
@@ -37,6 +37,7 @@ class TranslationType(TaskType):
     """`tasks.base.TaskType` of machine translation."""
 
     options: type = TranslationOptions
+    help_group = Group.TRANSLATION
 
     def complete(self, given: Settings, recorded: Settings | None) -> Settings:
         """Reads the corpus of a new run. Raises UserError."""

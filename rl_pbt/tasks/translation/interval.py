@@ -10,15 +10,13 @@ from typing import final
 import numpy as np
 import torch
 
-from rl_pbt import seeds
-from rl_pbt.agents.slots import CheckpointMismatch
 from rl_pbt.arrays import Floats
 from rl_pbt.errors import UserError
-from rl_pbt.records import Cost, FinalTest, Proposal, Result
-from rl_pbt.tasks.base import PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
+from rl_pbt.records import Cost, FinalTest, Result
+from rl_pbt.tasks.base import DIVERGED, PATIENCE_S, Advance, FinalTestJob, IntervalJob, unheeded
 from rl_pbt.tasks.checkpoints import Checkpoints
 from rl_pbt.tasks.clock import Clock
-from rl_pbt.tasks.playing import DIVERGED
+from rl_pbt.tasks.grouped import load_member, load_parents, values_of, weight_seeds
 from rl_pbt.tasks.translation.batches import Bucket, Order, buckets_of
 from rl_pbt.tasks.translation.bleu import Bleu, Score
 from rl_pbt.tasks.translation.catalogues import Pair
@@ -30,6 +28,7 @@ from rl_pbt.tasks.translation.settings import DEV_PARTS, RATE
 from rl_pbt.tasks.translation.sub_words import SubWords
 from rl_pbt.tasks.translation.transformer import Shape
 
+WHAT = "translator"
 THREADS = 1  # with several, sums would have other last digits
 
 
@@ -79,12 +78,13 @@ class TranslationTask:
         torch.set_num_threads(THREADS)
         advance(0, None)
         proposals = job.proposals
-        members = self._members(proposals, job)
+        members = Translators(self.shape, weight_seeds(job), self.label_smoothing)
+        load_parents(members, job, WHAT)
         clock = Clock()
-        metrics = self._train(members, proposals, job.root_seed, advance)
+        metrics = self._train(members, job, advance)
         healthy, judging = members.healthy(), Clock()
         scores = self._judge(members, np.flatnonzero(healthy).tolist(), advance)
-        spent = clock.cost(eval_cpu_s=judging.cpu_s)
+        spent = clock.cost(eval_cpu_s=judging.cpu_s).share(len(proposals))
         for index, proposal in enumerate(proposals):
             if proposal.trains and healthy[index]:
                 job.checkpoints.save(proposal.id, members.state(index))
@@ -98,45 +98,24 @@ class TranslationTask:
                     fitness=score.bleu if score else None,
                     failure=None if healthy[index] else DIVERGED,
                     returns=score.parts if score else (),
-                    cost=Cost(
-                        train_units=proposal.units,
-                        updates=proposal.units,
-                        cpu_s=spent.cpu_s / len(proposals),
-                        wall_s=spent.wall_s / len(proposals),
-                        eval_cpu_s=spent.eval_cpu_s / len(proposals),
-                    ),
+                    cost=replace(spent, train_units=proposal.units, updates=proposal.units),
                     metrics={**told, **({"eval/length_ratio": score.length} if score else {})},
                     lineage_units=age + proposal.units,
                 )
             )
         return results
 
-    def _members(self, proposals: Sequence[Proposal], job: IntervalJob) -> Translators:
-        """The members as their parents left them, or with initial weights of their own."""
-        drawn = [
-            # Will be overwritten by loading, so one drawing is enough for all: it takes longer than loading.
-            0 if p.parent is not None else seeds.seed(job.root_seed, purpose="weights", member=p.member, generation=p.generation)
-            for p in proposals
-        ]
-        members = Translators(self.shape, drawn, self.label_smoothing)
-        for index, proposal in enumerate(proposals):
-            if proposal.parent is not None:
-                _load(members, index, proposal.parent, job.checkpoints)
-        return members
-
-    def _train(self, members: Translators, proposals: Sequence[Proposal], root_seed: int, advance: Advance) -> dict[str, Floats]:
+    def _train(self, members: Translators, job: IntervalJob, advance: Advance) -> dict[str, Floats]:
         """Metrics as means over the updates of an interval, each [P]; empty if nothing is trained."""
-        hypers = [{**self.hypers, **proposal.hypers} for proposal in proposals]
-        whose, generation = [proposal.member for proposal in proposals], proposals[0].generation
-        rates = torch.tensor([float(of_member[RATE]) for of_member in hypers], dtype=torch.float64)
-        drop = Dropout(
-            {kind: [float(of_member[f"{kind}_dropout"]) for of_member in hypers] for kind in KINDS}, root_seed, whose, generation
-        )
-        order = Order(self.material.train, self._buckets, root_seed, whose, generation)
+        whose, generation = [proposal.member for proposal in job.proposals], job.proposals[0].generation
+        rates = torch.tensor(values_of(job, self.hypers, RATE), dtype=torch.float64)
+        dropped = {kind: values_of(job, self.hypers, f"{kind}_dropout") for kind in KINDS}
+        drop = Dropout(dropped, job.root_seed, whose, generation)
+        order = Order(self.material.train, self._buckets, job.root_seed, whose, generation)
         rows = []
-        for batch in order.batches(proposals[0].units):
+        for batch in order.batches(job.proposals[0].units):
             rows.append(torch.stack(members.learn(batch, rates, drop)))
-            advance(len(proposals), None)
+            advance(len(whose), None)
         return dict(zip(("train/loss", "train/grad_norm"), torch.stack(rows).mean(0).numpy(), strict=True)) if rows else {}
 
     def _judge(self, members: Translators, healthy: Sequence[int], advance: Advance) -> dict[int, Score]:
@@ -168,7 +147,7 @@ class TranslationTask:
     def winner(self, proposal: int, checkpoints: Checkpoints) -> Translator:
         """The translator that a proposal left. Raises UserError for a checkpoint of something else."""
         members = Translators(self.shape, [0])
-        _load(members, 0, proposal, checkpoints)
+        load_member(members, 0, proposal, checkpoints.load(proposal), WHAT)
         return Translator(members=members, sub_words=self._sub_words)
 
     def _test_values(self, translations: Sequence[str], episodes: Sequence[int]) -> tuple[float, ...]:
@@ -199,10 +178,3 @@ class TranslationTask:
 
 def _references(pairs: Sequence[Pair]) -> list[str]:
     return [pair.target for pair in pairs]
-
-
-def _load(members: Translators, index: int, proposal: int, checkpoints: Checkpoints) -> None:
-    try:
-        members.load_state(index, checkpoints.load(proposal))
-    except CheckpointMismatch as error:
-        raise UserError(f"the checkpoint of proposal {proposal} is not of this translator: {error}") from error

@@ -46,8 +46,9 @@ class Translators:
         return state_of(self._slots(), member)
 
     def load_state(self, member: int, state: State) -> None:
-        """Raises CheckpointMismatch, before anything is changed, for a state of something else."""
+        """Overwrite one member. Raises CheckpointMismatch, before anything is changed, for a state of something else."""
         load_slots(self._slots(), member, state)
+        self._finite[member] = True
 
     def loss(self, batch: Batch, drop: Drop) -> Tensor:
         """The loss of each member, [P]."""
@@ -72,5 +73,5 @@ class Translators:
         return translated(chosen, self._shape, sources, alive)
 
     def healthy(self) -> Bools:
-        """Which members have only finite weights and have had only finite losses since they were made, [P]."""
+        """Which members have only finite weights and have had only finite losses since they were made or loaded, [P]."""
         return (self._finite & finite(self.weights)).numpy()

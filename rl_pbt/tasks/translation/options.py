@@ -44,7 +44,7 @@ class TranslationOptions:
     batch_tokens: int = option(256, help="sub-words per batch on each side, padding included")
     pairs: Mapping[str, int] = option(help="pairs of sentences in each split", flag=False, trains=False)
     packages: Mapping[str, str] = option(help="versions of the packages that they come from", flag=False, trains=False)
-    digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False)
+    digest: str = option(help="fingerprint of all pairs and of the sub-words", flag=False, of_scores=True)
     signature: str = option(help="how BLEU is computed, in sacrebleu's words", flag=False, trains=False)
 
     def __post_init__(self) -> None:

@@ -72,6 +72,10 @@ BAD = [
     (["--env", "CartPole-v1", "--search", "lr=1e-2:1e-5"], "low < high"),
     (["--env", "CartPole-v1", "--search", "vf_coef=0.1:1"], "write log:0.1:1, linear:0.1:1, int:0.1:1 or horizon:0.1:1"),
     (["--task", "quadratic", "--search", "h7=0.1:1"], "--search cannot use h7: '0.1:1' needs a scale"),
+    (
+        ["--env", "CartPole-v1", "--search", "entropy_cost=0:0.1"],
+        "--search cannot use entropy_cost: a log scale needs bounds above",
+    ),
     (["--env", "CartPole-v1", "--search", "lr=1e-3", "entropy=0", "gamma=0.99"], "search space is empty"),
     (["--env", "CartPole-v1", "--population", "1"], "--population must be 2 or more"),
     (["--env", "CartPole-v1", "--population", "2.5"], "'2.5' is not a whole number"),
@@ -130,7 +134,7 @@ BAD = [
         ["--env", "CartPole-v1", "--agent-options", "hidden=64x64"],
         "hidden must be a list, each a whole number, separated by commas",
     ),
-    (["--env", "CartPole-v1", "--search", "lr=1e-2:1e-5"], "--search has a wrong range of lr: bounds must be finite"),
+    (["--env", "CartPole-v1", "--search", "lr=1e-2:1e-5"], "--search cannot use lr: bounds must be finite"),
     (["--env", "CartPole-v1", "--search", "lr=1e-3", "learning_rate=1e-2"], "--search names learning_rate twice, as lr and as"),
     (
         ["--env", "CartPole-v1", "--agent", "sb3:ppo", "--search", "lr=1e-3", "learning_rate=1e-2"],

@@ -27,7 +27,9 @@ from rl_pbt.store.events import Chosen, Ended, Event, FinalTested, Finished, Pro
 from rl_pbt.store.history import History
 from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.rl.defaults import BY_ENVIRONMENT, DEFAULTS, Defaults, defaults_of
+from rl_pbt.tasks.rl.by_environment import BY_ENVIRONMENT
+from rl_pbt.tasks.rl.defaults import DEFAULTS, defaults_of
+from rl_pbt.tasks.rl.learners import Defaults
 
 SPACE = Space.parse({"lr": "log:1e-4:1", "units": "int:0:10"})
 

@@ -14,7 +14,7 @@ from rl_pbt.report.chance import ALPHA, Chance, Samples, chances
 from rl_pbt.report.power import power, smallest_effect
 from rl_pbt.report.statistics import difference_of, p_value_of, unpaired_difference_of
 from rl_pbt.report.verdict import verdict_of
-from rl_pbt.tasks.playing import FRAMES
+from rl_pbt.tasks.on_environments.words import FRAMES
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-sure.md").read_text(encoding="utf-8")
 

@@ -35,7 +35,7 @@ from rl_pbt.store.events import Chosen, Ended, FinalTested, Finished, Proposed, 
 from rl_pbt.store.history import History, read_history
 from rl_pbt.store.manifest import Manifest, Session
 from rl_pbt.store.run import RunFolder
-from rl_pbt.tasks.playing import FRAMES
+from rl_pbt.tasks.on_environments.words import FRAMES
 from rl_pbt.text import readable
 from tests.rl_pbt.faults.spoiling import fit
 

@@ -7,7 +7,7 @@ import pytest
 from rl_pbt.report.chance import ALPHA, Chance, Family
 from rl_pbt.report.statistics import Estimate, p_value_of, unpaired_p_value_of
 from rl_pbt.report.verdict import verdict_of
-from rl_pbt.tasks.playing import FRAMES
+from rl_pbt.tasks.on_environments.words import FRAMES
 
 
 def chance(*seeds: int, p_value: float | None = 0.01, together: int = 1, family: Family = "all") -> Chance:

@@ -206,6 +206,7 @@ def test_the_winner_has_trained_for_as_long_as_any_however_lucky_the_others_were
     assert sum(p.units for p in lives(asks)[seen[method.winner() or 0].member]) == PLAN.budget_per_member
     judged_again = {p.member for p in seen.values() if not p.trains}
     assert all(sum(p.units for p in lives(asks)[trial]) == PLAN.budget_per_member for trial in judged_again)
+    assert {*method.fitness} == {*method.results} > {*method.contenders()} >= judged_again, "fitness is that of all trials"
 
 
 @pytest.mark.parametrize("make", [ASHA, Hyperband])

@@ -15,7 +15,7 @@ from rl_pbt.options import fields_of
 from rl_pbt.records import Cost, Hypers, Proposal, Result
 from rl_pbt.search import METHODS, Method, Plan, Problem
 from rl_pbt.space import Choice, Integer, Space
-from rl_pbt.tasks.playing import foreseen_steps
+from rl_pbt.tasks.on_environments.episodes import foreseen_steps
 
 SPACE = Space.parse({"lr": "log:1e-5:1e-2", "units": "int:1:9", "discount": "horizon:0.9:0.999", "eps": "choice:0.1:0.01"})
 PLAN = Plan(population=6, budget_per_member=1000, interval=100)

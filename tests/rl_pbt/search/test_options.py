@@ -7,7 +7,7 @@ from typing import Any, final
 import pytest
 
 from rl_pbt.errors import BadSetting, UserError
-from rl_pbt.options import built, fields_of, option, plain, types_of
+from rl_pbt.options import about, built, fields_of, option, plain, types_of
 from rl_pbt.records import Cost, Proposal, Result
 from rl_pbt.search import METHODS, Entry, Plan, Problem
 from rl_pbt.search.evolution import Evolution
@@ -70,8 +70,8 @@ def test_a_name_means_the_same_in_every_method() -> None:
         assert is_dataclass(entry.options) and getattr(entry.options, "__slots__", None) is not None
         for name, one in fields_of(entry.options).items():
             default = one.default if one.default_factory is MISSING else one.default_factory
-            meanings.setdefault(name, []).append((types_of(entry.options)[name], default, dict(one.metadata), one.kw_only))
-            assert one.metadata["help"]
+            meanings.setdefault(name, []).append((types_of(entry.options)[name], default, about(one), one.kw_only))
+            assert about(one).help
     for name, said in meanings.items():
         assert all(one == said[0] for one in said), name
 

@@ -1,10 +1,12 @@
 """What is on disk: the torn line, the damaged line, the truncated checkpoint, the full disk."""
 
+import gzip
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -152,6 +154,28 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path.write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
     with pytest.raises(UserError, match="version 4, which a later rl_pbt writes"):
         Ledger(path).read()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_whose_a_ledger_is_stands_at_its_beginning_and_no_more_of_it_is_read(tmp_path: Path, compressed: bool) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", Header(config="ours"))
+    ledger.append(EVENTS)
+    content = ledger.path.read_bytes() + b" " * (1 << 25)
+    if compressed:
+        ledger.path.unlink()
+        ledger.compressed.write_bytes(gzip.compress(content))
+    else:
+        ledger.path.write_bytes(content)
+    del content
+    tracemalloc.start()
+    try:
+        ledger.check_beginning()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 22
+    with pytest.raises(UserError, match="belongs to a run of another configuration"):
+        Ledger(ledger.path, Header(config="theirs")).check_beginning()
 
 
 def test_checkpoints_keep_names_shapes_and_types(tmp_path: Path) -> None:

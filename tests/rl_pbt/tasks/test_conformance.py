@@ -18,6 +18,7 @@ import pytest
 from rl_pbt.arrays import State
 from rl_pbt.config import RunConfig
 from rl_pbt.controller import Search
+from rl_pbt.errors import BadSetting
 from rl_pbt.executors import run_all
 from rl_pbt.making import configure, make_executor, make_method, make_task, plan_of
 from rl_pbt.records import Hypers, Proposal, Result
@@ -229,6 +230,17 @@ class Bench:
 
     def close(self) -> None:
         self.executor.close()
+
+
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_a_range_that_no_hyperparameter_can_have_is_refused_by_the_name_of_its_own(name: str, tmp_path: Path) -> None:
+    specimen = SPECIMENS[name]
+    if specimen.needs and find_spec(specimen.needs[0]) is None:
+        pytest.skip(f"needs the extra {specimen.needs[1]}")
+    given = specimen.settings if isinstance(specimen.settings, Mapping) else specimen.settings(tmp_path)
+    hyper = next(iter(specimen.hypers))
+    with pytest.raises(BadSetting, match=f"^search cannot use {hyper}: a log scale needs bounds above 0, but low is 0"):
+        configure({**given, "search": {hyper: "log:0:1"}})
 
 
 # Of agents, what more a checkpoint may hold, and what depends on a member's age or on its neighbours in a group.

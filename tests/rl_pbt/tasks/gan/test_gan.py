@@ -338,10 +338,16 @@ def noted(name: str, real: Callable[..., Any], events: list[str]) -> Callable[..
 def test_saving_is_in_no_cost(small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task(configure({"task": "gan", **small}), workers=1)
     events: list[str] = []
-    for of, name in ((Clock, "__init__"), (Clock, "cost"), (FolderCheckpoints, "save"), (FolderCheckpoints, "exhibit")):
+    for of, name in (
+        (Clock, "__init__"),
+        (Clock, "cost"),
+        (Clock, "test_cost"),
+        (FolderCheckpoints, "save"),
+        (FolderCheckpoints, "exhibit"),
+    ):
         monkeypatch.setattr(of, name, noted(name, getattr(of, name), events))
     task.interval(job(tmp_path, proposal(0), proposal(1)))
-    assert events == ["__init__", "cost", *2 * ["__init__", "cost", "save", "exhibit"]]
+    assert events == ["__init__", "cost", *2 * ["__init__", "test_cost", "save", "exhibit"]]
 
 
 def test_a_long_evaluation_says_that_it_is_alive(small: dict[str, Any], tmp_path: Path) -> None:

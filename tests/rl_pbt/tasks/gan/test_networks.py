@@ -187,7 +187,7 @@ def test_what_diverges_leaves_its_neighbours_alone() -> None:
     made.set_rates(generator=[1e38, RATES[0]], discriminator=[1e38, RATES[1]])
     for update in range(3):
         made.learn([drawn(update), drawn(700 + update)])
-    assert made.healthy() == [False, True]
+    assert made.healthy().tolist() == [False, True]
     found, expected = made.state(1), trained([7]).state(0)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 

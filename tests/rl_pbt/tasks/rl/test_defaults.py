@@ -15,7 +15,7 @@ from rl_pbt.agents.settings import CHOICES
 from rl_pbt.envs import BACKENDS, DEFAULT_BACKEND, FAMILIES, EnvironmentUnavailable, resolve
 from rl_pbt.envs.families import family_of, register
 from rl_pbt.making import configure, make_task
-from rl_pbt.options import fields_of
+from rl_pbt.options import about, fields_of
 from rl_pbt.tasks.rl.defaults import DEFAULTS
 from rl_pbt.tasks.rl.options import RLOptions
 
@@ -52,8 +52,8 @@ def test_settings_offer_what_there_is_to_choose_from() -> None:
 
 def test_the_options_name_every_agent_and_backend() -> None:
     options = fields_of(RLOptions)
-    assert f"one of: {', '.join(AGENTS)}, or sb3:" in options["agent"].metadata["help"]
-    assert options["backend"].metadata["help"].endswith(f"one of: {', '.join(BACKENDS)}")
+    assert f"one of: {', '.join(AGENTS)}, or sb3:" in about(options["agent"]).help
+    assert about(options["backend"]).help.endswith(f"one of: {', '.join(BACKENDS)}")
     assert options["agent"].default in AGENTS and options["backend"].default == DEFAULT_BACKEND
 
 

@@ -8,8 +8,10 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv
 
 from rl_pbt.envs import EnvSpec, make_vector, resolve
-from rl_pbt.tasks.rl import environments as environments_module
-from rl_pbt.tasks.rl.environments import KnownSpaces, MemberEnvironments, Vector, spaces_of
+from rl_pbt.tasks.on_environments.spaces import KnownSpaces
+from rl_pbt.tasks.rl import environments, in_parts
+from rl_pbt.tasks.rl.environments import MemberEnvironments, spaces_of
+from rl_pbt.tasks.rl.in_parts import Handling, Vector
 from rl_pbt.tasks.stable_baselines import settings
 
 SEEDS = [11, 700]
@@ -18,7 +20,7 @@ COPIES = 3
 
 def first_episodes(env: str, *, separate: bool, steps: int) -> tuple[list[np.ndarray], np.ndarray, list[int]]:
     """Random play by fixed actions: what each copy saw up to the end of its first episode, its length, units charged."""
-    actors = MemberEnvironments(resolve(env), COPIES, SEEDS, separate=separate)
+    actors = MemberEnvironments(resolve(env), COPIES, SEEDS, Handling(separate=separate))
     actions = np.random.default_rng(0).integers(2, size=(steps, len(SEEDS), COPIES))
     playing = np.ones((len(SEEDS), COPIES), bool)
     lengths = np.zeros_like(playing, int)
@@ -65,7 +67,7 @@ def test_as_one_they_play_the_same_first_episodes_and_rest_afterwards(
 ) -> None:
     at_once, lengths, units = first_episodes(env, separate=separate, steps=600)
     assert units == [int(of_member.sum()) for of_member in lengths]
-    monkeypatch.setattr(environments_module, "make_population", lambda *_: None)
+    monkeypatch.setattr(environments, "make_population", lambda *_: None)
     apart, apart_lengths, apart_units = first_episodes(env, separate=separate, steps=600)
     np.testing.assert_array_equal(lengths, apart_lengths)
     for one, other in zip(at_once, apart, strict=True):
@@ -76,8 +78,8 @@ def test_as_one_they_play_the_same_first_episodes_and_rest_afterwards(
 
 
 def test_members_that_are_lost_are_not_stepped_as_one_either() -> None:
-    everybody = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS)
-    some = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, absent=[0])
+    everybody = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, Handling())
+    some = MemberEnvironments(resolve("CartPole-v1"), COPIES, SEEDS, Handling(), absent=[0])
     actions = np.random.default_rng(0).integers(2, size=(300, len(SEEDS), COPIES))
     for chosen in actions:
         for one, other in zip(everybody.step(chosen), some.step(chosen), strict=True):
@@ -86,7 +88,7 @@ def test_members_that_are_lost_are_not_stepped_as_one_either() -> None:
         np.testing.assert_array_equal(everybody.observations[1], some.observations[1])
         assert not some.observations[0].any() and not some.valid[0].any()
     assert some.frames == [0, 300 * COPIES] and some.episodes[1].returns == everybody.episodes[1].returns
-    assert some.episodes[0].returns == []
+    assert some.episodes[0].returns == ()
 
 
 @pytest.mark.parametrize(("env", "made_in_all"), [("Pacman", 2), ("FrozenLake-v1", 4)])
@@ -99,8 +101,8 @@ def test_an_environment_that_serves_again_plays_as_a_fresh_one(
         made.append(make_vector(spec, size))
         return made[-1]
 
-    monkeypatch.setattr(environments_module, "make_vector", counting)
-    monkeypatch.setattr(environments_module, "_idle", type(environments_module._idle)(list))
+    monkeypatch.setattr(in_parts, "make_vector", counting)
+    monkeypatch.setattr(in_parts, "_idle", type(in_parts._idle)(list))
     fresh, again = (first_episodes(env, separate=False, steps=600) for _ in range(2))
     assert len(made) == made_in_all  # two members, once or twice
     for one, other in zip(fresh[0], again[0], strict=True):

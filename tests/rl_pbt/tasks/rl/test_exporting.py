@@ -17,7 +17,7 @@ import torch
 
 import rl_pbt
 from rl_pbt.cli.main import main
-from rl_pbt.tasks import playing
+from rl_pbt.tasks.on_environments import words
 from rl_pbt.tasks.rl import exporting
 from rl_pbt.tasks.rl.winner import Winner
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_exported_is_one_line(
 def test_onnx_that_is_not_installed_is_one_line(
     runs: Callable[[str], rl_pbt.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(playing, "find_spec", lambda name: None)
+    monkeypatch.setattr(words, "find_spec", lambda name: None)
     with pytest.raises(rl_pbt.UserError, match=r"needs the package onnx, .* pip install -e '.\[export\]', or export to .pt"):
         runs("discrete").export(tmp_path / "winner.onnx")
 

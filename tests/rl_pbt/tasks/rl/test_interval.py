@@ -24,7 +24,7 @@ from rl_pbt.executors import Executor, InlineExecutor, ProcessExecutor, run_all
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.rl import environments, training
+from rl_pbt.tasks.rl import in_parts, training
 from rl_pbt.tasks.rl.collecting import Collector
 from rl_pbt.tasks.rl.interval import RLTask
 
@@ -417,7 +417,7 @@ def test_acting_beside_learning_changes_no_bit(lag: int, options: dict[str, Any]
 
 def test_environments_side_by_side_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(environments, "begin_step", lambda env, chosen: begun.append(wait := begin_step(env, chosen)) or wait)
+    monkeypatch.setattr(in_parts, "begin_step", lambda env, chosen: begun.append(wait := begin_step(env, chosen)) or wait)
     task = replace(task_of("a2c", torso="shallow"), env=resolve("ALE/Breakout-v5"), eval_episodes=2)
     outcomes = []
     for overlap in (False, True):

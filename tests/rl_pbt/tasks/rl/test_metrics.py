@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rl_pbt.tasks.rl.environments import Episodes
+from rl_pbt.tasks.on_environments.episodes import Episodes
 from rl_pbt.tasks.rl.metrics import metrics_of
 
 
@@ -12,7 +12,7 @@ def test_names_are_stable_baselines3s_and_an_agent_may_have_more() -> None:
     learned = {
         name: np.array([1.0, 2.0]) for name in ("policy_loss", "value_loss", "entropy", "grad_norm", "approx_kl", "surprise")
     }
-    found = metrics_of(1, learned, Episodes(returns=[3.0], lengths=[4]), None)
+    found = metrics_of(1, learned, Episodes(returns=(3.0,), lengths=(4,)), None)
     assert found == {
         "train/policy_gradient_loss": 2.0,
         "train/value_loss": 2.0,

@@ -21,7 +21,9 @@ from rl_pbt.envs import EnvSpec
 from rl_pbt.records import Hypers, Proposal, Result
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.rl import environments
+from rl_pbt.tasks.rl import in_parts
+from rl_pbt.tasks.rl.environments import MemberEnvironments
+from rl_pbt.tasks.rl.in_parts import Handling
 from rl_pbt.tasks.rl.interval import RLTask
 from rl_pbt.tasks.stable_baselines.arguments import agent_options, defaults_of
 from rl_pbt.tasks.stable_baselines.interval import StableBaselinesTask
@@ -78,7 +80,7 @@ TASKS = {"rl": rl_task, "sb3": sb3_task}
 def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(environments, "_idle", type(environments._idle)(list))
+    monkeypatch.setattr(in_parts, "_idle", type(in_parts._idle)(list))
     bad.happened.clear()
     yield
     gymnasium.registry.pop(SPEC.id, None)
@@ -254,3 +256,12 @@ def test_a_ctrl_c_passes(task: Any, tmp_path: Path) -> None:
     misbehave("interrupt")
     with pytest.raises(KeyboardInterrupt):
         trained(task, tmp_path)
+
+
+def test_no_step_of_what_is_lost_is_valid_and_not_the_first_either() -> None:
+    misbehave("raise_in_constructor", split=None)
+    with MemberEnvironments(SPEC, COPIES, [1, 2], Handling(tolerant=True)) as actors:
+        assert actors.lost.all() and actors.failed.keys() == {0, 1}
+        assert not actors.valid.any()
+        actors.step(np.zeros((2, COPIES), int))
+        assert not actors.valid.any() and actors.frames == [0, 0]

@@ -1,4 +1,4 @@
-"""What tasks with agents on environments have in common: their words, and what is derived from episodes.
+"""What is said of agents on environments: their nouns, how fitness is computed, and what a report must caution about.
 
 It loads neither torch nor gymnasium, so that a report need not load them either.
 """
@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Protocol
-
-import numpy as np
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings
-from rl_pbt.records import TRAINING_SCORE, FinalTest, Trial, is_score
+from rl_pbt.records import TRAINING_SCORE, FinalTest, Trial
+from rl_pbt.tasks.on_environments.episodes import CAPPED
 from rl_pbt.tasks.words import Words
 from rl_pbt.text import counted, listed
 
@@ -22,27 +20,6 @@ FRAMES = Words(unit="environment frame", short_unit="frame", score="return", epi
 ONNX, TORCH = ".onnx", (".pt", ".pt2")  # how files end that a policy can be exported to
 INSTALL = "pip install -e '.[export]'"
 DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
-CAPPED = "eval/capped_episodes"  # the metric: how many evaluation episodes a time limit ended
-DIVERGED = "diverged: a loss or a weight is not finite"
-
-
-class Played(Protocol):
-    """Whole episodes of one member."""
-
-    @property
-    def returns(self) -> Sequence[float]:
-        """Returns of the true rewards, neither clipped nor normalised."""
-        ...
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """In agent steps."""
-        ...
-
-    @property
-    def truncated(self) -> int:
-        """How many of them a time limit ended."""
-        ...
 
 
 def check_ending(ending: str) -> None:
@@ -132,42 +109,6 @@ def cut_short(options: Settings, trials: Sequence[Trial], tests: Sequence[FinalT
         f"Evaluation and test episodes are cut at frame {longest:,}: {listed(ended)} ended at a limit, so their returns lack "
         "what would have followed.",
     )
-
-
-def no_fitness(played: Played) -> str | None:
-    """Why these episodes give no fitness, or None if they do."""
-    if not played.returns:
-        return "it was not judged"
-    return None if all(map(is_score, played.returns)) else "an episode's return is not finite"
-
-
-def foreseen_steps(trained: Played, steps: int, episodes: int, longest: int | None, copies: int) -> int:
-    """The agent steps that so many evaluation episodes of a member, of `longest` steps at most, are expected to take.
-
-    They are assumed to last as long as its newest training episodes. If none ended, each lasts longer than the `steps` of each of
-    the `copies` of the environment. Then they are assumed to be as long as is possible, but no longer than the whole interval:
-    what is held back for episodes of a limit that they never reach could not be trained for. Without a known limit, the least
-    is assumed.
-    """
-    newest = trained.lengths[-episodes:]
-    if not newest:
-        return episodes * (steps if longest is None else min(longest, copies * steps))
-    mean = sum(newest) / len(newest)
-    return round(episodes * (mean if longest is None else min(mean, longest)))
-
-
-def episode_metrics(trained: Played, evaluated: Played | None) -> dict[str, float]:
-    """Means for the learning curves, under Stable-Baselines3's names; `evaluated` is None if nothing was evaluated."""
-    metrics: dict[str, float] = {}
-    if trained.returns:
-        metrics[TRAINING_SCORE] = float(np.mean(trained.returns))
-        metrics["rollout/ep_len_mean"] = float(np.mean(trained.lengths))
-    if evaluated is not None and evaluated.returns:
-        metrics["eval/mean_reward"] = float(np.mean(evaluated.returns))
-        metrics["eval/mean_ep_length"] = float(np.mean(evaluated.lengths))
-    if evaluated is not None:
-        metrics[CAPPED] = float(evaluated.truncated)
-    return metrics
 
 
 def in_a_word(value: object, empty: str = "") -> str:

@@ -1,17 +1,9 @@
 """What episodes say of a member."""
 
-from dataclasses import dataclass
-
 import pytest
 
-from rl_pbt.tasks.playing import foreseen_steps, named
-
-
-@dataclass(frozen=True)
-class Ended:
-    lengths: tuple[int, ...]
-    returns: tuple[float, ...] = ()
-    truncated: int = 0
+from rl_pbt.records import Cost, FinalTest
+from rl_pbt.tasks.on_environments.episodes import Episodes, foreseen_steps
 
 
 @pytest.mark.parametrize(
@@ -29,11 +21,13 @@ class Ended:
 def test_two_evaluation_episodes_are_as_long_as_the_newest_of_training(
     lengths: tuple[int, ...], longest: int | None, foreseen: int
 ) -> None:
-    assert foreseen_steps(Ended(lengths), 7, 2, longest, copies=4) == foreseen
+    assert foreseen_steps(Episodes(lengths=lengths), 7, 2, longest, copies=4) == foreseen
 
 
-def test_an_environment_is_called_what_it_is() -> None:
-    options = {"called": "SMAX, StarCraft-like (JaxMARL)"}
-    assert named("SMAX/3m-v0", options) == "SMAX/3m-v0: SMAX, StarCraft-like (JaxMARL)"
-    assert named("CartPole-v1", {}) == "CartPole-v1"
-    assert named("CartPole-v1", {}, "a=1", "b=2") == "CartPole-v1 (a=1, b=2)"
+def test_a_test_has_its_episodes_and_counts_those_that_were_lost() -> None:
+    played = Episodes(returns=(1.0, 2.0), lengths=(3, 4), truncated=1, excluded=2, failure="physics exploded", lost_steps=5)
+    assert played.steps == 12
+    cost = Cost(eval_units=played.steps)
+    assert played.tested(7, cost) == FinalTest(
+        proposal=7, returns=(1.0, 2.0), cost=cost, capped=1, excluded=2, failure="physics exploded"
+    )

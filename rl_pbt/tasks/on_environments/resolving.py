@@ -1,4 +1,4 @@
-"""From settings to one exact environment with its options; and when its episodes are cut."""
+"""From settings to one exact environment with its options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from rl_pbt.envs import (
     DEFAULT_BACKEND,
-    FAMILIES,
     EnvironmentUnavailable,
     EnvSpec,
     UnknownEnvironment,
@@ -14,10 +13,10 @@ from rl_pbt.envs import (
     chosen_of,
     resolve,
 )
+from rl_pbt.envs.spec import ARGUMENTS, FRAME_STACK
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import Settings, checked
-from rl_pbt.tasks.playing import in_a_word, named
-from rl_pbt.text import readable
+from rl_pbt.tasks.on_environments.words import in_a_word, named
 
 
 def resolved(settings: Settings) -> EnvSpec:
@@ -30,7 +29,7 @@ def resolved(settings: Settings) -> EnvSpec:
     given = checked("env_options", settings.get("env_options", {}), Settings)
     try:
         bare = resolve(settings["env"], backend=settings.get("backend", DEFAULT_BACKEND))
-        record = {name: value for name, value in given.items() if name in (*bare.options, "make_kwargs", "frame_stack")}
+        record = {name: value for name, value in given.items() if name in (*bare.options, ARGUMENTS, FRAME_STACK)}
         own = {name: value for name, value in given.items() if name not in record}
         spec = resolve(settings["env"], backend=bare.backend, options={**chosen_of(record), **own})
     except WrongOption as error:
@@ -89,29 +88,3 @@ def check_env(given: Settings) -> None:
     """Raises UserError if settings name an environment that is unknown or not available."""
     if given.get("env") is not None:
         resolved(given)
-
-
-def longest_episode(spec: EnvSpec, chosen: int | None, interval: int) -> int | None:
-    """Frames after which an episode of an evaluation or test is cut, or None if it ends by itself in time.
-
-    If neither the environment nor the user sets a limit, an episode may last as long as an interval.
-    """
-    if chosen is not None:
-        return None if spec.max_episode_frames is not None and spec.max_episode_frames <= chosen else chosen
-    ends = spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself
-    return None if ends else interval
-
-
-def longest_possible(spec: EnvSpec, cut: int | None) -> int | None:
-    """Agent steps that an episode of an evaluation can last if it is cut after `cut` frames; None if that is not known."""
-    limits = [frames for frames in (spec.max_episode_frames, cut) if frames is not None]
-    return max(1, min(limits) // spec.frame_skip) if limits else None
-
-
-def cut_episodes(spec: EnvSpec, chosen: int | None, interval: int) -> str | None:
-    """What a dry run says about episodes that are cut; None if none are."""
-    longest = longest_episode(spec, chosen, interval)
-    if longest is None:
-        return None
-    own = "" if spec.max_episode_frames is not None or FAMILIES[spec.family].limits_itself else "have no limit of their own; "
-    return f"{own}cut after {readable(longest)} frames in evaluation and test, and counted as capped"

@@ -21,9 +21,9 @@ from rl_pbt.making import configure, make_task
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result, Trial
 from rl_pbt.store.checkpoints import FolderCheckpoints
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
-from rl_pbt.tasks.playing import cut_short, unseen_tails
+from rl_pbt.tasks.on_environments.whole_episodes import fitted, steps_seen, unseen_from_step
+from rl_pbt.tasks.on_environments.words import cut_short, unseen_tails
 from rl_pbt.tasks.registry import task_type
-from rl_pbt.tasks.rl.whole_episodes import fitted, steps_seen, unseen_from_step
 
 LENGTH, CHANGES_AT = 2_000, 1_500
 BEST, AT_RANDOM, WITHOUT_THE_END = 650.0, 325.0, 150.0
