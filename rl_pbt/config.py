@@ -115,8 +115,13 @@ class RunConfig:
 
     @property
     def groups(self) -> int:
-        """Into how many jobs a generation of the population is cut: more workers than that have nothing to do."""
+        """Into how many jobs a generation of the population is cut: as many workers can be busy with one search."""
         return -(-self.population // self.group_size)
+
+    @property
+    def searches(self) -> int:
+        """How many there are: every method on every seed."""
+        return len(self.methods) * len(self.seeds)
 
     @property
     def primary_contrast(self) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """The loop ask -> submit -> record -> tell, and the replay that makes a resumed run the same run.
 
-There is one code path: fresh and resumed runs both go through `Search.run`. While the ledger holds recorded events, the journal
+There is one code path: fresh and resumed runs both go through `Search.steps`. While the ledger holds recorded events, the journal
 answers from it and checks that what is asked for now equals what was asked for then; from there on it appends.
 
 The method is asked for more after each job, and may ask for work while other work is underway. Results are taken in the order in
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import islice
-from typing import TypeVar
+from itertools import chain
+from typing import Any, TypeAlias, TypeVar
 
 from rl_pbt.errors import LostCheckpoint, UserError
-from rl_pbt.executors.base import Executor, Future, run_all
+from rl_pbt.executors.base import Executor, Future
 from rl_pbt.incumbents import Incumbents, Leader
 from rl_pbt.observers.base import Observer
 from rl_pbt.records import FinalTest, Proposal, Result, joined
@@ -31,6 +31,7 @@ from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.checkpoints import Checkpoints
 
 T = TypeVar("T")
+Steps: TypeAlias = Generator[Future[Any], None, T]  # work that yields what it is about to wait for
 TEST_EPISODES_PER_JOB = 8  # small, to keep all workers busy; the same for any number of workers, which changes no result
 
 
@@ -77,23 +78,29 @@ class Search:
         return Restorer(executor=self.executor, checkpoints=self.checkpoints, say=self.say)
 
     def run(self) -> None:
+        """Run the whole search, as `steps` does."""
+        for _ in self.steps():
+            pass  # the next step waits
+
+    def steps(self) -> Steps[None]:
         """Run the method until it asks for nothing more, test its winner, and keep only the winner's checkpoint.
 
+        Each future is yielded before its result is taken, so whoever runs several searches can let the others go on meanwhile.
         Raises UserError if all members fail, and whatever an executor raises.
         """
         loop = _Loop(search=self, incumbents=Incumbents(tests=self.anytime_tests))
         loop.incumbents.plan(self.budget)
-        loop.run()
-        self._conclude(self.method.winner(), loop.incumbents.taken())
+        yield from loop.steps()
+        yield from self._conclude(self.method.winner(), loop.incumbents.taken())
         for plan in self.extensions:
             self.journal.record([Extended(budget=plan.budget_per_member)])
             self.method.extend(plan)
             loop.incumbents.plan(plan.total)
-            loop.run()
-            self._conclude(self.method.winner(), loop.incumbents.taken())
+            yield from loop.steps()
+            yield from self._conclude(self.method.winner(), loop.incumbents.taken())
         self._tidy(self.method.winner())
 
-    def _conclude(self, winner: int | None, leaders: Sequence[Leader]) -> None:
+    def _conclude(self, winner: int | None, leaders: Sequence[Leader]) -> Steps[None]:
         """Record the winner; then test it and the earlier leaders, all at once."""
         self.journal.record([Chosen(proposal=winner)])
         if winner is not None:
@@ -102,13 +109,13 @@ class Search:
                 *(_Asked(leader.proposal, leader.units, few) for leader in leaders),
                 _Asked(winner, None, self.test_episodes),
             ]
-            self._test(asked)
+            yield from self._test(asked)
         self.journal.record([Ended()])
 
-    def _test(self, asked: Sequence[_Asked]) -> None:
+    def _test(self, asked: Sequence[_Asked]) -> Steps[None]:
         """Run the tests that the ledger does not have yet, and tell the observers of all of them."""
         missing = asked[self.journal.tests_held :]
-        fresh = iter(self._whole([one.proposal for one in missing], lambda: self._tested(missing)) if missing else ())
+        fresh = iter((yield from self._tested(missing)))
         for one in asked:
             test = self.journal.test(one.proposal, one.units, lambda: next(fresh))
             for observer in self.observers:
@@ -134,10 +141,15 @@ class Search:
             except LostCheckpoint as lost:
                 self.restorer.restore(lost, needed)
 
-    def _tested(self, asked: Sequence[_Asked]) -> list[FinalTest]:
-        shares = [self._shares(one) for one in asked]
-        done = iter(run_all(self.executor, [job for jobs in shares for job in jobs]))
-        return [joined(list(islice(done, len(jobs)))) for jobs in shares]
+    def _tested(self, asked: Sequence[_Asked]) -> Steps[list[FinalTest]]:
+        """Run these tests; lost checkpoints are recomputed."""
+        while True:
+            futures = [[self.executor.submit(job) for job in self._shares(one)] for one in asked]
+            yield from chain.from_iterable(futures)
+            try:
+                return [joined([future.result() for future in of_one]) for of_one in futures]
+            except LostCheckpoint as lost:
+                self.restorer.restore(lost, [one.proposal for one in asked])
 
     def _shares(self, asked: _Asked) -> list[FinalTestJob]:
         """The jobs that a test is split into."""
@@ -186,7 +198,7 @@ class _Loop:
     failures: list[Result] = field(default_factory=list)  # since the last success
     method_s: float = 0.0  # CPU seconds of the method since the last results
 
-    def run(self) -> None:
+    def steps(self) -> Steps[None]:
         method, journal = self.search.method, self.search.journal
         finished: list[tuple[Proposal, Result, bool]] = []
         while True:
@@ -196,7 +208,7 @@ class _Loop:
             self._show(finished, proposals)  # only now, so that workers do not wait for it
             if not self.underway:
                 return
-            finished = self._results(self.underway.popleft())
+            finished = yield from self._results(self.underway.popleft())
             for proposal, result, _ in finished:
                 self.lineage_units[result.proposal] = result.lineage_units
                 self._timed(partial(method.tell, result))
@@ -251,13 +263,13 @@ class _Loop:
             known = self.search.journal.holds(proposal.id for proposal in group)
             self.underway.append(_Underway(job=job, future=None if known else self.search.executor.submit(job)))
 
-    def _results(self, underway: _Underway) -> list[tuple[Proposal, Result, bool]]:
+    def _results(self, underway: _Underway) -> Steps[list[tuple[Proposal, Result, bool]]]:
         """Each proposal with its result and whether that was in the ledger.
 
         If the ledger lacks any result of a group, the whole group was run again.
         """
         journal, proposals = self.search.journal, underway.job.proposals
-        computed = {result.proposal: result for result in self._computed(underway)}
+        computed = {result.proposal: result for result in (yield from self._computed(underway))}
         known = {p.id: result for p in proposals if (result := journal.known_result(p.id))}
         missing = [p.id for p in proposals if p.id not in known]
         method_s, self.method_s = self.method_s, 0.0  # if the ledger has the results, it has this time too
@@ -270,10 +282,11 @@ class _Loop:
         self.search.restorer.note(underway.job, results.values())
         return [(p, results[p.id], p.id in known) for p in proposals]
 
-    def _computed(self, underway: _Underway) -> list[Result]:
+    def _computed(self, underway: _Underway) -> Steps[list[Result]]:
         """The results of a job, none if the ledger has them; lost checkpoints of parents are recomputed."""
         future = underway.future
         while future is not None:
+            yield future
             try:
                 return future.result()
             except LostCheckpoint as lost:

@@ -285,5 +285,12 @@ def default_executor(workers: int) -> str:
 
 
 def default_workers(config: RunConfig) -> int:
-    """One worker per group of members, but no more than one per core."""
-    return min(config.groups, os.cpu_count() or 1)
+    """As many as can be busy at once, but no more than one per core."""
+    return min(config.groups * config.searches, os.cpu_count() or 1)
+
+
+def searches_at_once(config: RunConfig, workers: int) -> int:
+    """As many searches as keep the workers busy, and one more for the gaps: a worker that is done waits for the last of its
+    generation. One worker has no gaps.
+    """
+    return 1 if workers == 1 else -(-workers // config.groups) + 1

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TextIO, final
 
 from rl_pbt import provenance
 from rl_pbt.config import RunConfig
-from rl_pbt.controller import Search
+from rl_pbt.controller import Search, Steps
 from rl_pbt.errors import UserError, in_one_line
 from rl_pbt.executors import Executor, ExecutorOptions
 from rl_pbt.executors.interrupts import held
+from rl_pbt.interleaving import interleave
 from rl_pbt.making import (
     check_workers,
     default_executor,
@@ -28,6 +29,7 @@ from rl_pbt.making import (
     make_method,
     make_task,
     plan_of,
+    searches_at_once,
 )
 from rl_pbt.observers import TRACKERS, check_tracker
 from rl_pbt.observers.base import MakeWatcher, Watcher
@@ -252,9 +254,8 @@ class _Searches:
         executor = make_executor(prepared.task, prepared.workers, prepared.executor, prepared.executor_options)
         progress = self.watch(_outline(prepared), self.stream, lambda: executor.units_underway)
         try:
-            for seed in config.seeds:
-                for name in config.methods:
-                    self._search(executor, progress, name, seed)
+            searches = (self._search(executor, progress, name, seed) for seed in config.seeds for name in config.methods)
+            interleave(searches, executor, searches_at_once(config, prepared.workers))
             baseline = executor.submit(BaselineJob(root_seed=config.seeds[0], episodes=config.test_episodes)).result()
             if baseline is not None and baseline.failure is not None:
                 progress.say(f"{words_of(config).baseline}: {baseline.excluded} without a score: {baseline.failure}")
@@ -263,11 +264,10 @@ class _Searches:
             progress.close()
             executor.close()
 
-    def _search(self, executor: Executor, progress: Watcher, name: str, seed: int) -> None:
+    def _search(self, executor: Executor, progress: Watcher, name: str, seed: int) -> Steps[None]:
         prepared, config, folder = self.prepared, self.prepared.opened.config, self.prepared.opened.folder
         folder.check_inside(name, seed)
         curves = Curves(config.space, words=words_of(config), sinks=_sinks(prepared, name, seed))
-        progress.begin(name, seed)
         first, *later = [replace(config, budget=budget) for budget in (*prepared.opened.earlier_budgets, config.budget)]
         search = Search(
             title=f"{name}, seed {seed}",
@@ -283,11 +283,11 @@ class _Searches:
             test_episodes=config.test_episodes,
             budget=plan_of(first, prepared.task).total,
             anytime_tests=config.anytime_tests,
-            observers=(curves, progress, _LoadsReports()),
+            observers=(curves, progress.begin(name, seed), _LoadsReports()),
             say=progress.say,
         )
         try:
-            search.run()
+            yield from search.steps()
         finally:
             curves.close()
             self.restored_units += search.restorer.units

@@ -190,7 +190,7 @@ def test_the_readmes_terminal_is_what_the_screen_draws() -> None:
     )  # fmt: skip
     run = RunStanding(outline, lambda: 0)
     for method in outline.methods:
-        run.begin(method, 0)
+        search = run.begin(method, 0)
         for generation in range(3):
             asked = [
                 Proposal(
@@ -203,14 +203,14 @@ def test_the_readmes_terminal_is_what_the_screen_draws() -> None:
                 )
                 for member in range(12)
             ]
-            run.search.propose(asked)
+            search.propose(asked)
             for one in asked if generation < 2 else []:
                 metrics = {TRAINING_SCORE: 20.0 + one.member} if method == "random" else {}
                 fitness = None if method == "random" else 20.0
                 told = Result(proposal=one.id, fitness=fitness, cost=Cost(train_units=2500), metrics=metrics)
-                run.finish(one, told, replayed=False)
+                run.finish(search, one, told, replayed=False)
         if method == "pbt":
-            run.search.test = FinalTest(proposal=0, returns=(327.5,), cost=Cost())
+            search.test = FinalTest(proposal=0, returns=(327.5,), cost=Cost())
     console = Console(file=io.StringIO(), width=90, height=24, force_terminal=True, color_system=None)
     console.print(Screen(run))
     assert isinstance(console.file, io.StringIO)

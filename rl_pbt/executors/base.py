@@ -18,6 +18,11 @@ T_co = TypeVar("T_co", covariant=True)
 class Future(Protocol[T_co]):
     """The future result of a submitted job."""
 
+    @property
+    def done(self) -> bool:
+        """Whether `result` would wait for nobody else."""
+        ...
+
     def result(self) -> T_co:
         """Wait for the end of the job, and return its result; call it once.
 
@@ -42,6 +47,10 @@ class Executor(Protocol):
 
     def submit(self, job: Job[T]) -> Future[T]:
         """Run the job as soon as a worker is free."""
+        ...
+
+    def listen(self) -> None:
+        """Wait briefly for news of any job. Raises KeyboardInterrupt for a signal that arrived meanwhile."""
         ...
 
     def close(self) -> None:
@@ -89,6 +98,11 @@ class Pending(Generic[T]):
     def __init__(self, listen: Callable[[], None]) -> None:
         self._listen = listen
         self.answer: Answer[T] | None = None
+
+    @property
+    def done(self) -> bool:
+        """As in `Future`."""
+        return self.answer is not None
 
     def result(self) -> T:
         """As in `Future`."""

@@ -40,6 +40,9 @@ class InlineExecutor:
     def submit(self, job: Job[T]) -> Future[T]:
         return _Deferred(self, job)
 
+    def listen(self) -> None:
+        """There is nobody else to hear from."""
+
     def close(self) -> None:
         """There is nothing to close."""
 
@@ -59,6 +62,7 @@ class _Deferred(Generic[T]):
 
     executor: InlineExecutor
     job: Job[T]
+    done = True  # nobody else runs it
 
     def result(self) -> T:
         attempts = Attempts(self.job, self.executor.task.subject)

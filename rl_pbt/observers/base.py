@@ -29,11 +29,11 @@ class Observer(Protocol):
         ...
 
 
-class Watcher(Observer, Protocol):
-    """An observer of all searches of a run, one after another, that shows them to a person."""
+class Watcher(Protocol):
+    """Shows all searches of a run, several of which may be under way at once, to a person."""
 
-    def begin(self, method: str, seed: int) -> None:
-        """A new search starts."""
+    def begin(self, method: str, seed: int) -> Observer:
+        """A new search starts. Returns its observer."""
         ...
 
     def say(self, line: str) -> None:

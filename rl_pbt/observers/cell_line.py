@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TextIO, final
 
 from rich.console import Console
@@ -11,14 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from rl_pbt.observers.screen import time_told
-from rl_pbt.observers.standing import Outline, RunStanding
-from rl_pbt.records import FinalTest, Proposal, Result
+from rl_pbt.observers.standing import Following, Outline, RunStanding
 from rl_pbt.text import fitted, score_text
 
 
 @final
 class CellLine:
-    """An observer of all searches of a run that updates one line of a terminal, which begins with `title`.
+    """Updates one line of a terminal, which begins with `title`, while the searches of a run go on.
 
     Where the output is not a terminal, it shows no progress.
     """
@@ -30,13 +29,13 @@ class CellLine:
         self._lock = threading.RLock()  # another thread draws the line
         self._live: Live | None = None
 
-    def begin(self, method: str, seed: int) -> None:
-        """A new search starts."""
-        with self._lock:
-            self._run.begin(method, seed)
+    def begin(self, method: str, seed: int) -> Following:
+        """A new search starts. Returns its observer."""
+        search = Following(self._run, method, seed, self._lock)
         if self._console.is_terminal and not self._console.is_dumb_terminal and self._live is None:
             self._live = Live(console=self._console, refresh_per_second=2, get_renderable=self._line, transient=True)
             self._live.start()
+        return search
 
     def _line(self) -> Text:
         with self._lock:
@@ -52,30 +51,11 @@ class CellLine:
         share = 100 * run.spent / outline.total
         tested = ((method, run.tested(method)) for method in outline.methods)
         scores = [f"{method} {score_text(mean)}" for method, mean in tested if mean is not None]
-        where = f"{run.search.method}, seed {run.search.seed}"
-        return [f"{self._title}  {share:.0f}%", where, time_told(run), *scores]
+        return [f"{self._title}  {share:.0f}%", run.search.title, time_told(run), *scores]
 
     def say(self, line: str) -> None:
         """Print a message above the line."""
         self._console.print(line, soft_wrap=True, markup=False)
-
-    def proposed(self, proposals: Sequence[Proposal]) -> None:
-        """These are underway."""
-        with self._lock:
-            self._run.search.propose(proposals)
-
-    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A member has its fitness."""
-        with self._lock:
-            self._run.finish(proposal, result, replayed=replayed)
-
-    def incumbent_tested(self, test: FinalTest, units: int) -> None:
-        """Not shown: it is for the curves."""
-
-    def tested(self, test: FinalTest) -> None:
-        """The winner of a search is known."""
-        with self._lock:
-            self._run.search.test = test
 
     def close(self) -> None:
         """Stop updating the terminal."""

@@ -99,11 +99,12 @@ def _told_of(run: RunStanding, method: str, room: int) -> Text:
         return Text("waiting", style="dim")
     tested = run.tested(method)
     result = "" if tested is None else f"test {run.outline.words.score} {score_text(tested)}"
-    if len(searches) == len(seeds) and searches[-1].test is not None:
+    if len(searches) == len(seeds) and all(search.test is not None for search in searches):
         return Text(result or "no winner", style="green")
-    told = [f"seed {len(searches)}/{len(seeds)}"] if len(seeds) > 1 else []
-    if searches[-1] is run.search and searches[-1].test is None:
-        told += _place(searches[-1], run.outline.generations)
+    current = next((search for search in searches if search.trains), searches[-1])
+    told = [f"seed {searches.index(current) + 1}/{len(seeds)}"] if len(seeds) > 1 else []
+    if current.trains:
+        told += _place(current, run.outline.generations)
     return Text(fitted([*told, *([result] if result else [])], room))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import final
@@ -72,6 +73,16 @@ class SearchStanding:
         self._finished: dict[int, Proposal] = {}  # by member: its newest proposal with a result
         self._results: dict[int, Result] = {}  # by proposal
         self._before: dict[int, Proposal] = {}  # by member: the one before its newest
+
+    @property
+    def trains(self) -> bool:
+        """Whether intervals are underway."""
+        return bool(self.underway) and self.test is None
+
+    @property
+    def title(self) -> str:
+        """As in "pbt, seed 0"."""
+        return f"{self.method}, seed {self.seed}"
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
         """The method asked for these, all at once."""
@@ -173,7 +184,7 @@ class SearchStanding:
 
 @final
 class RunStanding:
-    """All searches of a run so far, one after another; `underway` returns the units of intervals that have not ended."""
+    """All searches of a run so far; `underway` returns the units of intervals that have not ended."""
 
     def __init__(self, outline: Outline, underway: Callable[[], int]) -> None:
         self.outline = outline
@@ -185,16 +196,17 @@ class RunStanding:
 
     @property
     def search(self) -> SearchStanding:
-        """The current search."""
-        return self.searches[-1]
+        """The one to show: of those that train, the first that began; or else the last."""
+        return next((search for search in self.searches if search.trains), self.searches[-1])
 
-    def begin(self, method: str, seed: int) -> None:
+    def begin(self, method: str, seed: int) -> SearchStanding:
         """A new search starts."""
         self.searches.append(SearchStanding(method, seed))
+        return self.searches[-1]
 
-    def finish(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
-        """A result of the current search; `replayed` if it was in the ledger already."""
-        self.search.finish(proposal, result)
+    def finish(self, search: SearchStanding, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """A result of one of its searches; `replayed` if it was in the ledger already."""
+        search.finish(proposal, result)
         self._spent_here += 0 if replayed else result.cost.units
 
     def of(self, method: str) -> list[SearchStanding]:
@@ -202,8 +214,9 @@ class RunStanding:
         return [search for search in self.searches if search.method == method]
 
     def spent_by(self, method: str) -> int:
-        """Units that the method has spent, those underway included."""
-        underway = self._underway() if self.searches and self.search.method == method else 0
+        """Units that the method has spent, with its share of those underway: workers do not say for whom they train."""
+        ours, training = (sum(len(one.underway) for one in some if one.trains) for some in (self.of(method), self.searches))
+        underway = self._underway() * ours // training if training else 0
         return sum(search.spent for search in self.of(method)) + underway
 
     def tested(self, method: str) -> float | None:
@@ -241,3 +254,31 @@ class RunStanding:
             self._first_units = (now, underway)
         since, units = self._first_units
         return (underway - units) / (now - since) if underway > units else None
+
+
+@final
+class Following:
+    """An observer of one search of a run, which keeps its standing up to date under the `lock` of the thread that draws it."""
+
+    def __init__(self, run: RunStanding, method: str, seed: int, lock: AbstractContextManager[object]) -> None:
+        self._run, self._lock = run, lock
+        with lock:
+            self.search = run.begin(method, seed)
+
+    def proposed(self, proposals: Sequence[Proposal]) -> None:
+        """These are underway."""
+        with self._lock:
+            self.search.propose(proposals)
+
+    def finished(self, proposal: Proposal, result: Result, *, replayed: bool) -> None:
+        """A member has its result."""
+        with self._lock:
+            self._run.finish(self.search, proposal, result, replayed=replayed)
+
+    def incumbent_tested(self, test: FinalTest, units: int) -> None:
+        """Not shown: it is for the curves."""
+
+    def tested(self, test: FinalTest) -> None:
+        """The winner is known."""
+        with self._lock:
+            self.search.test = test

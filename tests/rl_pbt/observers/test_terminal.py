@@ -12,7 +12,7 @@ from rich.console import Console
 from rl_pbt.observers import terminal as module
 from rl_pbt.observers.screen import Screen
 from rl_pbt.observers.standing import Outline, RunStanding
-from rl_pbt.observers.terminal import Progress
+from rl_pbt.observers.terminal import Progress, SearchLines, used_told
 from rl_pbt.records import TRAINING_SCORE, Cost, FinalTest, Proposal, Result
 from rl_pbt.tasks.words import Words
 
@@ -44,20 +44,20 @@ def result(id_: int, fitness: float | None, train: int = 80, evaluation: int = 2
     return Result(proposal=id_, fitness=fitness, failure=None if fitness is not None else "broke", cost=cost)
 
 
-def tell(progress: Progress, work: list[tuple[Proposal, Result]], *, replayed: bool = False) -> None:
-    progress.proposed([p for p, _ in work])
+def tell(search: SearchLines, work: list[tuple[Proposal, Result]], *, replayed: bool = False) -> None:
+    search.proposed([p for p, _ in work])
     for p, r in work:
-        progress.finished(p, r, replayed=replayed)
+        search.finished(p, r, replayed=replayed)
 
 
 def test_a_line_a_generation_a_re_evaluation_and_the_test() -> None:
     stream = io.StringIO()
     progress = watching(500, stream)
-    progress.begin("pbt", 0)
-    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, None))])
-    tell(progress, [(proposal(2, 0, parent=0), result(2, 3.0)), (proposal(3, 1, parent=0, hypers_from=0), result(3, 2.0))])
-    tell(progress, [(proposal(4, 0, units=0, parent=2), result(4, 2.5, train=0, evaluation=50))])
-    progress.tested(FinalTest(proposal=2, returns=(1.0, 2.0), cost=Cost(eval_units=9)))
+    search = progress.begin("pbt", 0)
+    tell(search, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, None))])
+    tell(search, [(proposal(2, 0, parent=0), result(2, 3.0)), (proposal(3, 1, parent=0, hypers_from=0), result(3, 2.0))])
+    tell(search, [(proposal(4, 0, units=0, parent=2), result(4, 2.5, train=0, evaluation=50))])
+    search.tested(FinalTest(proposal=2, returns=(1.0, 2.0), cost=Cost(eval_units=9)))
     progress.close()
     first, second, third, fourth = stream.getvalue().splitlines()
     assert first.startswith("pbt, seed 0 generation 1/4: best 1, median 1; 40% of the budget (200 frames), ")
@@ -70,11 +70,11 @@ def test_a_line_a_generation_a_re_evaluation_and_the_test() -> None:
 def test_of_the_same_members_one_re_evaluation_is_told() -> None:
     stream = io.StringIO()
     progress = watching(500, stream)
-    progress.begin("pbt", 0)
-    tell(progress, [(proposal(id_, id_), result(id_, 1.0)) for id_ in (0, 1, 2)])
+    search = progress.begin("pbt", 0)
+    tell(search, [(proposal(id_, id_), result(id_, 1.0)) for id_ in (0, 1, 2)])
     for first, members in ((3, (0, 1)), (5, (0, 1)), (7, (0, 1)), (9, (0, 2)), (11, (0, 2)), (13, (0, 1))):
         again = [proposal(first + place, member, units=0, parent=member) for place, member in enumerate(members)]
-        tell(progress, [(one, result(one.id, float(first), train=0)) for one in again])
+        tell(search, [(one, result(one.id, float(first), train=0)) for one in again])
     progress.close()
     said = [line.partition(";")[0].partition("re-evaluation: ")[2] for line in stream.getvalue().splitlines()[1:]]
     assert said == ["member 0 3, member 1 3", "member 0 9, member 2 9", "member 0 13, member 1 13"]
@@ -83,7 +83,7 @@ def test_of_the_same_members_one_re_evaluation_is_told() -> None:
 def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_called_so() -> None:
     stream = io.StringIO()
     progress = watching(500, stream)
-    progress.begin("random", 0)
+    search = progress.begin("random", 0)
     for first, episodes in ((0, 0), (2, 0), (4, None)):
         work = []
         for id_ in (first, first + 1):
@@ -91,7 +91,7 @@ def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_ca
             metrics = {TRAINING_SCORE: float(id_)} if id_ > 1 else {}
             unevaluated = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics=metrics)
             work.append((asked, result(id_, 9.0 + id_) if episodes is None else unevaluated))
-        tell(progress, work)
+        tell(search, work)
         if first == 2:
             rows = progress._run.search.rows()
             assert [(row.fitness, row.failed, row.change) for row in rows] == [(2.0, False, None), (3.0, False, None)]
@@ -104,9 +104,9 @@ def test_of_members_that_are_judged_at_the_end_training_episodes_are_told_and_ca
 def test_a_method_that_does_not_wait_for_all_has_no_generations() -> None:
     stream = io.StringIO()
     progress = watching(500, stream)
-    progress.begin("bayes", 0)
+    search = progress.begin("bayes", 0)
     for id_, member in enumerate((0, 1, 2)):
-        tell(progress, [(proposal(id_, member), result(id_, float(id_)))])
+        tell(search, [(proposal(id_, member), result(id_, float(id_)))])
     progress.close()
     said = [line.partition(";")[0] for line in stream.getvalue().splitlines()]
     assert said[0] == "bayes, seed 0 interval 1, 1 member: best 0, median 0"
@@ -130,13 +130,13 @@ def test_time_left_is_said_before_the_first_interval_ends(monkeypatch: pytest.Mo
 def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
     stream = io.StringIO()
     progress = watching(400, stream)
-    progress.begin("pbt", 0)
-    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))], replayed=True)
-    assert stream.getvalue() == "" and progress._used().endswith("50% of the budget (200 frames), 0s elapsed")
+    search = progress.begin("pbt", 0)
+    tell(search, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))], replayed=True)
+    assert stream.getvalue() == "" and used_told(progress._run).endswith("50% of the budget (200 frames), 0s elapsed")
     progress._run.started -= 100.0
-    tell(progress, [(proposal(2, 0, parent=0), result(2, 1.0))])
+    tell(search, [(proposal(2, 0, parent=0), result(2, 1.0))])
     assert "75% of the budget (300 frames), 1m40s elapsed, ~1m40s left" in stream.getvalue()
-    tell(progress, [(proposal(3, 1, parent=1), result(3, 1.0))])
+    tell(search, [(proposal(3, 1, parent=1), result(3, 1.0))])
     assert stream.getvalue().endswith("100% of the budget (400 frames), 1m40s elapsed, testing the winner\n")
     progress.close()
 
@@ -144,8 +144,8 @@ def test_what_a_resumed_run_found_done_does_not_count_for_its_speed() -> None:
 def test_what_is_overspent_is_said() -> None:
     stream = io.StringIO()
     progress = watching(160, stream)
-    progress.begin("pbt", 0)
-    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))])
+    search = progress.begin("pbt", 0)
+    tell(search, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))])
     progress.close()
     assert "125% of the budget (200 frames)" in stream.getvalue()
 
@@ -154,9 +154,9 @@ def test_the_nouns_are_the_tasks_own() -> None:
     stream = io.StringIO()
     words = Words(unit="training sentence", short_unit="sentence", score="BLEU", episode="evaluation")
     progress = watching(400, stream, words=words)
-    progress.begin("pbt", 0)
-    tell(progress, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))])
-    progress.tested(FinalTest(proposal=1, returns=(31.0,), cost=Cost()))
+    search = progress.begin("pbt", 0)
+    tell(search, [(proposal(0, 0), result(0, 1.0)), (proposal(1, 1), result(1, 1.0))])
+    search.tested(FinalTest(proposal=1, returns=(31.0,), cost=Cost()))
     progress.close()
     first, last = stream.getvalue().splitlines()
     assert "50% of the budget (200 sentences), 0s elapsed, ~0s left" in first
@@ -184,14 +184,14 @@ def sixth_seed_of_random_search(score: float) -> RunStanding:
     )
     run = RunStanding(outline, lambda: 0)
     for method, seed in [("pbt", seed) for seed in range(6)] + [("random", seed) for seed in range(6)]:
-        run.begin(method, seed)
-        run.search.propose([proposal(0, 0), proposal(1, 1)])
+        search = run.begin(method, seed)
+        search.propose([proposal(0, 0), proposal(1, 1)])
         for id_ in (0, 1):
             unevaluated = Result(proposal=id_, fitness=None, cost=Cost(train_units=80), metrics={TRAINING_SCORE: score})
-            run.finish(proposal(id_, id_), result(id_, score) if method == "pbt" else unevaluated, replayed=False)
+            run.finish(search, proposal(id_, id_), result(id_, score) if method == "pbt" else unevaluated, replayed=False)
         if (method, seed) != ("random", 5):
-            run.search.test = FinalTest(proposal=0, returns=(score,), cost=Cost())
-    run.search.propose([proposal(2, 0, parent=1), proposal(3, 1, parent=1)])
+            search.test = FinalTest(proposal=0, returns=(score,), cost=Cost())
+    search.propose([proposal(2, 0, parent=1), proposal(3, 1, parent=1)])
     return run
 
 
@@ -224,3 +224,19 @@ def test_what_does_not_fit_into_a_line_is_left_out_and_never_cut(columns: int, s
 def test_of_the_folder_the_end_is_shown_as_far_as_it_fits(columns: int, folder: str) -> None:
     heading = screen_of(sixth_seed_of_random_search(1.0), columns)[0]
     assert heading.rstrip().partition("6 seeds")[2].strip() == folder
+
+
+def test_searches_side_by_side_have_lines_and_bars_of_their_own() -> None:
+    stream = io.StringIO()
+    progress = watching(500, stream, lambda: 90)
+    pbt, random = progress.begin("pbt", 0), progress.begin("random", 0)
+    pbt.proposed([proposal(0, 0), proposal(1, 1)])
+    random.proposed([proposal(0, 0)])
+    assert (progress._run.spent_by("pbt"), progress._run.spent_by("random")) == (60, 30), "of 90 underway, by intervals"
+    tell(random, [(proposal(0, 0), result(0, 5.0))])
+    for id_ in (0, 1):
+        pbt.finished(proposal(id_, id_), result(id_, 1.0 + id_), replayed=False)
+    progress.close()
+    assert progress._run.search.title == "random, seed 0", "none trains: the last"
+    said = [line.partition(";")[0] for line in stream.getvalue().splitlines()]
+    assert said == ["random, seed 0 interval 1, 1 member: best 5, median 5", "pbt, seed 0 generation 1/4: best 2, median 1.5"]
