@@ -1,4 +1,4 @@
-"""Population Based Training, compared with its baselines under equal compute, for any training.
+"""Population Based Training, compared with its baselines on the same budget, for any training.
 
 `rl_pbt.tune` searches the hyperparameters of a training of your own, `rl_pbt.bench` those of agents on an environment, and
 `rl_pbt.load` opens an existing run. They are loaded on first use: importing the package is free.

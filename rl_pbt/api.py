@@ -188,7 +188,7 @@ def tune(
     quiet: bool = False,
     **settings: object,
 ) -> Run:
-    """Search the hyperparameters of your own training while it trains, with PBT and its baselines under equal compute.
+    """Search the hyperparameters of your own training while it trains, with PBT and its baselines on the same budget.
 
     `task` is a class like `Trainable`, "module:Class", or the name of a task, such as "quadratic"; docs/options.md names them.
     `search` gives each hyperparameter a range ("log:1e-5:1e-1", "linear:0:1", "int:1:8", "choice:adam:sgd", "horizon:0.9:0.999")

@@ -126,7 +126,7 @@ def _layout(space: Space, words: Words) -> dict[str, dict[str, list[object]]]:
         low, middle, high = range_tags(name)
         ranges[name] = ["Margin", [middle, low, high]]
     charts: dict[str, list[object]] = {title: ["Multiline", [f"^{re.escape(tag)}$"]] for title, tag in compared.items()}
-    return {"methods at equal compute": charts, "hyperparameters in the population: smallest, median, largest": ranges}
+    return {"methods on the same budget": charts, "hyperparameters in the population: smallest, median, largest": ranges}
 
 
 def _delete_events(folder: Path) -> None:
