@@ -23,7 +23,7 @@ def build_parser(program: str) -> Parser:
         program,
         "Print the configuration of a run as TOML, with every setting, for another run.",
         usage=[f"{program} RUN"],
-        examples=[f"{program} results/Pacman/RUN > again.toml", "rl-pbt bench --config again.toml --seeds 1 2 3"],
+        examples=[f"{program} results/ALE-Pacman-v5/RUN > again.toml", "rl-pbt bench --config again.toml --seeds 1 2 3"],
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
     return parser

@@ -19,7 +19,10 @@ def build_parser(program: str) -> Parser:
         program,
         "Write a winner's policy as a file that needs no rl_pbt.",
         usage=[f"{program} RUN FILE.onnx|FILE.pt2|FILE.pt [options]"],
-        examples=[f"{program} results/Pacman/RUN winner.onnx", f"{program} results/Pacman/RUN pbt.pt2 --method pbt --seed 0"],
+        examples=[
+            f"{program} results/ALE-Pacman-v5/RUN winner.onnx",
+            f"{program} results/ALE-Pacman-v5/RUN pbt.pt2 --method pbt --seed 0",
+        ],
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")

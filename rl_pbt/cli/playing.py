@@ -34,10 +34,10 @@ def build_parser(program: str) -> Parser:
         "Watch the winner of a run play whole test episodes, in a window or as a video.",
         usage=[f"{program} RUN [options]"],
         examples=[
-            f"{program} results/Pacman/RUN",
-            f"{program} results/Pacman/RUN --video winner.mp4",
-            f"{program} results/Pacman/RUN --video winner.gif --method random --seed 1",
-            f"{program} results/Pacman/RUN --video best.mp4 --best-of 30",
+            f"{program} results/ALE-Pacman-v5/RUN",
+            f"{program} results/ALE-Pacman-v5/RUN --video winner.mp4",
+            f"{program} results/ALE-Pacman-v5/RUN --video winner.gif --method random --seed 1",
+            f"{program} results/ALE-Pacman-v5/RUN --video best.mp4 --best-of 30",
         ],
     )
     add = parser.add_argument

@@ -24,7 +24,7 @@ def build_parser(program: str) -> Parser:
         program,
         "Rebuild the report of a finished or interrupted run: its pages and plots, in its folder.",
         usage=[f"{program} RUN [--against METHOD] [--optuna URL]"],
-        examples=[f"{program} results/Pacman/RUN", f"{program} results/Pacman/RUN --optuna sqlite:///studies.db"],
+        examples=[f"{program} results/ALE-Pacman-v5/RUN", f"{program} results/ALE-Pacman-v5/RUN --optuna sqlite:///studies.db"],
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder, which holds manifest.json")
     against = "compare the others with this method, not the run's reference; of more than two methods, this is a second look"

@@ -7,16 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from rl_pbt.cli import ahead, configuration, playing, reporting
+from rl_pbt.cli import ahead, compacting, configuration, exporting, playing, reporting
 from rl_pbt.cli.arguments import build_parser, fixed_default, settings_of
 from rl_pbt.cli.parser import Parser
 from rl_pbt.errors import UserError
 from rl_pbt.making import configure
 from rl_pbt.options import Group, as_json
 from rl_pbt.space import parse_dimension
+from rl_pbt.tasks.registry import task_type
 
 PROGRAM = "python -m rl_pbt.bench"
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
@@ -279,3 +281,10 @@ def test_only_worker_processes_load_ahead(executor: str | None, begun: bool, mon
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     ahead.begin_loading("torch", executor)
     assert asked == (["torch"] if begun else [])
+
+
+@pytest.mark.parametrize("command", [compacting, configuration, exporting, playing, reporting])
+def test_examples_of_help_name_folders_that_runs_are_written_to(command: ModuleType) -> None:
+    config = configure({"env": "Pacman"})
+    usual = task_type(config.task).folder(config.task_options)
+    assert set(re.findall(r"results/(\S+)/RUN", command.build_parser("rl-pbt").epilog)) == {usual}
