@@ -1,4 +1,4 @@
-"""The README's commands are the ones that CI and the command line really have."""
+"""What the README, and the pages that it leads to, say of commands, defaults and results is so."""
 
 from __future__ import annotations
 
@@ -32,9 +32,14 @@ from rl_pbt.store.curves import standings
 from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.on_environments.words import FRAMES
 from rl_pbt.tasks.registry import AGENTS_ON_ENVIRONMENTS, TASKS
+from rl_pbt.tasks.rl.by_environment import BY_ENVIRONMENT
+from rl_pbt.tasks.rl.defaults import DEFAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMING_FROM, GALLERY, STARTED, WHEN = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("coming-from", "gallery", "getting-started", "when")
+)
 
 FLAG = r"(?<![\w-])--[a-z][a-z-]*"
 
@@ -113,14 +118,43 @@ def test_the_default_run_is_as_large_as_is_said() -> None:
     assert config.task_options["agent"] == "ppo" and (config.population, len(config.seeds)) == (4, 1)
     assert Plan.nominal(config).generations == 13
     assert "four members, thirteen intervals, one seed" in " ".join(README.split())
+    assert config.group_size * 2 == config.population and "a population of our agents is two groups" in WHEN
+    paper = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    assert f"{DEFAULTS['atari'].frames:,} frames a member in all by default, on Pacman {config.budget:,} (four members)" in paper
 
 
-def test_readme_mentions_only_flags_that_exist(parser: argparse.ArgumentParser) -> None:
-    own = [line for line in README.splitlines() if not re.search(r"tensorboard --|git ", line)]
+def test_how_many_intervals_there_are_by_default() -> None:
+    """The advice to set the interval is needed where this is less than the twenty that a schedule takes."""
+    intervals = {family: defaults.frames // defaults.interval for family, defaults in DEFAULTS.items()}
+    words = {"twenty": ("classic_control",), "ten": ("box2d", "minatar", "minigrid"), "five": ("atari",)}
+    assert {word: {intervals[family] for family in families} for word, families in words.items()} == {
+        "twenty": {20}, "ten": {10}, "five": {5},
+    }  # fmt: skip
+    said = "Classic control has twenty by default and Pacman thirteen, but LunarLander, MinAtar and MiniGrid have ten"
+    assert f"{said} and most other Atari games five" in " ".join(WHEN.split())
+
+
+def test_the_page_of_agents_names_where_ppo_is_the_default() -> None:
+    row = next(
+        line for line in (ROOT / "docs" / "environments.md").read_text(encoding="utf-8").splitlines() if "| `a2c` |" in line
+    )
+    named = re.search(r"the default except on ([^|]*) \|", row)
+    others = {family for family, defaults in DEFAULTS.items() if defaults.agent != "a2c"}
+    others |= {name for name, settings in BY_ENVIRONMENT.items() if settings.get("agent", "a2c") != "a2c"}
+    assert named and {name.lower() for name in re.split(", | and ", named[1])} == {
+        name.split("/")[-1].split("-")[0].lower() for name in others
+    }
+
+
+@pytest.mark.parametrize(
+    "text", [README, COMING_FROM, GALLERY, STARTED, WHEN], ids=["readme", "coming", "gallery", "started", "when"]
+)
+def test_only_flags_that_exist_are_mentioned(text: str, parser: argparse.ArgumentParser) -> None:
+    own = [line for line in text.splitlines() if not re.search(r"tensorboard --|git ", line)]
     mentioned = set(re.findall(FLAG, "\n".join(own)))
     parsers = (parser, *(one.build_parser("rl-pbt") for one in (comparing, exporting, playing, reporting)))
     existing = {flag for one in parsers for action in one._actions for flag in action.option_strings}
-    assert mentioned - existing == set(), "README.md mentions flags that no command has"
+    assert mentioned - existing == set(), "flags that no command has"
 
 
 def test_the_page_of_options_is_what_help_says() -> None:
@@ -181,9 +215,9 @@ def test_no_page_tells_tensorboard_to_show_the_members_too() -> None:
     assert len(shown) >= 2 and [folder for folder in shown if not folder.endswith("/tensorboard")] == []
 
 
-def test_the_readmes_terminal_is_what_the_screen_draws() -> None:
+def test_the_terminal_of_the_gallery_is_what_the_screen_draws() -> None:
     """The words and their order, as a run that is drawn today has them; numbers are of a run that was watched."""
-    lines = README.split("While it runs, the terminal shows")[1].split("```text\n")[1].split("```")[0].splitlines()
+    lines = GALLERY.split("```text\n")[1].split("```")[0].splitlines()
     outline = Outline(
         title="a2c on CartPole-v1", folder="results/see", methods=("pbt", "random"), seeds=(0,), population=12, generations=4,
         units=120_000, words=FRAMES,
@@ -251,13 +285,13 @@ def test_how_long_an_answer_takes_is_what_was_measured(env: str) -> None:
     seeds, frames = len(summary["seeds"]), manifest["config"]["frames"]
     assert (summary["population"], manifest["hardware"]["cores"]) == (8, 2)
     row = f"| `{env}` | {frames:,} | {seeds} | {minutes:.0f} | {minutes / seeds * 6:.0f} |"
-    assert f"\n{row}\n" in README, f"the README should say {row}"
+    assert f"\n{row}\n" in WHEN, f"docs/when.md should say {row}"
 
 
 def test_words_of_other_libraries_are_understood(parser: argparse.ArgumentParser) -> None:
     from rl_pbt.tasks.rl.options import ALIASES
 
-    rows = [line for line in README.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines() if "the same" in line]
+    rows = [line for line in COMING_FROM.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines() if "the same" in line]
     assert len(rows) == 1
     theirs, ours = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].strip("|").split("|"))
     assert theirs and {ALIASES[word] for word in theirs} >= ours
@@ -265,7 +299,7 @@ def test_words_of_other_libraries_are_understood(parser: argparse.ArgumentParser
 
 def test_a_flag_in_the_words_of_another_library_is_answered_with_ours(parser: argparse.ArgumentParser) -> None:
     """For every word of the table that is written like a setting, and that is not also one of ours."""
-    rows = [line.strip("|").split("|") for line in README.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]]
+    rows = [line.strip("|").split("|") for line in COMING_FROM.split("| your word |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]]
     table = {word: ours for theirs, ours in rows for word in re.findall(r"`(\w+)`", theirs)}
     flags = {flag for action in parser._actions for flag in action.option_strings}
     asked = {word: f"--{word.replace('_', '-')}" for word in table}
@@ -294,3 +328,11 @@ def test_what_the_first_section_claims_of_pbt_is_what_the_committed_runs_show() 
         f"p = {contrast['p_value']:.2g}); a difference of {detectable:.3g} would have been found 4 times in 5."
     )
     assert claim in " ".join(README.split())
+
+
+def test_what_the_first_figures_run_could_not_show() -> None:
+    summary = json.loads((ROOT / "results" / "reference" / "acrobot-v1" / "summary.json").read_text(encoding="utf-8"))
+    spent = summary["methods"]["random"]["cost"]
+    share = spent["eval_units"] / (spent["train_units"] + spent["eval_units"])
+    assert (len(summary["seeds"]), summary["comparison"]["detectable_difference"]) == (5, None)
+    assert f"Five seeds could not have shown any, and random search still paid {100 * share:.0f} %" in " ".join(README.split())

@@ -1,4 +1,4 @@
-"""What other libraries call our settings: a hint for who writes their words. The README has the same table."""
+"""What other libraries call our settings: a hint for who writes their words. docs/coming-from.md has the same table."""
 
 from __future__ import annotations
 
