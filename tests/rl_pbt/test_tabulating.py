@@ -188,6 +188,21 @@ def test_hpo_rl_bench_files_that_cannot_be_used(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("lr_-3_gamma_0.9_clip_0.2", "has files that do not name the same hyperparameters"),
+        ("lr_999_gamma_0.9", "lr_999_gamma_0.9_seed0_eval.json is not a file of HPO-RL-Bench"),
+    ],
+)
+def test_hpo_rl_bench_files_whose_names_cannot_be_used_are_refused_in_one_line(setting: str, said: str, tmp_path: Path) -> None:
+    write_hpo_rl_bench(tmp_path)
+    one = tmp_path / "CartPole-v1_A2C_random_lr_-3_gamma_0.9_seed0_eval.json"
+    one.rename(tmp_path / f"CartPole-v1_A2C_random_{setting}_seed0_eval.json")
+    with pytest.raises(UserError, match=said):
+        read_folder(tmp_path)
+
+
 def test_names_of_files_from_elsewhere_do_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (source := tmp_path / "sent").mkdir()
     write_hpo_rl_bench(source)

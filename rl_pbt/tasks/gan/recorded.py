@@ -40,6 +40,11 @@ class Recorded:
     accuracy: float
     digest: str
 
+    @property
+    def classes(self) -> int:
+        """How many classes it tells apart."""
+        return len(self.weights["classes.bias"])
+
 
 def shapes_of(classes: int) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
@@ -102,7 +107,7 @@ def _read(source: File) -> Recorded:
             f"{path} is not a classifier of ours ({error}): make one with `python -m benchmarks.gan_classifier`"
         ) from None
     shapes = {name: array.shape for name, array in weights.items()}
-    classes = shapes.get("classes.bias", (0,))[0]
+    classes = np.size(weights.get("classes.bias", ()))
     numbers = all(array.dtype == "float32" and bool(np.isfinite(array).all()) for array in weights.values())
     if shapes != shapes_of(classes) or not numbers or not 0 <= accuracy <= 1:
         raise UserError(f"{path} is not a classifier of ours: make one with `python -m benchmarks.gan_classifier`")

@@ -36,10 +36,12 @@ EPISODES = 10  # of an evaluation
 def read_folder(folder: Path) -> Table:
     """The table of one algorithm on one environment. Raises UserError if files are missing, or are something else."""
     named = [(found, path) for path in sorted(folder.iterdir()) if (found := NAME.fullmatch(path.name))]
-    settings = [(_setting(found["setting"]), int(found["seed"]), path) for found, path in named]
-    curves = tuple(_curve(path, hypers, seed) for hypers, seed, path in settings if hypers)
+    read = [_curve(path, found["setting"], int(found["seed"])) for found, path in named]
+    curves = tuple(curve for curve in read if curve)
     if not curves:
         raise UserError(f"{folder} has no files of HPO-RL-Bench, such as CartPole-v1_A2C_random_lr_-3_gamma_0.99_seed0_eval.json")
+    if len({frozenset(curve.hypers) for curve in curves}) > 1:
+        raise UserError(f"{folder} has files that do not name the same hyperparameters: put each grid into a folder of its own")
     title = "{algorithm} on {env}".format_map(named[0][0].groupdict())
     try:
         return Table(header=_header(curves, title), curves=curves, source={"benchmark": "HPO-RL-Bench"})
@@ -55,9 +57,12 @@ def _setting(text: str) -> Hypers:
     return {RATE if name == "lr" else name: 10.0 ** float(value) if name == "lr" else float(value) for name, value in pairs}
 
 
-def _curve(path: Path, hypers: Hypers, seed: int) -> Curve:
-    """A recorded curve, up to its first score that is not finite: there the training had failed."""
+def _curve(path: Path, setting: str, seed: int) -> Curve | None:
+    """A recorded curve, up to its first score that is not finite: there the training had failed. None for a schedule."""
     try:
+        hypers = _setting(setting)
+        if not hypers:
+            return None
         fields = json.loads(path.read_bytes())
         mean, sd, units = (_numbers(fields, f"{name}_eval") for name in ("returns", "std_returns", "timesteps"))
         scores = list(zip(mean, sd, strict=True))

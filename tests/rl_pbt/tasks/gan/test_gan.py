@@ -29,9 +29,9 @@ from rl_pbt.store.run import RunFolder
 from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.gan import TYPE
-from rl_pbt.tasks.gan.images import MNIST, PARTS
+from rl_pbt.tasks.gan.images import MNIST, PARTS, read_images
 from rl_pbt.tasks.gan.interval import DISTANCE, DIVERGED, NOT_FINITE, Winner, material
-from rl_pbt.tasks.gan.recorded import SHIPPED
+from rl_pbt.tasks.gan.recorded import SHIPPED, shapes_of
 from rl_pbt.tasks.gan.scoring import CHUNK, Evaluation, evaluation
 from tests.rl_pbt.faults.conftest import stopped_after
 from tests.rl_pbt.tasks.gan.small import idx, pictures, write_images, write_small_classifier
@@ -102,6 +102,18 @@ def test_the_paper_settings_are_the_defaults_and_can_be_changed(small: dict[str,
 def test_what_cannot_be_is_one_line(settings: dict[str, Any], message: str, small: dict[str, Any]) -> None:
     with pytest.raises(rl_pbt.UserError, match=re.escape(message)):
         configure({"task": "gan", **small, **settings})
+
+
+@pytest.mark.parametrize("classes", [0, 2, 10])
+def test_a_classifier_of_more_or_fewer_classes_than_the_images_have_is_refused(
+    classes: int, small: dict[str, Any], tmp_path: Path
+) -> None:
+    """It would set another ceiling on the score."""
+    weights = {name: np.zeros(shape, np.float32) for name, shape in shapes_of(classes).items()}
+    head = {"accuracy": "0.99", "images": read_images(small["data"]).digest}
+    save_file(weights, path := tmp_path / "other.safetensors", metadata=head)
+    with pytest.raises(rl_pbt.UserError, match=rf"classifier tells {classes} classes apart, and .* has 3"):
+        configure({"task": "gan", **small, "classifier": str(path)})
 
 
 def test_a_run_comes_to_its_end_and_says_what_the_score_hides(run: rl_pbt.Run) -> None:

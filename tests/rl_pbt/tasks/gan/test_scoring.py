@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save
 from scipy.linalg import sqrtm
 
 from benchmarks import gan_classifier
@@ -107,6 +109,13 @@ def test_fewer_images_than_a_batch_train_a_classifier_too(tmp_path: Path) -> Non
     assert read_classifier(path).images == read_images(str(images)).digest
 
 
+def changed(classifier: str, name: str, shape: tuple[int, ...]) -> bytes:
+    """The file of a classifier in which one weight has another shape."""
+    with safe_open(classifier, framework="numpy") as file:
+        weights, head = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
+    return save({**weights, name: np.zeros(shape, np.float32)}, metadata=head)
+
+
 def test_what_is_no_classifier_is_one_line(small: dict[str, Any], tmp_path: Path) -> None:
     whole = Path(small["classifier"]).read_bytes()
     path, times = tmp_path / "spoiled.safetensors", itertools.count()
@@ -119,6 +128,7 @@ def test_what_is_no_classifier_is_one_line(small: dict[str, Any], tmp_path: Path
         whole.replace(b"dense.bias", b"dense.bies"),
         whole[:-4] + np.float32("nan").tobytes(),
         whole[:-4] + np.float32("inf").tobytes(),
+        *(changed(small["classifier"], "classes.bias", shape) for shape in ((), (3, 1), (4,))),
     ):
         path.write_bytes(content)
         os.utime(path, ns=(0, next(times)))  # or two within a tick of the clock would be one
