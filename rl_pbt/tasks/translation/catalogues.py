@@ -75,6 +75,19 @@ def versions_of(corpus: Sequence[str]) -> dict[str, str]:
     return {entry: metadata.version(entry) for entry in corpus if is_package(entry)}
 
 
+def in_language(packages: Sequence[str], language: str) -> tuple[str, ...]:
+    """Those of the packages that have catalogues in a language; also those that are not installed, which are not known to have
+    none. Raises BadSetting if none is left.
+    """
+    with _reading("the list of a package's files"):
+        left = tuple(one for one in packages if not is_package(one) or _in_language(_files_of_package(one), language))
+    if not left:
+        raise BadSetting(
+            "language", f"cannot be {language!r}, in which none of {', '.join(packages)} has a message catalogue: name a corpus"
+        )
+    return left
+
+
 def files_of(corpus: Sequence[str], language: str) -> Files:
     """The files that a corpus is read from. Raises BadSetting for what is missing, cannot be looked at, or is too much."""
     found: list[tuple[File, ...]] = []

@@ -87,6 +87,18 @@ def test_of_a_folder_the_catalogues_of_the_language_are_read(folder: Path) -> No
         pairs_of([str(folder)], "es")
 
 
+def test_packages_without_the_language_are_left_out_and_those_that_are_absent_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {"of-both": ["de/x.po", "fr.po"], "of-german": ["de_DE/LC_MESSAGES/x.mo"], "of-none": ["x.py"]}
+    monkeypatch.setattr(catalogues, "is_package", kept.__contains__)
+    monkeypatch.setattr(catalogues, "_files_of_package", lambda name: {Path(one): Path(one) for one in kept[name]})
+    assert catalogues.in_language(tuple(kept), "de") == ("of-both", "of-german")
+    assert catalogues.in_language((*kept, "absent"), "fr") == ("of-both", "absent")
+    with pytest.raises(
+        BadSetting, match="language cannot be 'es', in which none of of-both, of-german, of-none has a message cat"
+    ):
+        catalogues.in_language(tuple(kept), "es")
+
+
 @pytest.mark.usefixtures("polib")
 def test_a_compiled_catalogue_is_read_where_there_is_no_other(folder: Path) -> None:
     import polib

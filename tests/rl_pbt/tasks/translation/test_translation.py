@@ -29,6 +29,7 @@ from rl_pbt.tasks.clock import Clock
 from rl_pbt.tasks.translation import TYPE, catalogues
 from rl_pbt.tasks.translation.interval import TranslationTask
 from rl_pbt.tasks.translation.material import material_of
+from rl_pbt.tasks.translation.options import PACKAGES
 from rl_pbt.tasks.translation.settings import TEST_PARTS
 
 TRAININGS = Path(__file__).parents[2] / "trainings"
@@ -267,6 +268,19 @@ def _pace() -> Any:
     from rl_pbt.cli.dry_run import Pace
 
     return Pace(start_s=1.0, units_per_s=10.0)
+
+
+def test_of_the_default_packages_those_that_have_the_language_are_read() -> None:
+    try:
+        config = configure({"task": "translation", "language": "fr"})
+    except UserError as error:
+        if "install" not in str(error):
+            raise
+        pytest.skip(str(error))
+    assert set(config.task_options["corpus"]) < {*PACKAGES} and "gramps" in config.task_options["corpus"]
+    assert set(config.task_options["packages"]) == set(config.task_options["corpus"])
+    with pytest.raises(BadSetting, match="language cannot be 'xx', in which none of gramps, "):
+        configure({"task": "translation", "language": "xx"})
 
 
 def test_the_real_corpus_is_read_and_its_versions_are_recorded() -> None:
