@@ -4,7 +4,8 @@ One of the fields of Jaderberg 2017, at the size of a desk: English messages of 
 `options` (what can be set), `settings` (its completion), `making` (the task of a configuration), `catalogues` (where pairs come
 from), `cleaning` and `corpus` (which are kept, and their splits), `sub_words`, `material` (all of it as numbers), `batches`,
 `transformer`, `dropping` and `smoothing` (the network and how it learns), `members` (a population of them), `decoding`, `bleu`
-(how they are judged), `interval` (the task). Those that load torch are imported when a task is made.
+(how they are judged), `lookup` (what they must beat), `interval` (the task). Those that load torch are imported when a task is
+made.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ UPDATES = Words(
     short_unit="update",
     score="BLEU",
     episode="part",
-    baseline="copy of the source",
+    baseline="lookup of the most similar sentence",
     held_out="sentences",
 )
 

@@ -2,7 +2,8 @@
 
 Software says the same thing in many ways: "Could not open the file %s" and "Could not open the file!". If it were split by
 sentence, much of a test would be known from training. So sentences that are nearly the same go into one split, and dev and test
-keep only one of them. The split of a sentence depends on its own words, so a newer version of a package moves few.
+keep only one of them. What is then still known, `lookup` finds. The split of a sentence depends on its own words, so a newer
+version of a package moves few.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import ceil
 from typing import final
 
@@ -19,7 +20,7 @@ from rl_pbt.errors import BadSetting
 from rl_pbt.tasks.translation.catalogues import Pair
 from rl_pbt.tasks.translation.cleaning import cleaned, normalised
 
-SHARE = 0.06  # of the sentences, for dev, and as many for test
+SHARE = 0.1  # of the groups that are not too large, for dev, and as many for test: about 5 % of the sentences each
 ALIKE = 0.5  # Jaccard index of their pairs of neighbouring words at which two sentences are nearly the same
 MOST_TOGETHER = 10  # sentences that are nearly the same; larger groups are trained on
 
@@ -73,7 +74,7 @@ def _split_of(first: Pair) -> str:
 
 
 def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
-    """Groups of sentences, by index; in each, any two are linked by steps between sentences nearly the same in a language."""
+    """Groups of sentences, by index; in each, any two are linked by steps between sentences that are nearly the same."""
     leader = list(range(len(sentences)))
 
     def lead(index: int) -> int:
@@ -82,9 +83,9 @@ def _nearly_the_same(sentences: Sequence[Pair]) -> list[list[int]]:
             index = leader[index]
         return index
 
-    for texts in zip(*sentences, strict=True):
-        for one, other in _alike([neighbours(text) for text in texts]):
-            leader[lead(one)] = lead(other)
+    by_language = (_alike([neighbours(text) for text in texts]) for texts in zip(*sentences, strict=True))
+    for one, other in chain(*by_language, _a_word_apart(sentences)):
+        leader[lead(one)] = lead(other)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in range(len(sentences)):
         groups[lead(index)].append(index)
@@ -111,3 +112,27 @@ def _alike(sentences: Sequence[frozenset[tuple[str, str]]]) -> Iterator[tuple[in
                 yield index, other
         for shingle in rarest:
             with_rare[shingle].append(index)
+
+
+def _a_word_apart(sentences: Sequence[Pair]) -> Iterator[tuple[int, int]]:
+    """Indices of sentences between which in both languages at most one word differs: links enough to reach all such from each.
+
+    In short sentences one other word changes most pairs of neighbours: "Can edit" has one of three in common with "Can add".
+    """
+    with_gap: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, pair in enumerate(sentences):
+        for source in _with_a_gap(pair.source):
+            with_gap[source].append(index)
+    for together in with_gap.values():
+        if len(together) > 1:
+            first: dict[tuple[str, ...], int] = {}
+            for index in together:
+                for target in _with_a_gap(sentences[index].target):
+                    yield index, first.setdefault(target, index)
+
+
+def _with_a_gap(text: str) -> set[tuple[str, ...]]:
+    """Its words with a gap for one of them or between two: texts in which at most one word differs share one of these."""
+    words = tuple(normalised(text).split())
+    ends = [(place, place + more) for place in range(len(words) + 1) for more in (0, 1)]
+    return {(*words[:start], "", *words[end:]) for start, end in ends}

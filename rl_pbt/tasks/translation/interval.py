@@ -22,6 +22,7 @@ from rl_pbt.tasks.translation.bleu import Bleu, Score
 from rl_pbt.tasks.translation.catalogues import Pair
 from rl_pbt.tasks.translation.cleaning import cleaned_source
 from rl_pbt.tasks.translation.dropping import KINDS, Dropout
+from rl_pbt.tasks.translation.lookup import looked_up
 from rl_pbt.tasks.translation.material import Material
 from rl_pbt.tasks.translation.members import Translators
 from rl_pbt.tasks.translation.settings import DEV_PARTS, RATE
@@ -137,9 +138,10 @@ class TranslationTask:
         return FinalTest(proposal=job.proposal, returns=returns, cost=clock.test_cost())
 
     def baseline(self, root_seed: int, episodes: int, advance: Advance = unheeded) -> FinalTest:
-        """A copy of the source: names, numbers and signs are the same in both languages, and copying them needs no learning."""
-        copied = self._test_values([pair.source for pair in self.material.corpus.test], range(episodes))
-        return FinalTest(proposal=None, returns=copied, cost=Cost())
+        """What a look into the train split finds without learning: a lower score would be worth less than what was trained on."""
+        corpus = self.material.corpus
+        found = looked_up(corpus.train, [pair.source for pair in corpus.test])
+        return FinalTest(proposal=None, returns=self._test_values(found, range(episodes)), cost=Cost())
 
     def rehearsal(self) -> TranslationTask:
         return replace(self, judged=False)

@@ -320,6 +320,26 @@ def test_near_duplicates_are_in_one_split_and_one_alone_in_dev_and_test() -> Non
         assert splits == ["train"] * 3 or sorted(s is None for s in splits) == [False, True, True], splits
 
 
+def test_short_sentences_with_one_other_word_in_both_languages_are_in_one_split() -> None:
+    """They share a third of their neighbours, or half."""
+    stems = [first + second for first in FILLERS[:20] for second in FILLERS[20:40]]
+    plain = [Pair(f"{stem}x {stem}y", f"{stem}u {stem}v") for stem in stems]
+    changed = [Pair(f"{stem}x {stem}z", f"{stem}w {stem}v") for stem in stems]
+    longer = [Pair(f"{stem}x {stem}z {stem}q", f"{stem}w {stem}q {stem}v") for stem in stems]
+    corpus = corpus_of([*plain, *changed, *longer], 5)
+    assert min(corpus.sizes.values()) >= 5 and a_word_apart(corpus) == []
+    for together in zip(plain, changed, longer, strict=True):
+        splits = [split_of(corpus, one.source) for one in together]
+        assert splits == ["train"] * 3 or sorted(s is None for s in splits) == [False, True, True], splits
+
+
+def test_sentences_with_one_other_word_in_one_language_alone_may_be_apart() -> None:
+    """Otherwise all short sentences would be one group: "Open file" has one word in common with thousands."""
+    stems = [first + second for first in FILLERS[:20] for second in FILLERS[20:40]]
+    corpus = corpus_of([Pair(f"same {stem}x", f"{stem}u {stem}v") for stem in stems], 5)
+    assert sum(corpus.sizes.values()) == len(stems)
+
+
 def test_where_a_sentence_goes_depends_on_neither_the_order_nor_the_others() -> None:
     plain = sentences(300)
     corpus = corpus_of(plain, 5)
@@ -371,8 +391,30 @@ def known_elsewhere(corpus: Corpus) -> list[tuple[str, str]]:
     return found
 
 
+def a_word_apart(corpus: Corpus) -> list[tuple[Pair, Pair]]:
+    """Pairs of dev and test, each with another of any split from which at most one word has to be changed, inserted or left out,
+    in both languages. So much do two texts differ if all but one word of the longer are a common beginning and a common end.
+    """
+    pairs = [pair for name in ("dev", "test", "train") for pair in getattr(corpus, name)]
+    held_out = len(corpus.dev) + len(corpus.test)
+    near = np.ones((held_out, len(pairs)), dtype=bool)
+    np.fill_diagonal(near, val=False)
+    for side in (0, 1):
+        texts = [normalised(pair[side]).split() for pair in pairs]
+        numbers = {word: number for number, word in enumerate({word for text in texts for word in text})}
+        lengths, longest = np.array([len(text) for text in texts]), max(map(len, texts))
+        beginnings, ends = np.full((2, len(texts), longest), -1)
+        for row, text in enumerate(texts):
+            beginnings[row, : len(text)] = ends[row, longest - len(text) :] = [numbers[word] for word in text]
+        for row in range(held_out):
+            same = sum(np.cumprod(one == one[row], 1).sum(1) for one in (beginnings, ends[:, ::-1]))
+            near[row] &= same >= np.maximum(lengths, lengths[row]) - 1
+    return [(pairs[one], pairs[other]) for one, other in np.argwhere(near)]
+
+
 def test_no_sentence_of_dev_and_test_is_known_from_another_split(real: Corpus) -> None:
     assert known_elsewhere(real) == []
+    assert a_word_apart(real) == []
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
