@@ -174,10 +174,10 @@ def _defaults(given: Settings) -> dict[str, Any]:
             f"was trained on other images than those of {data}: train one on these with `python -m benchmarks.gan_classifier`, "
             "whose help says how, and name it",
         )
-    if judge.classes != images.classes:
+    if classifier.classes != images.classes:
         raise BadSetting(
             "classifier",
-            f"tells {judge.classes} classes apart, and {data} has {images.classes}: train one on these images with "
+            f"tells {classifier.classes} classes apart, and {data} has {images.classes}: train one on these images with "
             "`python -m benchmarks.gan_classifier`, and name it",
         )
     return {
