@@ -59,7 +59,7 @@ def build_parser(program: str) -> Parser:
     for entry in METHODS.values():
         _add_settings(groups, entry.options, Group.SEARCH, known)
     add = groups[Group.MACHINE].add_argument
-    workers = "worker processes (default: one per group, at most one per core); does not change results"
+    workers = "worker processes (default: as many as can be busy, at most one per core); does not change results"
     add("--workers", type=_count, metavar="N", help=workers)
     add("--executor", metavar="NAME", help=f"where jobs run, one of: {', '.join(EXECUTORS)} (default: processes)")
     for executor in EXECUTORS.values():
