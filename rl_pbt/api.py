@@ -34,6 +34,7 @@ from rl_pbt.tasks.base import Task
 from rl_pbt.tasks.checkpoints import Sealed
 from rl_pbt.tasks.finding import Trainable
 from rl_pbt.tasks.registry import task_type
+from rl_pbt.text import shown
 
 Row: TypeAlias = dict[str, JSON]
 Folder: TypeAlias = str | Path
@@ -258,8 +259,12 @@ def _path(folder: Folder | None) -> Path | None:
 
 
 def _script() -> str:
-    """How this process was started, for the manifest."""
-    return shlex.join(["python", *sys.argv]) if sys.argv[0] else "python, interactively"
+    """How this process was started, for the manifest; without folders of this machine, as far as they are not needed."""
+    if not sys.argv[0]:
+        return "python, interactively"
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # of a module that was run by `python -m`
+    what = [shown(Path(sys.argv[0]))] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
+    return shlex.join(["python", *what, *sys.argv[1:]])
 
 
 def _plain(settings: Settings) -> Settings:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
 from rl_pbt.errors import LostCheckpoint, UserError
-from rl_pbt.executors.base import Executor, Future
+from rl_pbt.executors.base import Executor, Future, Steps
 from rl_pbt.incumbents import Incumbents, Leader
 from rl_pbt.observers.base import Observer
 from rl_pbt.records import FinalTest, Proposal, Result, joined
@@ -31,7 +31,6 @@ from rl_pbt.tasks.base import FinalTestJob, IntervalJob
 from rl_pbt.tasks.checkpoints import Checkpoints
 
 T = TypeVar("T")
-Steps: TypeAlias = Generator[Future[Any], None, T]  # work that yields what it is about to wait for
 TEST_EPISODES_PER_JOB = 8  # small, to keep all workers busy; the same for any number of workers, which changes no result
 
 

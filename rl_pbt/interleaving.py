@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rl_pbt.controller import Steps
-from rl_pbt.executors.base import Executor, Future
+from rl_pbt.executors.base import Executor, Future, Steps
 
 
 @dataclass(slots=True, kw_only=True)

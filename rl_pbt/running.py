@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TextIO, final
 
 from rl_pbt import provenance
 from rl_pbt.config import RunConfig
-from rl_pbt.controller import Search, Steps
+from rl_pbt.controller import Search
 from rl_pbt.errors import UserError, in_one_line
-from rl_pbt.executors import Executor, ExecutorOptions
+from rl_pbt.executors import Executor, ExecutorOptions, Steps
 from rl_pbt.executors.interrupts import held
 from rl_pbt.interleaving import interleave
 from rl_pbt.making import (

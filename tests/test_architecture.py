@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config", "provenance", "ranges", "torch_state"}),
     frozenset({"agents", "envs", "store", "tasks"}),
     frozenset({"executors", "incumbents", "observers", "search"}),
-    frozenset({"recorded", "named_code", "restoring"}),
+    frozenset({"interleaving", "recorded", "named_code", "restoring"}),
     frozenset({"controller", "report", "schedule"}),
     frozenset({"making", "tabulating"}),
     frozenset({"opening"}),

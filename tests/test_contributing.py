@@ -160,6 +160,7 @@ EXECUTOR = '''
 from rl_pbt.tasks.base import unheeded
 
 class Done:
+    done = True
     def __init__(self, returned):
         self.returned = returned
     def result(self):
@@ -172,6 +173,8 @@ class Eager:
         Eager.made += 1
     def submit(self, job):
         return Done(job.run(self.task, unheeded))
+    def listen(self):
+        pass
     def close(self):
         self.task = None
 '''

@@ -6,14 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
-from rl_pbt.executors.base import Executor, ExecutorOptions, Future, TaskError, run_all
+from rl_pbt.executors.base import Executor, ExecutorOptions, Future, Steps, TaskError, run_all
 from rl_pbt.executors.inline import InlineExecutor
 from rl_pbt.executors.processes import ProcessExecutor
 from rl_pbt.executors.ray import RayExecutor
 from rl_pbt.executors.ray_cluster import RayOptions
 from rl_pbt.tasks.base import Task
 
-__all__ = ["EXECUTORS", "Executor", "ExecutorOptions", "Future", "InlineExecutor", "ProcessExecutor", "TaskError", "run_all"]
+__all__ = [
+    "EXECUTORS",
+    "Executor",
+    "ExecutorOptions",
+    "Future",
+    "InlineExecutor",
+    "ProcessExecutor",
+    "Steps",
+    "TaskError",
+    "run_all",
+]
 
 
 @final

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast, final
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, final
 
 from rl_pbt.errors import BadSetting, UserError
 from rl_pbt.options import option
@@ -30,6 +30,9 @@ class Future(Protocol[T_co]):
         and KeyboardInterrupt for a signal that arrived meanwhile.
         """
         ...
+
+
+Steps: TypeAlias = Generator[Future[Any], None, T]  # work that yields each future before it waits for it, and returns a T
 
 
 class Executor(Protocol):

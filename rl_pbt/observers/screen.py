@@ -103,7 +103,7 @@ def _told_of(run: RunStanding, method: str, room: int) -> Text:
         return Text(result or "no winner", style="green")
     current = next((search for search in searches if search.trains), searches[-1])
     told = [f"seed {searches.index(current) + 1}/{len(seeds)}"] if len(seeds) > 1 else []
-    if current.trains:
+    if current.test is None:
         told += _place(current, run.outline.generations)
     return Text(fitted([*told, *([result] if result else [])], room))
 

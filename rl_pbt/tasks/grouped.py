@@ -24,7 +24,7 @@ class Members(Protocol):
         ...
 
     def load_state(self, member: int, state: State) -> None:
-        """Overwrite one member, of whom nothing else is remembered: whether it is healthy is decided anew.
+        """Overwrite one member, of whom nothing else is remembered: whether it is healthy is decided again.
 
         Raises CheckpointMismatch, before anything is changed, for a state of something else.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,12 @@ def test_likeliest_actions_need_no_random_numbers(run: rl_pbt.Run) -> None:
         agent.reset(seed)
         chosen.add(int(agent.act(observation, deterministic=True)))
     assert len(chosen) == 1
+
+
+def test_the_manifest_says_how_a_script_or_a_module_was_started(tmp_path: Path) -> None:
+    """Without the folder that it lies in, which says something of a machine and nothing of the run."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "study.py").write_text("from rl_pbt.api import _script\nprint(_script())\n")
+    for words in (["-m", "mine.study", "--now"], ["mine/study.py", "--now"], [str(tmp_path / "mine" / "study.py"), "--now"]):
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert done.stdout == f"python {'-m mine.study' if words[0] == '-m' else 'mine/study.py'} --now\n"

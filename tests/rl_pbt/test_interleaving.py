@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import rl_pbt
-from rl_pbt.controller import Steps
+from rl_pbt.executors.base import Steps
 from rl_pbt.interleaving import interleave
 from rl_pbt.making import configure, searches_at_once
 

@@ -347,11 +347,11 @@ def test_a_dry_run_gives_no_rate_to_a_training_in_closed_form() -> None:
 @pytest.mark.parametrize(
     ("workers", "group_size", "said"),
     [
-        (2, 4, None),
-        (8, 1, None),
-        (8, 4, "at most 2 of 8 workers are busy at once; --group-size 1 gives work to more of them"),
-        (4, 4, "at most 2 of 4 workers are busy at once; --group-size 2 gives work to more of them"),
-        (64, 1, "at most 8 of 64 workers are busy at once"),
+        (4, 4, None),
+        (16, 1, None),
+        (16, 4, "at most 4 of 16 workers are busy at once; --group-size 1 gives work to more of them"),
+        (8, 4, "at most 4 of 8 workers are busy at once; --group-size 2 gives work to more of them"),
+        (64, 1, "at most 16 of 64 workers are busy at once"),
     ],
 )
 def test_who_asks_for_more_workers_than_there_is_work_for_is_told(workers: int, group_size: int, said: str | None) -> None:

@@ -206,8 +206,8 @@ def test_defaults_under_which_exploration_cannot_go_far_are_said_to(
 def test_what_pacman_and_cartpole_say_of_their_defaults() -> None:
     atari, control = DEFAULTS["atari"], DEFAULTS["classic_control"]
     assert [*too_short_to_explore(config_of(dict(control.search), intervals=control.frames // control.interval))] == []
-    [said] = too_short_to_explore(config_of(dict(atari.search), "pbt", "random", "mf-pbt", intervals=5))
-    assert "of pbt and mf-pbt together" in said and "learning_rate 19%" in said
+    [said] = too_short_to_explore(config_of(dict(atari.search), "pbt", "random", "pbt-async", intervals=5))
+    assert "of pbt and pbt-async together" in said and "learning_rate 19%" in said
 
 
 def write_run(

@@ -221,7 +221,7 @@ def test_of_more_comparisons_each_must_show_more(tmp_path: Path, seeds: int, exp
         assert expected in comparison["verdict"]
         assert comparison["p_value"] == pytest.approx(2 / 2**seeds)
         assert comparison["p_value_corrected"] == pytest.approx(4 / 2**seeds)
-        assert comparison["family"] == "all" and (comparison["detectable_difference"] is None) == (seeds == 6)
+        assert comparison["family"] == "all" and comparison["detectable_difference"] is None, "all seeds differ by as much"
 
 
 THREE = ("pbt", "random", "explore-only")
