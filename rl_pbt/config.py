@@ -119,9 +119,9 @@ class RunConfig:
         return -(-self.population // self.group_size)
 
     @property
-    def searches(self) -> int:
-        """How many there are: every method on every seed."""
-        return len(self.methods) * len(self.seeds)
+    def jobs_at_once(self) -> int:
+        """How many workers can be busy at once: with every group of every method on every seed."""
+        return self.groups * len(self.methods) * len(self.seeds)
 
     @property
     def primary_contrast(self) -> tuple[str, str] | None:

@@ -130,15 +130,15 @@ class Search:
         elif winner is None:
             self.checkpoints.leave_only([])
         else:
-            self._whole([winner], lambda: self.checkpoints.leave_only([winner]))
+            self._leave_only(winner)
 
-    def _whole(self, needed: Sequence[int], work: Callable[[], T]) -> T:
-        """The outcome of work that needs these checkpoints; lost ones are recomputed."""
+    def _leave_only(self, winner: int) -> None:
+        """Delete all checkpoints but the winner's, which is recomputed if it is lost."""
         while True:
             try:
-                return work()
+                return self.checkpoints.leave_only([winner])
             except LostCheckpoint as lost:
-                self.restorer.restore(lost, needed)
+                self.restorer.restore(lost, [winner])
 
     def _tested(self, asked: Sequence[_Asked]) -> Steps[list[FinalTest]]:
         """Run these tests; lost checkpoints are recomputed."""

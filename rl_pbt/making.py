@@ -286,7 +286,7 @@ def default_executor(workers: int) -> str:
 
 def default_workers(config: RunConfig) -> int:
     """As many as can be busy at once, but no more than one per core."""
-    return min(config.groups * config.searches, os.cpu_count() or 1)
+    return min(config.jobs_at_once, os.cpu_count() or 1)
 
 
 def searches_at_once(config: RunConfig, workers: int) -> int:

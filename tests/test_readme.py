@@ -118,6 +118,8 @@ def test_the_default_run_is_as_large_as_is_said() -> None:
     assert config.task_options["agent"] == "ppo" and (config.population, len(config.seeds)) == (4, 1)
     assert Plan.nominal(config).generations == 13
     assert "four members, thirteen intervals, one seed" in " ".join(README.split())
+    of_six_seeds = configure({"env": "Pacman", "seeds": range(6)})
+    assert (config.jobs_at_once, of_six_seeds.jobs_at_once) == (4, 24) and "up to 24 cores busy" in " ".join(WHEN.split())
     assert config.group_size * 2 == config.population and "each population of our agents is two groups" in " ".join(WHEN.split())
     paper = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
     assert f"{DEFAULTS['atari'].frames:,} frames a member in all by default, on Pacman {config.budget:,} (four members)" in paper

@@ -70,10 +70,10 @@ def _population(config: RunConfig, workers: int) -> str:
 
 def idle_workers(config: RunConfig, workers: int) -> str | None:
     """A line for who asked for more workers than can be busy at once; None where all can."""
-    busy = config.groups * config.searches
+    busy = config.jobs_at_once
     if workers <= busy:
         return None
-    smaller = max(1, config.population * config.searches // workers)
+    smaller = max(1, config.population * len(config.methods) * len(config.seeds) // workers)
     more = f"; --group-size {smaller} gives work to more of them" if smaller < config.group_size else ""
     return f"at most {busy} of {workers} workers are busy at once{more}"
 
@@ -117,7 +117,7 @@ class Pace:
 def _seconds(config: RunConfig, pace: Pace, workers: int) -> float:
     """Estimated seconds for all methods and seeds; a sequential method uses only one worker."""
     intervals = config.groups * max(1, config.budget // config.interval)
-    busy = min(workers, config.groups * config.searches)
+    busy = min(workers, config.jobs_at_once)
     alone = config.population * config.budget / pace.units_per_s + intervals * pace.start_s
     return len(config.seeds) * sum(alone / (1 if METHODS[name].sequential else busy) for name in config.methods)
 

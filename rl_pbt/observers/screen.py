@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rl_pbt.observers.standing import MemberRow, RunStanding, SearchStanding
+from rl_pbt.observers.standing import MemberRow, RunStanding, SearchStanding, current
 from rl_pbt.text import NOTHING, TRAINING_EPISODES, counted, duration, fitted, readable, score_text, value_text
 
 GAP = 2  # columns between columns
@@ -101,10 +101,10 @@ def _told_of(run: RunStanding, method: str, room: int) -> Text:
     result = "" if tested is None else f"test {run.outline.words.score} {score_text(tested)}"
     if len(searches) == len(seeds) and all(search.test is not None for search in searches):
         return Text(result or "no winner", style="green")
-    current = next((search for search in searches if search.trains), searches[-1])
-    told = [f"seed {searches.index(current) + 1}/{len(seeds)}"] if len(seeds) > 1 else []
-    if current.test is None:
-        told += _place(current, run.outline.generations)
+    shown = current(searches)
+    told = [f"seed {searches.index(shown) + 1}/{len(seeds)}"] if len(seeds) > 1 else []
+    if shown.test is None:
+        told += _place(shown, run.outline.generations)
     return Text(fitted([*told, *([result] if result else [])], room))
 
 

@@ -182,6 +182,11 @@ class SearchStanding:
         return self._finished.get(member)
 
 
+def current(searches: Sequence[SearchStanding]) -> SearchStanding:
+    """Of some searches, in the order in which they began, the one to show: the first that trains, or else the last."""
+    return next((search for search in searches if search.trains), searches[-1])
+
+
 @final
 class RunStanding:
     """All searches of a run so far; `underway` returns the units of intervals that have not ended."""
@@ -196,8 +201,8 @@ class RunStanding:
 
     @property
     def search(self) -> SearchStanding:
-        """The one to show: of those that train, the first that began; or else the last."""
-        return next((search for search in self.searches if search.trains), self.searches[-1])
+        """The one to show."""
+        return current(self.searches)
 
     def begin(self, method: str, seed: int) -> SearchStanding:
         """A new search starts."""
