@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.measuring import trim
 from rl_pbt.cli.command import main as bench
+from rl_pbt.errors import did_you_mean
 from rl_pbt.suites.definition import find_suite, frozen_suites
 
 REFERENCE = Path("results") / "reference"
@@ -60,9 +61,9 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments.add_argument("names", nargs="*", default=STUDY, metavar="NAME", help=f"(default: {' '.join(STUDY)})")
     arguments.add_argument("--out", type=Path, default=REFERENCE, metavar="FOLDER", help=f"(default: {REFERENCE})")
     args = arguments.parse_args(words)
-    known = {*frozen_suites(), "replay"}
-    if unknown := set(args.names) - known:
-        arguments.error(f"unknown suite {sorted(unknown)[0]!r}: choose from {', '.join(sorted(known))}")
+    known = [*frozen_suites(), "replay"]
+    if unknown := [name for name in args.names if name not in known]:
+        arguments.error(str(did_you_mean("suite", unknown[0], known)))
     for name in args.names:
         if name == "replay":
             replay(args.out, args.out / "study-replay")
