@@ -69,7 +69,7 @@ def _population(config: RunConfig, workers: int) -> str:
 
 
 def idle_workers(config: RunConfig, workers: int) -> str | None:
-    """A line for who asked for more workers than can be busy at once; None where all can."""
+    """What to tell a user who asked for more workers than can be busy at once; None where all can."""
     busy = config.jobs_at_once
     if workers <= busy:
         return None
